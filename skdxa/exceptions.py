@@ -1,0 +1,23 @@
+"""Errors and warnings of skdxa.
+
+Every error is a ``ValueError`` too, so that code which knows only scikit-learn
+catches it.
+"""
+
+__all__ = ["CheckpointError", "CohortError", "ScanError", "ScanReadError"]
+
+
+class ScanError(ValueError):
+    """A scan's pixels, shape or spacing cannot be used; the message names the scan."""
+
+
+class ScanReadError(ScanError):
+    """A file cannot be read as a scan; the message names the file and what to do."""
+
+
+class CohortError(ValueError):
+    """A patient table and its scans do not fit together; the message names the row or column."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint folder belongs to another run; the message names the difference."""
