@@ -1,1 +1,13 @@
-"""TBD."""
+"""From scans as they were taken to a stack of equal pictures of the spine.
+
+Spacing, spine line, crop, mirror image and intensity, as functions of one scan and as
+scikit-learn transformers of many. Nothing is rescaled unasked.
+"""
+
+from skdxa.preprocessing._crop import SpineCropper
+from skdxa.preprocessing._flip import HorizontalFlip
+from skdxa.preprocessing._intensity import IntensityScaler
+from skdxa.preprocessing._resample import resample
+from skdxa.preprocessing._spine_line import find_spine_line
+
+__all__ = ["HorizontalFlip", "IntensityScaler", "SpineCropper", "find_spine_line", "resample"]

@@ -1,0 +1,276 @@
+"""Find the centre line of the spine in an anteroposterior scan."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy import ndimage
+
+from skdxa.preprocessing._resample import resample_to_shape
+from skdxa.preprocessing._validation import check_scan, check_spacing
+
+# The search runs on a coarse grid of square cells: a cell of a usual scan is 2.4 mm wide.
+_CELLS_ACROSS = 75
+_MOST_CELLS_DOWN = 4 * _CELLS_ACROSS
+
+# Without a spacing, the scan is taken to be 300 columns of 0.60 mm or a magnification of
+# such a scan, of which a vertebra takes a quarter; with fewer columns, a part of one.
+_VERTEBRA_MM = 45.0
+_USUAL_COLUMNS, _USUAL_COLUMN_MM = 300, 0.60
+_MOST_OF_SCAN = 0.5
+# Widths that are tried, in vertebrae: patients, magnification and tilt differ.
+_WIDTHS = (0.6, 0.8, 1.04, 1.32)
+
+# What is bright and narrower than this part of a vertebra is no bone but a rod or a screw.
+_ROD = 0.26
+# Clipping lets metal count hardly more than bone, and gas no less than soft tissue.
+_CLIP_QUANTILES = (0.02, 0.97)
+# Standard deviations of the Gaussians, in cells or, for soft tissue, in scan widths.
+_TISSUE_BLUR, _TEXTURE_BLUR, _ROW_BLUR = 0.2, 0.7, 1.0
+# Local contrast is divided out only where it exceeds this part of the scan's own.
+_CONTRAST_FLOOR = 0.3
+# Width of a flank, and of the strip on either side of an edge, in spine widths.
+_FLANK, _EDGE = 0.5, 0.125
+
+# Cells that the line may move sideways in a row of cells, and what moving costs.
+_STEEPEST, _SLOPE_COST = 2, 0.1
+# Decides where there is nothing to see; too weak to matter elsewhere.
+_OFF_CENTRE_COST = 0.02
+# Smooths away what is shorter than about one and a half vertebrae.
+_STIFFNESS = 50.0
+
+
+def find_spine_line(scan, *, spacing_mm=None):
+    """Find the column of the spine's centre in every row of a scan.
+
+    Parameters
+    ----------
+    scan : array-like of shape (n_rows, n_columns)
+        Anteroposterior scan, head up, bone bright; NaN where the scanner did not scan.
+        Its intensities may have any scale and offset.
+    spacing_mm : tuple of float, default=None
+        Height and width of a pixel, in mm. By default a vertebra is expected to take a
+        quarter of the width of the scan, as it does in the 18 cm of a usual scan, or 75
+        columns of a scan that has fewer than 300. Give the spacing of a scan with
+        another field of view.
+
+    Returns
+    -------
+    line : ndarray of shape (n_rows,), dtype float64
+        Column of the spine's centre in every row, in pixels; 0 is the centre of the
+        first column. In a scan without any structure, the middle of the scanned part.
+
+    Raises
+    ------
+    ScanError
+        If the scan is not two-dimensional, holds infinite pixels or no scanned ones, or
+        the spacing is not a pair of positive numbers.
+
+    See Also
+    --------
+    SpineCropper : Cut all scans to one size about the spine.
+
+    Notes
+    -----
+    The search runs on a grid of 75 cells across the scan. For each cell it weighs the
+    evidence that the spine's centre is there, and then takes the path from head to foot
+    that gathers the most, by dynamic programming [1]_, so that a few misleading rows do
+    not divert it. The evidence is high where a band of about a vertebra's width
+
+    - is brighter, and richer in fine structure, than both of its flanks, of which the
+      more similar one counts, so that a rib, an iliac crest or bowel gas on one side
+      does not pull;
+    - rises at its left edge and falls at its right edge, the weaker of the two counting.
+
+    Rods and screws, narrow and bright, are removed beforehand by a morphological
+    opening; soft tissue is removed, and contrast evened out, with wide Gaussians.
+    Several widths are tried at every cell. The path is refined to a fraction of a cell,
+    smoothed by penalised least squares with the evidence as weights [2]_, and
+    interpolated to the rows of the scan. Rows that were not scanned have no weight.
+
+    References
+    ----------
+    .. [1] A. Viterbi, "Error bounds for convolutional codes and an asymptotically
+       optimum decoding algorithm", IEEE Transactions on Information Theory 13(2),
+       260-269, 1967.
+    .. [2] P. H. C. Eilers, "A perfect smoother", Analytical Chemistry 75(14),
+       3631-3636, 2003.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.preprocessing import find_spine_line
+    >>> scan = np.full((150, 300), 0.1)
+    >>> scan[:, 121:196] = 1.0
+    >>> line = find_spine_line(scan)
+    >>> line.shape
+    (150,)
+    >>> print(f"{line.mean():.0f}")
+    158
+    """
+    scan = check_scan(scan)
+    if spacing_mm is not None:
+        spacing_mm = check_spacing(spacing_mm)
+    n_rows, n_columns = scan.shape
+    n_across = min(n_columns, _CELLS_ACROSS)
+    n_down = round(n_rows * n_across / n_columns)
+    n_down = min(max(n_down, 1), n_rows, _MOST_CELLS_DOWN)
+
+    cells = resample_to_shape(scan, (n_down, n_across), least_share=0).astype(float)
+    scanned = ~np.isnan(cells)
+    if not scanned.all():
+        # The nearest scanned cell continues the picture without drawing an edge.
+        nearest = ndimage.distance_transform_edt(
+            ~scanned, return_distances=False, return_indices=True
+        )
+        cells = cells[tuple(nearest)]
+
+    score = _evidence(cells, _vertebra_width(n_columns, spacing_mm))
+    off_centre = (np.arange(n_across) + 0.5) / n_across - _middle(scan)
+    score -= _OFF_CENTRE_COST * (2 * off_centre) ** 2
+    line, peak = _refine(_best_path(score), score)
+    trust = peak.clip(min=0.1 * np.abs(peak).mean() + 1e-9)
+    line = _smooth(line, np.where(scanned.any(axis=1), trust, 0))
+
+    line = ((line + 0.5) * n_columns / n_across - 0.5).clip(0, n_columns - 1)
+    rows = (np.arange(n_rows) + 0.5) * n_down / n_rows - 0.5
+    return np.interp(rows, np.arange(n_down), line)
+
+
+def _middle(scan):
+    """Middle of the scanned part, as a part of the width of the scan."""
+    scanned_rows = (~np.isnan(scan)).sum(axis=0)
+    return scanned_rows @ (np.arange(scan.shape[1]) + 0.5) / scanned_rows.sum() / scan.shape[1]
+
+
+def _vertebra_width(n_columns, spacing_mm):
+    """Width to expect of a vertebra, as a part of the width of the scan."""
+    if spacing_mm is None:
+        scan_mm = min(n_columns, _USUAL_COLUMNS) * _USUAL_COLUMN_MM
+    else:
+        scan_mm = n_columns * spacing_mm[1]
+    return min(_VERTEBRA_MM / scan_mm, _MOST_OF_SCAN)
+
+
+def _evidence(cells, width):
+    """Evidence, for every cell, that the centre of a spine of about `width` is there."""
+    reach = round(_ROD * width * cells.shape[1] / 2)
+    cells = ndimage.grey_opening(cells, (1, 2 * reach + 1))
+    low, high = np.quantile(cells, _CLIP_QUANTILES)
+    if high <= low:
+        low, high = cells.min(), cells.max()
+    if high - low <= 1e-6 * max(abs(low), abs(high)):
+        return np.zeros_like(cells)
+    cells = (cells.clip(low, high) - low) / (high - low)
+
+    relief = cells - _blur(cells, _TISSUE_BLUR * cells.shape[1])
+    contrast = np.sqrt(_blur(relief**2, _TISSUE_BLUR * cells.shape[1]))
+    relief /= contrast + _CONTRAST_FLOOR * contrast.mean()
+
+    fine = _blur(cells, _TEXTURE_BLUR)
+    texture = np.hypot(_gradient(fine, axis=0), _gradient(fine, axis=1))
+    usual = _blur(texture, 2 * _TISSUE_BLUR * cells.shape[1])
+    texture /= usual + _CONTRAST_FLOOR * usual.mean()
+
+    bands, edges = _templates(cells.shape[1], width)
+    along_rows = _gaussian(len(cells), _ROW_BLUR)
+    relief, texture = along_rows @ relief, along_rows @ texture
+    score = np.minimum(*(relief @ edges))
+    for layer in (relief, texture):
+        inside, left, right = layer @ bands
+        score += inside - np.maximum(left, right)
+    return score.max(axis=0)
+
+
+def _gradient(cells, axis):
+    return np.gradient(cells, axis=axis) if cells.shape[axis] > 1 else np.zeros_like(cells)
+
+
+def _blur(cells, sigma):
+    return _gaussian(cells.shape[0], sigma) @ cells @ _gaussian(cells.shape[1], sigma).T
+
+
+@lru_cache(maxsize=64)
+def _gaussian(n, sigma):
+    """Matrix (n, n) that blurs n cells: at this size faster than a convolution."""
+    return ndimage.gaussian_filter1d(np.eye(n), sigma, axis=0, mode="nearest")
+
+
+@lru_cache(maxsize=8)
+def _templates(n, width):
+    """Matrices that compare a spine with its sides, to be multiplied by rows of n cells.
+
+    Returns
+    -------
+    bands : ndarray of shape (3, n_widths, n, n)
+        Means over the spine and over its left and right flank.
+    edges : ndarray of shape (2, n_widths, n, n)
+        Rise at the left edge and fall at the right edge.
+    """
+    bands, edges = [], []
+    for relative in _WIDTHS:
+        half = max(relative * width * n / 2, 0.5)
+        flank = 2 * half * _FLANK
+        strip = max(2 * half * _EDGE, 1)
+        parts = (-half, half), (-half - flank, -half), (half, half + flank)
+        bands.append([_means(n, start, stop) for start, stop in parts])
+        rise = _means(n, -half, strip - half) - _means(n, -half - strip, -half)
+        fall = _means(n, half - strip, half) - _means(n, half, half + strip)
+        edges.append((rise, fall))
+    return np.stack(bands, axis=1), np.stack(edges, axis=1)
+
+
+def _means(n, start, stop):
+    """Matrix (n, n) of means from `start` to `stop` cells beside each of n cells.
+
+    The outermost cells stand for all beyond them.
+    """
+    centres = np.arange(n) + 0.5
+    lower, upper = np.arange(n, dtype=float)[:, None], np.arange(1.0, n + 1)[:, None]
+    lower[0], upper[-1] = -np.inf, np.inf
+    overlap = np.minimum(upper, centres + stop) - np.maximum(lower, centres + start)
+    return overlap.clip(min=0) / (stop - start)
+
+
+def _best_path(score):
+    """Column in every row on the connected path of the highest sum of `score`."""
+    n_down, n_across = score.shape
+    steps = np.arange(-_STEEPEST, _STEEPEST + 1)
+    cost = (_SLOPE_COST * steps**2)[:, None]
+    # The best sum of a path to each column so far; none comes from beyond the sides.
+    padded = np.full(n_across + 2 * _STEEPEST, -np.inf)
+    best = padded[_STEEPEST:-_STEEPEST]
+    reachable = sliding_window_view(padded, n_across)
+    best[:] = score[0]
+    step_taken = np.empty(score.shape, dtype=np.intp)
+    for row in range(1, n_down):
+        sums = reachable - cost
+        sums.argmax(axis=0, out=step_taken[row])
+        best[:] = sums.max(axis=0) + score[row]
+    path = np.empty(n_down, dtype=np.intp)
+    path[-1] = best.argmax()
+    for row in range(n_down - 1, 0, -1):
+        path[row - 1] = path[row] + steps[step_taken[row, path[row]]]
+    return path
+
+
+def _refine(path, score):
+    """Vertex of the parabola through the score at and beside the path, and the score there."""
+    rows, last = np.arange(len(path)), score.shape[1] - 1
+    peak = score[rows, path]
+    left = score[rows, (path - 1).clip(min=0)]
+    right = score[rows, (path + 1).clip(max=last)]
+    bend = 2 * peak - left - right
+    shift = np.divide(right - left, 2 * bend, out=np.zeros_like(peak), where=bend > 1e-9)
+    return path + shift.clip(-0.5, 0.5), peak
+
+
+def _smooth(line, weights):
+    """Penalised least squares: near `line` where `weights` are high, and nowhere bent."""
+    n = len(line)
+    bend = np.diff(np.eye(n), n=2, axis=0)
+    # A trace of a penalty on slope settles it where a single row has any weight.
+    tilt = np.diff(np.eye(n), n=1, axis=0)
+    penalty = _STIFFNESS * bend.T @ bend + 1e-4 * tilt.T @ tilt
+    weights = weights / weights.mean()
+    return np.linalg.solve(penalty + np.diag(weights), weights * line)

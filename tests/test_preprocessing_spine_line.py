@@ -1,0 +1,261 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from skdxa.exceptions import ScanError
+from skdxa.preprocessing import find_spine_line, resample
+
+N_ROWS, N_COLUMNS = 164, 300
+
+
+def synthetic_spine(*, centre=150.0, cobb=0.0, n_rows=N_ROWS, n_columns=N_COLUMNS, seed=0):
+    """Draw a spine of 40 mm wide vertebrae in the middle of noise, and tell its line.
+
+    The line is a sine of half a period whose end tilts, in mm, differ by `cobb` degrees.
+    """
+    rows, columns = np.mgrid[:n_rows, :n_columns]
+    height_mm = n_rows * 1.05
+    slope = np.tan(np.deg2rad(cobb / 2))
+    bend_mm = slope * height_mm / np.pi * (np.sin(np.pi * rows[:, 0] * 1.05 / height_mm) - 0.6)
+    line = centre + bend_mm / 0.60
+    beside = np.abs(columns - line[:, None])
+    disc = (rows % 34) < 6
+    scan = 0.15 + 0.8 * (beside < np.where(disc, 28, 33)) - 0.2 * (disc & (beside < 33))
+    scan += 0.3 * (beside < 6) * ((rows % 34) > 12)
+    return (scan + np.random.default_rng(seed).normal(0, 0.06, scan.shape)).astype("f4"), line
+
+
+def errors_mm(scan, line):
+    return np.abs(find_spine_line(scan) - line) * 0.60
+
+
+def test_one_float_a_row():
+    scan, _ = synthetic_spine(n_rows=157)
+    line = find_spine_line(scan)
+    assert line.shape == (157,)
+    assert line.dtype == np.float64
+
+
+@pytest.mark.parametrize("centre", [60, 120, 150, 171.5, 235])
+def test_finds_a_straight_spine_wherever_it_is(centre):
+    assert errors_mm(*synthetic_spine(centre=centre)).max() < 2
+
+
+@pytest.mark.parametrize("cobb", [-40, -25, 12, 25, 40])
+def test_follows_a_scoliosis(cobb):
+    error = errors_mm(*synthetic_spine(cobb=cobb))
+    assert np.median(error) < 2
+    assert error.max() < 6
+
+
+def test_ribs_do_not_divert_it():
+    scan, line = synthetic_spine()
+    rows, columns = np.mgrid[:N_ROWS, :N_COLUMNS]
+    for side in (-1, 1):
+        rib = np.abs(side * (columns - 150) - 40 - 1.6 * rows) < 14
+        scan[rib & (rows < 50)] += 0.5
+    assert errors_mm(scan, line).max() < 4
+
+
+def test_iliac_crests_do_not_divert_it():
+    scan, line = synthetic_spine(centre=140)
+    rows, columns = np.mgrid[:N_ROWS, :N_COLUMNS]
+    scan[
+        (np.hypot(rows - 175, columns - 20) < 70) | (np.hypot(rows - 170, columns - 290) < 60)
+    ] += 0.7
+    assert errors_mm(scan, line).max() < 4
+
+
+@pytest.mark.parametrize("sides", [(-26,), (26,), (-26, 26), (45,)])
+@pytest.mark.parametrize("density", [2.0, 20.0])
+def test_rods_and_screws_do_not_divert_it(sides, density):
+    scan, line = synthetic_spine()
+    for side in sides:
+        start = int(150 + side)
+        scan[15:150, start - 4 : start + 5] = density
+        for row in (40, 74, 108):
+            scan[row : row + 5, min(start, 150) : max(start, 150)] = density
+    assert errors_mm(scan, line).max() < 5
+
+
+def test_bowel_gas_does_not_divert_it():
+    scan, line = synthetic_spine()
+    rows, columns = np.mgrid[:N_ROWS, :N_COLUMNS]
+    scan[np.hypot(rows - 60, columns - 225) < 22] -= 0.5
+    scan[np.hypot(rows - 110, columns - 80) < 15] -= 0.5
+    assert errors_mm(scan, line).max() < 4
+
+
+def test_a_soft_tissue_gradient_does_not_divert_it():
+    scan, line = synthetic_spine(centre=130)
+    scan += np.linspace(0, 1.0, N_COLUMNS, dtype="f4") + np.linspace(0.3, 0, N_ROWS)[:, None]
+    assert errors_mm(scan, line).max() < 3
+
+
+def test_unscanned_margins_and_rows_take_no_part():
+    scan, line = synthetic_spine(centre=140, cobb=15)
+    for step, width in enumerate((45, 30, 38, 12)):
+        scan[step * 41 : (step + 1) * 41, :width] = np.nan
+        scan[step * 41 : (step + 1) * 41, -width // 2 :] = np.nan
+    scan[70:95] = np.nan
+    assert errors_mm(scan, line).max() < 4
+
+
+def test_only_a_few_rows_were_scanned():
+    scan, line = synthetic_spine()
+    scan[:100], scan[101:] = np.nan, np.nan
+    found = find_spine_line(scan)
+    assert np.isfinite(found).all()
+    assert abs(found[100] - line[100]) < 10
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_scan_already_cropped_keeps_its_line(flip):
+    scan, line = synthetic_spine(cobb=20)
+    crop = scan[:150, 75:225]
+    line = line[:150] - 75
+    if flip:
+        crop, line = crop[:, ::-1], 149 - line
+    assert errors_mm(crop, line).max() < 4
+
+
+def test_a_spacing_tells_how_wide_a_vertebra_is():
+    """In a field of view of 40 cm, a band as wide as a quarter of it is not the spine."""
+    scan, line = synthetic_spine(centre=400, n_columns=667)
+    scan[:, 60:230] += 1.0
+    found = find_spine_line(scan, spacing_mm=(1.05, 0.60))
+    assert (np.abs(found - line) * 0.60).max() < 3
+
+
+@pytest.mark.parametrize("spacing_mm", [None, (0.35, 0.20)])
+def test_a_magnified_scan_has_a_magnified_line(spacing_mm):
+    scan, line = synthetic_spine(cobb=20)
+    magnified = resample(scan, (1.05, 0.60), to=(0.35, 0.20))
+    found = find_spine_line(magnified, spacing_mm=spacing_mm)
+    assert found.shape == (3 * N_ROWS,)
+    # The middle one of three small pixels lies at the centre of a large one.
+    assert np.abs((found[1::3] - 1) / 3 - line).max() < 4
+
+
+def test_mirroring_the_scan_mirrors_the_line():
+    scan, _ = synthetic_spine(centre=133, cobb=25)
+    mirrored = find_spine_line(scan[:, ::-1])
+    np.testing.assert_allclose(mirrored, N_COLUMNS - 1 - find_spine_line(scan), atol=1)
+
+
+@pytest.mark.parametrize("shift", [-30, -7, 1, 18])
+def test_shifting_the_scan_shifts_the_line(shift):
+    scan, _ = synthetic_spine(cobb=15)
+    canvas = np.full((2, N_ROWS, 340), np.nan)
+    canvas[0, :, 60:280] = canvas[1, :, 60 + shift : 280 + shift] = scan[:, 40:260]
+    unshifted, shifted = map(find_spine_line, canvas)
+    np.testing.assert_allclose(shifted, unshifted + shift, atol=1)
+
+
+def test_scale_and_offset_of_the_pixels_do_not_matter():
+    scan, _ = synthetic_spine(cobb=15)
+    np.testing.assert_allclose(find_spine_line(40 * scan - 7), find_spine_line(scan), atol=1e-2)
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (1, 1), (1, 300), (5, 1), (150, 300), (900, 3)])
+@pytest.mark.parametrize("value", [0.0, 0.7, -3.0])
+def test_a_constant_scan_gives_its_middle(shape, value):
+    line = find_spine_line(np.full(shape, value))
+    assert line.shape == shape[:1]
+    np.testing.assert_allclose(line, (shape[1] - 1) / 2, atol=1e-6)
+
+
+def test_a_constant_scan_with_margins_gives_the_middle_of_what_was_scanned():
+    scan = np.full((90, 120), 0.4)
+    scan[:, :31] = np.nan
+    np.testing.assert_allclose(find_spine_line(scan), (31 + 119) / 2, atol=0.5)
+
+
+def test_a_few_bright_pixels_are_no_reason_to_fail():
+    scan = np.zeros((70, 90))
+    scan[30, 40] = 1.0
+    line = find_spine_line(scan)
+    assert ((line >= 0) & (line <= 89)).all()
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (1, 300), (3, 2), (600, 40)])
+def test_the_line_stays_within_a_scan_of_noise(shape):
+    line = find_spine_line(np.random.default_rng(0).normal(size=shape))
+    assert line.shape == shape[:1]
+    assert ((line >= 0) & (line <= shape[1] - 1)).all()
+
+
+def test_the_scan_is_not_changed():
+    scan, _ = synthetic_spine()
+    scan[:, :20] = np.nan
+    before = scan.copy()
+    find_spine_line(scan)
+    np.testing.assert_array_equal(scan, before)
+
+
+@pytest.mark.parametrize(
+    ("scan", "message"),
+    [
+        (np.zeros(9), "two-dimensional"),
+        (np.full((7, 9), np.nan), "no scanned pixel"),
+        (np.full((7, 9), np.inf), "infinite"),
+    ],
+)
+def test_a_bad_scan_is_named(scan, message):
+    with pytest.raises(ScanError, match=message):
+        find_spine_line(scan)
+
+
+def test_a_bad_spacing_is_named():
+    with pytest.raises(ScanError, match=r"spacing_mm must be two positive numbers.*got \(0, 1\)"):
+        find_spine_line(np.zeros((7, 9)), spacing_mm=(0, 1))
+
+
+@pytest.mark.parametrize("resampled", [False, True])
+def test_within_5_mm_on_a_real_scan(real_data, resampled):
+    pydicom = pytest.importorskip("pydicom")
+    file = real_data / "dxa" / "1.2.840.113619.2.110.210419.20150928115733.2.2.12.1.dcm"
+    scan = pydicom.dcmread(file).pixel_array.astype(np.float32)
+    scan[scan == scan.max()] = np.nan
+    # Read off the picture: midway between the side walls of T12 to L4.
+    rows = np.arange(30, 640)
+    centre = np.interp(rows, [30, 235, 340, 505, 680], [371, 361, 354, 351, 349])
+    if resampled:
+        small = resample(scan, (0.25, 0.25))
+        line = find_spine_line(small)
+        places = (np.arange(len(line)) + 0.5) * len(scan) / len(line) - 0.5
+        line = (np.interp(rows, places, line) + 0.5) * scan.shape[1] / small.shape[1] - 0.5
+    else:
+        line = find_spine_line(scan, spacing_mm=(0.25, 0.25))[rows]
+    assert (np.abs(line - centre) * 0.25).max() < 5
+
+
+@pytest.mark.parametrize("n_columns", [None, 300])
+def test_finds_the_lumbar_spine_in_radiographs(real_data, n_columns):
+    """Another kind of picture: the median row within a quarter of a vertebra in 60 %."""
+    image = pytest.importorskip("PIL.Image")
+    folder = real_data / "radiographs"
+    table = pd.read_csv(folder / "landmarks.csv", index_col="name")
+    corners = ("TL", "TR", "BL", "BR")
+    near = []
+    for name, landmarks in table.iterrows():
+        with image.open(folder / "images" / name) as file:
+            pixels = np.asarray(file.convert("L"), dtype=np.float32)
+        x, y = (
+            np.array([[landmarks[f"{axis}L{k}_{c}"] for c in corners] for k in (1, 2, 3, 4)])
+            for axis in "xy"
+        )
+        x, y = x * pixels.shape[1], y * pixels.shape[0]
+        width = (x[:, 1] - x[:, 0] + x[:, 3] - x[:, 2]).mean() / 2
+        first, last = int(y.min()), int(y.max())
+        crop = pixels[first:last]
+        rows = (np.arange(last - first) + 0.5) + first
+        if n_columns is not None:
+            ratio = crop.shape[1] / n_columns
+            crop = resample(crop, (1, 1), to=(ratio, ratio))
+            rows = (np.arange(len(crop)) + 0.5) * (last - first) / len(crop) + first
+        found = (find_spine_line(crop) + 0.5) * pixels.shape[1] / crop.shape[1]
+        error = np.abs(found - np.interp(rows, y.mean(axis=1), x.mean(axis=1)))
+        near.append(np.median(error) <= width / 4)
+    assert len(near) == 22
+    assert np.mean(near) >= 0.6
