@@ -1,0 +1,292 @@
+"""Logistic regression without a penalty: the tables that a clinical paper prints."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.linalg import solve_triangular
+from scipy.optimize import linprog
+from sklearn.metrics import roc_auc_score
+
+from skdxa.significance._checks import (
+    check_level,
+    check_same_rows,
+    check_two_classes,
+)
+from skdxa.significance._intervals import HypothesisTest
+
+
+def logistic_table(y, X, *, level=0.95):
+    """Logistic regression's coefficients, odds ratios and p-values.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_patients,)
+        Outcome, 0 or 1.
+    X : DataFrame or array-like of shape (n_patients, n_variables)
+        Numbers; 0 and 1 for a variable with two values, indicator columns for
+        one with more. The constant is added. An array's columns are called
+        `x1`, `x2`, ...
+    level : float, default=0.95
+        Confidence level of the odds ratios' intervals.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (n_variables + 1, 7)
+        The constant first (index `const`), then a row a variable, in its own
+        unit: columns `coef`, `std_err`, `z`, `pvalue`, `odds_ratio`, and `low`
+        and `high`, Wald's interval of the odds ratio. Its ``attrs`` hold `llf`
+        and `llf_null` (log-likelihood of the model and of the constant alone),
+        `aic`, `auc`, `n`, `events` and `level`.
+
+    Raises
+    ------
+    ValueError
+        Naming the column: if it has missing values or text, is constant,
+        depends linearly on others, or separates the classes, so that no finite
+        estimate exists. Also if `y` has one class only, or `y` and `X` differ
+        in length or index.
+
+    Notes
+    -----
+    `auc` is that of the training data, which flatters: the more so the more
+    variables there are for each event. Unlike scikit-learn's
+    ``LogisticRegression`` nothing is penalised.
+
+    References
+    ----------
+    .. [1] Hosmer DW, Lemeshow S, Sturdivant RX. Applied logistic regression. 3rd
+       ed., Wiley, 2013.
+    .. [2] Albert A, Anderson JA. On the existence of maximum likelihood estimates
+       in logistic regression models. Biometrika 71, 1-10 (1984).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdxa.significance import logistic_table
+    >>> X = pd.DataFrame({"min_t": [-0.4, -3.1, -1.0, -2.2, -2.6, 0.3, -1.9, -2.0]})
+    >>> table = logistic_table([0, 1, 0, 1, 0, 0, 0, 1], X)
+    >>> table.coef.round(2).to_dict()
+    {'const': -4.38, 'min_t': -2.02}
+    >>> table.attrs["n"], table.attrs["events"]
+    (8, 3)
+    """
+    check_level(level)
+    check_same_rows(y, X, ("y", "X"))
+    y = check_two_classes(y)
+    names, columns = named_columns(X, "X")
+    coef, covariance, llf = fit_logistic(y, columns, names)
+    std_err = np.sqrt(np.diag(covariance))
+    half = stats.norm.ppf((1 + level) / 2) * std_err
+    with np.errstate(over="ignore"):  # the constant's, if a variable is far from zero
+        odds_ratio, low, high = np.exp(coef), np.exp(coef - half), np.exp(coef + half)
+    table = pd.DataFrame(
+        {
+            "coef": coef,
+            "std_err": std_err,
+            "z": coef / std_err,
+            "pvalue": 2 * stats.norm.sf(np.abs(coef / std_err)),
+            "odds_ratio": odds_ratio,
+            "low": low,
+            "high": high,
+        },
+        index=["const", *names],
+    )
+    table.attrs = {
+        "llf": llf,
+        "llf_null": _llf_null(y),
+        "aic": 2 * coef.size - 2 * llf,
+        "auc": float(roc_auc_score(y, columns @ coef[1:])),
+        "n": int(y.size),
+        "events": int(y.sum()),
+        "level": float(level),
+    }
+    return table
+
+
+def likelihood_ratio_test(y, X_small, X_large):
+    """Test whether further variables improve a logistic model.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_patients,)
+        Outcome, 0 or 1.
+    X_small : DataFrame or array-like of shape (n_patients, n_small) or None
+        Variables of the smaller model; None for the constant alone.
+    X_large : DataFrame or array-like of shape (n_patients, n_large)
+        Those and further ones, of the same patients. The constant is added to
+        both.
+
+    Returns
+    -------
+    HypothesisTest
+        Twice the gain in log-likelihood (as `estimate` and `statistic`), the
+        p-value of chi-square, and `df`, the number of further variables;
+        `interval` is None.
+
+    Raises
+    ------
+    ValueError
+        If the models are not nested or not on the same rows, or as for
+        `logistic_table`.
+
+    References
+    ----------
+    .. [1] Hosmer DW, Lemeshow S, Sturdivant RX. Applied logistic regression. 3rd
+       ed., Wiley, 2013.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdxa.significance import likelihood_ratio_test
+    >>> X = pd.DataFrame(
+    ...     {
+    ...         "min_t": [-0.4, -3.1, -1.0, -2.2, -2.6, 0.3, -1.9, -2.0],
+    ...         "age": [65, 70, 68, 66, 64, 71, 69, 63],
+    ...     }
+    ... )
+    >>> test = likelihood_ratio_test([0, 1, 0, 1, 0, 0, 0, 1], X[["min_t"]], X)
+    >>> round(test.statistic, 2), test.df, round(test.pvalue, 2)
+    (0.16, 1, 0.69)
+    """
+    check_same_rows(y, X_large, ("y", "X_large"))
+    y = check_two_classes(y)
+    names, columns = named_columns(X_large, "X_large")
+    if X_small is None:
+        small_names, llf_small = [], _llf_null(y)
+    else:
+        check_same_rows(X_small, X_large, ("X_small", "X_large"))
+        small_names, small_columns = named_columns(X_small, "X_small")
+        _check_nested(small_columns, small_names, columns)
+        llf_small = fit_logistic(y, small_columns, small_names)[2]
+    df = len(names) - len(small_names)
+    if df < 1:
+        raise ValueError("X_large has no variable beyond those of X_small")
+    statistic = 2 * (fit_logistic(y, columns, names)[2] - llf_small)
+    return HypothesisTest(
+        statistic, statistic, float(stats.chi2.sf(statistic, df)), None, "likelihood ratio", df
+    )
+
+
+def _check_nested(small, small_names, large):
+    design = np.column_stack([np.ones(len(large)), large])
+    explained = design @ np.linalg.lstsq(design, small)[0]
+    error = np.abs(small - explained).max(axis=0) / small.std(axis=0)
+    if error.max() > 1e-6:
+        raise ValueError(
+            f"the models are not nested: column {small_names[error.argmax()]!r} of X_small is not "
+            "in X_large"
+        )
+
+
+def named_columns(X, name):
+    """Names and finite float values, (n_rows, n_columns), of a table of variables."""
+    if isinstance(X, pd.Series):
+        X = X.to_frame(X.name if X.name is not None else "x1")
+    elif not isinstance(X, pd.DataFrame):
+        X = np.asarray(X)
+        if X.ndim == 1:
+            X = X[:, None]
+        if X.ndim != 2:
+            raise ValueError(f"{name} must be a table, got an array of shape {X.shape}")
+        X = pd.DataFrame(X, columns=[f"x{number}" for number in range(1, X.shape[1] + 1)])
+    names = [str(column) for column in X.columns]
+    taken = ["const", *names]
+    twice = {column for column in taken if taken.count(column) > 1}
+    if twice:
+        raise ValueError(
+            f"{name} has more than one column {min(twice)!r} ('const' is the constant, "
+            "which is added by itself): rename or leave out"
+        )
+    if X.empty:
+        raise ValueError(f"{name} is empty: it has {X.shape[0]} rows and {X.shape[1]} columns")
+    return names, np.column_stack(
+        [_numbers(X.iloc[:, position], column) for position, column in enumerate(names)]
+    )
+
+
+def _numbers(column, name):
+    try:
+        values = column.to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"column {name!r} must hold numbers ({error}): code two values as 0 and 1, more as "
+            "indicator columns"
+        ) from error
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise ValueError(
+            f"column {name!r} has {bad.size} missing or infinite value(s), the first in row "
+            f"{column.index[bad[0]]}: leave these patients out of every model to be compared"
+        )
+    if np.ptp(values) <= 1e-12 * np.abs(values).max():
+        raise ValueError(f"column {name!r} is constant: leave it out, the constant is added")
+    return values
+
+
+def fit_logistic(y, columns, names):
+    """Maximum-likelihood estimate with a constant: coefficients, covariance, log-likelihood."""
+    # Half a second to import, which the other functions need not wait for.
+    from statsmodels.discrete.discrete_model import Logit
+    from statsmodels.tools.sm_exceptions import ModelWarning
+
+    if y.size <= len(names) + 1:
+        raise ValueError(f"{y.size} patients are too few for {len(names)} variables")
+    # Newton's stopping rule is absolute, so that each variable must be of order one.
+    centre, spread = columns.mean(axis=0), columns.std(axis=0)
+    design = np.column_stack([np.ones(y.size), (columns - centre) / spread])
+    _check_independent(design[:, 1:], names)
+    with warnings.catch_warnings(), np.errstate(over="ignore", divide="ignore"):
+        warnings.simplefilter("ignore", ModelWarning)
+        result = Logit(y, design, check_rank=False).fit(disp=0)
+    if not result.mle_retvals["converged"]:
+        _check_separation(y, design, names)
+        raise ValueError(
+            "the logistic model did not converge: its columns all but separate the classes of y"
+        )
+    back = np.diag(1 / np.concatenate([[1.0], spread]))
+    back[0, 1:] = -centre / spread
+    return back @ result.params, back @ result.cov_params() @ back.T, float(result.llf)
+
+
+def _llf_null(y):
+    events = y.sum()
+    share = events / y.size
+    return float(events * np.log(share) + (y.size - events) * np.log(1 - share))
+
+
+def _check_independent(standardised, names):
+    """Raise, naming the first column that the columns before it determine."""
+    triangle = np.linalg.qr(standardised / np.sqrt(len(standardised)), mode="r")
+    dependent = np.flatnonzero(np.abs(np.diag(triangle)) < 1e-7)
+    if not dependent.size:
+        return
+    last = dependent[0]
+    weights = solve_triangular(triangle[:last, :last], triangle[:last, last])
+    partners = [names[number] for number in np.flatnonzero(np.abs(weights) > 1e-5)]
+    raise ValueError(
+        f"column {names[last]!r} is a linear combination of {', '.join(map(repr, partners))}: "
+        "leave one of them out"
+    )
+
+
+def _check_separation(y, design, names):
+    """Raise, naming the columns, if a combination of them separates the classes.
+
+    It does if some direction has every positive on one side and every negative
+    on the other or on the border (Albert and Anderson 1984): a linear programme.
+    """
+    way_out = "no finite estimate exists. Leave it out, merge categories or use Firth's penalty"
+    for name, column in zip(names, design[:, 1:].T, strict=True):
+        positives, negatives = column[y == 1], column[y == 0]
+        if positives.min() >= negatives.max() or negatives.min() >= positives.max():
+            raise ValueError(f"column {name!r} separates the classes of y: {way_out}")
+    signed = design * (2 * y - 1)[:, None]
+    found = linprog(-signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(y.size), bounds=(-1, 1))
+    if -found.fun > 1e-6:
+        involved = [names[at] for at in np.flatnonzero(np.abs(found.x[1:]) > 1e-6)]
+        raise ValueError(
+            f"columns {', '.join(map(repr, involved))} together separate the classes of y: "
+            f"{way_out}"
+        )

@@ -1,0 +1,382 @@
+"""Agreement between raters, and the label that several of them agree on."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from skdxa.significance._checks import (
+    check_complete,
+    check_level,
+    check_option,
+    check_same_rows,
+    warn,
+)
+from skdxa.significance._intervals import HypothesisTest, interval_around, wald_test
+
+# Variances of this size are what rounding leaves of an exact zero.
+_ROUNDING = 1e-14
+
+
+def rater_agreement(ratings, *, weights=None, level=0.95):
+    """Agreement and kappa of each pair of raters, and of all together.
+
+    Parameters
+    ----------
+    ratings : DataFrame or array-like of shape (n_scans, n_raters)
+        One column a rater, one row a scan; two or more categories, as numbers
+        or text.
+    weights : {None, "linear", "quadratic"}, default=None
+        Weights of a pair's disagreements, by the distance of the categories
+        that at least one of the two used; categories must be numbers then. The
+        row `all` and the column `agreement` are never weighted.
+    level : float, default=0.95
+        Confidence level.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (n_pairs + 1, 5)
+        A row a pair of raters (`1-2`, `1-3`, ...) with Cohen's kappa, and a row
+        `all` with Fleiss'. Columns `agreement` (share of scans rated alike; in
+        `all` the mean over the pairs), `kappa`, `std_err`, and `low` and
+        `high`, kappa's interval, which is not cut at 1.
+
+    Raises
+    ------
+    ValueError
+        Naming rater and row if a rating is missing (leave the row out, for
+        example with ``dropna``), or if there are fewer than two raters or
+        scans.
+
+    Warns
+    -----
+    RuntimeWarning
+        If raters gave everyone the same rating: kappa is NaN. If the standard
+        error is zero: the interval has no width.
+
+    See Also
+    --------
+    cohen_kappa, fleiss_kappa : The same for one pair or for all, with a test
+        that kappa is zero.
+
+    Notes
+    -----
+    Where nearly all scans fall into one category, kappa can be near zero
+    though raters nearly always agree (94 % agreement with kappa -0.02 is
+    possible): report both. With two categories the prevalence- and
+    bias-adjusted kappa is ``2 * agreement - 1``; `proportion_interval` gives
+    the interval of an agreement.
+
+    References
+    ----------
+    .. [1] Fleiss JL, Cohen J, Everitt BS. Large sample standard errors of kappa and
+       weighted kappa. Psychol Bull 72, 323-327 (1969).
+    .. [2] Fleiss JL. Measuring nominal scale agreement among many raters. Psychol
+       Bull 76, 378-382 (1971).
+    .. [3] Feinstein AR, Cicchetti DV. High agreement but low kappa: I. The problems
+       of two paradoxes. J Clin Epidemiol 43, 543-549 (1990).
+
+    Examples
+    --------
+    >>> from skdxa.significance import rater_agreement
+    >>> ratings = [[0, 0, 0], [1, 1, 0], [1, 1, 1], [0, 1, 0], [0, 0, 0], [1, 1, 1]]
+    >>> rater_agreement(ratings)[["agreement", "kappa"]].round(2)
+         agreement  kappa
+    1-2       0.83   0.67
+    1-3       0.83   0.67
+    2-3       0.67   0.40
+    all       0.78   0.56
+    """
+    ratings = _check_ratings(ratings)
+    n_raters = ratings.shape[1]
+    rows = {}
+    for first, second in combinations(range(n_raters), 2):
+        a, b = ratings[:, first], ratings[:, second]
+        kappa = cohen_kappa(a, b, weights=weights, level=level)
+        rows[f"{first + 1}-{second + 1}"] = (np.mean(a == b), kappa)
+    mean_agreement = np.mean([agreement for agreement, _ in rows.values()])
+    rows["all"] = (mean_agreement, fleiss_kappa(ratings, level=level))
+    return pd.DataFrame.from_dict(
+        {
+            name: {
+                "agreement": agreement,
+                "kappa": kappa.estimate,
+                "std_err": np.sqrt(kappa.interval.variance),
+                "low": kappa.interval.low,
+                "high": kappa.interval.high,
+            }
+            for name, (agreement, kappa) in rows.items()
+        },
+        orient="index",
+    )
+
+
+def cohen_kappa(first, second, *, weights=None, level=0.95):
+    """Cohen's kappa of two raters, its interval, and the test that it is zero.
+
+    Parameters
+    ----------
+    first, second : array-like of shape (n_scans,)
+        Ratings of the same scans.
+    weights : {None, "linear", "quadratic"}, default=None
+        Weights by the rank distance of the categories used, which must be
+        numbers then.
+    level : float, default=0.95
+        Confidence level.
+
+    Returns
+    -------
+    HypothesisTest
+        Kappa, z, two-sided p, and kappa's interval with its variance.
+
+    Raises
+    ------
+    ValueError
+        If a rating is missing, the lengths differ, there are fewer than two
+        scans, or weighted categories are not numbers.
+
+    Warns
+    -----
+    RuntimeWarning
+        If each rater gave everyone one rating: all is NaN. If one of them did,
+        or agreement is perfect: the interval has no width.
+
+    Notes
+    -----
+    The interval has the standard error of [1]_; z the one that holds when
+    kappa is zero. They differ, and must not stand in for each other.
+
+    References
+    ----------
+    .. [1] Fleiss JL, Cohen J, Everitt BS. Large sample standard errors of kappa and
+       weighted kappa. Psychol Bull 72, 323-327 (1969).
+
+    Examples
+    --------
+    >>> from skdxa.significance import cohen_kappa
+    >>> kappa = cohen_kappa([0, 1, 1, 0, 0, 1], [0, 1, 1, 1, 0, 1])
+    >>> round(kappa.estimate, 3), round(kappa.statistic, 3), round(kappa.pvalue, 3)
+    (0.667, 1.732, 0.083)
+    """
+    check_level(level)
+    check_option(weights, "weights", (None, "linear", "quadratic"))
+    check_same_rows(first, second, ("first", "second"))
+    first, second = check_complete(first, "first"), check_complete(second, "second")
+    if first.size < 2:
+        raise ValueError(f"kappa needs at least two scans, got {first.size}")
+    method = "Cohen's kappa" if weights is None else f"Cohen's kappa, {weights} weights"
+    categories, codes = np.unique(np.concatenate([first, second]), return_inverse=True)
+    if weights is not None and categories.dtype.kind not in "biuf":
+        raise ValueError(
+            f"weights={weights!r} needs categories with an order: code them as numbers, "
+            f"got {categories.tolist()}"
+        )
+    a, b = np.split(codes, 2)
+    k, n = categories.size, first.size
+    if a.min() == a.max() and b.min() == b.max():
+        warn(f"{method}: each rater gave every scan the same rating, so kappa is undefined")
+        return _undefined(level, method)
+    share = np.bincount(k * a + b, minlength=k * k).reshape(k, k) / n
+    rows, columns = share.sum(axis=1), share.sum(axis=0)
+    distance = np.abs(np.subtract.outer(np.arange(k), np.arange(k))) / (k - 1)
+    credit = {None: distance == 0, "linear": 1 - distance, "quadratic": 1 - distance**2}[weights]
+    by_chance = np.outer(rows, columns)
+    agreement, chance = np.sum(credit * share), np.sum(credit * by_chance)
+    kappa = float((agreement - chance) / (1 - chance))
+    # Mean credit that a rating of one rater earns with the ratings of the other.
+    earned = np.add.outer(credit @ columns, rows @ credit)
+    scale = n * (1 - chance) ** 2
+    variance = np.sum(share * (credit - earned * (1 - kappa)) ** 2)
+    variance = _clean((variance - (kappa - chance * (1 - kappa)) ** 2) / scale)
+    null_variance = _clean((np.sum(by_chance * (credit - earned) ** 2) - chance**2) / scale)
+    if null_variance == 0:
+        warn(
+            f"{method}: one rater gave every scan the same rating, so there is no test, and the "
+            "interval has no width"
+        )
+        statistic = pvalue = np.nan
+    else:
+        statistic, pvalue = wald_test(kappa, null_variance, stats.norm, method)
+    interval = interval_around(
+        kappa, variance, stats.norm, level, method, quiet=null_variance == 0
+    )
+    return HypothesisTest(kappa, statistic, pvalue, interval, method)
+
+
+def fleiss_kappa(ratings, *, level=0.95):
+    """Fleiss' kappa of several raters, its interval, and the test that it is zero.
+
+    Parameters
+    ----------
+    ratings : DataFrame or array-like of shape (n_scans, n_raters)
+        One column a rater, one row a scan.
+    level : float, default=0.95
+        Confidence level.
+
+    Returns
+    -------
+    HypothesisTest
+        Kappa, z, two-sided p, and kappa's interval with its variance.
+
+    Raises
+    ------
+    ValueError
+        As for `rater_agreement`.
+
+    Warns
+    -----
+    RuntimeWarning
+        If all ratings are the same, or would be without one scan: NaN. If
+        agreement is perfect: the interval has no width.
+
+    Notes
+    -----
+    The published standard error [2]_ holds when kappa is zero; it serves for z
+    alone. The interval has the jackknife's, leaving out one scan at a time.
+    With two raters Fleiss' kappa is Scott's pi, not Cohen's kappa.
+
+    References
+    ----------
+    .. [1] Fleiss JL. Measuring nominal scale agreement among many raters. Psychol
+       Bull 76, 378-382 (1971).
+    .. [2] Fleiss JL, Nee JCM, Landis JR. Large sample variance of kappa in the case
+       of different sets of raters. Psychol Bull 86, 974-977 (1979).
+
+    Examples
+    --------
+    >>> from skdxa.significance import fleiss_kappa
+    >>> ratings = [[0, 0, 0], [1, 1, 0], [1, 1, 1], [0, 1, 0], [0, 0, 0], [1, 1, 1]]
+    >>> kappa = fleiss_kappa(ratings)
+    >>> round(kappa.estimate, 3), round(kappa.interval.low, 3), round(kappa.statistic, 3)
+    (0.556, -0.039, 2.357)
+    """
+    check_level(level)
+    ratings = _check_ratings(ratings)
+    n, n_raters = ratings.shape
+    method = "Fleiss' kappa"
+    categories, codes = np.unique(ratings, return_inverse=True)
+    if categories.size == 1:
+        warn(f"{method}: all ratings are the same, so kappa is undefined")
+        return _undefined(level, method)
+    counts = np.sum(codes.reshape(n, n_raters, 1) == np.arange(categories.size), axis=1)
+    agreeing = np.sum(counts * (counts - 1), axis=1) / (n_raters * (n_raters - 1))
+
+    def kappa_of(category_totals, agreement):
+        share = category_totals / category_totals.sum(axis=-1, keepdims=True)
+        chance = np.sum(share**2, axis=-1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            kappa = (agreement - chance) / (1 - chance)
+        return np.where(chance == 1, np.nan, kappa)
+
+    totals = counts.sum(axis=0)
+    kappa = float(kappa_of(totals, agreeing.mean()))
+    without = kappa_of(totals - counts, (agreeing.sum() - agreeing) / (n - 1))
+    variance = _clean((n - 1) / n * np.sum((without - without.mean()) ** 2))
+    if np.isnan(variance):
+        warn(f"{method}: a single scan has another rating, so no interval is possible")
+    interval = interval_around(kappa, variance, stats.norm, level, method)
+    share = totals / totals.sum()
+    spread = np.sum(share * (1 - share))
+    skew = np.sum(share * (1 - share) * (1 - 2 * share))
+    null_variance = 2 * (spread**2 - skew) / (spread**2 * n * n_raters * (n_raters - 1))
+    statistic, pvalue = wald_test(kappa, null_variance, stats.norm, method)
+    return HypothesisTest(kappa, statistic, pvalue, interval, method)
+
+
+def consensus(ratings, rule="all"):
+    """One label from several raters.
+
+    Parameters
+    ----------
+    ratings : DataFrame or array-like of shape (n_scans, n_raters)
+        0, 1, or NaN where a rater gave none.
+    rule : {"all", "majority", "any"}, default="all"
+        Positive if every rater says so, more than half of them, or at least
+        one.
+
+    Returns
+    -------
+    ndarray of shape (n_scans,), or Series with the index of `ratings`
+        0, 1, or NaN where it depends on a missing rating, or where the raters
+        are split evenly under "majority".
+
+    Raises
+    ------
+    ValueError
+        If a rating is anything but 0, 1 and NaN.
+
+    Notes
+    -----
+    A missing rating counts only where it could change the label: by rule
+    "all", 0 and NaN make 0, while 1 and NaN make NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.significance import consensus
+    >>> ratings = [[1, 1, 1], [1, 1, 0], [0, 0, np.nan], [1, 1, np.nan]]
+    >>> consensus(ratings).tolist()
+    [1.0, 0.0, 0.0, nan]
+    >>> consensus(ratings, rule="majority").tolist()
+    [1.0, 1.0, 0.0, 1.0]
+    """
+    check_option(rule, "rule", ("all", "majority", "any"))
+    n_raters = _as_table(ratings).shape[1]
+    try:
+        values = pd.DataFrame(ratings).to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"ratings must be 0, 1 or NaN: {error}") from error
+    ones, zeros = values == 1, values == 0
+    odd = np.argwhere(~(np.isnan(values) | ones | zeros))
+    if odd.size:
+        row, rater = odd[0]
+        raise ValueError(
+            f"ratings must be 0, 1 or NaN, got {values[row, rater]:g} in row {row} from rater "
+            f"{rater + 1}"
+        )
+    more_than_half = n_raters // 2 + 1
+    needed = {"all": n_raters, "majority": more_than_half, "any": 1}[rule]
+    refused = {"all": 1, "majority": more_than_half, "any": n_raters}[rule]
+    positive, negative = ones.sum(axis=1) >= needed, zeros.sum(axis=1) >= refused
+    label = np.select([positive, negative], [1.0, 0.0], default=np.nan)
+    if isinstance(ratings, pd.DataFrame):
+        return pd.Series(label, index=ratings.index)
+    return label
+
+
+def _as_table(ratings):
+    values = np.asarray(ratings)
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise ValueError(
+            "ratings must have one row a scan and one column a rater, at least two raters; got "
+            f"shape {values.shape}"
+        )
+    return values
+
+
+def _check_ratings(ratings):
+    values = _as_table(ratings)
+    missing = np.argwhere(pd.isna(values))
+    if missing.size:
+        row, rater = missing[0]
+        if isinstance(ratings, pd.DataFrame):
+            row, rater = ratings.index[row], ratings.columns[rater]
+        else:
+            rater += 1
+        raise ValueError(
+            f"rater {rater} gave no rating in row {row} ({len(missing)} missing in all): "
+            "leave out the scans that not everyone rated"
+        )
+    if len(values) < 2:
+        raise ValueError(f"agreement needs at least two scans, got {len(values)}")
+    return values
+
+
+def _clean(variance):
+    return 0.0 if abs(variance) < _ROUNDING else variance
+
+
+def _undefined(level, method):
+    interval = interval_around(np.nan, np.nan, stats.norm, level, method)
+    return HypothesisTest(np.nan, np.nan, np.nan, interval, method)

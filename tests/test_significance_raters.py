@@ -1,0 +1,185 @@
+"""Agreement and consensus: closed forms, and ratings that allow no statement."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import cohen_kappa_score
+from statsmodels.stats.inter_rater import cohens_kappa
+from statsmodels.stats.inter_rater import fleiss_kappa as fleiss_of_counts
+
+from skdxa.significance import cohen_kappa, consensus, fleiss_kappa, rater_agreement
+
+RATINGS = np.array([[0, 0, 0], [1, 1, 0], [1, 1, 1], [0, 1, 0], [0, 0, 0], [1, 1, 1], [0, 0, 1]])
+
+
+def severities(n=90):
+    """Two raters with a severity from 0 to 3, never 2."""
+    rng = np.random.default_rng(0)
+    first = rng.choice([0, 1, 3], n)
+    return first, np.where(rng.random(n) < 0.7, first, rng.choice([0, 1, 3], n))
+
+
+@pytest.mark.parametrize("weights", [None, "linear", "quadratic"])
+def test_cohen_agrees_with_other_packages(weights):
+    first, second = severities()
+    kappa = cohen_kappa(first, second, weights=weights)
+    table = pd.crosstab(first, second).to_numpy()
+    other = cohens_kappa(table, wt=weights)
+    assert kappa.estimate == pytest.approx(cohen_kappa_score(first, second, weights=weights))
+    assert np.sqrt(kappa.interval.variance) == pytest.approx(other.std_kappa)
+    assert kappa.statistic == pytest.approx(other.z_value)
+    assert kappa.pvalue == pytest.approx(other.pvalue_two_sided)
+    assert kappa.interval.low == pytest.approx(other.kappa_low)
+
+
+def test_rows_and_columns():
+    table = rater_agreement(pd.DataFrame(RATINGS, columns=["anna", "bo", "cy"]))
+    assert table.index.tolist() == ["1-2", "1-3", "2-3", "all"]
+    assert table.columns.tolist() == ["agreement", "kappa", "std_err", "low", "high"]
+    assert table.agreement.tolist() == pytest.approx([6 / 7, 5 / 7, 4 / 7, 15 / 21])
+    assert table.kappa["1-3"] == cohen_kappa(RATINGS[:, 0], RATINGS[:, 2]).estimate
+    assert table.kappa["all"] == fleiss_kappa(RATINGS).estimate
+
+
+def test_fleiss_agrees_with_statsmodels_and_its_jackknife():
+    counts = np.column_stack([3 - RATINGS.sum(axis=1), RATINGS.sum(axis=1)])
+    kappa = fleiss_kappa(RATINGS)
+    assert kappa.estimate == pytest.approx(fleiss_of_counts(counts))
+    without = [fleiss_of_counts(np.delete(counts, row, axis=0)) for row in range(7)]
+    assert kappa.interval.variance == pytest.approx(6 / 7 * 7 * np.var(without))
+
+
+def test_names_of_categories_do_not_matter():
+    words = np.array(["normal", "scoliosis"])[RATINGS]
+    pd.testing.assert_frame_equal(rater_agreement(words), rater_agreement(RATINGS))
+    pd.testing.assert_frame_equal(
+        rater_agreement(pd.DataFrame(words)), rater_agreement(RATINGS.tolist())
+    )
+
+
+def test_kappa_interval_covers():
+    # Two raters who see the truth with a sensitivity and specificity of 90 %, and half of
+    # the scans positive: expected agreement 0.82, by chance 0.5.
+    rng = np.random.default_rng(1)
+    inside = 0
+    for _ in range(200):
+        truth = rng.random((150, 1)) < 0.5
+        ratings = truth ^ (rng.random((150, 2)) < 0.1)
+        row = rater_agreement(ratings).loc["all"]
+        inside += row.low < 0.64 < row.high
+    assert 0.91 < inside / 200 < 0.985
+
+
+def test_perfect_agreement_warns():
+    ratings = RATINGS[:, [0, 0, 0]]
+    with pytest.warns(RuntimeWarning, match="no width"):
+        table = rater_agreement(ratings)
+    assert (table.kappa == 1).all()
+    assert (table.low == 1).all()
+    assert (table.std_err == 0).all()
+
+
+def test_one_rating_for_all_is_undefined():
+    with pytest.warns(RuntimeWarning, match="kappa is undefined"):
+        table = rater_agreement(np.ones((7, 3)))
+    assert (table.agreement == 1).all()
+    assert table[["kappa", "std_err", "low", "high"]].isna().all(axis=None)
+    with pytest.warns(RuntimeWarning, match="kappa is undefined"):
+        opposed = cohen_kappa(np.zeros(7), np.ones(7))
+    assert np.isnan([opposed.estimate, opposed.pvalue, opposed.interval.low]).all()
+
+
+def test_one_constant_rater_gives_no_test():
+    with pytest.warns(RuntimeWarning, match="one rater gave every scan the same rating"):
+        kappa = cohen_kappa([0, 1, 0, 1, 1], np.ones(5))
+    assert kappa.estimate == 0
+    assert np.isnan([kappa.statistic, kappa.pvalue]).all()
+
+
+def test_single_other_rating_has_no_jackknife():
+    ratings = np.zeros((7, 3))
+    ratings[2, 1] = 1
+    with pytest.warns(RuntimeWarning, match="a single scan has another rating"):
+        kappa = fleiss_kappa(ratings)
+    assert np.isfinite(kappa.estimate)
+    assert np.isnan([kappa.interval.low, kappa.interval.variance]).all()
+
+
+@pytest.mark.parametrize(
+    ("ratings", "message"),
+    [
+        ([[0], [1]], "at least two raters; got shape"),
+        ([0, 1, 1], "at least two raters; got shape"),
+        ([[0, 1]], "agreement needs at least two scans, got 1"),
+        ([[0, 1], [np.nan, 1], [np.nan, 0]], r"rater 1 gave no rating in row 1 \(2 missing"),
+        (
+            pd.DataFrame({"r1": [0, 1], "r2": [0, None]}, index=["p7", "p9"]),
+            "rater r2 gave no rating in row p9",
+        ),
+    ],
+)
+def test_bad_ratings(ratings, message):
+    for function in (rater_agreement, fleiss_kappa):
+        with pytest.raises(ValueError, match=message):
+            function(ratings)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "options", "message"),
+    [
+        ([0], [1], {}, "kappa needs at least two scans, got 1"),
+        ([0, 1], [1, np.nan], {}, "second is missing in 1 row"),
+        ([0, 1], [1, 0, 1], {}, "first and second must have the same rows, got 2 and 3"),
+        ([0, 1], [1, 0], {"weights": "cubic"}, "weights must be one of"),
+        (["mild", "none"], ["none", "none"], {"weights": "linear"}, "categories with an order"),
+    ],
+)
+def test_bad_pair(first, second, options, message):
+    with pytest.raises(ValueError, match=message):
+        cohen_kappa(first, second, **options)
+
+
+NAN = np.nan
+
+
+@pytest.mark.parametrize(
+    ("row", "by_all", "by_majority", "by_any"),
+    [
+        ([1, 1, 1], 1, 1, 1),
+        ([1, 1, 0], 0, 1, 1),
+        ([1, 0, 0], 0, 0, 1),
+        ([0, 0, 0], 0, 0, 0),
+        ([1, 1, NAN], NAN, 1, 1),
+        ([1, 0, NAN], 0, NAN, 1),
+        ([0, 0, NAN], 0, 0, NAN),
+        ([1, NAN, NAN], NAN, NAN, 1),
+        ([NAN, NAN, NAN], NAN, NAN, NAN),
+    ],
+)
+def test_consensus(row, by_all, by_majority, by_any):
+    labels = [consensus([row], rule=rule)[0] for rule in ("all", "majority", "any")]
+    np.testing.assert_array_equal(labels, [by_all, by_majority, by_any])
+
+
+def test_split_majority_is_open():
+    np.testing.assert_array_equal(
+        consensus([[1, 0], [1, 1], [0, 0]], rule="majority"), [NAN, 1, 0]
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "Int64", "boolean", "object"])
+def test_consensus_keeps_the_index(dtype):
+    ratings = pd.DataFrame({"r1": [1, 1, 0], "r2": [1, None, 1]}, index=[7, 3, 9])
+    label = consensus(ratings.astype(dtype))
+    pd.testing.assert_series_equal(label, pd.Series([1, NAN, 0.0], index=[7, 3, 9]))
+
+
+def test_bad_consensus():
+    with pytest.raises(ValueError, match="got 2 in row 1 from rater 2"):
+        consensus([[0, 1], [0, 2]])
+    with pytest.raises(ValueError, match="ratings must be 0, 1 or NaN"):
+        consensus([["yes", "no"], ["no", "no"]])
+    with pytest.raises(ValueError, match="rule must be one of"):
+        consensus(RATINGS, rule="most")
+    with pytest.raises(ValueError, match="at least two raters"):
+        consensus([1, 0, 1])

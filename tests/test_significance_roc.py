@@ -1,0 +1,188 @@
+"""DeLong: closed forms, coverage, and input that allows no statement."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from skdxa.significance import (
+    delong_interval,
+    delong_test,
+    delong_test_unpaired,
+    roc_points,
+)
+
+Y = np.array([0, 0, 0, 0, 0, 1, 1, 1])
+NETWORK = np.array([0.1, 0.4, 0.2, 0.3, 0.6, 0.5, 0.9, 0.7])
+AGE = np.array([62, 70, 65, 74, 66, 68, 71, 64])
+
+
+def by_pairs(y, score):
+    """Area and variance from all pairs, as DeLong wrote them."""
+    wins = np.sign(np.subtract.outer(score[y == 1], score[y == 0])) / 2 + 0.5
+    return wins.mean(), (
+        wins.mean(axis=1).var(ddof=1) / wins.shape[0]
+        + wins.mean(axis=0).var(ddof=1) / wins.shape[1]
+    )
+
+
+def test_midranks_equal_all_pairs_with_ties():
+    rng = np.random.default_rng(0)
+    for n_values in (2, 5, 1000):
+        y, score = rng.integers(0, 2, 63), rng.integers(0, n_values, 63).astype(float)
+        interval = delong_interval(y, score)
+        assert (interval.estimate, interval.variance) == pytest.approx(by_pairs(y, score))
+
+
+def test_paired_test_agrees_with_r():
+    # pROC: roc.test(roc(y, network), roc(y, age), method = "delong", paired = TRUE)
+    test = delong_test(Y, NETWORK, AGE)
+    assert test.estimate == pytest.approx(0.4)
+    assert test.statistic == pytest.approx(1.434274331201, rel=1e-11)
+    assert test.pvalue == pytest.approx(0.151493992404, rel=1e-10)
+    assert test.interval.low == pytest.approx(-0.146607839770371, rel=1e-11)
+    assert test.interval.high == pytest.approx(0.946607839770371, rel=1e-11)
+
+
+def test_unpaired_test_agrees_with_r():
+    # pROC: roc.test(roc_a, roc_b, method = "delong", paired = FALSE)
+    test = delong_test_unpaired(
+        [0, 0, 1, 0, 1, 1], [1, 2, 3, 4, 5, 6], [0, 1, 1, 0, 0], [1, 4, 2, 3, 5]
+    )
+    assert test.statistic == pytest.approx(1.055289706022, rel=1e-11)
+    assert test.df == pytest.approx(5.748218527316, rel=1e-11)
+    assert test.pvalue == pytest.approx(0.333614134602, rel=1e-10)
+    edge = delong_test_unpaired(
+        [0, 0, 1, 0, 1, 1],
+        [1, 2, 3, 4, 5, 6],
+        [0, 1, 1, 0, 0],
+        [1, 4, 2, 3, 5],
+        level=1 - test.pvalue,
+    )
+    assert edge.interval.low == pytest.approx(0, abs=1e-10)
+
+
+def test_reversing_a_score_mirrors_its_area():
+    up, down = delong_interval(Y, NETWORK), delong_interval(Y, -NETWORK)
+    assert down.estimate == pytest.approx(1 - up.estimate)
+    assert down.variance == pytest.approx(up.variance)
+    assert (up.high, down.low) == (1, 0)
+
+
+def test_lists_series_and_small_floats_give_the_same():
+    y = pd.Series(Y, index=range(10, 18))
+    score = pd.Series(NETWORK, index=range(10, 18))
+    assert delong_interval(y, score) == delong_interval(Y.tolist(), NETWORK.tolist())
+    assert delong_interval(Y == 1, NETWORK) == delong_interval(Y, NETWORK)
+    tied = np.float32([0.1, 0.1, 0.2, 0.3, 0.3, 0.3, 0.4, 0.4])
+    assert delong_interval(Y, tied).estimate == by_pairs(Y, tied)[0]
+
+
+def test_intervals_cover():
+    rng = np.random.default_rng(1)
+    y = np.repeat([0, 1], [80, 40])
+    truth = stats.norm.cdf(1 / np.sqrt(2))
+    inside = {"identity": 0, "logit": 0}
+    for _ in range(400):
+        score = rng.normal(size=120) + y
+        for scale in inside:
+            interval = delong_interval(y, score, scale=scale)
+            inside[scale] += interval.low < truth < interval.high
+    assert 0.92 < inside["identity"] / 400 < 0.98
+    assert 0.92 < inside["logit"] / 400 < 0.98
+
+
+def test_paired_test_holds_its_level():
+    rng = np.random.default_rng(2)
+    y = np.repeat([0, 1], [60, 40])
+    pvalues = []
+    for _ in range(400):
+        common = rng.normal(size=100) + y
+        noise = rng.normal(size=(2, 100))
+        pvalues.append(delong_test(y, common + noise[0], common + noise[1]).pvalue)
+    assert 0.02 < np.mean(np.array(pvalues) < 0.05) < 0.085
+
+
+@pytest.mark.parametrize(
+    ("score", "area"), [(np.r_[1:9], 1), (-np.r_[1:9], 0), (np.full(8, 0.3), 0.5)]
+)
+def test_no_variance_warns(score, area):
+    with pytest.warns(RuntimeWarning, match="DeLong variance is zero"):
+        interval = delong_interval(Y, score)
+    assert (interval.estimate, interval.low, interval.high) == (area, area, area)
+    assert interval.variance == 0
+    with pytest.warns(RuntimeWarning, match="DeLong variance is zero"):
+        on_logit = delong_interval(Y, score, scale="logit")
+    if area == 0.5:
+        assert (on_logit.low, on_logit.high) == (0.5, 0.5)
+    else:
+        assert np.isnan([on_logit.low, on_logit.high]).all()
+
+
+@pytest.mark.parametrize("y", [[0, 0, 0, 1], [1, 0, 1, 1]])
+def test_single_positive_or_negative_has_no_variance(y):
+    with pytest.warns(RuntimeWarning, match="at least two positives and two negatives"):
+        interval = delong_interval(y, [1, 3, 2, 2.5])
+    assert np.isfinite(interval.estimate)
+    assert np.isnan([interval.variance, interval.low, interval.high]).all()
+    with pytest.warns(RuntimeWarning, match="at least two positives"):
+        test = delong_test(y, [1, 3, 2, 2.5], [4, 1, 3, 2])
+    assert np.isnan([test.statistic, test.pvalue, test.interval.low]).all()
+    with pytest.warns(RuntimeWarning, match="at least two positives"):
+        test = delong_test_unpaired(y, [1, 3, 2, 2.5], Y, NETWORK)
+    assert np.isnan([test.statistic, test.pvalue, test.df, test.interval.high]).all()
+
+
+def test_scores_of_one_order_do_not_differ():
+    with pytest.warns(RuntimeWarning, match="variance is zero"):
+        test = delong_test(Y, NETWORK, np.exp(3 * NETWORK))
+    assert (test.estimate, test.statistic, test.pvalue) == (0, 0, 1)
+    assert (test.interval.low, test.interval.high) == (0, 0)
+
+
+def test_difference_without_variance_is_not_significant():
+    with pytest.warns(RuntimeWarning, match="variance is zero"):
+        test = delong_test(Y, np.arange(8), np.zeros(8))
+    assert test.estimate == 0.5
+    assert np.isnan([test.statistic, test.pvalue]).all()
+    with pytest.warns(RuntimeWarning, match="variance is zero"):
+        test = delong_test_unpaired(Y, np.arange(8), Y, np.zeros(8))
+    assert np.isnan([test.statistic, test.pvalue, test.df]).all()
+
+
+@pytest.mark.parametrize(
+    ("y", "score", "message"),
+    [
+        ([0, 0, 0], [1, 2, 3], "y must hold both 0 and 1, got only 0"),
+        ([], [], "got nothing"),
+        ([0, 1, 2], [1, 2, 3], "y must hold 0 and 1 only, got 2"),
+        ([0, 1, np.nan], [1, 2, 3], "y has 1 NaN .* position 2"),
+        ([0, 1, 1], [1, np.nan, np.nan], "score has 2 NaN .* first at position 1"),
+        ([0, 1, 1], [1, 2], "y and score must have the same rows, got 3 and 2"),
+        ([0, 1, 1], [[1], [2], [3]], "score must be one-dimensional"),
+    ],
+)
+def test_bad_input(y, score, message):
+    for function in (delong_interval, roc_points):
+        with pytest.raises(ValueError, match=message):
+            function(y, score)
+
+
+def test_rows_of_other_patients_are_not_paired():
+    y = pd.Series(Y)
+    with pytest.raises(ValueError, match="y and score have different indices: align them"):
+        delong_interval(y, pd.Series(NETWORK, index=range(1, 9)))
+    with pytest.raises(ValueError, match="score_a and score_b have different indices"):
+        delong_test(Y, pd.Series(NETWORK), pd.Series(AGE, index=range(8, 0, -1)))
+
+
+def test_unknown_scale():
+    with pytest.raises(ValueError, match=r"scale must be one of \['identity', 'logit'\]"):
+        delong_interval(Y, NETWORK, scale="log")
+
+
+def test_roc_points_keep_collinear_points():
+    points = roc_points([0, 0, 0, 1, 1], [1, 2, 3, 3, 4])
+    assert points.threshold.tolist() == [np.inf, 4, 3, 2, 1]
+    assert points.sensitivity.tolist() == [0, 0.5, 1, 1, 1]
+    assert points.specificity.tolist() == pytest.approx([1, 1, 2 / 3, 1 / 3, 0])
