@@ -1,0 +1,500 @@
+"""The convolutional network of Nissinen et al. 2021 as a scikit-learn classifier."""
+
+import copy
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
+from sklearn.utils import assert_all_finite, check_random_state, compute_sample_weight
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+
+from skdxa.exceptions import ScanError
+from skdxa.preprocessing._validation import as_scans, scan_names
+
+
+class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
+    """Convolutional network for cropped DXA scans, trained as in Nissinen et al. 2021 [1]_.
+
+    Four times a 5 x 5 convolution, ReLU and 2 x 2 max-pooling, then dropout, one fully
+    connected layer and one sigmoid. The paper gives the shape of the network, the 64
+    kernels of the last convolution, the 100 epochs and the restored epoch; it leaves
+    open the other numbers of kernels, the dense width, L2, dropout, the optimiser and
+    the batch size, for which the defaults here are skdxa's own choice.
+
+    Unlike the paper, the epoch is chosen on images split off from the training part
+    (`validation_fraction`), never on the fold that is scored.
+
+    Parameters
+    ----------
+    filters : tuple of int, default=(8, 16, 32, 64)
+        Number of kernels of each convolution.
+
+    kernel_size : int, default=5
+        Height and width of the kernels in pixels; odd.
+
+    dense_units : int, default=64
+        Width of the fully connected layer.
+
+    l2 : float, default=1e-4
+        Weight of the penalty on the squares of the convolution kernels.
+
+    dropout : float, default=0.5
+        Share of the flattened feature maps left out at random in training.
+
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        Keras's name of an optimiser, or an optimiser whose settings are used.
+
+    learning_rate : float or None, default=1e-3
+        The optimiser's learning rate; None keeps the optimiser's own.
+
+    epochs : int, default=100
+        Passes over the training images.
+
+    batch_size : int, default=32
+        Images in a training step.
+
+    augmenter : transformer or None, default=None
+        Makes transformed copies of the training images, which keep their labels and are
+        added to the originals after the validation images have been split off.
+        `skdxa.preprocessing.HorizontalFlip` is the paper's.
+
+    validation_fraction : float, default=0.1
+        Share of the scans, stratified (and by patient where `groups` are given), on
+        which the best epoch is chosen. 0 trains on everything and keeps the last epoch.
+
+    restore_best : bool, default=True
+        Keep the weights of the epoch with the lowest validation error, the penalty
+        included; otherwise those of the last epoch.
+
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the training's arithmetic; weights are float32, and so is all
+        prediction. "auto" takes bfloat16 where the processor multiplies it in hardware
+        (AVX512-BF16 or AMX, on Linux) and no GPU is used, float32 elsewhere.
+
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in training, as in scikit-learn.
+
+    callbacks : list of keras.callbacks.Callback or None, default=None
+        Called at the beginning and end of training and of each epoch; each fit uses
+        copies of its own. Epochs run inside TensorFlow, so there are no calls for batches.
+
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar, 2 a line an epoch.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the split, the weights, the order of the scans and the dropout.
+
+    network : callable or None, default=None
+        A builder of one's own: called with the image shape (rows, columns), it returns
+        a `keras.Model`, not compiled, from images (n, rows, columns, 1) to one
+        probability (n, 1). `filters`, `kernel_size`, `dense_units`, `l2` and `dropout`
+        are then unused.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The two labels, sorted; the second is the positive one.
+
+    image_shape_ : tuple of int
+        Rows and columns of the images seen in `fit`.
+
+    weights_ : list of ndarray
+        The network's weights, in Keras's order.
+
+    history_ : dict of str to list of float
+        "loss" and, with validation images, "val_loss" of each epoch, penalty included.
+
+    best_epoch_ : int
+        The epoch whose weights are kept; the first is 1.
+
+    network_ : keras.Model
+        A float32 network with these weights, built anew each time it is asked for.
+
+    n_features_in_ : int
+        Only set by subclasses that read tables.
+
+    See Also
+    --------
+    skdxa.preprocessing.SpineCropper : Makes a stack of equal images from scans.
+
+    Notes
+    -----
+    Training goes through ``scikeras.wrappers.KerasClassifier``. A fitted classifier
+    holds arrays, no Keras object: it is cheap to pickle and to send to a worker. One
+    compiled network for each architecture lives in a process and is lent to whoever
+    fits or predicts.
+
+    References
+    ----------
+    .. [1] Nissinen et al., "Detecting pathological features and predicting fracture
+       risk from dual-energy X-ray absorptiometry images using deep learning", Bone
+       Reports 14, 2021, 101070. https://doi.org/10.1016/j.bonr.2021.101070
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.classification import SpineCNNClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.tile([0, 1], 20)
+    >>> X = rng.normal(size=(40, 16, 12)).astype("float32") + y[:, None, None]
+    >>> cnn = SpineCNNClassifier(filters=(4,), epochs=10, random_state=0).fit(X, y)
+    >>> cnn.predict_proba(X[:3]).shape
+    (3, 2)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "filters": ["array-like"],
+        "kernel_size": [Interval(Integral, 1, None, closed="left")],
+        "dense_units": [Interval(Integral, 1, None, closed="left")],
+        "l2": [Interval(Real, 0, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "optimizer": [str, HasMethods(["get_config", "apply"])],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "augmenter": [HasMethods(["fit_transform"]), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "restore_best": ["boolean"],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "callbacks": [list, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+        "network": [callable, None],
+    }
+
+    def __init__(
+        self,
+        *,
+        filters=(8, 16, 32, 64),
+        kernel_size=5,
+        dense_units=64,
+        l2=1e-4,
+        dropout=0.5,
+        optimizer="adam",
+        learning_rate=1e-3,
+        epochs=100,
+        batch_size=32,
+        augmenter=None,
+        validation_fraction=0.1,
+        restore_best=True,
+        precision="auto",
+        class_weight=None,
+        callbacks=None,
+        verbose=0,
+        random_state=None,
+        network=None,
+    ):
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.dense_units = dense_units
+        self.l2 = l2
+        self.dropout = dropout
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.augmenter = augmenter
+        self.validation_fraction = validation_fraction
+        self.restore_best = restore_best
+        self.precision = precision
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+        self.network = network
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, *, groups=None, sample_weight=None, X_val=None, y_val=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_scans, n_rows, n_columns), list, Series or DataFrame
+            Images of one shape, without NaN, as `SpineCropper` makes them.
+        y : array-like of shape (n_scans,)
+            Two labels of any type.
+        groups : array-like of shape (n_scans,), default=None
+            The patient of each scan; keeps a patient's scans on one side of the inner
+            split.
+        sample_weight : array-like of shape (n_scans,), default=None
+            Weights of the scans in training and in the validation error.
+        X_val, y_val : as `X` and `y`, default=None
+            Images to choose the epoch on in place of a split of `X`. To choose on the
+            images that are scored later, as the paper did, flatters the score.
+
+        Returns
+        -------
+        self : SpineCNNClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ScanError
+            If an image has NaN or infinite pixels, or another shape than the first; the
+            message names the scan.
+        ValueError
+            If `y` has not exactly two classes or holds NaN, or a class is too small to
+            be split.
+        """
+        self._check_architecture()
+        images = self._check_images(X, reset=True)
+        labels, sample_weight = self._check_labels(X, images, y, sample_weight)
+        random_state = check_random_state(self.random_state)
+        split_seed, weight_seed, order_seed = random_state.randint(np.iinfo(np.int32).max, size=3)
+        training, held_out = self._hold_out(
+            images, labels, sample_weight, groups, X_val, y_val, int(split_seed)
+        )
+        images, labels, weights = self._augment(*training)
+        self._train(
+            images,
+            labels,
+            weights * compute_sample_weight(self.class_weight, self.classes_[labels]),
+            held_out,
+            weight_random_state=check_random_state(int(weight_seed)),
+            order_seed=int(order_seed),
+        )
+        return self
+
+    def predict_proba(self, X):
+        """Give the probability of each class, in float32 arithmetic.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            Images of the shape seen in `fit`.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_scans, 2)
+            Columns in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        images = self._check_images(X, reset=False)
+        from skdxa.classification._lending import Architecture, lend
+
+        with lend(Architecture.of(self, self.image_shape_, "float32")) as network:
+            network.set_weights(self.weights_)
+            positive = network.scores(images[..., np.newaxis]).astype(np.float64)
+        return np.column_stack([1 - positive, positive])
+
+    def predict(self, X):
+        """Give the more probable class; the second at 0.5.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            Images of the shape seen in `fit`.
+
+        Returns
+        -------
+        label : ndarray of shape (n_scans,)
+            Labels from `classes_`.
+        """
+        positive = self.predict_proba(X)[:, 1] >= 0.5
+        return self.classes_[positive.astype(int)]
+
+    @property
+    def network_(self):
+        """A `keras.Model` in float32 with these weights, the caller's own to keep."""
+        check_is_fitted(self)
+        from skdxa.classification._lending import Architecture
+
+        network = Architecture.of(self, self.image_shape_, "float32").build()
+        network.set_weights(self.weights_)
+        return network
+
+    def _check_architecture(self):
+        filters = np.asarray(self.filters)
+        if filters.ndim != 1 or filters.size == 0 or filters.dtype.kind not in "iu":
+            raise ValueError(
+                f"filters must be one or more whole numbers, a number of kernels for each "
+                f"convolution; got {self.filters!r}."
+            )
+        if filters.min() < 1:
+            raise ValueError(f"filters must all be at least 1; got {self.filters!r}.")
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd; got {self.kernel_size}.")
+
+    def _check_images(self, X, *, reset):
+        """Give a float32 stack (n, rows, columns) without NaN."""
+        images = as_scans(X)
+        names = scan_names(X)
+        shape = images[0].shape if reset else self.image_shape_
+        for name, image in zip(names, images, strict=True):
+            if image.shape != shape:
+                expected = "the first scan's" if reset else "that of the scans in fit,"
+                raise ScanError(
+                    f"{name} has shape {image.shape}, not {expected} {shape}. Crop all scans "
+                    "to one shape, for example with SpineCropper."
+                )
+        stack = X if isinstance(X, np.ndarray) and X.dtype == np.float32 else np.stack(images)
+        if stack.ndim != 3:
+            stack = np.stack(images)
+        finite = np.isfinite(stack).all(axis=(1, 2))
+        if not finite.all():
+            raise ScanError(
+                f"{names[int(np.argmin(finite))]} holds NaN pixels. SpineCropper fills what the "
+                "scanner did not scan."
+            )
+        if reset:
+            self.image_shape_ = shape
+        return stack
+
+    def _check_labels(self, X, images, y, sample_weight):
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(images, y)
+        unknown = np.flatnonzero([value is None or value != value for value in y])
+        if unknown.size:
+            raise ValueError(
+                f"Input y contains NaN for {unknown.size} of {len(y)} scans, the first in position "
+                f"{unknown[0]}. Leave out scans whose label is unknown."
+            )
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) > 2:
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is "
+                f"{type_of_target(y)}."
+            )
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y holds only one class, {self.classes_[0]!r}; a classifier needs scans of two."
+            )
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, images, dtype=np.float32, ensure_non_negative=True
+            )
+        else:
+            sample_weight = np.ones(len(y), np.float32)
+        return labels, sample_weight
+
+    def _hold_out(self, images, labels, weights, groups, X_val, y_val, seed):
+        """Split off the images on which the epoch is chosen: (training, held out or None)."""
+        everything = (images, labels, weights)
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val must be given together.")
+        if X_val is not None:
+            return everything, self._check_held_out(X_val, y_val)
+        if self.validation_fraction == 0:
+            return everything, None
+        smallest = np.bincount(labels).argmin()
+        units = labels if groups is None else _labels_of_groups(labels, groups)
+        if np.bincount(units, minlength=2).min() < 2:
+            of = "scan" if groups is None else "patient"
+            raise ValueError(
+                f"Class {self.classes_[smallest]!r} has fewer than two {of}s, so none can be "
+                "split off to choose the epoch on. Set validation_fraction=0 or give X_val and "
+                "y_val."
+            )
+        train, held_out = self._split(labels, groups, seed)
+        return tuple(a[train] for a in everything), tuple(a[held_out] for a in everything)
+
+    def _check_held_out(self, X_val, y_val):
+        held_out = self._check_images(X_val, reset=False)
+        y_val = column_or_1d(y_val)
+        check_consistent_length(held_out, y_val)
+        unseen = ~np.isin(y_val, self.classes_)
+        if unseen.any():
+            raise ValueError(
+                f"y_val holds {y_val[unseen][0]!r}, which is not one of the classes in y: "
+                f"{self.classes_.tolist()}."
+            )
+        labels = np.searchsorted(self.classes_, y_val)
+        return held_out, labels, np.ones(len(labels), np.float32)
+
+    def _split(self, labels, groups, seed):
+        if groups is None:
+            n = len(labels)
+            n_held_out = min(max(round(self.validation_fraction * n), 2), n - 2)
+            splitter = StratifiedShuffleSplit(1, test_size=n_held_out, random_state=seed)
+            return next(splitter.split(labels, labels))
+        n_groups = len(np.unique(groups))
+        n_splits = min(max(round(1 / self.validation_fraction), 2), n_groups)
+        splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+        return next(splitter.split(labels, labels, groups))
+
+    def _augment(self, images, labels, weights):
+        if self.augmenter is None:
+            return images, labels, weights
+        copies = np.asarray(clone(self.augmenter).fit_transform(images), dtype=np.float32)
+        if copies.shape != images.shape:
+            raise ValueError(
+                f"augmenter must give one image of the same shape for each image; from "
+                f"{images.shape} it made {copies.shape}."
+            )
+        return (
+            np.concatenate([images, copies]),
+            np.concatenate([labels, labels]),
+            np.concatenate([weights, weights]),
+        )
+
+    def _train(self, images, labels, weights, held_out, *, weight_random_state, order_seed):
+        from scikeras.wrappers import KerasClassifier
+
+        from skdxa.classification._lending import Architecture, bfloat16_pays, lend, reset
+        from skdxa.classification._network import KeepBestEpoch
+
+        precision = self.precision
+        if precision == "auto":
+            precision = "bfloat16" if bfloat16_pays() else "float32"
+        architecture = Architecture.of(self, self.image_shape_, precision)
+        callbacks = copy.deepcopy(self.callbacks or [])
+        keeper = None
+        if held_out is not None:
+            val_images, val_labels, val_weights = held_out
+            held_out = (val_images[..., np.newaxis], val_labels, val_weights)
+            if self.restore_best:
+                keeper = KeepBestEpoch()
+        with lend(architecture) as network:
+            reset(
+                architecture,
+                network,
+                learning_rate=self.learning_rate,
+                random_state=weight_random_state,
+            )
+            trainer = KerasClassifier(
+                model=network,
+                loss="binary_crossentropy",
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                callbacks=[*callbacks, *([keeper] if keeper else [])],
+                verbose=int(self.verbose),
+            )
+            trainer.fit(
+                images[..., np.newaxis],
+                labels,
+                sample_weight=weights,
+                validation_data=held_out,
+                shuffle_seed=order_seed,
+            )
+            self.history_ = {name: list(values) for name, values in trainer.history_.items()}
+            self.best_epoch_ = keeper.epoch if keeper else len(self.history_["loss"])
+            self.weights_ = keeper.weights if keeper else network.get_weights()
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.non_deterministic = False
+        return tags
+
+
+def _labels_of_groups(labels, groups):
+    """Give each patient the highest label of any of their scans."""
+    check_consistent_length(labels, groups)
+    _, patient = np.unique(np.asarray(groups), return_inverse=True)
+    highest = np.zeros(patient.max() + 1, dtype=int)
+    np.maximum.at(highest, patient, labels)
+    return highest
