@@ -356,8 +356,8 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         unknown = np.flatnonzero([value is None or value != value for value in y])
         if unknown.size:
             raise ValueError(
-                f"Input y contains NaN for {unknown.size} of {len(y)} scans, the first in position "
-                f"{unknown[0]}. Leave out scans whose label is unknown."
+                f"Input y contains NaN for {unknown.size} of {len(y)} scans, the first in "
+                f"position {unknown[0]}. Leave out scans whose label is unknown."
             )
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)

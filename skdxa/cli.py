@@ -1,0 +1,150 @@
+"""The command `skdxa`."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skdxa import __version__
+
+app = typer.Typer(
+    name="skdxa",
+    help="Deep learning on DXA scans of the lumbar spine. Research software, no medical device.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool):
+    if wanted:
+        typer.echo(f"skdxa {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Say the version."),
+    ] = False,
+):
+    """Deep learning on DXA scans of the lumbar spine. Research software, no medical device."""
+
+
+@app.command()
+def study(
+    out: Annotated[Path, typer.Option(help="Folder for the report; made when it is complete.")],
+    cohort: Annotated[
+        Path | None, typer.Option(help="CSV table of scans and labels. None: simulate patients.")
+    ] = None,
+    scans: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that the table's paths are relative to; by default the table's."
+        ),
+    ] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(help="Column of labels; may be given several times.")
+    ] = None,
+    scan_column: Annotated[str, typer.Option(help="Column of the scans' paths.")] = "scan",
+    group_column: Annotated[
+        str | None, typer.Option(help="Column of the patient, if some have several scans.")
+    ] = None,
+    exclude_unreadable: Annotated[
+        bool, typer.Option("--exclude-unreadable", help="Go on without scans that can't be read.")
+    ] = False,
+    subjects: Annotated[int, typer.Option(min=1, help="Patients to simulate.")] = 600,
+    splits: Annotated[int, typer.Option(min=2, help="Folds; the paper has 10.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Repeats; the paper has 100.")] = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs; the paper has 100.")] = 30,
+    interval: Annotated[
+        str,
+        typer.Option(help="Interval: corrected, t (the paper's, too narrow), delong, bootstrap."),
+    ] = "corrected",
+    seed: Annotated[int, typer.Option(help="Seed of simulation, splits and networks.")] = 0,
+    jobs: Annotated[int | None, typer.Option(help="Processes that train.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder of finished splits, to go on after a crash.")
+    ] = None,
+    shuffle_labels: Annotated[
+        bool, typer.Option("--shuffle-labels", help="Shuffle labels: the AUC must fall to 0.5.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the folder if it exists.")
+    ] = False,
+):
+    """Cross-validate the paper's network and write a table, ROC curves and a manifest."""
+    if out.exists() and not overwrite:
+        raise ValueError(f"{out} exists. Choose another folder, or give --overwrite.")
+    # TensorFlow's own news about the processor would stand in the middle of the table.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Imported here, so that --help and a mistyped option answer at once.
+    from skdxa.scans import load_cohort
+    from skdxa.study import Protocol, run_study
+    from skdxa.study._protocol import PAPER_EPOCHS
+
+    protocol = Protocol(
+        targets=tuple(target or ["scoliosis"]),
+        n_subjects=subjects,
+        n_splits=splits,
+        n_repeats=repeats,
+        epochs=epochs,
+        interval=interval,
+        shuffle_labels=shuffle_labels,
+        random_state=seed,
+    )
+    if epochs != PAPER_EPOCHS:
+        typer.echo(f"The paper's network, with {epochs} epochs; the paper has {PAPER_EPOCHS}.")
+    patients = None
+    if cohort is not None:
+        patients = load_cohort(
+            cohort,
+            scans=cohort.parent if scans is None else scans,
+            scan_column=scan_column,
+            target_columns=list(protocol.targets),
+            group_column=group_column,
+            on_error="exclude" if exclude_unreadable else "raise",
+        )
+        typer.echo(patients.DESCR)
+    done = run_study(
+        protocol,
+        patients,
+        out=out,
+        overwrite=overwrite,
+        checkpoint=checkpoint,
+        n_jobs=jobs,
+        report=typer.echo,
+    )
+    kind = "simulated patients" if patients is None else "patients"
+    shuffled = ", labels shuffled" if shuffle_labels else ""
+    typer.echo(f"\nOut of fold, {kind}{shuffled}; 95 % intervals: {interval}\n")
+    typer.echo(_as_text(done.table))
+    typer.echo(f"\nWritten to {out}. Research software; not for diagnosis or treatment.")
+
+
+def _as_text(table):
+    lines = [f"{'experiment':20}{'sensitivity':>21}{'specificity':>21}{'accuracy':>21}{'AUC':>21}"]
+    for experiment, row in table.iterrows():
+        cells = [
+            f"{row[name]:.3f} ({row[f'{name}_low']:.3f}-{row[f'{name}_high']:.3f})"
+            for name in ("sensitivity", "specificity", "accuracy", "auc")
+        ]
+        lines.append(f"{experiment:20}" + "".join(f"{cell:>21}" for cell in cells))
+    return "\n".join(lines)
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    typer.echo(f"Warning: {message}", err=True)
+
+
+def main():
+    """Run the command; a user's error or a warning is one line, not a traceback."""
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise SystemExit(1) from None

@@ -1,0 +1,215 @@
+import json
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.utils import Bunch
+from typer.testing import CliRunner
+
+from skdxa import __version__
+from skdxa.cli import app, main
+from skdxa.exceptions import CohortError
+from skdxa.simulation import make_spine_cohort
+from skdxa.study import Protocol, run_study
+
+SMALL = {"n_splits": 3, "epochs": 1, "height": 32, "width": 24}
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    cohort = make_spine_cohort(60, random_state=0)
+    cohort.target["scoliosis"] = np.arange(60) % 2.0
+    return cohort
+
+
+@pytest.fixture(autouse=True)
+def few_scans_give_wide_intervals():
+    """Folds of a few scans and one epoch may all give the same metric, and say so."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "no interval for", RuntimeWarning)
+        yield
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder of scans and its table, two scans of each patient."""
+    folder = tmp_path_factory.mktemp("scans")
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "scan": [f"{i}.npy" for i in range(24)],
+            "patient": [f"p{i // 2}" for i in range(24)],
+            "scoliosis": [i // 2 % 2 for i in range(24)],
+        }
+    )
+    table["scoliosis"] = table["scoliosis"].astype(object)
+    table.loc[23, "scoliosis"] = ""
+    for name in table["scan"]:
+        np.save(folder / name, rng.normal(0.5, 0.2, size=(155, 160)).astype(np.float32))
+    table.to_csv(folder / "table.csv", index=False)
+    return folder
+
+
+def test_report(cohort, tmp_path):
+    news = []
+    protocol = Protocol(targets=("scoliosis", "unreliable"), n_repeats=2, **SMALL)
+    out = tmp_path / "reports" / "first"
+    study = run_study(protocol, cohort, out=out, progress=False, report=news.append)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "manifest.json",
+        "roc_scoliosis.png",
+        "roc_unreliable.png",
+        "table1.csv",
+    ]
+    assert [path.name for path in out.parent.iterdir()] == ["first"]
+    table = pd.read_csv(out / "table1.csv")
+    assert table["experiment"].tolist() == ["scoliosis", "unreliable"]
+    for metric in ("sensitivity", "specificity", "accuracy", "auc"):
+        assert table[metric].between(0, 1).all()
+        assert (table[f"{metric}_low"].fillna(0) <= table[metric]).all()
+    assert table.loc[0, "auc"] == study.results["scoliosis"].summary().loc["auc", "estimate"]
+    assert table["patients"].tolist() == ["real", "real"]
+
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["parameters"]["n_repeats"] == 2
+    assert manifest["seed"] == 0
+    assert manifest["versions"]["skdxa"] == __version__
+    assert set(manifest["seconds"]) == {"scoliosis", "unreliable"}
+    assert manifest["scans"]["scoliosis"] == {"n": 60, "positive": 30}
+    assert news[0] == "scoliosis: 60 scans, 30 positive; 3 folds x 2, 1 epochs ..."
+
+
+def test_same_seed_same_table_and_unknown_labels_are_left_out(cohort, tmp_path):
+    partly = Bunch(**cohort)
+    partly.target = cohort.target.copy()
+    partly.target.loc[:9, "scoliosis"] = np.nan
+    tables = [
+        run_study(Protocol(**SMALL), partly, out=tmp_path / name, progress=False, n_jobs=n_jobs)
+        for name, n_jobs in (("a", 1), ("b", 2))
+    ]
+    assert len(tables[0].results["scoliosis"].y) == 50
+    pd.testing.assert_frame_equal(tables[0].table, tables[1].table)
+
+
+def test_simulated_cohort_says_so(tmp_path, monkeypatch):
+    titles = []
+
+    def keep_title(figure, path, **options):
+        titles.append(figure.axes[0].get_title())
+        path.write_bytes(b"")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", keep_title)
+    protocol = Protocol(targets=("unreliable",), n_subjects=30, shuffle_labels=True, **SMALL)
+    study = run_study(protocol, out=tmp_path / "out", progress=False)
+    assert study.manifest["patients"] == "simulated"
+    assert study.table["patients"].tolist() == ["simulated"]
+    assert titles == ["unreliable, labels shuffled\n30 simulated patients"]
+
+
+def test_nothing_is_left_of_a_study_that_fails(cohort, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "old").write_text("old")
+    with pytest.raises(FileExistsError, match=r"out exists\. Choose another folder"):
+        run_study(Protocol(**SMALL), cohort, out=out)
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skdxa.study._run._draw", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(Protocol(**SMALL), cohort, out=out, overwrite=True, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in out.iterdir()] == ["old"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_overwriting_replaces(cohort, tmp_path, kind):
+    out = tmp_path / "out"
+    if kind == "folder":
+        out.mkdir()
+        (out / "old").write_text("old")
+    else:
+        out.write_text("old")
+    run_study(Protocol(**SMALL), cohort, out=out, overwrite=True, progress=False)
+    assert not (out / "old").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_unknown_target(cohort, tmp_path):
+    with pytest.raises(CohortError, match=r"no target 'kyphosis'; it has \['scoliosis'"):
+        run_study(Protocol(targets=("kyphosis",)), cohort, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1; got 0"),
+        ({"n_splits": 1}, "n_splits must be at least 2; got 1"),
+        ({"targets": "scoliosis"}, "targets must be one or more column names"),
+    ],
+)
+def test_bad_protocols(choices, message):
+    with pytest.raises(ValueError, match=message):
+        Protocol(**choices)
+
+
+def run_command(*arguments):
+    return CliRunner().invoke(app, ["study", *map(str, arguments)])
+
+
+def test_command_on_simulated_patients(tmp_path):
+    out = tmp_path / "out"
+    ran = run_command("--out", out, "--subjects", 40, "--splits", 2, "--epochs", 1)
+    assert ran.exit_code == 0, ran.output
+    assert "with 1 epochs; the paper has 100" in ran.output
+    assert "Out of fold, simulated patients; 95 % intervals: corrected" in ran.output
+    assert (out / "roc_scoliosis.png").stat().st_size > 10_000
+
+
+def test_command_on_files(files, tmp_path):
+    out = tmp_path / "out"
+    arguments = ("--cohort", files / "table.csv", "--group-column", "patient", "--epochs", 1)
+    ran = run_command("--out", out, "--splits", 2, "--target", "scoliosis", *arguments)
+    assert ran.exit_code == 0, ran.output
+    assert "scoliosis: 12 positive, 11 negative, 1 unknown" not in ran.output
+    assert "scoliosis: 11 positive, 12 negative, 1 unknown" in ran.output
+    assert "Out of fold, patients;" in ran.output
+    assert json.loads((out / "manifest.json").read_text())["scans"]["scoliosis"]["n"] == 23
+
+
+def test_command_does_not_overwrite_unasked(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    ran = run_command("--out", out)
+    assert isinstance(ran.exception, ValueError)
+    assert "give --overwrite" in str(ran.exception)
+
+
+def test_an_error_is_one_line(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sys.argv", ["skdxa", "study", "--out", str(tmp_path)])
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
+        f"Error: {tmp_path} exists. Choose another folder, or give --overwrite.\n"
+    )
+    warnings.showwarning("few scans", UserWarning, "file", 1)
+    assert capsys.readouterr().err == "Warning: few scans\n"
+
+
+def test_version():
+    assert CliRunner().invoke(app, ["--version"]).output == f"skdxa {__version__}\n"
+
+
+# The paper's network, at length
+
+
+@pytest.mark.slow
+def test_simulated_scoliosis_is_found_and_shuffled_labels_are_not(tmp_path):
+    found = run_study(Protocol(), out=tmp_path / "found", progress=False)
+    assert found.table.loc["scoliosis", "auc"] >= 0.90
+    shuffled = run_study(Protocol(shuffle_labels=True), out=tmp_path / "shuffled", progress=False)
+    assert abs(shuffled.table.loc["scoliosis", "auc"] - 0.5) <= 0.08
