@@ -1,1 +1,27 @@
-"""TBD."""
+"""Scores out of fold, and what they mean.
+
+`repeated_cross_validate` predicts once; every metric, threshold, interval and
+table afterwards is a function of the scores that it keeps.
+"""
+
+from skdxa.evaluation._cross_validate import repeated_cross_validate
+from skdxa.evaluation._external import external_test
+from skdxa.evaluation._metrics import (
+    sensitivity_score,
+    specificity_score,
+    threshold_at_sensitivity,
+)
+from skdxa.evaluation._result import CrossValidationResult
+from skdxa.evaluation._tables import external_table, format_table, performance_table
+
+__all__ = [
+    "CrossValidationResult",
+    "external_table",
+    "external_test",
+    "format_table",
+    "performance_table",
+    "repeated_cross_validate",
+    "sensitivity_score",
+    "specificity_score",
+    "threshold_at_sensitivity",
+]

@@ -149,6 +149,8 @@ def _cross_validate(protocol, cohort, target, *, checkpoint, n_jobs, progress, s
         data,
         y,
         groups=groups if several else None,
+        # The scans on which an epoch is chosen are split off by patient too.
+        params={"cnn__groups": groups} if several else None,
         n_splits=protocol.n_splits,
         n_repeats=protocol.n_repeats,
         random_state=protocol.random_state,

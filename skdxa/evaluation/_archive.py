@@ -1,0 +1,46 @@
+"""Files of plain arrays, written whole or not at all."""
+
+import json
+import os
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+
+_ABOUT = "about"
+
+
+@contextmanager
+def replacing(path):
+    """Open a temporary file that takes the path's place when all is written."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_arrays(path, arrays, about):
+    """Write arrays, none of objects, and a dict that JSON can hold."""
+    with replacing(path) as file:
+        np.savez_compressed(
+            file, allow_pickle=False, **arrays, **{_ABOUT: np.array(json.dumps(about))}
+        )
+
+
+def read_arrays(path):
+    """Read what `write_arrays` has written: the arrays and the dict."""
+    try:
+        # Opened here: of a damaged file, np.load leaves the one that it opens unclosed.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        return arrays, json.loads(str(arrays.pop(_ABOUT)))
+    except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged, or not a file of skdxa's: {error}") from error

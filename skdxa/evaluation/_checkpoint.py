@@ -1,0 +1,223 @@
+"""Finished splits on disk, bound to the run that they belong to."""
+
+import inspect
+import json
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+from scipy.stats.distributions import rv_frozen
+
+from skdxa.evaluation._archive import read_arrays, replacing, write_arrays
+from skdxa.exceptions import CheckpointError
+
+_MANIFEST = "manifest.json"
+_MOST_LISTED = 5
+# Parameters that change how a model is fitted, but not the model.
+_WITHOUT_EFFECT = {"memory", "n_jobs", "verbose"}
+
+
+class Checkpoint:
+    """A folder with one file a finished split, and a manifest of the run.
+
+    Opening it refuses a folder of another run. It is small and can be sent to a worker.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Made if missing.
+    identity : dict
+        What the run is: texts, and dicts and lists of them.
+    """
+
+    def __init__(self, folder, identity):
+        self.folder = Path(folder).resolve()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for temporary in self.folder.glob(".*.tmp"):
+            temporary.unlink(missing_ok=True)
+        before = read_manifest(self.folder)
+        if before is not None:
+            _refuse_another_run(self.folder, before, identity)
+        elif any(self.folder.glob("repeat-*-fold-*.npz")):
+            raise CheckpointError(
+                f"the checkpoint folder {self.folder} holds splits but no {_MANIFEST}, so that "
+                "nobody can tell what run they belong to. Take another folder."
+            )
+        else:
+            with replacing(self.folder / _MANIFEST) as file:
+                file.write(json.dumps(identity, indent=1).encode())
+
+    def path(self, repeat, fold):
+        """File of one split."""
+        return self.folder / f"repeat-{repeat:04d}-fold-{fold:03d}.npz"
+
+    def write(self, record):
+        """Write a split, whole or not at all, where this machine sees the folder."""
+        if self.folder.is_dir():
+            about = {name: value for name, value in record.items() if name != "arrays"}
+            write_arrays(self.path(record["repeat"], record["fold"]), record["arrays"], about)
+
+    def read(self, repeat, fold):
+        """Read a split; None if it isn't finished."""
+        path = self.path(repeat, fold)
+        if not path.exists():
+            return None
+        try:
+            arrays, about = read_arrays(path)
+        except ValueError as error:
+            raise CheckpointError(f"{error}. Delete it: the split runs again.") from error
+        return {**about, "arrays": arrays}
+
+
+def read_manifest(folder):
+    """Read what run a checkpoint folder belongs to; None if it is new."""
+    path = Path(folder) / _MANIFEST
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path} is damaged ({error}). Take another checkpoint folder."
+        ) from error
+
+
+def describe_run(estimator, X, settings, labels, params, fold_of):
+    """Give a run's identity: what must not change between its parts.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Not fitted.
+    X : array-like of shape (n_scans, ...)
+    settings, labels : dict
+        Numbers by name; arrays or None by name.
+    params : dict or None
+        Passed to `fit`.
+    fold_of : ndarray of shape (n_repeats, n_scans)
+
+    Returns
+    -------
+    dict
+        Texts, and dicts and lists of them.
+    """
+    return {
+        "setting": {name: repr(value) for name, value in settings.items()},
+        "estimator": _describe_name(type(estimator)),
+        "estimator parameter": _describe_parameters(estimator),
+        "fit parameter": {name: _digest(value) for name, value in (params or {}).items()},
+        "data": {
+            **{
+                name: "none" if value is None else _digest(value) for name, value in labels.items()
+            },
+            **_describe_data(X),
+        },
+        "splits": _digest(fold_of),
+    }
+
+
+def _describe_data(X):
+    if isinstance(X, pd.DataFrame):
+        return {f"X[{name!r}]": _digest(column) for name, column in X.items()}
+    return {"X": _digest(X)}
+
+
+def _digest(values):
+    """Hash of the values, whatever their place and order in memory."""
+    if isinstance(values, (pd.Series, pd.Index)):
+        values = values.to_numpy()
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return joblib.hash(np.ascontiguousarray(values))
+    if isinstance(values, (list, tuple, np.ndarray)):
+        return joblib.hash(
+            [np.ascontiguousarray(v) if isinstance(v, np.ndarray) else v for v in values]
+        )
+    return joblib.hash(values)
+
+
+def _describe_parameters(estimator):
+    parameters = estimator.get_params(deep=True)
+    # Steps occur on their own as well, with their parameters.
+    listed = {id(value) for value in parameters.values()}
+    return {
+        name: _describe(value, listed)
+        for name, value in parameters.items()
+        if name.rpartition("__")[-1] not in _WITHOUT_EFFECT
+    }
+
+
+def _describe(value, listed=frozenset()):
+    """Say what a parameter is, alike in every process."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+        return repr(value)
+    if isinstance(value, dict):
+        return {repr(key): _describe(item, listed) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_describe(item, listed) for item in value]
+    if inspect.isclass(value):
+        return _describe_name(value)
+    if inspect.isroutine(value):
+        return _describe_function(value)
+    name = _describe_name(type(value))
+    if hasattr(value, "get_params"):
+        return name if id(value) in listed else [name, _describe_parameters(value)]
+    if hasattr(value, "get_config"):  # Keras: a hash would hold its automatic name
+        return [name, _describe(value.get_config())]
+    if isinstance(value, rv_frozen):  # holds the state of NumPy's global generator
+        return [name, value.dist.name, _describe(value.args), _describe(value.kwds)]
+    try:
+        return f"{name} {_digest(value)}"
+    except Exception:  # whatever pickle can't do with it
+        return name
+
+
+def _describe_name(value):
+    return f"{value.__module__}.{value.__qualname__}"
+
+
+def _describe_function(function):
+    # By its text as well: a builder of networks is edited more often than renamed.
+    try:
+        return f"{_describe_name(function)} {joblib.hash(inspect.getsource(function))}"
+    except (OSError, TypeError):
+        return function.__qualname__
+
+
+def _refuse_another_run(folder, before, now):
+    before, now = _flat(before), _flat(now)
+    differences = [
+        f"{name} was {before.get(name, 'not there')}, is {now.get(name, 'not there')}"
+        if _is_readable(name)
+        else f"{name} changed"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+    if differences:
+        more = len(differences) - _MOST_LISTED
+        raise CheckpointError(
+            f"the checkpoint folder {folder} belongs to another run: "
+            + "; ".join(differences[:_MOST_LISTED])
+            + (f"; and {more} more" if more > 0 else "")
+            + ". Undo the change, or take another folder."
+        )
+
+
+def _is_readable(name):
+    return name.startswith(("setting", "estimator"))
+
+
+def _flat(tree, name=""):
+    """Texts by their path in the tree."""
+    if isinstance(tree, dict):
+        items = tree.items()
+    elif isinstance(tree, list):
+        items = enumerate(tree)
+    else:
+        return {name: tree}
+    leaves = {}
+    for key, value in items:
+        leaves.update(_flat(value, f"{name} {key}".strip()))
+    return leaves

@@ -1,0 +1,420 @@
+"""Repeated cross-validation that keeps every score, and survives being killed."""
+
+from numbers import Integral
+from os import PathLike
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.model_selection import (
+    RepeatedStratifiedKFold,
+    StratifiedGroupKFold,
+    cross_validate,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
+from sklearn.utils.parallel import Parallel, delayed
+from tqdm import tqdm
+
+from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest
+from skdxa.evaluation._metrics import check_known
+from skdxa.evaluation._result import CrossValidationResult, plain_labels
+from skdxa.evaluation._scores import positive_scores, response_method_of
+
+_CURVE = "history/"
+
+
+@validate_params(
+    {
+        "estimator": [HasMethods(["fit", "get_params"])],
+        "X": ["array-like", "sparse matrix"],
+        "y": ["array-like"],
+        "groups": ["array-like", None],
+        "stratify": ["array-like", None],
+        "n_splits": [Interval(Integral, 2, None, closed="left")],
+        "n_repeats": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "checkpoint": [str, PathLike, None],
+        "return_models": [StrOptions({"median", "all"}), None],
+        "params": [dict, None],
+        "progress": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def repeated_cross_validate(
+    estimator,
+    X,
+    y,
+    *,
+    groups=None,
+    stratify=None,
+    n_splits=10,
+    n_repeats=100,
+    random_state=None,
+    n_jobs=None,
+    checkpoint=None,
+    return_models=None,
+    params=None,
+    progress=True,
+):
+    """Cross-validate a classifier of two classes many times and keep every score.
+
+    Each split goes through `sklearn.model_selection.cross_validate`: the estimator is
+    cloned, fitted on the training folds alone (with all its preprocessing, if it is a
+    pipeline) and asked once for the scores of the fold left out. Metrics come after,
+    from the result.
+
+    Parameters
+    ----------
+    estimator : classifier or Pipeline
+        With `predict_proba` or `decision_function`. Not changed.
+    X : array-like, list or DataFrame of shape (n_scans, ...)
+        Scans or a table, row by row; `cohort.data` as it is.
+    y : array-like of shape (n_scans,)
+        Two labels of any type; the second, sorted, is positive.
+    groups : array-like of shape (n_scans,), optional
+        The patient of each scan. A patient's scans stay together.
+    stratify : array-like of shape (n_scans,) or (n_scans, n_labels), optional
+        Labels whose shares the folds keep, `y` if not given. Several columns are kept
+        jointly, such as the label trained on and the one scored later; NaN in them is
+        a stratum of its own.
+    n_splits : int, default=10
+        Folds a repeat.
+    n_repeats : int, default=100
+        Repeats, each with other folds.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the folds and the fits. None draws a seed; with a checkpoint that has been
+        begun, it takes the one drawn then.
+    n_jobs : int, optional
+        Splits in parallel, by joblib; `joblib.parallel_config` selects threads or a
+        cluster. Results don't depend on it.
+    checkpoint : str or path-like, optional
+        Folder for finished splits. Called again with the same arguments, the function
+        goes on where it was killed and ends with the same scores. One run at a time
+        uses a folder.
+    return_models : {"median", "all"}, optional
+        Fitted estimators to keep in the result: those of the median repeat (by `y`), or
+        all. A checkpoint holds no models, so those that an earlier run has fitted are
+        fitted again, with the same seeds, where they are asked for.
+    params : dict, optional
+        Passed to `fit` as by `cross_validate`: arrays of n_scans values are split like
+        `y`, such as ``{"spinecnnclassifier__groups": groups}``.
+    progress : bool, default=True
+        Show a progress bar on the standard error stream.
+
+    Returns
+    -------
+    CrossValidationResult
+        Scores, folds, learning curves and models.
+
+    Raises
+    ------
+    ValueError
+        If `y` is NaN anywhere or has not two labels, a class (or stratum) has fewer
+        scans or patients than `n_splits`, or an estimator fails or gives NaN in a fold;
+        the message then names the repeat and the fold, and the cause is chained. What
+        fails with anything but a ValueError comes as a RuntimeError.
+    CheckpointError
+        If the folder belongs to another run, naming what differs, or a file in it is
+        damaged.
+
+    See Also
+    --------
+    CrossValidationResult : What it returns.
+
+    Notes
+    -----
+    Folds are those of `RepeatedStratifiedKFold`. Where a patient has several scans they
+    are those of `StratifiedGroupKFold`, shuffled anew each repeat.
+
+    Each fit has a seed of its own, made from `random_state`, the repeat and the fold.
+    It is given to every parameter `random_state` of the estimator and its steps that is
+    None. One that is set to a number is left alone: every fold then uses that number.
+
+    A checkpoint's manifest binds it to data, labels, folds and parameters, functions
+    among them by their source text. It cannot see a changed version of a library, or
+    changed methods of a class. Workers write the files themselves where they see the
+    folder; otherwise this process writes them when they arrive. None is a pickle.
+
+    Memory on top of the data is a score a scan and repeat, and the models asked for:
+    with ``return_models="median"`` all models fitted in this call are held to the end.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdxa.evaluation import repeated_cross_validate
+    >>> X, y = make_classification(100, random_state=0)
+    >>> result = repeated_cross_validate(
+    ...     LogisticRegression(), X, y, n_splits=5, n_repeats=2, random_state=0, progress=False
+    ... )
+    >>> result.scores.columns.tolist()
+    ['repeat', 'fold', 'row', 'score']
+    >>> len(result.scores)
+    200
+    """
+    y, groups, strata = _check_labels(X, y, groups, stratify)
+    seed = _seed(random_state, checkpoint)
+    has_twins = groups is not None and len(np.unique(groups)) < len(groups)
+    patients = groups if has_twins else None
+    _check_sizes(strata, patients, y if stratify is None else stratify, n_splits)
+    fold_of = _assign_folds(y, patients, strata, n_splits, n_repeats, seed)
+    store = None
+    if checkpoint is not None:
+        settings = {"n_splits": n_splits, "n_repeats": n_repeats, "random_state": seed}
+        labels = {"y": y, "groups": groups, "stratify": None if stratify is None else strata}
+        store = Checkpoint(
+            checkpoint, describe_run(estimator, X, settings, labels, params, fold_of)
+        )
+
+    def run(splits, keep_model, store):
+        # Scans in a DataFrame or list are arrays too small for joblib to share between
+        # processes by default: it would send a copy of all of them with every split.
+        workers = Parallel(n_jobs=n_jobs, return_as="generator_unordered", max_nbytes="32K")
+        return workers(
+            delayed(_run_split)(
+                estimator,
+                X,
+                y,
+                fold_of[repeat],
+                repeat,
+                fold,
+                params=params,
+                seed=seed,
+                store=store,
+                keep_model=keep_model,
+            )
+            for repeat, fold in splits
+        )
+
+    splits = list(np.ndindex(n_repeats, n_splits))
+    records, models = {}, {}
+    for split in splits if store else []:
+        record = store.read(*split)
+        if record is not None:
+            records[split] = record
+    bar = tqdm(
+        desc=f"{n_repeats} repeats x {n_splits} folds",
+        total=len(splits),
+        initial=len(records),
+        unit="fit",
+        disable=not progress,
+    )
+    with bar:
+        unfinished = [split for split in splits if split not in records]
+        for record, model in run(unfinished, return_models is not None, store):
+            split = record["repeat"], record["fold"]
+            records[split], models[split] = record, model
+            if store and not store.path(*split).exists():
+                store.write(record)
+            bar.update()
+    result = _gather([records[split] for split in splits], y, groups)
+    if return_models is not None:
+        median = result.median_repeat() if return_models == "median" else None
+        wanted = [split for split in splits if median in (None, split[0])]
+        missing = [split for split in wanted if split not in models]
+        for record, model in run(missing, True, None):
+            models[record["repeat"], record["fold"]] = model
+        result.models = {split: models[split] for split in wanted}
+    return result
+
+
+def _check_labels(X, y, groups, stratify):
+    """Give labels, patients and strata as arrays that fit X."""
+    for name, labels in (("y", y), ("groups", groups), ("stratify", stratify)):
+        indexed = all(isinstance(rows, (pd.Series, pd.DataFrame)) for rows in (X, labels))
+        if indexed and len(X) == len(labels) and not X.index.equals(labels.index):
+            raise ValueError(
+                f"X and {name} have different indices: align them first, or pass {name} as a "
+                "NumPy array if the order of the rows is what pairs them"
+            )
+    check_consistent_length(X, y, groups, stratify)
+    y = column_or_1d(y, warn=True)
+    check_known(y, "y")
+    y = plain_labels(y)
+    classes = np.unique(y)
+    if len(classes) != 2:
+        found = ", ".join(map(repr, classes[:5].tolist())) + (", ..." if len(classes) > 5 else "")
+        raise ValueError(f"y must hold two labels, got {len(classes)}: {found}")
+    if groups is not None:
+        groups = column_or_1d(groups)
+        check_known(groups, "groups")
+        groups = plain_labels(groups)
+    if stratify is None:
+        return y, groups, y
+    # As objects a column of numbers and one of texts keep their types.
+    table = pd.DataFrame(np.asarray(stratify, dtype=object))
+    codes = table.groupby(list(table.columns), dropna=False, sort=False).ngroup().to_numpy()
+    return y, groups, codes
+
+
+def _seed(random_state, checkpoint):
+    """Give the one number from which all others follow."""
+    if random_state is None and checkpoint is not None:
+        begun = read_manifest(checkpoint)
+        if begun is not None:
+            return int(begun["setting"]["random_state"])
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def _check_sizes(strata, patients, labels, n_splits):
+    """Refuse a class or stratum that cannot be in every fold."""
+    members = pd.DataFrame({"stratum": strata})
+    members["member"] = np.arange(len(strata)) if patients is None else patients
+    sizes = members.groupby("stratum")["member"].nunique()
+    if sizes.min() < n_splits:
+        row = np.argmax(strata == sizes.idxmin())
+        label = np.asarray(labels, dtype=object)[row]
+        label = label.tolist() if isinstance(label, np.ndarray) else label
+        raise ValueError(
+            f"fewer {'scans' if patients is None else 'patients'} ({sizes.min()}) have the label "
+            f"{label!r}, as in row {row}, than n_splits={n_splits}: take fewer folds, or leave "
+            "that label out"
+        )
+
+
+def _assign_folds(y, patients, strata, n_splits, n_repeats, seed):
+    """Give the fold of every scan in every repeat, of shape (n_repeats, n_scans)."""
+    if patients is None:
+        kfold = RepeatedStratifiedKFold(n_splits=n_splits, n_repeats=n_repeats, random_state=seed)
+        splits = kfold.split(y, strata)
+    else:
+        shuffle = {"shuffle": True, "random_state": check_random_state(seed)}
+        splits = (
+            split
+            for _ in range(n_repeats)
+            for split in StratifiedGroupKFold(n_splits, **shuffle).split(y, strata, patients)
+        )
+    fold_of = np.full((n_repeats, len(y)), -1, dtype=np.int32)
+    for number, (train, test) in enumerate(splits):
+        repeat, fold = divmod(number, n_splits)
+        fold_of[repeat, test] = fold
+        if test.size == 0 or len(np.unique(y[train])) < 2:
+            what = "no scan" if test.size == 0 else "a training part of one class"
+            raise ValueError(
+                f"fold {fold} of repeat {repeat} has {what}: take fewer folds than "
+                f"n_splits={n_splits}, or stratify by y"
+            )
+    if patients is not None:
+        _check_patients_together(fold_of, patients)
+    return fold_of
+
+
+def _check_patients_together(fold_of, patients):
+    _, first, patient = np.unique(patients, return_index=True, return_inverse=True)
+    torn = (fold_of != fold_of[:, first[patient]]).any(axis=0)
+    if torn.any():
+        raise RuntimeError(f"patient {patients[np.argmax(torn)]} is in two folds of one repeat")
+
+
+def _run_split(estimator, X, y, fold_of, repeat, fold, *, params, seed, store, keep_model):
+    """Fit on all folds but one, score that one, and write it down."""
+    train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+    try:
+        found = cross_validate(
+            _with_seed(estimator, seed, repeat, fold),
+            X,
+            y,
+            cv=[(train, test)],
+            scoring=_score_rows,
+            n_jobs=1,
+            params=params,
+            return_estimator=True,
+            error_score="raise",
+        )
+    except Exception as error:
+        kind = ValueError if isinstance(error, ValueError) else RuntimeError
+        raise kind(f"repeat {repeat}, fold {fold}: {type(error).__name__}: {error}") from error
+    model = found["estimator"][0]
+    step = _final_step(model)
+    record = {
+        "repeat": repeat,
+        "fold": fold,
+        "n_train": len(train),
+        "n_test": len(test),
+        "fit_time": float(found["fit_time"][0]),
+        "score_time": float(found["score_time"][0]),
+        "best_epoch": float(getattr(step, "best_epoch_", np.nan)),
+        "response_method": response_method_of(model),
+        "arrays": {
+            "row": test,
+            "score": np.concatenate([found[f"test_{place}"] for place in range(len(test))]),
+            **{_CURVE + name: curve for name, curve in _curves(step).items()},
+        },
+    }
+    if store is not None:
+        store.write(record)
+    return record, model if keep_model else None
+
+
+def _score_rows(model, X, y):
+    """Score each row: a scorer of scikit-learn's that gives as many numbers as rows."""
+    # Only a fitted model knows: a StackingClassifier has no predict_proba before.
+    scores = positive_scores(model, X, response_method_of(model))
+    return dict(enumerate(scores.tolist()))
+
+
+def _with_seed(estimator, seed, repeat, fold):
+    """Clone an estimator, a seed of the split's own wherever random_state is None."""
+    estimator = clone(estimator)
+    unset = sorted(
+        name
+        for name, value in estimator.get_params(deep=True).items()
+        if value is None and name.rpartition("__")[-1] == "random_state"
+    )
+    seeds = np.random.SeedSequence(seed, spawn_key=(repeat, fold)).generate_state(len(unset))
+    return estimator.set_params(**dict(zip(unset, seeds.tolist(), strict=True)))
+
+
+def _final_step(estimator):
+    """Give the classifier itself, out of pipelines and searches."""
+    while True:
+        if isinstance(estimator, Pipeline):
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        else:
+            return estimator
+
+
+def _curves(classifier):
+    """Learning curves, one number an epoch; none from a history of another kind."""
+    history = getattr(classifier, "history_", None)
+    if not isinstance(history, dict):
+        return {}
+    curves = {name: np.asarray(curve, dtype=float) for name, curve in history.items()}
+    same_length = len({curve.shape for curve in curves.values()}) == 1
+    return curves if same_length and all(c.ndim == 1 for c in curves.values()) else {}
+
+
+def _gather(records, y, groups):
+    """Join the splits' records to tables."""
+    scores, histories = [], []
+    for record in records:
+        arrays = record["arrays"]
+        split = {"repeat": record["repeat"], "fold": record["fold"]}
+        scores.append(pd.DataFrame({**split, "row": arrays["row"], "score": arrays["score"]}))
+        curves = {
+            name.removeprefix(_CURVE): array
+            for name, array in arrays.items()
+            if name.startswith(_CURVE)
+        }
+        if curves:
+            n_epochs = len(next(iter(curves.values())))
+            histories.append(
+                pd.DataFrame({**split, "epoch": np.arange(1, n_epochs + 1), **curves})
+            )
+    folds = pd.DataFrame(records).drop(columns=["arrays", "response_method"])
+    kept = {"histories": pd.concat(histories, ignore_index=True)} if histories else {}
+    return CrossValidationResult(
+        pd.concat(scores, ignore_index=True),
+        folds,
+        y,
+        groups,
+        response_method=records[0]["response_method"],
+        **kept,
+    )

@@ -1,0 +1,348 @@
+"""A killed run goes on where it was; another run is refused."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import RandomizedSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from skdxa.evaluation import repeated_cross_validate
+from skdxa.evaluation._checkpoint import Checkpoint, _describe
+from skdxa.exceptions import CheckpointError
+
+SHORT = {"n_splits": 3, "n_repeats": 2, "progress": False}
+
+
+class MarkingClassifier(ClassifierMixin, BaseEstimator):
+    """Random scores; leaves a file a fit, and stands still when told to."""
+
+    def __init__(self, folder, random_state=None):
+        self.folder = folder
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        folder = Path(self.folder)
+        (folder / f"{uuid4().hex}.fit").write_text(" ".join(str(row) for row in X[:, 0]))
+        if (folder / "stand still").exists() and len(list(folder.glob("*.fit"))) == 5:
+            print("in the middle of the fifth fit", flush=True)
+            threading.Event().wait()
+        self.classes_ = np.unique(y)
+        self.shift_ = np.random.default_rng(self.random_state).random()
+        self.history_ = {"loss": [self.shift_, self.shift_ / 2]}
+        return self
+
+    def predict_proba(self, X):
+        positive = (np.sin(X[:, 0]) / 2 + self.shift_) % 1
+        return np.column_stack([1 - positive, positive])
+
+
+def cross_validate_marking(folder, checkpoint):
+    X, y = np.arange(40).reshape(-1, 1), np.tile([0, 0, 1, 0, 1], 8)
+    return repeated_cross_validate(
+        MarkingClassifier(str(folder)), X, y, random_state=3, checkpoint=checkpoint, **SHORT
+    )
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    y = np.tile([0, 0, 1], 14)
+    X = pd.DataFrame({"age": rng.normal(68, 2, 42) + y, "tbs": rng.normal(1.3, 0.1, 42)})
+    X["scan"] = list(rng.normal(size=(42, 7, 9)))
+    return X, y
+
+
+def numbers_of(random_state=None, **parameters):
+    columns = FunctionTransformer(numeric_columns)
+    return make_pipeline(columns, LogisticRegression(random_state=random_state, **parameters))
+
+
+def numeric_columns(X):
+    return X.drop(columns="scan", errors="ignore")
+
+
+def test_a_run_killed_in_the_middle_ends_with_the_same_scores(tmp_path):
+    (tmp_path / "stand still").touch()
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"from {Path(__file__).stem} import cross_validate_marking\n"
+        "cross_validate_marking(sys.argv[1], sys.argv[1] + '/checkpoint')\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "in the middle of the fifth fit\n"
+        process.kill()
+    assert process.returncode != 0
+    checkpoint = tmp_path / "checkpoint"
+    assert len(list(checkpoint.glob("*.npz"))) == 4
+    leftover = checkpoint / ".repeat-0001-fold-001.npz.0a1b.tmp"
+    leftover.write_bytes(b"half a fi")
+
+    (tmp_path / "stand still").unlink()
+    resumed = cross_validate_marking(tmp_path, checkpoint)
+    assert not leftover.exists()
+    fits = [path.read_text() for path in tmp_path.glob("*.fit")]
+    # The fifth split began twice, all others once.
+    assert sorted(fits.count(fit) for fit in set(fits)) == [1, 1, 1, 1, 1, 2]
+
+    unbroken_folder = tmp_path / "unbroken"
+    unbroken_folder.mkdir()
+    unbroken = cross_validate_marking(unbroken_folder, None)
+    pd.testing.assert_frame_equal(resumed.scores, unbroken.scores, check_exact=True)
+    pd.testing.assert_frame_equal(resumed.histories, unbroken.histories, check_exact=True)
+    untimed = ["repeat", "fold", "n_train", "n_test", "best_epoch"]
+    pd.testing.assert_frame_equal(resumed.folds[untimed], unbroken.folds[untimed])
+
+    cross_validate_marking(tmp_path, checkpoint)
+    assert len(list(tmp_path.glob("*.fit"))) == len(fits)
+
+
+def test_workers_write_their_splits_and_a_failed_run_goes_on(tmp_path, data):
+    X, y = data
+    found = repeated_cross_validate(
+        numbers_of(), X, y, random_state=0, n_jobs=2, checkpoint=tmp_path, **SHORT
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "manifest.json",
+        *(f"repeat-{repeat:04d}-fold-{fold:03d}.npz" for repeat in (0, 1) for fold in (0, 1, 2)),
+    ]
+    (tmp_path / "repeat-0001-fold-002.npz").unlink()
+    again = repeated_cross_validate(
+        numbers_of(), X, y, random_state=0, checkpoint=tmp_path, **SHORT
+    )
+    assert again.scores.equals(found.scores)
+
+
+def test_what_a_worker_cannot_write_is_written_on_arrival(tmp_path, data, monkeypatch):
+    written = []
+    write = Checkpoint.write
+
+    def second_time(self, record):
+        split = record["repeat"], record["fold"]
+        written.append(split)
+        if written.count(split) == 2:
+            write(self, record)
+
+    monkeypatch.setattr(Checkpoint, "write", second_time)
+    repeated_cross_validate(numbers_of(), *data, checkpoint=tmp_path, **SHORT)
+    assert len(list(tmp_path.glob("*.npz"))) == 6
+
+
+def test_a_folder_that_a_worker_does_not_see_is_not_made(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "here", {})
+    (tmp_path / "here" / "manifest.json").unlink()
+    (tmp_path / "here").rmdir()
+    checkpoint.write({"repeat": 0, "fold": 0, "arrays": {}})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_of_a_finished_run_are_fitted_again(tmp_path, data):
+    X, y = data
+    forest = make_pipeline(FunctionTransformer(numeric_columns), RandomForestClassifier(3))
+    kwargs = SHORT | {"random_state": 0, "checkpoint": tmp_path}
+    repeated_cross_validate(forest, X, y, **kwargs)
+    files = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    found = repeated_cross_validate(forest, X, y, return_models="median", **kwargs)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files
+    assert list(found.models) == [(found.median_repeat(), fold) for fold in range(3)]
+    for (repeat, fold), model in found.models.items():
+        rows = found.scores[(found.scores["repeat"] == repeat) & (found.scores["fold"] == fold)]
+        scores = model.predict_proba(X.iloc[rows["row"]])[:, 1]
+        np.testing.assert_array_equal(rows["score"], scores)
+
+
+def test_without_a_seed_a_run_goes_on_with_the_one_it_drew(tmp_path, data):
+    first, second = (
+        repeated_cross_validate(numbers_of(), *data, checkpoint=tmp_path, **SHORT)
+        for _ in range(2)
+    )
+    assert first.scores.equals(second.scores)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"estimator": numbers_of(C=0.5)},
+            r"parameter logisticregression__C was 1\.0, is 0\.5\. Undo the change",
+        ),
+        (
+            {"estimator": make_pipeline(StandardScaler(), LogisticRegression())},
+            r"estimator parameter functiontransformer was \S+, is not there; .*; and \d+ more\.",
+        ),
+        ({"estimator": LogisticRegression()}, r"estimator was sklearn.pipeline.Pipeline, is "),
+        ({"n_repeats": 3}, "setting n_repeats was 2, is 3; splits changed"),
+        ({"n_splits": 4}, "setting n_splits was 3, is 4; splits changed"),
+        ({"random_state": 1}, "setting random_state was 0, is 1; splits changed"),
+        ({"groups": np.arange(42)}, "data groups changed"),
+        ({"params": {"logisticregression__sample_weight": np.ones(42)}}, "fit parameter logistic"),
+    ],
+)
+def test_a_changed_setting_is_refused_by_name(tmp_path, data, change, message):
+    X, y = data
+    arguments = {
+        "estimator": numbers_of(),
+        "X": X,
+        "y": y,
+        "checkpoint": tmp_path,
+        "random_state": 0,
+        **SHORT,
+    }
+    repeated_cross_validate(**arguments)
+    with pytest.raises(CheckpointError, match="belongs to another run") as caught:
+        repeated_cross_validate(**(arguments | change))
+    assert caught.match(message)
+    assert str(tmp_path) in str(caught.value)
+
+
+def changed_value(X, y):
+    return X.assign(age=np.r_[0.0, X["age"][1:]]), y
+
+
+def changed_pixel(X, y):
+    scans = [scan.copy() for scan in X["scan"]]
+    scans[40][6, 8] += 1e-9
+    return X.assign(scan=scans), y
+
+
+def changed_label(X, y):
+    return X, np.roll(y, 1)
+
+
+def lost_column(X, y):
+    return X.drop(columns="tbs"), y
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (changed_value, r"another run: data X\['age'\] changed\."),
+        (changed_pixel, r"another run: data X\['scan'\] changed\."),
+        (changed_label, r"another run: data y changed; splits changed\."),
+        (lost_column, r"another run: data X\['tbs'\] changed\."),
+    ],
+)
+def test_changed_data_are_refused_by_name(tmp_path, data, change, message):
+    kwargs = SHORT | {"random_state": 0, "checkpoint": tmp_path}
+    repeated_cross_validate(numbers_of(), *data, **kwargs)
+    with pytest.raises(CheckpointError, match=message):
+        repeated_cross_validate(numbers_of(), *change(*data), **kwargs)
+
+
+def test_equal_data_elsewhere_in_memory_are_the_same_run(tmp_path, data):
+    X, y = data
+    kwargs = SHORT | {"random_state": 0, "checkpoint": tmp_path}
+    kwargs["stratify"] = pd.DataFrame({"y": y, "later": [np.nan, 0, 1] * 14})
+    repeated_cross_validate(numbers_of(), X, y, **kwargs)
+    kwargs["stratify"] = kwargs["stratify"].to_numpy(object)
+    turned = [np.asfortranarray(scan) for scan in X["scan"]]
+    moved = pd.DataFrame({"scan": turned, **{name: X[name].copy() for name in ("tbs", "age")}})
+    repeated_cross_validate(numbers_of(), moved[X.columns], pd.Series(y), **kwargs)
+
+
+def test_what_does_not_change_a_model_may_change(tmp_path, data):
+    kwargs = SHORT | {"random_state": 0, "checkpoint": tmp_path}
+    repeated_cross_validate(numbers_of(), *data, **kwargs)
+    repeated_cross_validate(numbers_of().set_params(verbose=False), *data, **kwargs)
+
+
+def test_splits_without_a_manifest_are_refused(tmp_path, data):
+    kwargs = SHORT | {"random_state": 0, "checkpoint": tmp_path}
+    repeated_cross_validate(numbers_of(), *data, **kwargs)
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(CheckpointError, match=r"holds splits but no manifest\.json"):
+        repeated_cross_validate(numbers_of(), *data, **kwargs)
+
+
+def test_damaged_files_are_named(tmp_path, data):
+    kwargs = SHORT | {"random_state": 0, "checkpoint": tmp_path}
+    repeated_cross_validate(numbers_of(), *data, **kwargs)
+    split = tmp_path / "repeat-0001-fold-000.npz"
+    split.write_bytes(split.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match=r"repeat-0001-fold-000\.npz is damaged.*Delete it"):
+        repeated_cross_validate(numbers_of(), *data, **kwargs)
+    (tmp_path / "manifest.json").write_text('{"setting":')
+    with pytest.raises(CheckpointError, match=r"manifest\.json is damaged"):
+        repeated_cross_validate(numbers_of(), *data, **kwargs)
+
+
+class Optimizer:
+    """Configured as Keras's are, with a name that differs each time."""
+
+    def __init__(self, rate):
+        self.rate = rate
+        self.name = uuid4().hex
+
+    def get_config(self):
+        return {"rate": self.rate}
+
+
+class Unpicklable:
+    def __reduce__(self):
+        raise TypeError("no")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (np.float64(0.5), 0.5),
+        (np.nan, float("nan")),
+        ((1, [2, None]), [1, [2, None]]),
+        ({"a": np.arange(3)}, {"a": np.arange(3)}),
+        (np.random.RandomState(0), np.random.RandomState(0)),
+        (Optimizer(0.1), Optimizer(0.1)),
+        (Unpicklable(), Unpicklable()),
+        (stats.uniform(0, 1), stats.uniform(0, 1)),
+        (LogisticRegression(), LogisticRegression(n_jobs=2)),
+        (np.log, np.log),
+        (len, len),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_equal_parameters_are_described_alike(first, second):
+    described = _describe(first)
+    np.random.random_sample()  # noqa: NPY002 - moves the state that scipy's distributions share
+    assert described == _describe(second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (1, 1.0),
+        ("1", 1),
+        (Optimizer(0.1), Optimizer(0.2)),
+        (stats.uniform(0, 1), stats.uniform(0, 2)),
+        (np.arange(3), np.arange(3.0)),
+        (
+            lambda x: x + 1,
+            lambda x: x + 2,
+        ),
+        (changed_label, changed_pixel),
+        (LogisticRegression, RandomForestClassifier),
+        (LogisticRegression(), RandomForestClassifier()),
+        ({"step": [LogisticRegression()]}, {"step": [LogisticRegression(C=2)]}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_unequal_parameters_are_told_apart(first, second):
+    assert _describe(first) != _describe(second)
+
+
+def test_a_search_over_distributions_goes_on(tmp_path, data):
+    search = RandomizedSearchCV(
+        numbers_of(), {"logisticregression__C": stats.loguniform(0.1, 10)}, n_iter=1, cv=2
+    )
+    kwargs = SHORT | {"n_repeats": 1, "random_state": 0, "checkpoint": tmp_path}
+    first, second = (repeated_cross_validate(search, *data, **kwargs) for _ in range(2))
+    assert first.scores.equals(second.scores)

@@ -1,0 +1,187 @@
+"""Sensitivity, specificity, and thresholds by all three rules against R."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, make_scorer, recall_score, roc_auc_score
+from sklearn.model_selection import KFold, cross_val_score
+
+from skdxa.evaluation import sensitivity_score, specificity_score, threshold_at_sensitivity
+from skdxa.evaluation._metrics import grouped_metrics
+
+ASAH = Path(__file__).parent / "data" / "significance" / "asah.csv"
+
+# R 4.2.2 and pROC 1.18.0 on S100b: by enumeration of all scores, and for the interpolated
+# specificity coords(roc, x, input = "sensitivity").
+R_THRESHOLDS = {
+    0.5: {
+        "at_least": (0.30, 0.51219512195122, 0.833333333333333),
+        "nearest": (0.32, 0.48780487804878, 0.833333333333333),
+        "interpolated specificity": 0.833333333333333,
+    },
+    0.6: {
+        "at_least": (0.23, 0.609756097560976, 0.805555555555556),
+        "nearest": (0.23, 0.609756097560976, 0.805555555555556),
+        "interpolated specificity": 0.805555555555556,
+    },
+    0.8: {
+        "at_least": (0.10, 0.829268292682927, 0.388888888888889),
+        "nearest": (0.11, 0.780487804878049, 0.486111111111111),
+        "interpolated specificity": 0.447222222222222,
+    },
+    0.9: {
+        "at_least": (0.08, 0.902439024390244, 0.222222222222222),
+        "nearest": (0.08, 0.902439024390244, 0.222222222222222),
+        "interpolated specificity": 0.230555555555556,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def asah():
+    table = pd.read_csv(ASAH)
+    return table["y"], table["s100b"]
+
+
+@pytest.mark.parametrize("rule", ["at_least", "nearest"])
+@pytest.mark.parametrize("wanted", R_THRESHOLDS)
+def test_thresholds_are_those_of_r(asah, wanted, rule):
+    y, score = asah
+    threshold, sensitivity, specificity = R_THRESHOLDS[wanted][rule]
+    found = threshold_at_sensitivity(y, score, wanted, rule=rule)
+    assert found == pytest.approx(threshold, abs=1e-12)
+    assert sensitivity_score(y, score >= found) == pytest.approx(sensitivity, abs=1e-9)
+    assert specificity_score(y, score >= found) == pytest.approx(specificity, abs=1e-9)
+
+
+@pytest.mark.parametrize("wanted", R_THRESHOLDS)
+def test_interpolated_threshold_divides_the_roc_curve_as_proc_does(asah, wanted):
+    y, score = asah
+    found = threshold_at_sensitivity(y, score, wanted, rule="interpolated")
+    lower = threshold_at_sensitivity(y, score, wanted)
+    upper = score[score > lower].min()
+    assert lower <= found <= upper
+    specificities = [specificity_score(y, score >= end) for end in (lower, upper)]
+    assert np.interp(found, [lower, upper], specificities) == pytest.approx(
+        R_THRESHOLDS[wanted]["interpolated specificity"], abs=1e-9
+    )
+    sensitivities = [sensitivity_score(y, score >= end) for end in (lower, upper)]
+    assert np.interp(found, [lower, upper], sensitivities) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_threshold_with_as_many_positives_as_in_the_paper():
+    # 92 fractures in five years: 60 % lies between 55 and 56 of them.
+    score = np.arange(92, 0, -1.0)
+    y, score = np.r_[np.ones(92), np.zeros(30)], np.r_[score, np.full(30, 0.5)]
+
+    def sensitivity(rule):
+        return np.mean(score[:92] >= threshold_at_sensitivity(y, score, 0.6, rule=rule))
+
+    assert sensitivity("at_least") == 56 / 92
+    assert sensitivity("nearest") == 55 / 92
+    # Position 55.2 from the top, where the threshold falls by one a position.
+    assert threshold_at_sensitivity(y, score, 0.6, rule="interpolated") == pytest.approx(37.8)
+
+
+@pytest.mark.parametrize("rule", ["at_least", "nearest", "interpolated"])
+def test_threshold_of_a_sensitivity_that_occurs(rule):
+    y, score = [1, 0, 1, 0, 1, 1, 1], [7, 6, 5, 4, 3, 2, 1]
+    # In floating point, 0.1 * 6 is a hair above the 3 / 5 that occur.
+    assert threshold_at_sensitivity(y, score, 0.1 * 6, rule=rule) == 3
+    assert threshold_at_sensitivity(y, score, 1, rule=rule) == 1
+    assert threshold_at_sensitivity(y, score, 0.05, rule=rule) == 7
+
+
+def test_nearest_of_several_equally_near_is_the_most_specific():
+    y, score = [1, 0, 1, 0, 1, 1], [6, 5, 4, 3, 2, 1]
+    # 2 or 3 of 4 positives are found: 0.625 lies in the middle between 0.5 and 0.75.
+    assert threshold_at_sensitivity(y, score, 0.625, rule="nearest") == 4
+    assert threshold_at_sensitivity(y, score, 0.63, rule="nearest") == 2
+    # Half of the positives are found at 4 and at 3.
+    assert threshold_at_sensitivity(y, score, 0.55, rule="nearest") == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0, 1], [1, 2], 0), "sensitivity must lie above 0 and not above 1, got 0"),
+        (([0, 1], [1, 2], 60), "sensitivity must lie above 0"),
+        (([0, 1], [1, 2], np.nan), "sensitivity must lie above 0"),
+        (([0, 0], [1, 2], 0.5), "must hold both 0 and 1"),
+        (([0, np.nan], [1, 2], 0.5), "leave these rows out"),
+    ],
+)
+def test_threshold_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        threshold_at_sensitivity(*arguments)
+
+
+def test_threshold_refuses_an_unknown_rule():
+    with pytest.raises(ValueError, match="rule must be 'at_least', 'nearest' or"):
+        threshold_at_sensitivity([0, 1], [1, 2], 0.5, rule="closest")
+
+
+@pytest.mark.parametrize("labels", [(0, 1), ("healthy", "fracture"), (False, True)])
+def test_sensitivity_and_specificity_count(labels):
+    negative, positive = labels
+    y_true = np.array([positive] * 4 + [negative] * 3)
+    y_pred = np.array([positive] * 3 + [negative] * 3 + [positive])
+    assert sensitivity_score(y_true, y_pred, pos_label=positive) == 3 / 4
+    assert specificity_score(list(y_true), pd.Series(y_pred), pos_label=positive) == 2 / 3
+    assert sensitivity_score(y_true, y_pred, pos_label=positive) == recall_score(
+        y_true, y_pred, pos_label=positive
+    )
+
+
+def test_undefined_is_nan_and_said():
+    with pytest.warns(UndefinedMetricWarning, match="sensitivity is undefined .* no positive"):
+        assert np.isnan(sensitivity_score([0, 0], [0, 1]))
+    with pytest.warns(UndefinedMetricWarning, match="specificity is undefined .* no negative"):
+        assert np.isnan(specificity_score([1, 1], [0, 1]))
+
+
+def test_missing_labels_are_not_taken_for_negatives():
+    with pytest.raises(ValueError, match=r"y_true is missing for 1 of 3 scans.*position 1"):
+        specificity_score([0, np.nan, 1], [0, 0, 1])
+
+
+def test_scores_serve_as_scorers():
+    X, y = np.arange(-20.0, 20).reshape(-1, 1), np.repeat(["no", "yes"], 20)
+    scorer = make_scorer(specificity_score, pos_label="yes")
+    found = cross_val_score(
+        LogisticRegression(), X, y, scoring=scorer, cv=KFold(4, shuffle=True, random_state=0)
+    )
+    assert found.min() > 0.7
+
+
+def test_grouped_metrics_are_those_of_each_group():
+    rng = np.random.default_rng(0)
+    n_cells, n_scores = 7, 900
+    cell = rng.integers(n_cells, size=n_scores)
+    positive = rng.random(n_scores) < 0.3
+    # Two decimals: many ties, within a class and across.
+    score = (rng.normal(size=n_scores) + positive).round(1)
+    found = grouped_metrics(positive, score, cell, n_cells, 0.4)
+    for number in range(n_cells):
+        y, called = positive[cell == number], score[cell == number] >= 0.4
+        expected = {
+            "sensitivity": recall_score(y, called),
+            "specificity": recall_score(~y, ~called),
+            "accuracy": accuracy_score(y, called),
+            "auc": roc_auc_score(y, score[cell == number]),
+        }
+        for name, value in expected.items():
+            assert found[name][number] == pytest.approx(value, rel=1e-12)
+
+
+def test_grouped_metrics_without_positives_or_anybody():
+    positive = np.array([False, False, True])
+    found = grouped_metrics(positive, np.array([0.2, 0.7, 0.9]), np.array([0, 0, 1]), 3, 0.5)
+    np.testing.assert_array_equal(found["sensitivity"], [np.nan, 1, np.nan])
+    np.testing.assert_array_equal(found["specificity"], [0.5, np.nan, np.nan])
+    np.testing.assert_array_equal(found["accuracy"], [0.5, 1, np.nan])
+    np.testing.assert_array_equal(found["auc"], [np.nan] * 3)
