@@ -337,9 +337,8 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
                     f"{name} has shape {image.shape}, not {expected} {shape}. Crop all scans "
                     "to one shape, for example with SpineCropper."
                 )
-        stack = X if isinstance(X, np.ndarray) and X.dtype == np.float32 else np.stack(images)
-        if stack.ndim != 3:
-            stack = np.stack(images)
+        is_stack = isinstance(X, np.ndarray) and X.ndim == 3 and X.dtype == np.float32
+        stack = X if is_stack else np.stack(images)
         finite = np.isfinite(stack).all(axis=(1, 2))
         if not finite.all():
             raise ScanError(
@@ -419,8 +418,11 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
             n_held_out = min(max(round(self.validation_fraction * n), 2), n - 2)
             splitter = StratifiedShuffleSplit(1, test_size=n_held_out, random_state=seed)
             return next(splitter.split(labels, labels))
-        n_groups = len(np.unique(groups))
-        n_splits = min(max(round(1 / self.validation_fraction), 2), n_groups)
+        # No more folds than the rarer class has scans or patients to spread over them.
+        rarest = min(
+            np.bincount(labels).min(), np.bincount(_labels_of_groups(labels, groups)).min()
+        )
+        n_splits = min(max(round(1 / self.validation_fraction), 2), rarest)
         splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
         return next(splitter.split(labels, labels, groups))
 

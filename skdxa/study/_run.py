@@ -67,8 +67,8 @@ def run_study(
     Returns
     -------
     study : Bunch
-        `table` (DataFrame: a row a target, the index `experiment`), `results` (dict of CrossValidationResult by
-        target), `manifest` (dict) and `out` (Path).
+        `table` (DataFrame: a row a target, the index `experiment`), `results` (dict of
+        CrossValidationResult by target), `manifest` (dict) and `out` (Path).
 
     Raises
     ------
@@ -81,7 +81,11 @@ def run_study(
     -----
     Written are ``table1.csv`` (a row a target: sensitivity, specificity, accuracy and
     AUC as fractions, with their intervals, and whether the patients were simulated),
-    ``roc_<target>.png`` and ``manifest.json`` (versions, seed, parameters, times). Scans whose label is unknown are left out of that target.
+    ``roc_<target>.png`` and ``manifest.json`` (versions, seed, parameters, times). Scans
+    whose label is unknown are left out of that target.
+
+    The table's AUC is the mean over the folds, as in the paper; the curve's is of the
+    pooled scores of the median repeat. They differ a little.
 
     Examples
     --------
