@@ -35,7 +35,7 @@ class IntensityScaler(SameKindTransformer):
         Their standard deviation, or 1 if all are equal; only for ``"standard"``.
     n_features_in_ : int
         Number of columns of the table seen in `fit`; 1 for other kinds of input.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_columns,)
         The columns of the table seen in `fit`; only there if it was a table.
 
     See Also
