@@ -1,13 +1,16 @@
 import pickle
+import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import RocCurveDisplay
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
@@ -51,12 +54,12 @@ def small(**changes):
 def test_learns_and_describes_itself(stack):
     X, y = stack
     labels = np.array(["healthy", "scoliosis"])[y]
-    cnn = small(epochs=20).fit(X, labels)
+    cnn = small(epochs=40).fit(X, labels)
     assert cnn.classes_.tolist() == ["healthy", "scoliosis"]
     assert cnn.image_shape_ == (ROWS, COLUMNS)
     assert cnn.score(X, labels) >= 0.95
     assert list(cnn.history_) == ["loss", "val_loss"]
-    assert len(cnn.history_["loss"]) == 20
+    assert len(cnn.history_["loss"]) == 40
     assert cnn.best_epoch_ == 1 + int(np.argmin(cnn.history_["val_loss"]))
     assert [w.shape for w in cnn.weights_[:2]] == [(5, 5, 1, 4), (4,)]
 
@@ -143,9 +146,9 @@ def test_validation_images_are_split_off_before_augmentation(stack):
     held_out = {}
     original = SpineCNNClassifier._train
 
-    def spy(self, images, labels, weights, val, **seeds):
+    def spy(self, images, labels, weights, val, *seeds):
         held_out.update(images=images, labels=labels, val=val)
-        return original(self, images, labels, weights, val, **seeds)
+        return original(self, images, labels, weights, val, *seeds)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SpineCNNClassifier, "_train", spy)
@@ -166,9 +169,7 @@ def test_a_patient_stays_on_one_side_of_the_inner_split(stack):
     groups = np.repeat(np.arange(N // 2), 2)
     labels = np.repeat(np.arange(N // 2) % 2, 2)
     for seed in range(5):
-        cnn = small(validation_fraction=0.25)
-        cnn.classes_ = np.array([0, 1])
-        train, held_out = cnn._split(labels, groups, seed)
+        train, held_out = small(validation_fraction=0.25)._split(labels, groups, seed)
         assert set(groups[train]).isdisjoint(groups[held_out])
         assert len(held_out) == 10
     assert small(epochs=1).fit(X, labels, groups=groups).best_epoch_ == 1
@@ -312,7 +313,7 @@ def test_a_network_of_ones_own(stack):
     np.testing.assert_array_equal(
         clone(cnn).fit(X, y).predict_proba(X), pickle.loads(pickle.dumps(cnn)).predict_proba(X)
     )
-    with pytest.raises(ValueError, match=r"must give a keras.Model from images .* gave a str"):
+    with pytest.raises(ValueError, match=r"sequential keras\.Model from images .* gave a str"):
         small(network=lambda shape: "nothing").fit(X, y)
 
     def two_outputs(image_shape):
@@ -360,6 +361,112 @@ def test_verbose_prints_a_line_an_epoch(stack, capsys):
     assert capsys.readouterr().out.count("val_loss") == 2
     small(epochs=2, verbose=0).fit(X, y)
     assert capsys.readouterr().out == ""
+
+
+def test_patients_with_scans_of_both_classes_can_be_held_out(stack):
+    X, y = stack
+    groups = np.repeat(np.arange(N // 2), 2)
+    train, held_out = small(validation_fraction=0.1)._split(y, groups, 0)
+    assert len(held_out) == 4
+    assert set(groups[train]).isdisjoint(groups[held_out])
+    assert small(epochs=1).fit(X, y, groups=groups).best_epoch_ == 1
+
+
+def test_an_interrupted_fit_leaves_the_last_one_whole(stack):
+    import keras
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    X, y = stack
+    cnn = small().fit(X, y)
+    before = cnn.predict(X)
+    cnn.set_params(callbacks=[Interrupt()])
+    with pytest.raises(KeyboardInterrupt):
+        cnn.fit(X, np.array(["b", "a"])[y])
+    np.testing.assert_array_equal(cnn.predict(X), before)
+    with pytest.raises(KeyboardInterrupt):
+        clone(cnn).fit(X, y)
+    with pytest.raises(NotFittedError):
+        clone(cnn).predict(X)
+
+
+def frozen_network(image_shape):
+    import keras
+
+    inputs = keras.Input((*image_shape, 1))
+    first = keras.layers.SeparableConv2D(2, 3)
+    second = keras.layers.SeparableConv2D(3, 3)
+    maps = second(first(inputs))
+    first.set_weights([np.full_like(w, 0.125) for w in first.get_weights()])
+    first.trainable = False
+    features = keras.layers.GlobalMaxPooling2D()(maps)
+    return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(features))
+
+
+def test_loaded_and_frozen_weights_stay_and_others_follow_the_seed(stack):
+    X, y = stack
+    first, again, other = (
+        small(network=frozen_network, random_state=seed, epochs=2).fit(X, y).weights_
+        for seed in (0, 0, 1)
+    )
+    places = [i for i, w in enumerate(first) if (w == 0.125).all()]
+    assert len(places) == 3
+    for i, (a, b, c) in enumerate(zip(first, again, other, strict=True)):
+        np.testing.assert_array_equal(a, b)
+        assert (i in places) == np.array_equal(a, c)
+
+
+WIDTH = 2
+
+
+def build_by_global(image_shape):
+    import keras
+
+    inputs = keras.Input((*image_shape, 1))
+    features = keras.layers.GlobalMaxPooling2D()(keras.layers.Conv2D(WIDTH, 3)(inputs))
+    return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(features))
+
+
+def test_a_builder_that_changes_its_mind_is_told_so(stack, monkeypatch):
+    X, y = stack
+    cnn = small(network=build_by_global, epochs=1).fit(X, y)
+    monkeypatch.setattr(sys.modules[__name__], "WIDTH", 3)
+    with pytest.raises(ValueError, match="network built another model than at its first call"):
+        cnn.fit(X, y)
+
+
+def test_a_callback_that_freezes_a_layer_harms_no_later_fit(stack):
+    import keras
+
+    class Freeze(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.model.layers[1].trainable = False
+            self.model.optimizer.weight_decay = 0.5
+
+    X, y = stack
+    clean = small(filters=(5,)).fit(X, y).weights_
+    small(filters=(5,), callbacks=[Freeze()]).fit(X, y)
+    for kept, trained in zip(clean, small(filters=(5,)).fit(X, y).weights_, strict=True):
+        np.testing.assert_array_equal(kept, trained)
+
+
+def test_a_builder_may_ask_a_fitted_classifier(stack):
+    X, y = stack
+    teacher = small(epochs=1).fit(X, y)
+
+    def taught(image_shape):
+        assert teacher.predict_proba(X[:2]).shape == (2, 2)
+        return build_network(image_shape)
+
+    assert small(network=taught, epochs=1).fit(X, y).best_epoch_ == 1
+
+
+def test_pandas_output_everywhere_does_not_reach_the_augmenter(stack):
+    X, y = stack
+    with config_context(transform_output="pandas"):
+        assert small(epochs=1, augmenter=HorizontalFlip()).fit(X, y).best_epoch_ == 1
 
 
 # In scikit-learn's company
@@ -473,7 +580,7 @@ def test_bad_images(stack):
         (np.zeros(N), r"only one class, .*0.0.*; a classifier needs"),
         (np.arange(N) % 3, "Only binary classification is supported"),
         (np.where(np.arange(N) == 7, np.nan, np.arange(N) % 2), "NaN for 1 of 40 .* position 7"),
-        (np.arange(N) == 4, r"Class .*True.* fewer than two scans.*validation_fraction=0"),
+        (np.arange(N) == 4, r"Class .*True.* 1 scan to train on.*validation_fraction=0"),
     ],
 )
 def test_bad_labels(stack, labels, message):
@@ -489,7 +596,7 @@ def test_bad_company(stack):
         small().fit(X, y, X_val=X)
     with pytest.raises(ValueError, match=r"y_val holds .*2.*, which is not one of the classes"):
         small().fit(X, y, X_val=X, y_val=y + 1)
-    with pytest.raises(ValueError, match="fewer than two patients"):
+    with pytest.raises(ValueError, match="1 patient to train on"):
         small().fit(X, y, groups=y)
     with pytest.raises(ValueError, match=r"from \(36, 18, 14\) it made \(36, 9, 14\)"):
         small(augmenter=SpineCropper(height=9, width=14)).fit(X, y)

@@ -13,9 +13,9 @@ from skdxa.classification import SpineCNNClassifier
 class TableCNNClassifier(SpineCNNClassifier):
     """The classifier, for tables: rows of features are scans of one row."""
 
-    def _check_images(self, X, *, reset):
-        table = validate_data(self, X, reset=reset, dtype=np.float32)
-        return super()._check_images(table[:, np.newaxis, :], reset=reset)
+    def _check_images(self, X, shape=None):
+        table = validate_data(self, X, reset=shape is None, dtype=np.float32)
+        return super()._check_images(table[:, np.newaxis, :], shape)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -5,8 +5,10 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
+from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import assert_all_finite, check_random_state, compute_sample_weight
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -53,8 +55,9 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         Keras's name of an optimiser, or an optimiser whose settings are used.
 
-    learning_rate : float or None, default=1e-3
-        The optimiser's learning rate; None keeps the optimiser's own.
+    learning_rate : float or None, default=None
+        The optimiser's learning rate; None keeps the optimiser's own, which is 0.001 for
+        "adam".
 
     epochs : int, default=100
         Passes over the training images.
@@ -85,7 +88,8 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
 
     callbacks : list of keras.callbacks.Callback or None, default=None
         Called at the beginning and end of training and of each epoch; each fit uses
-        copies of its own. Epochs run inside TensorFlow, so there are no calls for batches.
+        copies of its own. Epochs run inside TensorFlow, so there are no calls for batches,
+        and a callback cannot change layers or the optimiser other than its learning rate.
 
     verbose : int, default=0
         0 is silent, 1 shows a progress bar, 2 a line an epoch.
@@ -96,8 +100,9 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
     network : callable or None, default=None
         A builder of one's own: called with the image shape (rows, columns), it returns
         a `keras.Model`, not compiled, from images (n, rows, columns, 1) to one
-        probability (n, 1). `filters`, `kernel_size`, `dense_units`, `l2` and `dropout`
-        are then unused.
+        probability (n, 1). It is called for each fit, so weights that it loads and layers
+        that it freezes stay so. `filters`, `kernel_size`, `dense_units`, `l2` and
+        `dropout` are then unused.
 
     Attributes
     ----------
@@ -119,9 +124,6 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
     network_ : keras.Model
         A float32 network with these weights, built anew each time it is asked for.
 
-    n_features_in_ : int
-        Only set by subclasses that read tables.
-
     See Also
     --------
     skdxa.preprocessing.SpineCropper : Makes a stack of equal images from scans.
@@ -131,7 +133,8 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
     Training goes through ``scikeras.wrappers.KerasClassifier``. A fitted classifier
     holds arrays, no Keras object: it is cheap to pickle and to send to a worker. One
     compiled network for each architecture lives in a process and is lent to whoever
-    fits or predicts.
+    fits or predicts. Another learning rate, batch size or number of epochs needs no other
+    network; another `l2`, `dropout` or `optimizer` does, about ten megabytes each.
 
     References
     ----------
@@ -181,7 +184,7 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         l2=1e-4,
         dropout=0.5,
         optimizer="adam",
-        learning_rate=1e-3,
+        learning_rate=None,
         epochs=100,
         batch_size=32,
         augmenter=None,
@@ -247,22 +250,20 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
             be split.
         """
         self._check_architecture()
-        images = self._check_images(X, reset=True)
-        labels, sample_weight = self._check_labels(X, images, y, sample_weight)
+        images = self._check_images(X)
+        shape = images.shape[1:]
+        classes, labels, sample_weight = self._check_labels(images, y, sample_weight)
         random_state = check_random_state(self.random_state)
         split_seed, weight_seed, order_seed = random_state.randint(np.iinfo(np.int32).max, size=3)
         training, held_out = self._hold_out(
-            images, labels, sample_weight, groups, X_val, y_val, int(split_seed)
+            classes, (images, labels, sample_weight), groups, X_val, y_val, int(split_seed)
         )
         images, labels, weights = self._augment(*training)
-        self._train(
-            images,
-            labels,
-            weights * compute_sample_weight(self.class_weight, self.classes_[labels]),
-            held_out,
-            weight_random_state=check_random_state(int(weight_seed)),
-            order_seed=int(order_seed),
-        )
+        weights = weights * compute_sample_weight(self.class_weight, classes[labels])
+        trained = self._train(images, labels, weights, held_out, int(weight_seed), int(order_seed))
+        # All at once: a fit that is interrupted must not leave new labels on old weights.
+        self.classes_, self.image_shape_ = classes, shape
+        self.weights_, self.history_, self.best_epoch_ = trained
         return self
 
     def predict_proba(self, X):
@@ -279,10 +280,10 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
             Columns in the order of `classes_`.
         """
         check_is_fitted(self)
-        images = self._check_images(X, reset=False)
+        images = self._check_images(X, self.image_shape_)
         from skdxa.classification._lending import Architecture, lend
 
-        with lend(Architecture.of(self, self.image_shape_, "float32")) as network:
+        with lend(Architecture.for_prediction(self, self.image_shape_)) as network:
             network.set_weights(self.weights_)
             positive = network.scores(images[..., np.newaxis]).astype(np.float64)
         return np.column_stack([1 - positive, positive])
@@ -309,7 +310,7 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         from skdxa.classification._lending import Architecture
 
-        network = Architecture.of(self, self.image_shape_, "float32").build()
+        network = Architecture.of(self, self.image_shape_, "float32").build_model()
         network.set_weights(self.weights_)
         return network
 
@@ -325,14 +326,14 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd; got {self.kernel_size}.")
 
-    def _check_images(self, X, *, reset):
-        """Give a float32 stack (n, rows, columns) without NaN."""
+    def _check_images(self, X, shape=None):
+        """Give a float32 stack (n, rows, columns) without NaN, of the shape seen in fit."""
         images = as_scans(X)
         names = scan_names(X)
-        shape = images[0].shape if reset else self.image_shape_
+        expected = "the first scan's" if shape is None else "that of the scans in fit,"
+        shape = images[0].shape if shape is None else shape
         for name, image in zip(names, images, strict=True):
             if image.shape != shape:
-                expected = "the first scan's" if reset else "that of the scans in fit,"
                 raise ScanError(
                     f"{name} has shape {image.shape}, not {expected} {shape}. Crop all scans "
                     "to one shape, for example with SpineCropper."
@@ -345,14 +346,12 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
                 f"{names[int(np.argmin(finite))]} holds NaN pixels. SpineCropper fills what the "
                 "scanner did not scan."
             )
-        if reset:
-            self.image_shape_ = shape
         return stack
 
-    def _check_labels(self, X, images, y, sample_weight):
+    def _check_labels(self, images, y, sample_weight):
         y = column_or_1d(y, warn=True)
         check_consistent_length(images, y)
-        unknown = np.flatnonzero([value is None or value != value for value in y])
+        unknown = np.flatnonzero(pd.isna(y))
         if unknown.size:
             raise ValueError(
                 f"Input y contains NaN for {unknown.size} of {len(y)} scans, the first in "
@@ -360,15 +359,15 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
             )
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        if len(self.classes_) > 2:
+        classes, labels = np.unique(y, return_inverse=True)
+        if len(classes) > 2:
             raise ValueError(
                 "Only binary classification is supported. The type of the target is "
                 f"{type_of_target(y)}."
             )
-        if len(self.classes_) < 2:
+        if len(classes) < 2:
             raise ValueError(
-                f"y holds only one class, {self.classes_[0]!r}; a classifier needs scans of two."
+                f"y holds only one class, {classes[0].item()!r}; a classifier needs scans of two."
             )
         if sample_weight is not None:
             sample_weight = _check_sample_weight(
@@ -376,60 +375,66 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
             )
         else:
             sample_weight = np.ones(len(y), np.float32)
-        return labels, sample_weight
+        return classes, labels, sample_weight
 
-    def _hold_out(self, images, labels, weights, groups, X_val, y_val, seed):
+    def _hold_out(self, classes, everything, groups, X_val, y_val, seed):
         """Split off the images on which the epoch is chosen: (training, held out or None)."""
-        everything = (images, labels, weights)
+        images, labels, _ = everything
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together.")
         if X_val is not None:
-            return everything, self._check_held_out(X_val, y_val)
+            return everything, self._check_held_out(X_val, y_val, classes, images.shape[1:])
         if self.validation_fraction == 0:
             return everything, None
-        smallest = np.bincount(labels).argmin()
-        units = labels if groups is None else _labels_of_groups(labels, groups)
-        if np.bincount(units, minlength=2).min() < 2:
-            of = "scan" if groups is None else "patient"
+        sizes = _class_sizes(labels, groups)
+        if sizes.min() < 2:
             raise ValueError(
-                f"Class {self.classes_[smallest]!r} has fewer than two {of}s, so none can be "
-                "split off to choose the epoch on. Set validation_fraction=0 or give X_val and "
-                "y_val."
+                f"Class {classes[sizes.argmin()].item()!r} has {sizes.min()} "
+                f"{'scan' if groups is None else 'patient'} to train on, so none can be split off "
+                "to choose the epoch on. Set validation_fraction=0 or give X_val and y_val."
             )
         train, held_out = self._split(labels, groups, seed)
         return tuple(a[train] for a in everything), tuple(a[held_out] for a in everything)
 
-    def _check_held_out(self, X_val, y_val):
-        held_out = self._check_images(X_val, reset=False)
+    def _check_held_out(self, X_val, y_val, classes, shape):
+        held_out = self._check_images(X_val, shape)
         y_val = column_or_1d(y_val)
         check_consistent_length(held_out, y_val)
-        unseen = ~np.isin(y_val, self.classes_)
+        unseen = ~np.isin(y_val, classes)
         if unseen.any():
             raise ValueError(
-                f"y_val holds {y_val[unseen][0]!r}, which is not one of the classes in y: "
-                f"{self.classes_.tolist()}."
+                f"y_val holds {y_val[unseen][0].item()!r}, which is not one of the classes in y: "
+                f"{classes.tolist()}."
             )
-        labels = np.searchsorted(self.classes_, y_val)
+        labels = np.searchsorted(classes, y_val)
         return held_out, labels, np.ones(len(labels), np.float32)
 
     def _split(self, labels, groups, seed):
+        """Give the positions of the scans to train on and of those held out."""
         if groups is None:
-            n = len(labels)
-            n_held_out = min(max(round(self.validation_fraction * n), 2), n - 2)
-            splitter = StratifiedShuffleSplit(1, test_size=n_held_out, random_state=seed)
-            return next(splitter.split(labels, labels))
-        # No more folds than the rarer class has scans or patients to spread over them.
-        rarest = min(
-            np.bincount(labels).min(), np.bincount(_labels_of_groups(labels, groups)).min()
-        )
-        n_splits = min(max(round(1 / self.validation_fraction), 2), rarest)
-        splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
-        return next(splitter.split(labels, labels, groups))
+            units, strata = np.arange(len(labels)), labels
+        else:
+            # A patient is positive who has a positive scan.
+            _, units = np.unique(np.asarray(groups), return_inverse=True)
+            strata = np.zeros(units.max() + 1, dtype=int)
+            np.maximum.at(strata, units, labels)
+            if np.bincount(strata, minlength=2).min() < 2:
+                # Every patient, or all but one, has scans of both classes.
+                strata = np.zeros_like(strata)
+        n = len(strata)
+        n_held_out = min(max(round(self.validation_fraction * n), 2), n - 2)
+        splitter = StratifiedShuffleSplit(1, test_size=n_held_out, random_state=seed)
+        _, held_out = next(splitter.split(strata, strata))
+        is_held_out = np.isin(units, held_out)
+        return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
 
     def _augment(self, images, labels, weights):
         if self.augmenter is None:
             return images, labels, weights
-        copies = np.asarray(clone(self.augmenter).fit_transform(images), dtype=np.float32)
+        augmenter = clone(self.augmenter)
+        if hasattr(augmenter, "set_output"):
+            augmenter.set_output(transform="default")
+        copies = np.asarray(augmenter.fit_transform(images), dtype=np.float32)
         if copies.shape != images.shape:
             raise ValueError(
                 f"augmenter must give one image of the same shape for each image; from "
@@ -441,7 +446,8 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
             np.concatenate([weights, weights]),
         )
 
-    def _train(self, images, labels, weights, held_out, *, weight_random_state, order_seed):
+    def _train(self, images, labels, weights, held_out, weight_seed, order_seed):
+        """Give the weights, the history and the number of the epoch that is kept."""
         from scikeras.wrappers import KerasClassifier
 
         from skdxa.classification._lending import Architecture, bfloat16_pays, lend, reset
@@ -450,7 +456,7 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         precision = self.precision
         if precision == "auto":
             precision = "bfloat16" if bfloat16_pays() else "float32"
-        architecture = Architecture.of(self, self.image_shape_, precision)
+        architecture = Architecture.of(self, images.shape[1:], precision)
         callbacks = copy.deepcopy(self.callbacks or [])
         keeper = None
         if held_out is not None:
@@ -459,12 +465,7 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
             if self.restore_best:
                 keeper = KeepBestEpoch()
         with lend(architecture) as network:
-            reset(
-                architecture,
-                network,
-                learning_rate=self.learning_rate,
-                random_state=weight_random_state,
-            )
+            reset(architecture, learning_rate=self.learning_rate, seed=weight_seed)
             trainer = KerasClassifier(
                 model=network,
                 loss="binary_crossentropy",
@@ -473,16 +474,22 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
                 callbacks=[*callbacks, *([keeper] if keeper else [])],
                 verbose=int(self.verbose),
             )
-            trainer.fit(
-                images[..., np.newaxis],
-                labels,
-                sample_weight=weights,
-                validation_data=held_out,
-                shuffle_seed=order_seed,
-            )
-            self.history_ = {name: list(values) for name, values in trainer.history_.items()}
-            self.best_epoch_ = keeper.epoch if keeper else len(self.history_["loss"])
-            self.weights_ = keeper.weights if keeper else network.get_weights()
+            # SciKeras has transformers of its own inside, which must go on giving arrays.
+            with config_context(transform_output="default"):
+                trainer.fit(
+                    images[..., np.newaxis],
+                    labels,
+                    sample_weight=weights,
+                    validation_data=held_out,
+                    shuffle_seed=order_seed,
+                )
+            history = {name: list(values) for name, values in trainer.history_.items()}
+            if keeper is not None:
+                return keeper.weights, history, keeper.epoch
+            return network.get_weights(), history, len(history["loss"])
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "weights_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -493,10 +500,10 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _labels_of_groups(labels, groups):
-    """Give each patient the highest label of any of their scans."""
+def _class_sizes(labels, groups):
+    """Count the scans of each class or, where patients are given, the patients who have one."""
+    if groups is None:
+        return np.bincount(labels, minlength=2)
     check_consistent_length(labels, groups)
-    _, patient = np.unique(np.asarray(groups), return_inverse=True)
-    highest = np.zeros(patient.max() + 1, dtype=int)
-    np.maximum.at(highest, patient, labels)
-    return highest
+    groups = np.asarray(groups)
+    return np.array([len(np.unique(groups[labels == label])) for label in (0, 1)])

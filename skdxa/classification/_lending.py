@@ -1,20 +1,20 @@
 """One compiled network for each architecture, lent to whoever fits or predicts.
 
-A new Keras model for every fit costs more than a second of tracing and more than ten
-megabytes that never come back. Here a network is compiled once in a process; for each
-fit its weights, its optimiser and its random states are set anew.
+Tracing a network costs about a second and ten megabytes that never come back, which a
+thousand fits do not survive. Here a network is traced once in a process; for each fit its
+weights, its optimiser and its random states are set anew. The values come from a model that
+is built for the purpose, which takes milliseconds, and so are right for any builder.
 """
 
 import contextlib
 import json
+import random
 import threading
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cloudpickle
 import keras
-import numpy as np
 import tensorflow as tf
 
 from skdxa.classification._network import EpochNetwork, spine_network
@@ -22,7 +22,9 @@ from skdxa.classification._network import EpochNetwork, spine_network
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 _loans = {}
-_registry_lock = threading.Lock()
+# One lock for all networks: TensorFlow uses every core for one of them anyway, and several
+# locks could be taken in different orders by callbacks that predict.
+_lock = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,13 @@ class Architecture:
     dense_units: int
     l2: float
     dropout: float
-    optimizer: str
+    optimizer: str | None
     builder: bytes | None
     precision: str
 
     @classmethod
     def of(cls, estimator, image_shape, precision):
-        """Give the architecture of a classifier for images of a shape."""
-        builder = estimator.network
+        """Give the architecture that a classifier trains for images of a shape."""
         return cls(
             image_shape=tuple(image_shape),
             filters=tuple(int(n) for n in estimator.filters),
@@ -52,27 +53,29 @@ class Architecture:
             dropout=float(estimator.dropout),
             optimizer=_optimizer_config(estimator),
             # By its content: a worker process gets a new copy with every task.
-            builder=None if builder is None else cloudpickle.dumps(builder),
+            builder=None if estimator.network is None else cloudpickle.dumps(estimator.network),
             precision=precision,
         )
 
-    def build(self):
-        """Build a new network, compiled, with some weights."""
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(_POLICIES[self.precision])
-        try:
-            model = self._build_model()
-            _check_model(model, self.image_shape)
-            network = EpochNetwork(model.inputs[0], model.outputs[0], name="spine_cnn")
-        finally:
-            keras.config.set_dtype_policy(policy)
-        optimizer = keras.optimizers.deserialize(json.loads(self.optimizer))
-        network.compile(optimizer, "binary_crossentropy", jit_compile=False)
-        optimizer.build(network.trainable_variables)
-        network.compile_epochs()
-        return network
+    @classmethod
+    def for_prediction(cls, estimator, image_shape):
+        """Give the one that it predicts with, whatever was set for training alone."""
+        trained = cls.of(estimator, image_shape, "float32")
+        return replace(trained, l2=0.0, dropout=0.0, optimizer=None)
 
-    def _build_model(self):
+    def build_model(self):
+        """Build a new model, not compiled, with weights of its own."""
+        with _lock:
+            policy = keras.config.dtype_policy()
+            keras.config.set_dtype_policy(_POLICIES[self.precision])
+            try:
+                model = self._call_builder()
+            finally:
+                keras.config.set_dtype_policy(policy)
+        _check_model(model, self.image_shape)
+        return model
+
+    def _call_builder(self):
         if self.builder is not None:
             return cloudpickle.loads(self.builder)(self.image_shape)
         return spine_network(
@@ -86,27 +89,37 @@ class Architecture:
 
 
 class _Loan:
-    """A network, its lock, and the state it was built with."""
+    """A compiled network, and what brings it back to its beginning."""
 
     def __init__(self, architecture):
-        self.architecture = architecture
-        self.lock = threading.RLock()
+        self.model = architecture.build_model()
+        self.network = EpochNetwork(self.model.inputs[0], self.model.outputs[0], name="spine_cnn")
+        self.optimizer_state = []
+        if architecture.optimizer is not None:
+            optimizer = keras.optimizers.deserialize(json.loads(architecture.optimizer))
+            self.network.compile(optimizer, "binary_crossentropy", jit_compile=False)
+            optimizer.build(self.network.trainable_variables)
+            self.optimizer_state = [variable.numpy() for variable in optimizer.variables]
+        self.network.compile_epochs()
+        self.settings = self.current_settings()
         self.depth = 0
 
-    @cached_property
-    def network(self):
-        # Keras's precision policy is global to the process while a network is built.
-        with _registry_lock:
-            return self.architecture.build()
+    @property
+    def variables(self):
+        optimizer = getattr(self.network, "optimizer", None)
+        return [*self.model.variables, *(optimizer.variables if optimizer else ())]
 
-    @cached_property
-    def first_state(self):
-        return [variable.numpy() for variable in _state(self.network)]
+    def current_settings(self):
+        """Give what a callback could change and no reset would bring back."""
+        trainable = [layer.trainable for layer in self.network._flatten_layers()]
+        optimizer = getattr(self.network, "optimizer", None)
+        config = optimizer.get_config() if optimizer else {}
+        return trainable, {k: v for k, v in config.items() if k != "learning_rate"}
 
 
 @contextlib.contextmanager
 def lend(architecture):
-    """Lend the network of an architecture; nobody else has it meanwhile.
+    """Lend the network of an architecture; nobody else has any meanwhile.
 
     Parameters
     ----------
@@ -118,56 +131,52 @@ def lend(architecture):
     network : EpochNetwork
         Its weights are whatever the last borrower left: set them.
     """
-    with _registry_lock:
-        loan = _loans.setdefault(architecture, _Loan(architecture))
-    with loan.lock:
-        network = loan.network
-        # A callback may predict with the network that is being trained.
-        before = [variable.numpy() for variable in _state(network)] if loan.depth else None
+    with _lock:
+        if architecture not in _loans:
+            _loans[architecture] = _Loan(architecture)
+        loan = _loans[architecture]
+        # A callback may train another classifier of the architecture that is being trained.
+        before = [variable.numpy() for variable in loan.variables] if loan.depth else None
         loan.depth += 1
         try:
-            yield network
+            yield loan.network
         finally:
             loan.depth -= 1
             if before is not None:
-                _assign(_state(network), before)
+                _assign(loan.variables, before)
+            elif loan.current_settings() != loan.settings:
+                del _loans[architecture]
 
 
-def reset(architecture, network, *, learning_rate, random_state):
-    """Set a lent network to the beginning of a training.
-
-    Weights whose layer names their initialiser are drawn anew; all others, and the
-    optimiser, get the values they were built with.
+def reset(architecture, *, learning_rate, seed):
+    """Bring a lent network to the beginning of a training.
 
     Parameters
     ----------
     architecture : Architecture
         The network's.
-    network : EpochNetwork
-        What `lend` gave.
     learning_rate : float or None
         The optimiser's learning rate; None keeps its own.
-    random_state : numpy.random.RandomState
-        Draws the weights and seeds the dropout.
+    seed : int
+        Seeds the weights and the dropout, as far as the builder has not seeded them.
     """
     loan = _loans[architecture]
-    _assign(_state(network), loan.first_state)
+    # Keras takes the seeds of initialisers and dropout from Python's own generator.
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        model = architecture.build_model()
+    finally:
+        random.setstate(state)
+    values = [variable.numpy() for variable in model.variables]
+    if [value.shape for value in values] != [tuple(v.shape) for v in loan.model.variables]:
+        raise ValueError(
+            "network built another model than at its first call. Give its settings as arguments, "
+            "for example with functools.partial, instead of changing global ones."
+        )
+    _assign(loan.variables, [*values, *loan.optimizer_state])
     if learning_rate is not None:
-        network.optimizer.learning_rate = learning_rate
-    for layer in network._flatten_layers(include_self=False):
-        for attribute, initializer in list(vars(layer).items()):
-            weight = getattr(layer, attribute.removesuffix("_initializer"), None)
-            if (
-                attribute.endswith("_initializer")
-                and isinstance(weight, keras.Variable)
-                and isinstance(initializer, keras.initializers.Initializer)
-            ):
-                config = initializer.get_config()
-                if "seed" in config:
-                    config["seed"] = _seed(random_state)
-                weight.assign(type(initializer).from_config(config)(weight.shape, weight.dtype))
-        for generator in getattr(layer, "_seed_generators", ()):
-            generator.state.assign(np.array([_seed(random_state), 0], generator.state.dtype))
+        loan.network.optimizer.learning_rate = learning_rate
 
 
 def bfloat16_pays():
@@ -189,33 +198,20 @@ def _optimizer_config(estimator):
     return json.dumps(optimizer, sort_keys=True)
 
 
-def _state(network):
-    return [*network.variables, *network.optimizer.variables]
-
-
 def _assign(variables, values):
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
-def _seed(random_state):
-    return int(random_state.randint(np.iinfo(np.int32).max))
-
-
 def _check_model(model, image_shape):
     expected = (None, *image_shape, 1)
-    if (
-        not isinstance(model, keras.Model)
-        or [tuple(x.shape) for x in model.inputs] != [expected]
-        or [tuple(x.shape) for x in model.outputs] != [(None, 1)]
-    ):
-        given = (
-            f"a model from {[tuple(x.shape) for x in model.inputs]} to "
-            f"{[tuple(x.shape) for x in model.outputs]}"
-            if isinstance(model, keras.Model)
-            else f"a {type(model).__name__}"
-        )
+    inputs, outputs = (
+        [tuple(tensor.shape) for tensor in getattr(model, side, None) or ()]
+        for side in ("inputs", "outputs")
+    )
+    if inputs != [expected] or outputs != [(None, 1)]:
+        given = f"a model from {inputs} to {outputs}" if inputs else f"a {type(model).__name__}"
         raise ValueError(
-            f"network(image_shape) must give a keras.Model from images of shape {expected} to "
-            f"one probability (None, 1); it gave {given}."
+            "network(image_shape) must give a functional or sequential keras.Model from images "
+            f"of shape {expected} to one probability (None, 1); it gave {given}."
         )
