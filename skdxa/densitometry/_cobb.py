@@ -118,7 +118,7 @@ def _inclinations(line, row_mm, column_mm):
     bad = np.flatnonzero(~np.isfinite(line))
     if bad.size:
         raise ScanError(f"The spine line has no column in row {bad[0]}: fill or cut such rows.")
-    window = max(3, 2 * round(_WINDOW_MM / row_mm / 2) + 1)
+    window = max(3, 2 * round((_WINDOW_MM / row_mm - 1) / 2) + 1)
     if line.size < 2 * window - 1:
         raise ScanError(
             f"The spine line has {line.size} rows, {line.size * row_mm:.0f} mm; an angle needs "

@@ -15,9 +15,11 @@ def check_scan(scan, *, name="scan"):
     except (TypeError, ValueError):
         pixels = np.empty(0)
     if pixels.ndim != 2 or pixels.size == 0:
-        shape = f"of shape {np.shape(scan)}" if isinstance(scan, np.ndarray) else type(scan)
+        kind = type(scan).__name__
+        if isinstance(scan, np.ndarray):
+            kind = f"array of shape {scan.shape} and type {scan.dtype}"
         raise ScanError(
-            f"{name} must be a two-dimensional array of numbers (rows, columns); it is {shape}."
+            f"{name} must be a two-dimensional array of numbers (rows, columns); it is: {kind}."
         )
     if np.isinf(pixels).any():
         raise ScanError(f"{name} holds infinite pixels; set those not scanned to NaN.")

@@ -308,7 +308,7 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
                 _check_box(name, box)
             self.region_names_ = [str(name) for name in self.regions]
         else:
-            largest = max(labels.max() for labels in self._labels(X, names, scans))
+            largest = max(labels.max() for labels in self._labels(X, scans))
             if largest == 0:
                 raise ScanError(f"No label in the column {self.regions!r} is above 0.")
             self.region_names_ = [str(number) for number in range(1, int(largest) + 1)]
@@ -367,7 +367,13 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
         parts = self._check_lags()
         labels = [None] * len(scans)
         if isinstance(self.regions, str):
-            labels = self._labels(X, names, scans)
+            labels = self._labels(X, scans)
+            for name, label in zip(names, labels, strict=True):
+                if label.max() > len(self.region_names_):
+                    raise ScanError(
+                        f"{name}: label {label.max():g} is above {len(self.region_names_)}, the "
+                        "largest in fit."
+                    )
         slopes = np.array(
             [
                 [_mean_slope(field, parts) for field in self._fields(scan, label, name)]
@@ -403,27 +409,22 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
             for number in range(1, len(self.region_names_) + 1):
                 yield _cut_out(scan, labels == number)
 
-    def _labels(self, X, names, scans):
+    def _labels(self, X, scans):
         """Give the image of labels of every scan, without NaN."""
         if not isinstance(X, pd.DataFrame):
             raise ScanError(
                 f"regions={self.regions!r} names a column of labels: X must be a DataFrame."
             )
-        known = len(getattr(self, "region_names_", [])) or np.inf
-        label_names, images = list_scans(X, column=self.regions)
+        names, images = list_scans(X, column=self.regions)
         checked = []
-        for name, label_name, scan, image in zip(names, label_names, scans, images, strict=True):
-            labels = np.nan_to_num(check_scan(image, name=label_name))
+        for name, scan, image in zip(names, scans, images, strict=True):
+            labels = np.nan_to_num(check_scan(image, name=name))
             if labels.shape != np.shape(scan):
                 raise ScanError(
-                    f"{label_name} has the shape {labels.shape}; its scan has {np.shape(scan)}."
+                    f"{name} has the shape {labels.shape}; its scan has {np.shape(scan)}."
                 )
             if (labels < 0).any() or (labels % 1 != 0).any():
-                raise ScanError(f"{label_name} must hold whole numbers from 0.")
-            if labels.max() > known:
-                raise ScanError(
-                    f"{name}: label {labels.max():g} is above {known:g}, the largest in fit."
-                )
+                raise ScanError(f"{name} must hold whole numbers from 0.")
             checked.append(labels)
         return checked
 
