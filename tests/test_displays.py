@@ -50,7 +50,7 @@ def test_roc_of_the_median_repeat(result, ax):
     np.testing.assert_array_equal(display.line_.get_xdata(), expected[0])
     np.testing.assert_array_equal(display.line_.get_ydata(), expected[1])
     assert display.roc_auc == pytest.approx(roc_auc_score(result.y, score))
-    assert display.line_.get_label() == f"deep learning: AUC = {display.roc_auc:.2f}"
+    assert display.line_.get_label() == f"deep learning: pooled AUC = {display.roc_auc:.2f}"
     each = [roc_auc_score(result.y, result.repeat_scores(repeat)) for repeat in range(3)]
     np.testing.assert_allclose(display.repeat_aucs, each)
     assert display.roc_auc == pytest.approx(np.median(each))

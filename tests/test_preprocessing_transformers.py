@@ -158,6 +158,19 @@ def test_a_given_fill_value_is_used():
     assert not np.isnan(crop).any()
 
 
+@pytest.mark.parametrize("centre", [4, 30, 55])
+@pytest.mark.parametrize("n_rows", [7, 24, 25])
+def test_the_window_says_where_the_crop_was_cut(n_rows, centre):
+    scan = spine(n_rows, centre=centre) + np.float32(0.01) * np.arange(n_rows)[:, None]
+    cropper = SpineCropper(12, 40, fill_value=-1)
+    on_scan, on_crop = cropper.window(scan.tolist())
+    expected = np.full((12, 40), -1, np.float32)
+    expected[on_crop] = scan[on_scan]
+    np.testing.assert_array_equal(cropper.fit_transform([scan])[0], expected)
+    with pytest.raises(ScanError, match="scan must be a two-dimensional array"):
+        cropper.window([scan])
+
+
 def test_a_curved_spine_stays_curved():
     shift = (12 * np.sin(np.pi * np.arange(90) / 90)).astype(int)
     scan = np.stack([np.roll(spine(1, 100, 45, 12)[0], s) for s in shift])

@@ -103,7 +103,7 @@ class RepeatedRocDisplay:
 
     @property
     def roc_auc(self):
-        """AUC of the median repeat."""
+        """AUC of the pooled scores of the median repeat."""
         return auc(self.fpr, self.tpr)
 
     def plot(self, ax=None, *, name=None, curve_kwargs=None, band_kwargs=None):
@@ -128,7 +128,7 @@ class RepeatedRocDisplay:
         self.figure_, self.ax_ = new_axes(ax)
         name = self.name if name is None else name
         n_repeats = len(self.repeat_aucs)
-        label = f"AUC = {self.roc_auc:.2f}"
+        label = f"pooled AUC = {self.roc_auc:.2f}"
         label = f"{name}: {label}" if name else label
         (self.chance_level_,) = self.ax_.plot(
             [0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":", zorder=1

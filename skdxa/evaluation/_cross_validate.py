@@ -196,7 +196,7 @@ def repeated_cross_validate(
         if record is not None:
             records[split] = record
     bar = tqdm(
-        desc=f"{n_repeats} repeats x {n_splits} folds",
+        desc=f"{n_repeats} x {n_splits} folds",
         total=len(splits),
         initial=len(records),
         unit="fit",

@@ -20,7 +20,7 @@ from skdxa.significance import (
     t_interval,
 )
 
-_INTERVALS = ("corrected", "t", "delong", "bootstrap")
+INTERVALS = ("corrected", "t", "delong", "bootstrap")
 _TABLES = ("scores", "folds", "histories")
 _FORMAT = 1
 
@@ -202,8 +202,8 @@ class CrossValidationResult:
         folds) a "95 %" interval held the true AUC 12 % of the time by "t", 92 % by
         "corrected" and 92 % by "delong".
         """
-        if interval not in _INTERVALS:
-            raise ValueError(f"interval must be one of {list(_INTERVALS)}, got {interval!r}")
+        if interval not in INTERVALS:
+            raise ValueError(f"interval must be one of {list(INTERVALS)}, got {interval!r}")
         threshold = self._threshold(threshold)
         if interval in ("corrected", "t"):
             rows = self._mean_intervals(y, threshold, interval, level)

@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import Interval
 from skdxa.exceptions import ScanError
 from skdxa.preprocessing._base import ScanTransformer
 from skdxa.preprocessing._spine_line import find_spine_line
+from skdxa.preprocessing._validation import check_scan
 
 # The spine fills a quarter to a half of a scan's width, so that this quantile of the
 # pixels lies in soft tissue.
@@ -92,6 +93,46 @@ class SpineCropper(ScanTransformer):
         self.fill_value = fill_value
         self.column = column
 
+    def window(self, scan):
+        """Say where on a scan its crop lies.
+
+        Parameters
+        ----------
+        scan : array-like of shape (n_rows, n_columns)
+            A scan that `transform` accepts.
+
+        Returns
+        -------
+        on_scan : tuple of slice
+            Rows and columns of the scan that are in the crop.
+        on_crop : tuple of slice
+            Where they are in the crop; the rest of the crop is padding.
+
+        Raises
+        ------
+        ScanError
+            If the scan cannot be used.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skdxa.preprocessing import SpineCropper
+        >>> scan = np.zeros((8, 60))
+        >>> scan[:, 30:44] = 1.0
+        >>> on_scan, on_crop = SpineCropper(height=10, width=20).window(scan)
+        >>> on_scan
+        (slice(0, 8, None), slice(27, 47, None))
+        >>> on_crop
+        (slice(1, 9, None), slice(0, 20, None))
+        """
+        scan = check_scan(scan)
+        middle = find_spine_line(scan).mean()
+        top = (scan.shape[0] - self.height) // 2
+        left = round(middle - (self.width - 1) / 2)
+        rows, rows_kept = _overlap(top, self.height, scan.shape[0])
+        columns, columns_kept = _overlap(left, self.width, scan.shape[1])
+        return (rows, columns), (rows_kept, columns_kept)
+
     def _transform_scans(self, scans, names):
         for scan, name in zip(scans, names, strict=True):
             if scan.shape[1] < self.width:
@@ -107,17 +148,14 @@ class SpineCropper(ScanTransformer):
 
     def _crop(self, scan, crop):
         """Write the part of `scan` about the spine into `crop`."""
-        crop.fill(_tissue_level(scan) if self.fill_value is None else self.fill_value)
-        middle = find_spine_line(scan).mean()
-        top = (scan.shape[0] - self.height) // 2
-        left = round(middle - (self.width - 1) / 2)
-        rows, rows_kept = _overlap(top, self.height, scan.shape[0])
-        columns, columns_kept = _overlap(left, self.width, scan.shape[1])
-        kept = scan[rows, columns]
-        np.copyto(crop[rows_kept, columns_kept], kept, where=~np.isnan(kept))
+        crop.fill(tissue_level(scan) if self.fill_value is None else self.fill_value)
+        on_scan, on_crop = self.window(scan)
+        kept = scan[on_scan]
+        np.copyto(crop[on_crop], kept, where=~np.isnan(kept))
 
 
-def _tissue_level(scan):
+def tissue_level(scan):
+    """Give the level of a scan's soft tissue: the lower quartile of its scanned pixels."""
     scanned = scan[~np.isnan(scan)]
     rank = int(_TISSUE_QUANTILE * (scanned.size - 1))
     return np.partition(scanned, rank)[rank]

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from sklearn.pipeline import Pipeline
 
 from skdxa.classification import SpineCNNClassifier
+from skdxa.evaluation._result import INTERVALS
 from skdxa.preprocessing import HorizontalFlip, SpineCropper
 
 PAPER_EPOCHS = 100
@@ -32,6 +33,8 @@ class Protocol:
         Which confidence interval the table gives; the paper's is "t", which is too narrow.
     threshold : float, default=0.5
         Positive is ``score >= threshold``.
+    validation_fraction : float, default=0.1
+        Share of the training scans on which the epoch is chosen; 0 keeps the last epoch.
     shuffle_labels : bool, default=False
         Shuffle the labels over the scans, to see that nothing leaks: the AUC must come
         out near 0.5.
@@ -55,6 +58,7 @@ class Protocol:
     width: int = 150
     interval: str = "corrected"
     threshold: float = 0.5
+    validation_fraction: float = 0.1
     shuffle_labels: bool = False
     random_state: int = 0
 
@@ -69,6 +73,13 @@ class Protocol:
         ):
             if getattr(self, name) < lowest:
                 raise ValueError(f"{name} must be at least {lowest}; got {getattr(self, name)}.")
+        if self.interval not in INTERVALS:
+            raise ValueError(f"interval must be one of {list(INTERVALS)}; got {self.interval!r}.")
+        if not 0 <= self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction must be at least 0 and below 1; got "
+                f"{self.validation_fraction}."
+            )
         if isinstance(self.targets, str) or not self.targets:
             raise ValueError(f"targets must be one or more column names; got {self.targets!r}.")
 
@@ -88,7 +99,14 @@ class Protocol:
         return Pipeline(
             [
                 ("crop", SpineCropper(height=self.height, width=self.width)),
-                ("cnn", SpineCNNClassifier(epochs=self.epochs, augmenter=HorizontalFlip())),
+                (
+                    "cnn",
+                    SpineCNNClassifier(
+                        epochs=self.epochs,
+                        augmenter=HorizontalFlip(),
+                        validation_fraction=self.validation_fraction,
+                    ),
+                ),
             ]
         )
 

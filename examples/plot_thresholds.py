@@ -1,0 +1,116 @@
+"""
+Choosing a threshold
+====================
+
+A score becomes a label at a threshold. For the fracture task Nissinen et al. (2021) set it so
+that the sensitivity matches that of the lowest T-score at -2.5, "approximately". There are
+three ways to read that, with three answers, and scikit-learn's own classifiers to put the
+choice to work.
+
+The model here is a logistic regression on numbers of simulated patients, which trains in a
+moment; a network is used in the same way.
+"""
+
+# %%
+# Scores out of fold
+# ------------------
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import RocCurveDisplay, make_scorer
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdxa.evaluation import (
+    repeated_cross_validate,
+    sensitivity_score,
+    specificity_score,
+    threshold_at_sensitivity,
+)
+from skdxa.simulation import make_spine_cohort
+
+cohort = make_spine_cohort(1000, random_state=0)
+X = cohort.data[["bmd_L1", "bmd_L2", "bmd_L3", "bmd_L4", "bmd_neck", "bmd_total_hip", "age"]]
+y = cohort.target["fracture_ever"].astype(int)
+model = make_pipeline(StandardScaler(), LogisticRegression())
+result = repeated_cross_validate(
+    model, X, y, n_splits=10, n_repeats=1, random_state=0, progress=False
+)
+score = result.oof_scores()
+
+# %%
+# Sixty percent of the fractures
+# ------------------------------
+# "At least" is the highest threshold that finds 60 % or more; "nearest" comes closest to it;
+# "interpolated" is between two scores, so no patients have exactly that sensitivity.
+
+thresholds = {
+    rule: threshold_at_sensitivity(y, score, 0.60, rule=rule)
+    for rule in ("at_least", "nearest", "interpolated")
+}
+pd.DataFrame(
+    {
+        "threshold": thresholds,
+        "sensitivity": {r: sensitivity_score(y, score >= t) for r, t in thresholds.items()},
+        "specificity": {r: specificity_score(y, score >= t) for r, t in thresholds.items()},
+    }
+).round(4)
+
+# %%
+# None of them is one half, at which this model finds hardly anybody:
+
+figure, ax = plt.subplots(figsize=(4, 4), layout="constrained")
+RocCurveDisplay.from_predictions(y, score, name="simulated fractures", ax=ax)
+for threshold, marker in ((0.5, "s"), (thresholds["at_least"], "x")):
+    ax.plot(
+        1 - specificity_score(y, score >= threshold),
+        sensitivity_score(y, score >= threshold),
+        marker,
+        ms=8,
+        label=f"threshold {threshold:.2f}",
+    )
+ax.legend(loc="lower right")
+figure.show()
+
+# %%
+# At work
+# -------
+# ``FixedThresholdClassifier`` puts a threshold chosen beforehand into a model; it must come
+# from other patients than those that it is judged on.
+
+fixed = FixedThresholdClassifier(model, threshold=thresholds["at_least"]).fit(X, y)
+
+# %%
+# ``TunedThresholdClassifierCV`` chooses one itself, by cross-validation within the training
+# part, here for the sum of sensitivity and specificity. Inside
+# :func:`skdxa.evaluation.repeated_cross_validate` or ``cross_validate`` no scored fold takes
+# part in the choice.
+
+
+def youden(y_true, y_pred):
+    return sensitivity_score(y_true, y_pred) + specificity_score(y_true, y_pred) - 1
+
+
+tuned = TunedThresholdClassifierCV(model, scoring=make_scorer(youden), cv=5).fit(X, y)
+
+# %%
+# Judged on another 1,000 simulated patients:
+
+others = make_spine_cohort(1000, random_state=1)
+X_new, y_new = others.data[X.columns], others.target["fracture_ever"].astype(int)
+pd.DataFrame(
+    {
+        name: {
+            "threshold": threshold,
+            "sensitivity": sensitivity_score(y_new, classifier.predict(X_new)),
+            "specificity": specificity_score(y_new, classifier.predict(X_new)),
+        }
+        for name, classifier, threshold in (
+            ("one half", FixedThresholdClassifier(model, threshold=0.5).fit(X, y), 0.5),
+            ("at least 60 %", fixed, thresholds["at_least"]),
+            ("tuned", tuned, tuned.best_threshold_),
+        )
+    }
+).T.round(3)
