@@ -3,6 +3,8 @@
 ``pytest -s tests/test_simulation_real.py`` prints the figures.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -94,7 +96,7 @@ def profile(scans, edges):
         means.append(
             [
                 np.nanmean(scan[inside & (away >= low) & (away < high)])
-                for low, high in zip(edges[:-1], edges[1:], strict=True)
+                for low, high in pairwise(edges)
             ]
         )
     return np.mean(means, axis=0)
@@ -124,10 +126,7 @@ def spectrum(scans, edges):
                 continue
             power = np.abs(np.fft.fft2((patch - patch.mean()) * hann)) ** 2
             powers.append(
-                [
-                    power[(radius >= low) & (radius < high)].mean()
-                    for low, high in zip(edges[:-1], edges[1:], strict=True)
-                ]
+                [power[(radius >= low) & (radius < high)].mean() for low, high in pairwise(edges)]
             )
     return np.mean(powers, axis=0)
 

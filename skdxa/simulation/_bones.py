@@ -19,9 +19,9 @@ _MARKS, _SIDE_MARKS = 8, 6
 # Relative densities. They follow a GE Lunar scan of a healthy spine: flaring corners of the
 # body a half, the window between the laminae a little more, laminae one, the column of
 # pedicle, pars and facets one and a half, the spinous process near two.
-_BODY_EDGE, _BODY_DEPTH, _SHELL, _ENDPLATE = 0.44, 0.34, 0.09, 0.36
-_PEDICLE, _PARS, _LAMINA, _VEIL, _FACET = 0.56, 0.45, 0.27, 0.40, 0.42
-_SPINOUS_WALL, _SPINOUS_CORE = 0.78, 0.60
+_BODY_EDGE, _BODY_DEPTH, _SHELL, _ENDPLATE = 0.42, 0.33, 0.09, 0.31
+_PEDICLE, _PARS, _LAMINA, _VEIL, _FACET = 0.57, 0.32, 0.30, 0.45, 0.42
+_SPINOUS_WALL, _SPINOUS_CORE = 0.80, 0.56
 _TRANSVERSE = 0.14
 _RIB, _CREST, _ALA = 0.36, 0.30, 0.45
 
@@ -99,7 +99,7 @@ def _draw_body(canvas, grid, spine, level, marks):
     strength = _ENDPLATE * np.where(upper, 0.75 + 0.2 * marks[3], 1.0 + 0.2 * marks[4])
     density += plate * step(inside + 0.6) * strength / np.sqrt(0.5 + thickness)
     # Bone is denser towards both endplates than in the waist, and never alike throughout.
-    density *= 0.94 + 0.24 * (v / height) ** 2 + 0.06 * marks[5] * u / half_width
+    density *= 0.92 + 0.45 * (v / height) ** 2 + 0.06 * marks[5] * u / half_width
     canvas[rows, columns] += density
     return Region(rows, columns, cover)
 
@@ -313,5 +313,3 @@ def scale_to_bmd(relative, regions, spine, grid, bmd):
         profile = (relative[region.rows, region.columns] * region.cover).sum(axis=1)
         mixing[row] = hats[:, region.rows] @ profile / region.cover.sum()
     return (np.linalg.solve(mixing, bmd) @ hats).astype(np.float32)
-
-

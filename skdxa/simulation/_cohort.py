@@ -44,7 +44,16 @@ _LABELS = {
 _BATCH = 16
 # A scan that is asked for is of an average woman.
 _SIZE, _THICKNESS_CM, _FAT = (0.97, 0.96), 20.0, 0.38
-_VERTEBRAE_OF = ("fractured", "cement", "rods", "laminectomy", "button", "zip_fastener", "contrast")
+_WORDS = {2: "two", 4: "four"}
+_VERTEBRAE_OF = (
+    "fractured",
+    "cement",
+    "rods",
+    "laminectomy",
+    "button",
+    "zip_fastener",
+    "contrast",
+)
 
 
 @validate_params(
@@ -404,7 +413,7 @@ def make_spine_scan(
         pathology=pathology,
         texture_slope=float(_texture.slope_of_tbs(tbs)),
         n_rows=n_rows,
-        size=tuple(_numbers(size, "size", 0.8, 1.25, "factors", of=("height", "width"))),
+        size=tuple(_numbers(size, "size", 0.8, 1.25, "factors", n=2, of="height and width")),
         thickness_cm=thickness_cm,
         fat_fraction=fat_fraction,
         site=site,
@@ -421,12 +430,12 @@ def make_spine_scan(
     return image
 
 
-def _numbers(values, name, low, high, unit, *, of=VERTEBRAE):
+def _numbers(values, name, low, high, unit, *, n=4, of="L1 to L4"):
     array = np.asarray(values, float)
-    if array.shape != (len(of),) or not ((array >= low) & (array <= high)).all():
+    if array.shape != (n,) or not ((array >= low) & (array <= high)).all():
         raise ValueError(
-            f"{name} must hold {len(of)} numbers from {low:g} to {high:g} ({unit}), one for each "
-            f"of {', '.join(of)}; got {values!r}."
+            f"{name} must hold {_WORDS[n]} numbers from {low:g} to {high:g} ({unit}), one for "
+            f"each of {of}; got {values!r}."
         )
     return array
 

@@ -14,6 +14,8 @@ _CLIP_DENSITY, _AORTA_DENSITY = 0.9, 0.34
 _LARGEST_DENSITY = 4.0
 # A pixel belongs to a lesion where it adds more than this: twice the noise.
 _VISIBLE = 0.08
+# Longest osteophyte, mm.
+_LARGEST_SPUR_MM = 8.0
 # Discs narrowed by a grade less than this look like any other.
 _NARROW_GRADE = 0.5
 
@@ -104,7 +106,11 @@ def _degeneration(lesions, grid, spine, level, region, pathology, gain, rng):
     widest = max(spine.upper[level], spine.lower[level])
     size = pathology.osteophytes[level]
     rows, columns, u, v = window(
-        grid, spine.centre[level], widest + 4 + 4 * size, height / 2 + 7, spine.tilt[level]
+        grid,
+        spine.centre[level],
+        widest + 5 + 1.3 * _LARGEST_SPUR_MM,
+        height / 2 + 4 + 0.8 * _LARGEST_SPUR_MM,
+        spine.tilt[level],
     )
     half_width = body_half_width(spine, level, v)
     if size > 0:
@@ -146,7 +152,7 @@ def _osteophytes(spine, level, u, v, grade, rng):
     for end, half_width in ((-1, spine.upper[level]), (1, spine.lower[level])):
         for side in (-1, 1):
             present = rng.uniform() < 0.35 + 0.35 * grade
-            size = 1.7 * grade * np.exp(rng.normal(0, 0.35)) * present
+            size = min(1.7 * grade * np.exp(rng.normal(0, 0.35)), _LARGEST_SPUR_MM) * present
             droop, shape = rng.uniform(-0.05, 0.35), rng.uniform(0.40, 0.75)
             if size < 0.5:
                 continue

@@ -44,7 +44,7 @@ SITES = {
         age=(64.0, 10.0, 20.0, 96.0),
         scoliotic=0.121,
         straight=(2.2, 2.0),
-        degeneration=0.98,
+        degeneration=0.965,
         operated=0.015,
     ),
 }
@@ -76,6 +76,9 @@ _SPINE_SD = np.array([0.150, 0.160, 0.165, 0.170])
 _NECK, _TOTAL_HIP = (0.862, 0.104), (0.930, 0.120)
 _BMD_MALE, _BMD_PER_YEAR = 0.09, -0.004
 _BONE_IN_SPINE, _BONE_IN_HIP, _SPINE_IN_VERTEBRA, _HIP_IN_SITE = 0.85, 0.82, 0.94, 0.95
+# Mineral that a worn spine lacks between its spurs and dense endplates, g/cm2 a grade: most
+# of what a densitometer gains from these.
+_BMD_LOST_PER_GRADE = 0.04
 # In-vivo precision (SD), g/cm2: about 1 % of a BMD.
 _SPINE_PRECISION, _HIP_PRECISION = 0.012, 0.010
 # TBS of women in their sixties, and its correlation with spine BMD (Silva et al. 2014).
@@ -91,10 +94,13 @@ _EARLIER_WITH_RISK, _EARLIER_WITH_COLLAPSE = 0.6, 0.8
 
 _MEAN_ROWS, _ROWS_SD = 164, 6.0
 _HEIGHT_FACTOR = {"F": (0.97, 0.04), "M": (1.05, 0.04)}
-_WIDTH_FACTOR = {"F": (0.96, 0.05), "M": (1.07, 0.05)}
+_WIDTH_FACTOR = {"F": (0.96, 0.06), "M": (1.07, 0.06)}
 # mean, SD, lowest, highest
 _THICKNESS_CM, _FAT = (20.0, 3.0, 13.0, 29.0), (0.38, 0.08, 0.15, 0.60)
-_BASELINE_SD = 0.045
+_BASELINE_SD = 0.05
+# Accuracy: fat in the marrow and unevenly about the spine shifts a patient's density by some
+# per cent, alike in the scan and in the BMD read from it (Bolotin and Sievanen 2001).
+_ACCURACY_SD = 0.05
 # Calibration: a phantom is measured daily; what it leaves is noise of the day, and a drift
 # through the years that the scans were taken in.
 _GAIN_DAY_SD, _GAIN_DRIFT_SD, _STUDY_YEARS, _DRIFT_WAVES = 0.003, 0.003, 4.0, 6
@@ -130,9 +136,10 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0):
     cobb = np.minimum(cobb, _LARGEST_COBB)
     pathology, latent_grade = _draw_pathology(rng, place, years, cobb, curved)
     truth_bmd, spine, hip = _draw_bmd(rng, sex, years)
+    worn = latent_grade.mean(axis=1, keepdims=True) - place.degeneration
+    truth_bmd = np.clip(truth_bmd - _BMD_LOST_PER_GRADE * worn, 0.45, 1.8)
     neck, total_hip = (
-        mean
-        + sd * (_HIP_IN_SITE * hip + np.sqrt(1 - _HIP_IN_SITE**2) * rng.normal(size=n))
+        mean + sd * (_HIP_IN_SITE * hip + np.sqrt(1 - _HIP_IN_SITE**2) * rng.normal(size=n))
         for mean, sd in (_NECK, _TOTAL_HIP)
     )
     men = _BMD_MALE * (sex == "M")
@@ -157,8 +164,11 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0):
     moved = rng.uniform(size=scans) < _MOTION
     pathology = pathology._replace(motion=np.where(moved, rng.uniform(*_MOTION_MM, scans), 0.0))
     cobb, truth_bmd = cobb[groups], truth_bmd[groups]
-    gain = _draw_gain(rng, scans)
-    gained = truth_bmd + _pathology.bmd_gain(pathology, _pathology.all_levels(truth_bmd))[:, LUMBAR]
+    accuracy = 1 + rng.normal(0, _ACCURACY_SD, n)
+    gain = _draw_gain(rng, scans) * accuracy[groups]
+    gained = (
+        truth_bmd + _pathology.bmd_gain(pathology, _pathology.all_levels(truth_bmd))[:, LUMBAR]
+    )
     bmd = gained * (gain * _physics.SCANNERS[site].gain)[:, None]
     bmd += rng.normal(0, _SPINE_PRECISION, bmd.shape)
     neck, total_hip = (
@@ -292,9 +302,10 @@ def _draw_pathology(rng, place, years, cobb, curved):
 
     collapsed = one_level(_COLLAPSED, _COLLAPSE_LEVEL)
     # The third and fourth vertebra slip most often.
-    slips = one_level(1.0, (0.05, 0.20, 0.40, 0.35)) & (
-        rng.uniform(size=n) < _SLIP_PER_DEGREE * cobb
-    )[:, None]
+    slips = (
+        one_level(1.0, (0.05, 0.20, 0.40, 0.35))
+        & (rng.uniform(size=n) < _SLIP_PER_DEGREE * cobb)[:, None]
+    )
     aortic = rng.uniform(size=n) < np.clip(_AORTIC + _AORTIC_PER_YEAR * years, 0, 0.9)
     pathology = Pathology(
         **_pathology.split_grade(rng, np.maximum(_pathology.all_levels(latent), 0)),

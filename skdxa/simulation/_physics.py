@@ -137,9 +137,7 @@ def acquire(
     # The flux follows the patient's thickness, in the three modes that scanners have.
     mode = 16.0 if thickness_cm < 18 else 20.0 if thickness_cm < 24 else 25.0
     for energy in range(2):
-        lean, fatty, mineral = (
-            np.float32(table[energy]) for table in (_LEAN, _FAT, _MINERAL)
-        )
+        lean, fatty, mineral = (np.float32(table[energy]) for table in (_LEAN, _FAT, _MINERAL))
         path = lean_mass * lean + fat_mass * fatty + blurred * mineral
         middle = np.float32(mode * (0.65 * _LEAN[energy] + 0.35 * _FAT[energy]))
         # The filter lets the two lines through in such shares that they arrive about alike.

@@ -15,7 +15,9 @@ _SPARE_MM = 24.0
 # Share of the bone's density that the texture varies, SD.
 _STRENGTH = 0.10
 _SHAPE = tuple(
-    fft.next_fast_len(int(n + max(2 * _SPARE_MM, 2 * _RANGE_MM - n * spacing) / spacing), real=True)
+    fft.next_fast_len(
+        int(n + max(2 * _SPARE_MM, 2 * _RANGE_MM - n * spacing) / spacing), real=True
+    )
     for n, spacing in zip((MAX_ROWS, N_COLUMNS), SPACING_MM, strict=True)
 )
 # Slopes are multiples of this, so that a cohort has few spectra.
