@@ -258,7 +258,7 @@ def _draw_rib(canvas, grid, spine, level, side, rng):
 
 
 def _draw_crest(canvas, grid, spine, side, height, rng):
-    """An iliac crest: it tops out about the L4-L5 disc, the line of Tuffier."""
+    """Draw an iliac crest, which tops out about the L4-L5 disc, the line of Tuffier."""
     top = (spine.centre[L5 - 1, 1] + spine.centre[L5, 1]) / 2 + height + rng.normal(0, 2)
     middle = spine.centre[L5, 0] + side * 88 * spine.size[1] * (1 + 0.04 * rng.normal())
     half_width, half_height = 42 * spine.size[1], 46 * spine.size[0]

@@ -292,14 +292,15 @@ def make_spine_scan(
     degeneration : array-like of shape (4,), default=(0.0, 0.0, 0.0, 0.0)
         Grades of L1 to L4, 0 to 4: below 1 slight, from 1 a radiologist calls the vertebra
         affected. How a grade shows is drawn.
-    osteophytes, sclerosis, disc_narrowing, facet_arthrosis : array-like of shape (4,), default=None
-        Grades of one part of the degeneration, 0 to 4, instead of drawn ones. The disc is the
-        one below the vertebra.
-    fractured, cement, rods, laminectomy, button, zip_fastener, contrast : array-like of str, \
-            default=()
+    osteophytes, sclerosis, disc_narrowing, facet_arthrosis : array-like, default=None
+        Four grades of one part of the degeneration, 0 to 4, instead of drawn ones. The disc is
+        the one below the vertebra.
+    fractured, cement, rods, laminectomy : array-like of str, default=()
         Vertebrae of L1 to L4 that are crushed, are filled with bone cement, are spanned by
-        rods and screws, have lost laminae and spinous process, or have a button, a zip or
-        contrast agent left in the bowel lying over them.
+        rods and screws, or have lost laminae and spinous process.
+    button, zip_fastener, contrast : array-like of str, default=()
+        Vertebrae of L1 to L4 that have a button, a zip or contrast agent left in the bowel
+        lying over them.
     slip_mm : array-like of shape (4,), default=(0.0, 0.0, 0.0, 0.0)
         How far L1 to L4 have slipped sideways on the vertebra below, -15 to 15 mm, positive to
         the right of the image.

@@ -103,7 +103,7 @@ def step(distance, width=_EDGE_MM):
 
 
 def ridge(distance, width):
-    """A bright line: 1 at a distance of 0, falling off like a Gaussian of this half width."""
+    """Go from 1 at a distance of 0 down like a Gaussian of this half width: a bright line."""
     t = distance * np.float32(1 / width)
     t *= t
     return np.exp(np.negative(t, out=t), out=t)

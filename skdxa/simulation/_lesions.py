@@ -78,7 +78,6 @@ def render_pathology(spine, regions, grid, pathology, rng):
         for kind, draw, mean in (
             ("cement", _cement, _pathology.CEMENT_GAIN),
             ("button", _button, _pathology.BUTTON_GAIN),
-            ("zip", _zip, _pathology.ZIP_GAIN),
             ("contrast", _contrast, _pathology.CONTRAST_GAIN),
         ):
             if getattr(pathology, kind)[level]:
@@ -87,6 +86,8 @@ def render_pathology(spine, regions, grid, pathology, rng):
                 lesions.layer(kind)[:] += drawn * _factor(drawn, region, mean)
     if pathology.rods.any():
         lesions.layer("rods")[:] = _rods(grid, spine, pathology.rods, regions)
+    if pathology.zip.any():
+        lesions.layer("zip")[:] = _zip(grid, spine, pathology.zip, regions, rng)
     if pathology.clips:
         _clips(lesions.layer("clips"), grid, spine, rng)
     if pathology.aorta > 0:
@@ -220,15 +221,25 @@ def _button(canvas, grid, spine, level, rng):
     canvas[rows, columns] = step(radius - away) * step(holes - 0.8) * rim
 
 
-def _zip(canvas, grid, spine, level, rng):
-    """Draw the interlocking teeth of a metal zip over one level."""
-    centre = spine.centre[level] + np.array([rng.uniform(-6, 6), 0])
-    half = (spine.height[level] + spine.disc[level]) / 2
-    rows, columns, u, v = window(grid, centre, 4, half, rng.normal(0, 0.03))
+def _zip(grid, spine, levels, regions, rng):
+    """Draw the interlocking teeth of one metal zip that runs down over the levels."""
+    chosen = np.flatnonzero(levels)
+    ends = spine.centre[chosen[[0, -1]], 1] + np.array([-0.5, 0.5]) * spine.height[chosen[[0, -1]]]
+    x = spine.centre[chosen, 0].mean() + rng.uniform(-6, 6)
+    half = (ends[1] - ends[0]) / 2
+    rows, columns, u, v = window(grid, (x, ends.mean()), 4, half, rng.normal(0, 0.03))
     teeth = np.sin(2 * np.pi * v / 2.6)
-    canvas[rows, columns] = np.maximum(
+    drawn = np.zeros(grid.shape, np.float32)
+    drawn[rows, columns] = np.maximum(
         step(1.9 - np.abs(u + 0.6)) * step(teeth), step(1.9 - np.abs(u - 0.6)) * step(-teeth)
     )
+    return drawn * _common_factor(drawn, regions, chosen, _pathology.ZIP_GAIN)
+
+
+def _common_factor(drawn, regions, chosen, mean):
+    """Factor that lets a thing of one material add `mean` to the levels' average BMD."""
+    own = [region_mean(drawn, regions[level]) for level in chosen if regions[level].cover.any()]
+    return np.float32(mean / max(np.mean(own), mean / _LARGEST_DENSITY))
 
 
 def _contrast(canvas, grid, spine, level, rng):
@@ -261,9 +272,7 @@ def _rods(grid, spine, levels, regions):
             head = step(5.5 - np.hypot(side * u - 15, down))
             piece = np.maximum(shank * (0.8 + 0.2 * np.cos(2.2 * u)), 1.3 * head)
             density[rows, columns] = np.maximum(density[rows, columns], piece)
-    # One alloy throughout: scaled to the average over the levels that the rods span.
-    own = [region_mean(density, regions[level]) for level in chosen if regions[level].cover.any()]
-    return density * np.float32(_pathology.ROD_GAIN / np.mean(own))
+    return density * _common_factor(density, regions, chosen, _pathology.ROD_GAIN)
 
 
 def _clips(canvas, grid, spine, rng):

@@ -63,7 +63,7 @@ class Pathology(NamedTuple):
 
 
 def no_pathology():
-    """A spine without findings."""
+    """Give the pathology of a spine without findings."""
     levels = len(LEVELS)
     flags = {name: np.zeros(levels, bool) for name in Pathology._fields[5:11]}
     numbers = {name: np.zeros(levels) for name in (*Pathology._fields[:5], "slip")}
@@ -115,7 +115,7 @@ def bmd_gain(pathology, bmd):
 
 
 def bare_gain(pathology, bmd):
-    """What a fracture and a laminectomy do to the BMD of the bone itself.
+    """Give what a fracture and a laminectomy add to the BMD of the bone itself.
 
     A collapsed body gains because its mineral lies on less area; without laminae and spinous
     process a vertebra loses.

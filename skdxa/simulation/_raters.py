@@ -45,7 +45,7 @@ _POPULATION = (
 _HOSPITAL = (
     Rater(4.57, 1.38, 0.72, 0.20, 0.36, 0.30),
     Rater(-0.67, 1.77, 2.00, 0.20, 0.36, 0.40),
-    Rater(0.67, 1.17, 1.59, 0.20, 0.56, 0.40),
+    Rater(0.67, 1.17, 1.59, 0.20, 0.52, 0.40),
 )
 
 RATERS = {"population": _POPULATION, "hospital": _HOSPITAL}
