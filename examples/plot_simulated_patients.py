@@ -21,7 +21,7 @@ import numpy as np
 
 from skdxa.simulation import make_spine_cohort, make_spine_scan
 
-cohort = make_spine_cohort(16, random_state=7)
+cohort = make_spine_cohort(16, random_state=26)
 cohort.data.drop(columns="scan").head()
 
 # %%

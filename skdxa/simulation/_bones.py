@@ -25,6 +25,9 @@ _SPINOUS_WALL, _SPINOUS_CORE = 0.80, 0.56
 _TRANSVERSE = 0.14
 _RIB, _CREST, _ALA = 0.36, 0.30, 0.45
 
+# Patients differ in how dense their arches are beside their bodies, and ribs and pelvis beside
+# the spine: SD of the logarithm.
+_ARCH_SD, _AROUND_SD = 0.16, 0.30
 # Ribs leave the scan or end in it; the twelfth differs most from one person to the next.
 _RIB_LENGTH_MM = {"T11": (150.0, 10.0), "T12": (75.0, 25.0)}
 _RIB_SLOPE = {"T11": (0.55, 0.08), "T12": (0.78, 0.12)}
@@ -43,6 +46,9 @@ def render_spine(spine, grid, rng, *, missing_arch=None):
     sides = np.clip(sides, -2.5, 2.5).astype(np.float32)
     if missing_arch is None:
         missing_arch = np.zeros(len(LEVELS), bool)
+    # Some people have stout arches and processes behind slender bodies, and the reverse.
+    frame, process = np.exp(_ARCH_SD * rng.standard_normal(2)).astype(np.float32)
+    arches = np.zeros(grid.shape, np.float32)
     regions = []
     for level in range(len(LEVELS)):
         if not _in_sight(spine, level, grid):
@@ -50,13 +56,14 @@ def render_spine(spine, grid, rng, *, missing_arch=None):
             continue
         regions.append(_draw_body(canvas, grid, spine, level, marks[level]))
         for side in (0, 1):
-            _draw_half_arch(canvas, grid, spine, level, side, sides[level, side])
+            _draw_half_arch(arches, grid, spine, level, side, sides[level, side])
         if not missing_arch[level]:
             _draw_laminae(canvas, grid, spine, level, marks[level])
-            _draw_spinous_process(canvas, grid, spine, level, marks[level])
+            _draw_spinous_process(canvas, grid, spine, level, marks[level], process)
         if _TRANSVERSE_REACH[level]:
             for side in (0, 1):
                 _draw_transverse_process(canvas, grid, spine, level, side, sides[level, side])
+    canvas += frame * arches
     return canvas, regions
 
 
@@ -175,7 +182,7 @@ def _draw_laminae(canvas, grid, spine, level, marks):
     canvas[rows, columns] += density
 
 
-def _draw_spinous_process(canvas, grid, spine, level, marks):
+def _draw_spinous_process(canvas, grid, spine, level, marks, stoutness):
     height = spine.height[level]
     top = (0.06 + 0.03 * marks[1]) * height
     bottom = (1.04 + 0.06 * marks[0]) * height
@@ -196,18 +203,18 @@ def _draw_spinous_process(canvas, grid, spine, level, marks):
     length = step(v + reach - 0.35 * across**2, 2.0) * step(reach - 0.4 * across - v, 2.5)
     fade = 1 - 0.35 * fraction * np.clip(0.5 + 0.5 * marks[2], 0, 1)
     density = fade * (_SPINOUS_WALL * wall + _SPINOUS_CORE * inside) + 0.35 * cap + knob
-    canvas[rows, columns] += (length * (1 + 0.12 * marks[1])) * density
+    canvas[rows, columns] += (length * (1 + 0.12 * marks[1]) * stoutness) * density
 
 
 def _draw_transverse_process(canvas, grid, spine, level, side, marks):
     height = spine.height[level]
     sign = (-1, 1)[side]
     reach = _TRANSVERSE_REACH[level] * spine.size[1] * (1 + 0.07 * marks[0])
-    rows, columns, u, v = window(
-        grid, spine.centre[level], reach + 3, 0.65 * height, spine.tilt[level]
-    )
-    across = sign * u
     waist = 0.80 * (spine.upper[level] + spine.lower[level]) / 2
+    tilt, middle = spine.tilt[level], (waist + reach) / 2
+    centre = spine.centre[level] + sign * middle * np.array([np.cos(tilt), -np.sin(tilt)])
+    rows, columns, u, v = window(grid, centre, (reach - waist) / 2 + 4, 0.65 * height, tilt)
+    across = sign * u + np.float32(middle)
     out = np.clip((across - waist) / (reach - waist), 0, 1)
     # L4's points up, the others slightly down or straight out.
     slope = (-5.0 if LEVELS[level] == "L4" else 1.5) + 2.0 * marks[1]
@@ -231,7 +238,7 @@ def render_surroundings(spine, grid, rng):
     for side in (-1, 1):
         _draw_crest(canvas, grid, spine, side, height, rng)
         _draw_sacral_wing(canvas, grid, spine, side)
-    return canvas
+    return canvas * np.float32(np.exp(_AROUND_SD * rng.standard_normal()))
 
 
 def _draw_rib(canvas, grid, spine, level, side, rng):

@@ -113,13 +113,15 @@ def _degeneration(lesions, grid, spine, level, region, pathology, gain, rng):
         height / 2 + 4 + 0.8 * _LARGEST_SPUR_MM,
         spine.tilt[level],
     )
-    half_width = body_half_width(spine, level, v)
+    inside = np.zeros(grid.shape, np.float32)
     if size > 0:
-        spurs = _osteophytes(spine, level, u, v, size, rng)
-        lesions.layer("osteophytes")[rows, columns] += spurs
-    else:
-        spurs = np.zeros_like(u)
+        inside[rows, columns] = _osteophytes(spine, level, u, v, size, rng)
+        lesions.layer("osteophytes")[rows, columns] += inside[rows, columns]
 
+    rows, columns, u, v = window(
+        grid, spine.centre[level], widest + 3, height / 2 + 7, spine.tilt[level]
+    )
+    half_width = body_half_width(spine, level, v)
     lean, top_share = rng.normal(0, 0.5), rng.uniform(0.25, 0.75)
     bands = np.zeros_like(u)
     for end, share in ((-1, top_share), (1, 1 - top_share)):
@@ -136,8 +138,6 @@ def _degeneration(lesions, grid, spine, level, region, pathology, gain, rng):
     joints *= np.float32(pathology.facet_arthrosis[level])
 
     # Together the three parts add the level's gain.
-    inside = np.zeros(grid.shape, np.float32)
-    inside[rows, columns] = spurs
     rest = np.zeros(grid.shape, np.float32)
     rest[rows, columns] = bands + joints
     missing = gain - region_mean(inside, region)

@@ -94,13 +94,17 @@ _EARLIER_WITH_RISK, _EARLIER_WITH_COLLAPSE = 0.6, 0.8
 
 _MEAN_ROWS, _ROWS_SD = 164, 6.0
 _HEIGHT_FACTOR = {"F": (0.97, 0.04), "M": (1.05, 0.04)}
-_WIDTH_FACTOR = {"F": (0.96, 0.06), "M": (1.07, 0.06)}
+_WIDTH_FACTOR = {"F": (0.96, 0.07), "M": (1.07, 0.07)}
 # mean, SD, lowest, highest
 _THICKNESS_CM, _FAT = (20.0, 3.0, 13.0, 29.0), (0.38, 0.08, 0.15, 0.60)
 _BASELINE_SD = 0.05
 # Accuracy: fat in the marrow and unevenly about the spine shifts a patient's density by some
 # per cent, alike in the scan and in the BMD read from it (Bolotin and Sievanen 2001).
-_ACCURACY_SD = 0.05
+_ACCURACY_SD = 0.03
+# The pixels that a scanner exports have not seen the corrections that its BMD has: the beam
+# hardens in thick patients, and what remains differs from scan to scan. So an image gives a
+# patient's density less exactly than the report does.
+_EXPORT_PER_CM, _EXPORT_SD = -0.015, 0.12
 # Calibration: a phantom is measured daily; what it leaves is noise of the day, and a drift
 # through the years that the scans were taken in.
 _GAIN_DAY_SD, _GAIN_DRIFT_SD, _STUDY_YEARS, _DRIFT_WAVES = 0.003, 0.003, 4.0, 6
@@ -212,6 +216,8 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0):
         np.round(rng.normal(_MEAN_ROWS, _ROWS_SD, scans)), _anatomy.MIN_ROWS, _anatomy.MAX_ROWS
     ).astype(int)
     baseline = rng.normal(0, _BASELINE_SD, scans)
+    export = 1 + _EXPORT_PER_CM * (thickness[groups] - _THICKNESS_CM[0])
+    export += _EXPORT_SD * np.clip(rng.normal(size=scans), -2.5, 2.5)
     recipes = [
         Recipe(
             cobb_angle=cobb[i],
@@ -224,7 +230,7 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0):
             thickness_cm=thickness[patient],
             fat_fraction=fat[patient],
             site=site,
-            gain=gain[i],
+            gain=gain[i] * export[i],
             baseline=baseline[i],
         )
         for i, patient in enumerate(groups)
