@@ -19,8 +19,8 @@ _MARKS, _SIDE_MARKS = 8, 6
 # Relative densities. They follow a GE Lunar scan of a healthy spine: flaring corners of the
 # body a half, the window between the laminae a little more, laminae one, the column of
 # pedicle, pars and facets one and a half, the spinous process near two.
-_BODY_EDGE, _BODY_DEPTH, _SHELL, _ENDPLATE = 0.42, 0.33, 0.09, 0.31
-_PEDICLE, _PARS, _LAMINA, _VEIL, _FACET = 0.57, 0.32, 0.30, 0.45, 0.42
+_BODY_EDGE, _BODY_DEPTH, _SHELL, _ENDPLATE = 0.40, 0.42, 0.09, 0.31
+_PEDICLE, _PARS, _LAMINA, _VEIL, _FACET = 0.57, 0.32, 0.30, 0.42, 0.42
 _SPINOUS_WALL, _SPINOUS_CORE = 0.80, 0.56
 _TRANSVERSE = 0.14
 _RIB, _CREST, _ALA = 0.36, 0.30, 0.45

@@ -62,10 +62,9 @@ _LARGEST_GRADE = 3.5
 # Prevalence of what is not wear. One vertebral fracture in 25 women of this age shows at L1-L4.
 _COLLAPSED, _CEMENT, _BUTTON, _ZIP, _CONTRAST, _CLIPS = 0.04, 0.004, 0.010, 0.004, 0.004, 0.05
 _COLLAPSE_LEVEL = (0.45, 0.25, 0.17, 0.13)
-# Half of women near 70 have some calcium in the abdominal aorta, at age 40 a few
-# (Kauppila et al. 1997).
+# Calcium in the abdominal aorta is common near 70 and rare at 40: shares assumed.
 _AORTIC, _AORTIC_PER_YEAR = 0.5, 0.015
-# Lateral slips: rare in straight spines, one in four curves of 20 degrees (Ploumis et al. 2006).
+# Lateral slips: rare in straight spines, one in four curves of 20 degrees; shares assumed.
 _SLIP_PER_DEGREE, _SLIP_MM = 0.012, (2.5, 6.0)
 _MOTION, _MOTION_MM = 0.02, (1.2, 4.0)
 
@@ -104,7 +103,7 @@ _ACCURACY_SD = 0.03
 # The pixels that a scanner exports have not seen the corrections that its BMD has: the beam
 # hardens in thick patients, and what remains differs from scan to scan. So an image gives a
 # patient's density less exactly than the report does.
-_EXPORT_PER_CM, _EXPORT_SD = -0.015, 0.12
+_EXPORT_PER_CM, _EXPORT_SD = -0.015, 0.15
 # Calibration: a phantom is measured daily; what it leaves is noise of the day, and a drift
 # through the years that the scans were taken in.
 _GAIN_DAY_SD, _GAIN_DRIFT_SD, _STUDY_YEARS, _DRIFT_WAVES = 0.003, 0.003, 4.0, 6

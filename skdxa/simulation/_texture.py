@@ -13,7 +13,7 @@ _RANGE_MM = 40.0
 # The field is drawn larger than the scan, so that it can move with the patient.
 _SPARE_MM = 24.0
 # Share of the bone's density that the texture varies, SD.
-_STRENGTH = 0.10
+_STRENGTH = 0.11
 _SHAPE = tuple(
     fft.next_fast_len(
         int(n + max(2 * _SPARE_MM, 2 * _RANGE_MM - n * spacing) / spacing), real=True
