@@ -20,7 +20,7 @@ _MARKS, _SIDE_MARKS = 8, 6
 # body a half, the window between the laminae a little more, laminae one, the column of
 # pedicle, pars and facets one and a half, the spinous process near two.
 _BODY_EDGE, _BODY_DEPTH, _SHELL, _ENDPLATE = 0.40, 0.42, 0.09, 0.31
-_PEDICLE, _PARS, _LAMINA, _VEIL, _FACET = 0.57, 0.32, 0.30, 0.42, 0.42
+_PEDICLE, _PARS, _LAMINA, _VEIL, _FACET = 0.57, 0.36, 0.30, 0.40, 0.42
 _SPINOUS_WALL, _SPINOUS_CORE = 0.80, 0.56
 _TRANSVERSE = 0.14
 _RIB, _CREST, _ALA = 0.36, 0.30, 0.45
@@ -146,11 +146,11 @@ def _draw_half_arch(canvas, grid, spine, level, side, marks):
     bend = down * down * (3 - 2 * down)
     inwards = (0.42 - 0.06 * lumbar + 0.03 * marks[4]) * pedicle_u
     path = -inwards * bend + 0.55 * inwards * further
-    half = 4.3 + 0.25 * lumbar - 0.9 * further
+    half = 5.2 + 0.25 * lumbar - 1.2 * further
     beside = half - np.abs(out - path)
     length = step(v - pedicle_v, 6) * step((0.93 + 0.04 * marks[5]) * height - v, 5)
     wall = np.where(out > path, 0.9, 0.45)
-    density += length * _PARS * (0.62 * step(beside, 2.4) + wall * 0.6 * ridge(beside - 0.8, 1.3))
+    density += length * _PARS * (0.62 * step(beside, 3.4) + wall * 0.6 * ridge(beside - 0.8, 1.3))
 
     # The upper articular process reaches past the disc, outside the one it meets.
     reach = step(v + (0.80 + 0.04 * marks[5]) * height, 4) * step(-0.16 * height - v, 6)
