@@ -4,8 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import roc_auc_score
 
-from skdxa.simulation import _anatomy, _cohort, _physics, make_spine_cohort, make_spine_scan
+from skdxa.preprocessing import find_spine_line
+from skdxa.simulation import (
+    _anatomy,
+    _bones,
+    _grid,
+    _physics,
+    _texture,
+    make_spine_cohort,
+    make_spine_scan,
+)
+from skdxa.simulation._patients import draw_patients
 
 BMD = [f"bmd_L{i}" for i in range(1, 5)]
 
@@ -18,6 +29,11 @@ def cohort():
 @pytest.fixture(scope="module")
 def hospital():
     return make_spine_cohort(24, site="hospital", random_state=4)
+
+
+@pytest.fixture(scope="module")
+def many():
+    return make_spine_cohort(240, random_state=12)
 
 
 def measured_cobb(corners):
@@ -33,7 +49,7 @@ def test_cohort_columns_types_and_lengths(cohort):
     assert list(cohort.target) == ["scoliosis", "unreliable", "fracture_ever", "fracture_5y"]
     assert set(cohort.target.dtypes) == {np.dtype(float)}
     affected = [f"affected_L{i}" for i in range(1, 5)]
-    assert list(cohort.truth) == ["cobb_angle", *BMD, *affected, "risk"]
+    assert list(cohort.truth) == ["cobb_angle", *BMD, *affected, "risk", "texture_slope"]
     assert set(cohort.truth[affected].dtypes) == {np.dtype(bool)}
     assert sorted(cohort.ratings) == [
         "scoliosis_r1",
@@ -49,7 +65,7 @@ def test_cohort_columns_types_and_lengths(cohort):
     assert "do not exist" in cohort.DESCR
     assert set(cohort.data["sex"]) == {"F"}
     assert cohort.data["age"].between(62, 75).all()
-    for part in (cohort.data, cohort.target, cohort.truth, cohort.ratings):
+    for part in (cohort.data, cohort.target, cohort.truth, cohort.ratings, cohort.pathology):
         assert_array_equal(part.index, np.arange(40))
 
 
@@ -102,7 +118,7 @@ def assert_same_cohort(one, other):
     pd.testing.assert_frame_equal(one.data.drop(columns="scan"), other.data.drop(columns="scan"))
     for a, b in zip(one.data["scan"], other.data["scan"], strict=True):
         assert a.tobytes() == b.tobytes()
-    for name in ("lesions", "spine_lines"):
+    for name in ("lesions", "lesion_kinds", "spine_lines"):
         for a, b in zip(one[name], other[name], strict=True):
             assert_array_equal(a, b)
 
@@ -185,12 +201,12 @@ def test_soft_tissue_is_about_zero_and_noisy():
 def test_bodies_have_exactly_the_bmd_asked_for():
     asked = np.array([0.80, 1.30, 0.90, 1.20])
     rng = np.random.default_rng(0)
-    spine = _anatomy.lay_out_spine(rng, cobb_angle=15.0, convex=1, n_rows=160)
-    relative, regions = _anatomy.render_spine(spine, 160, rng)
-    density = relative * _anatomy.scale_to_bmd(relative, regions, spine, asked)[:, None]
-    means = [
-        _anatomy.region_mean(density, region) for region in regions[_anatomy.L1 : _anatomy.L1 + 4]
-    ]
+    placement = _anatomy.draw_placement(rng)
+    spine = _anatomy.lay_out_spine(rng, cobb_angle=15.0, convex=1, n_rows=160, placement=placement)
+    grid = _grid.make_grid(160, rng)
+    relative, regions = _bones.render_spine(spine, grid, rng)
+    density = relative * _bones.scale_to_bmd(relative, regions, spine, grid, asked)[:, None]
+    means = [_grid.region_mean(density, region) for region in regions[_anatomy.LUMBAR]]
     assert_allclose(means, asked, rtol=1e-4)
 
 
@@ -278,7 +294,7 @@ def test_thick_and_thin_patients_keep_the_baseline():
 
 def test_size_margins_and_noise_do_not_tell_the_label():
     """Only anatomy may: everything else is drawn without looking at the labels."""
-    patients = _cohort.draw_patients(6000, "population", np.random.RandomState(0))
+    patients = draw_patients(6000, "population", np.random.RandomState(0))
     recipes = pd.DataFrame(patients.recipes)
     apart = pd.DataFrame(
         {
@@ -286,6 +302,7 @@ def test_size_margins_and_noise_do_not_tell_the_label():
             "thickness": recipes["thickness_cm"],
             "fat": recipes["fat_fraction"],
             "gain": recipes["gain"],
+            "baseline": recipes["baseline"],
             "height": [size[0] for size in recipes["size"]],
             "width": [size[1] for size in recipes["size"]],
         }
@@ -298,12 +315,235 @@ def test_size_margins_and_noise_do_not_tell_the_label():
 
 
 @pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        ({"osteophytes": [0, 2, 0, 0]}, "osteophytes"),
+        ({"sclerosis": [0, 3, 0, 0]}, "sclerosis"),
+        ({"disc_narrowing": [0, 2, 0, 0]}, "disc_narrowing"),
+        ({"facet_arthrosis": [0, 3, 0, 0]}, "facet_arthrosis"),
+        ({"fractured": ["L2"]}, "fracture"),
+        ({"cement": ["L2"]}, "cement"),
+        ({"rods": ["L2", "L3"]}, "rods"),
+        ({"laminectomy": ["L2"]}, "laminectomy"),
+        ({"button": ["L2"]}, "button"),
+        ({"zip_fastener": ["L2"]}, "zip"),
+        ({"contrast": ["L2"]}, "contrast"),
+        ({"clips": True}, "clips"),
+        ({"aortic_calcification": 0.9}, "aortic_calcification"),
+        ({"motion_mm": 3.0}, "motion"),
+    ],
+)
+def test_each_finding_alone_shows_in_its_mask_alone(arguments, kind):
+    spine = make_spine_scan(random_state=8, **arguments)
+    assert list(spine.lesion_masks) == [kind]
+    mask = spine.lesion_masks[kind]
+    assert mask.sum() > 5
+    assert_array_equal(mask, spine.lesions)
+    # Where it was drawn the bone differs; far from it, it does not.
+    plain = make_spine_scan(random_state=8)
+    changed = np.abs(spine.bone - plain.bone) > 0.02
+    assert changed.any()
+    if kind not in {"disc_narrowing", "fracture", "motion"}:
+        assert changed[mask].mean() > 0.4
+
+
+def test_cohort_tells_which_finding_changed_a_pixel(cohort):
+    for i, (code, mask) in enumerate(zip(cohort.lesion_kinds, cohort.lesions, strict=True)):
+        assert code.dtype == np.uint16
+        assert_array_equal(code > 0, mask)
+        shown = {name for k, name in enumerate(cohort.lesion_names) if (code >> k & 1).any()}
+        for name in ("clips", "motion"):
+            if not cohort.pathology[name][i]:
+                assert name not in shown
+        for name in ("cement", "rods", "button", "laminectomy", "zip", "contrast"):
+            there = cohort.pathology.filter(regex=f"^{name}_L").iloc[i].any()
+            assert there or name not in shown
+    assert {"osteophytes", "sclerosis", "disc_narrowing"} <= {
+        name
+        for code in cohort.lesion_kinds
+        for k, name in enumerate(cohort.lesion_names)
+        if (code >> k & 1).any()
+    }
+
+
+def body_mean(image, corners):
+    box = corners / np.array(_anatomy.SPACING_MM)[::-1]
+    (left, top), (right, bottom) = np.round(box.min(axis=0)), np.round(box.max(axis=0))
+    return image[int(top) : int(bottom), int(left) : int(right)].mean()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "low", "high"),
+    [
+        ({"degeneration": [0, 2, 0, 0]}, 0.06, 0.20),
+        ({"cement": ["L2"]}, 0.12, 0.30),
+        ({"rods": ["L2"]}, 0.5, 1.2),
+        ({"laminectomy": ["L2"]}, -0.30, -0.08),
+    ],
+)
+def test_findings_change_the_bmd_of_their_vertebra(arguments, low, high):
+    plain, spine = make_spine_scan(random_state=3), make_spine_scan(random_state=3, **arguments)
+    gain = body_mean(spine.bone, spine.endplates[2]) - body_mean(plain.bone, plain.endplates[2])
+    assert low < gain < high
+    above = body_mean(spine.bone, spine.endplates[1]) - body_mean(plain.bone, plain.endplates[1])
+    assert abs(above) < max(0.1, 0.35 * abs(gain))
+
+
+def test_what_is_switched_off_is_gone():
+    spine = make_spine_scan(
+        texture=False, blur=False, noise=False, bowel=False, margins=False, random_state=4
+    )
+    assert not np.isnan(spine.scan).any()
+    assert spine.scan[95:110, 25:50].std() < 0.02
+    inside = spine.bone > 0.5
+    # What is left of the scanner: soft tissue that is not quite even, and shared columns.
+    assert np.corrcoef(spine.scan[inside], spine.bone[inside])[0, 1] > 0.97
+    noisy = make_spine_scan(texture=False, blur=False, bowel=False, margins=False, random_state=4)
+    assert_array_equal(noisy.bone, spine.bone)
+    assert noisy.scan[95:110, 25:50].std() > 0.02
+    textured = make_spine_scan(noise=False, margins=False, bowel=False, random_state=4)
+    assert np.abs(textured.bone - spine.bone)[inside].mean() > 0.02
+    gassy = make_spine_scan(noise=False, margins=False, random_state=4)
+    assert np.abs(gassy.scan - textured.scan).max() > 0.02
+
+
+def test_precision_is_that_of_a_densitometer():
+    """One bone scanned again and again: BMD repeats to about a per cent."""
+    bone = make_spine_scan(random_state=1).bone
+    corners = make_spine_scan(random_state=1).endplates
+    means = [
+        np.mean(
+            [
+                body_mean(
+                    _physics.acquire(
+                        bone,
+                        np.random.default_rng(seed),
+                        scanner=_physics.SCANNERS["population"],
+                        fat_fraction=0.38,
+                    ),
+                    corners[level],
+                )
+                for level in range(1, 5)
+            ]
+        )
+        for seed in range(12)
+    ]
+    assert 0.0005 < np.std(means) / np.mean(means) < 0.015
+
+
+def test_rotation_carries_the_spinous_processes_into_the_hollow():
+    for convex, sign in (("left", 1), ("right", -1)):
+        apex = [
+            make_spine_scan(40, convex=convex, random_state=seed).rotation for seed in range(5)
+        ]
+        strongest = [rotation[np.abs(rotation).argmax()] for rotation in apex]
+        assert np.sign(np.median(strongest)) == sign
+        assert 8 < np.median(np.abs(strongest)) < 20
+    assert np.abs(make_spine_scan(0, random_state=0).rotation).max() < 5
+
+
+def test_slip_steps_the_line_between_two_vertebrae():
+    straight = make_spine_scan(random_state=2)
+    slipped = make_spine_scan(slip_mm=[0, 0, 8.0, 0], random_state=2)
+    moved = (slipped.endplates - straight.endplates)[..., 0].mean(axis=1)
+    assert_allclose(moved[3] - moved[4], 8.0, atol=0.2)
+    assert_allclose(moved[1] - moved[3], 0.0, atol=0.2)
+    assert_allclose(measured_cobb(slipped.endplates), 0, atol=1e-6)
+    rows = slipped.endplates.mean(axis=1)[3:5, 1] / 1.05
+    line = (slipped.spine_line - straight.spine_line) * 0.60
+    assert_allclose(np.subtract(*np.interp(rows, np.arange(len(line)), line)), 8.0, atol=0.5)
+
+
+def test_motion_moves_rows_and_the_line_with_them():
+    still, moved = make_spine_scan(random_state=2), make_spine_scan(motion_mm=3.0, random_state=2)
+    shift = moved.spine_line - still.spine_line
+    assert set(np.unique(np.abs(shift).round(6))) == {0.0, 5.0}
+    rows = np.flatnonzero(shift)
+    assert_array_equal(np.diff(rows), 1)
+    offset = int(shift[rows[0]])
+    assert_array_equal(moved.bone[rows], np.roll(still.bone[rows], offset, axis=1))
+    # Less than half a pixel is no motion.
+    assert not make_spine_scan(motion_mm=0.2, random_state=2).lesion_masks
+
+
+@pytest.mark.parametrize("slope", [0.4, 0.7, 1.1])
+def test_texture_has_the_variogram_slope_asked_for(slope):
+    fields = [
+        _texture.trabecular_texture(np.random.default_rng(seed), 178, slope) for seed in range(8)
+    ]
+    for axis, spacing in enumerate(_anatomy.SPACING_MM):
+        lags = np.arange(1, 6)
+        gamma = []
+        for lag in lags:
+            first, second = [slice(None)] * 2, [slice(None)] * 2
+            first[axis], second[axis] = slice(lag, None), slice(None, -lag)
+            gamma.append(
+                np.mean([((f[tuple(first)] - f[tuple(second)]) ** 2).mean() for f in fields])
+            )
+        fitted = np.polyfit(np.log(lags * spacing), np.log(gamma), 1)[0]
+        # Eight fields of 40 mm range are a small sample of the steepest.
+        assert abs(fitted - slope) < 0.08
+
+
+def test_texture_follows_tbs_and_moves_with_the_patient():
+    assert_allclose(_texture.slope_of_tbs([1.24, 1.34, 0.5, 2.0]), [0.70, 0.90, 0.20, 1.40])
+    assert make_spine_scan(tbs=1.34, random_state=0).texture_slope == 0.90
+    here = _texture.trabecular_texture(np.random.default_rng(0), 160, 0.7)
+    there = _texture.trabecular_texture(np.random.default_rng(0), 160, 0.7, (2 * 1.05, -3 * 0.60))
+    assert_array_equal(there[2:, :-3], here[:-2, 3:])
+
+
+def test_scans_of_one_patient_share_bones_and_labels_of_the_patient():
+    cohort = make_spine_cohort(6, n_scans_per_subject=1.5, random_state=1)
+    groups = cohort.groups
+    assert 6 < len(groups) < 12
+    assert_array_equal(np.unique(groups), np.arange(6))
+    pairs = [np.flatnonzero(groups == g) for g in np.unique(groups) if (groups == g).sum() == 2]
+    for one, other in pairs:
+        for table in (cohort.truth, cohort.target[["fracture_ever", "fracture_5y"]]):
+            pd.testing.assert_series_equal(table.iloc[one], table.iloc[other], check_names=False)
+        assert cohort.data["age"][one] == cohort.data["age"][other]
+        assert cohort.data["bmd_L3"][one] != cohort.data["bmd_L3"][other]
+        assert not np.array_equal(cohort.data["scan"][one], cohort.data["scan"][other])
+    own = [abs(cohort.data["bmd_L3"][a] - cohort.data["bmd_L3"][b]) for a, b in pairs]
+    assert np.mean(own) < 0.06
+    assert len(make_spine_cohort(2, n_scans_per_subject=3, random_state=1).groups) == 6
+
+
+def test_spine_line_can_be_found(many):
+    error = np.concatenate(
+        [
+            np.abs(find_spine_line(scan) - line) * 0.60
+            for scan, line in zip(many.data["scan"], many.spine_lines, strict=True)
+        ]
+    )
+    assert np.median(error) < 1.0
+    assert np.quantile(error, 0.95) < 3.0
+
+
+def test_brightness_and_size_of_a_scan_hardly_tell_its_label(many):
+    """With 240 scans an area that is 0.5 in truth has a standard error of 0.04 or more."""
+    scans = many.data["scan"]
+    simple = {
+        "rows": [len(scan) for scan in scans],
+        "margins": [np.isnan(scan).mean() for scan in scans],
+        "mean": [np.nanmean(scan) for scan in scans],
+        "variance": [np.nanvar(scan) for scan in scans],
+    }
+    for label, most in (("scoliosis", 0.68), ("unreliable", 0.65), ("fracture_ever", 0.68)):
+        for name, values in simple.items():
+            area = roc_auc_score(many.target[label], values)
+            assert abs(area - 0.5) < most - 0.5, (label, name)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"n_subjects": 0}, "n_subjects"),
         ({"site": "clinic"}, "'site' parameter .* must be a str among"),
         ({"random_state": "zero"}, "random_state"),
         ({"n_jobs": 1.5}, "n_jobs"),
+        ({"n_scans_per_subject": 0.5}, "n_scans_per_subject"),
     ],
 )
 def test_bad_cohort_parameters(arguments, message):
@@ -321,6 +561,10 @@ def test_bad_cohort_parameters(arguments, message):
         ({"bmd": [1, 1, 1]}, r"bmd must hold four numbers from 0\.4 to 2 \(g/cm2\)"),
         ({"bmd": [1, 1, 1, np.nan]}, "one for each of L1 to L4; got"),
         ({"degeneration": [0, 0, 0, 9]}, r"degeneration must hold four numbers from 0 to 4"),
+        ({"osteophytes": [0, 0, 0, -1]}, r"osteophytes must hold four numbers"),
+        ({"slip_mm": [0, 0, 0, 16]}, r"slip_mm must hold four numbers from -15 to 15 \(mm\)"),
+        ({"size": [1.0, 2.0]}, "size must hold two numbers .* each of height and width"),
+        ({"motion_mm": -1}, "motion_mm"),
         ({"fractured": ["L6"]}, "fractured must name vertebrae of L1 to L4; got 'L6'"),
         ({"rods": ["T12"]}, "rods must name vertebrae of L1 to L4; got 'T12'"),
     ],

@@ -56,7 +56,7 @@ def class_score(model, X, *, target=None, batch_size=64):
 @validate_params(
     {
         "layer": [str, None],
-        "variant": [StrOptions({"grad_cam", "grad_cam++"})],
+        "variant": [StrOptions({"grad_cam", "grad_cam++", "hires_cam"})],
         "normalize": ["boolean"],
         "batch_size": _COUNT,
     },
@@ -79,10 +79,10 @@ def grad_cam(
     layer : str, default=None
         Name of the convolution, such as "conv4"; the last by default. Its maps are
         taken after ReLU and before pooling.
-    variant : {"grad_cam", "grad_cam++"}, default="grad_cam"
-        How the maps are weighed: by the mean gradient [1]_, or by the mean of the
-        positive gradients, weighed in turn so that small findings count as much as
-        large ones [2]_.
+    variant : {"grad_cam", "grad_cam++", "hires_cam"}, default="grad_cam"
+        How the maps are weighed: by the mean gradient [1]_; by the sum of the positive
+        gradients, weighed in turn so that small findings count as much as large ones
+        [2]_; or each pixel by its own gradient [3]_.
     target : label, default=None
         The class that is explained; the positive one, ``classes_[1]``, by default.
     normalize : bool, default=True
@@ -107,12 +107,19 @@ def grad_cam(
     What is differentiated is the score before the sigmoid, as in [1]_: the probability's
     gradient is the same map, but vanishes for a scan that is surely positive.
 
+    The paper's network flattens its last maps, so that what a kernel finds counts
+    otherwise in one place than in another. The mean gradient does not know that: a map
+    may be empty, or point elsewhere than the network looks. "hires_cam" has no such
+    mean. See `localization_score` and `deletion_insertion` for how to tell.
+
     References
     ----------
     .. [1] Selvaraju R. R. et al., "Grad-CAM: visual explanations from deep networks via
        gradient-based localization", ICCV 2017, 618-626.
     .. [2] Chattopadhay A. et al., "Grad-CAM++: generalized gradient-based visual
        explanations for deep convolutional networks", WACV 2018, 839-847.
+    .. [3] Draelos R. L., Carin L., "Use HiResCAM instead of Grad-CAM for faithful
+       explanations of convolutional neural networks", 2020, arXiv:2011.08891.
 
     Examples
     --------
@@ -128,14 +135,13 @@ def grad_cam(
     """
     classifier, images = prepare(model, X)
     sign = sign_of(classifier, target)
-    weigh = _mean_gradients if variant == "grad_cam" else _plus_plus_weights
     heat = np.empty(images.shape, np.float32)
     with lend_views(classifier) as views:
         layer = views.check_layer(layer)
         for part in batches(len(images), batch_size):
             maps, gradients = views.maps_and_gradients(images[part], layer)
-            weights = weigh(maps, sign * gradients)
-            coarse = (maps @ weights[:, None, :, None])[..., 0]
+            weights = _WEIGHTS[variant](maps, sign * gradients)
+            coarse = np.einsum("nijk,nijk->nij", maps, np.broadcast_to(weights, maps.shape))
             heat[part] = _enlarge(coarse.clip(min=0), images.shape[1:])
     if normalize:
         highest = heat.max(axis=(1, 2), keepdims=True)
@@ -433,10 +439,6 @@ def _scores(views, images, batch_size):
     return np.concatenate(parts).astype(float)
 
 
-def _mean_gradients(maps, gradients):
-    return gradients.mean(axis=(1, 2))
-
-
 def _plus_plus_weights(maps, gradients):
     """Weigh positive gradients as in equations 10 and 19 of Chattopadhay et al.
 
@@ -447,7 +449,15 @@ def _plus_plus_weights(maps, gradients):
     sums = maps.sum(axis=(1, 2), keepdims=True)
     denominator = 2 * squares + sums * squares * gradients
     shares = np.divide(squares, denominator, out=np.zeros_like(squares), where=denominator != 0)
-    return (shares * gradients.clip(min=0)).sum(axis=(1, 2))
+    return (shares * gradients.clip(min=0)).sum(axis=(1, 2), keepdims=True)
+
+
+# Each gives weights that broadcast to the maps, (n, rows, columns, kernels).
+_WEIGHTS = {
+    "grad_cam": lambda maps, gradients: gradients.mean(axis=(1, 2), keepdims=True),
+    "grad_cam++": _plus_plus_weights,
+    "hires_cam": lambda maps, gradients: gradients,
+}
 
 
 def _enlarge(maps, shape):

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import correlate1d, gaussian_filter
 
 from ._anatomy import N_COLUMNS, SPACING_MM
+from ._grid import smooth_field, step
 
 # Mass attenuation (cm2/g) at 38 and 70 keV, the effective energies of a K-edge filtered
 # GE Lunar spectrum. Hubbell and Seltzer (NIST 126), log-log interpolated: hydroxyapatite
@@ -28,10 +29,10 @@ class Scanner(NamedTuple):
     gain: float  # calibration against another device
 
 
-# Photons are set so that soft tissue has a noise of about 0.04 g/cm2 in a pixel.
+# Photons are set so that soft tissue has a noise of about 0.035 g/cm2 in a pixel.
 SCANNERS = {
-    "population": Scanner(photons=5200.0, blur_mm=0.55, gain=1.0),
-    "hospital": Scanner(photons=4200.0, blur_mm=0.70, gain=1.02),
+    "population": Scanner(photons=6800.0, blur_mm=0.55, gain=1.0),
+    "hospital": Scanner(photons=5500.0, blur_mm=0.70, gain=1.02),
 }
 
 # Unscanned margins: a sweep of the arm covers some 20 to 36 mm, and each is set in by
@@ -40,37 +41,58 @@ _SWEEP_MM = (20.0, 36.0)
 _LARGEST_MARGIN_MM = 11.0
 # Pixels with less mineral than this (g/cm2) serve as soft-tissue baseline.
 _BONE_FREE = 0.02
+# Bowel: loops in a scan, their half axes in mm, the gas in them in cm (it takes the place of
+# lean tissue) and the mineral of what they hold in g/cm2.
+_LOOPS, _LOOP_MM, _GAS_CM, _CONTENTS = 6, (5.0, 18.0), (0.5, 4.0), 0.035
 
 
-def smooth_field(rng, n_rows, n_waves, exponent=1.0):
-    """Draw a smooth random field of unit variance, shape (n_rows, 300), from a few cosines."""
-    waves_y, waves_x = n_waves
-    weight = 1 / (1 + np.hypot(*np.mgrid[:waves_y, :waves_x])) ** exponent
-    weight[0, 0] = 0.0
-    coefficients = rng.normal(size=(waves_y, waves_x)) * weight
-    coefficients /= np.sqrt((weight**2).sum() / 4)
-    rows = np.cos(np.pi * np.outer(np.arange(n_rows) + 0.5, np.arange(waves_y)) / n_rows)
-    columns = np.cos(np.pi * np.outer(np.arange(waves_x), np.arange(N_COLUMNS) + 0.5) / N_COLUMNS)
-    return (rows @ coefficients @ columns).astype(np.float32)
+def bowel(rng, n_rows):
+    """Draw gas and contents of the bowel.
 
-
-def trabecular_texture(rng, n_rows, tbs):
-    """Draw the unevenness of cancellous bone, a factor about 1.
-
-    A degraded structure (low TBS) has few, large and strong irregularities; an intact one
-    has many small ones (Silva et al. 2014).
+    Returns
+    -------
+    gas : ndarray of shape (n_rows, 300), float32
+        Centimetres of lean tissue whose place gas takes.
+    contents : ndarray of shape (n_rows, 300), float32
+        Mineral of food and residue, g/cm2.
     """
-    white = rng.standard_normal((n_rows, N_COLUMNS), dtype=np.float32)
-    coarse_mm = np.clip(2.4 - 3.0 * (tbs - 1.2), 1.2, 4.0)
-    sigma = (coarse_mm / SPACING_MM[0], coarse_mm / SPACING_MM[1])
-    coarse = gaussian_filter(white, sigma, truncate=2.5)
-    # Unit variance: a Gaussian of sigma pixels averages 4 pi sigma_y sigma_x of them.
-    coarse *= np.sqrt(4 * np.pi * sigma[0] * sigma[1])
-    strength = np.clip(0.075 - 0.12 * (tbs - 1.2), 0.03, 0.13)
-    return 1 + np.float32(strength) * coarse
+    gas, contents = np.zeros((2, n_rows, N_COLUMNS), np.float32)
+    y = (np.arange(n_rows, dtype=np.float32) * np.float32(SPACING_MM[0]))[:, None]
+    x = (np.arange(N_COLUMNS, dtype=np.float32) * np.float32(SPACING_MM[1]))[None, :]
+    for _ in range(rng.poisson(_LOOPS)):
+        centre_y, centre_x = rng.uniform(0, y[-1, 0]), rng.uniform(0, x[0, -1])
+        half_y, half_x = rng.uniform(*_LOOP_MM, 2)
+        reach = 1.3 * max(half_y, half_x)
+        rows = slice(*np.searchsorted(y[:, 0], [centre_y - reach, centre_y + reach]))
+        columns = slice(*np.searchsorted(x[0], [centre_x - reach, centre_x + reach]))
+        dy, dx = (y[rows] - centre_y) / half_y, (x[:, columns] - centre_x) / half_x
+        turn = rng.uniform(0, np.pi)
+        u = np.cos(turn) * dx - np.sin(turn) * dy
+        v = np.sin(turn) * dx + np.cos(turn) * dy
+        # Folds of the wall notch the outline.
+        folds = 0.12 * np.cos(rng.integers(3, 8) * np.arctan2(v, u) + rng.uniform(0, 6))
+        inside = 1 - np.hypot(u, v) + folds
+        shape = np.sqrt(np.clip(inside, 0, 1)) * step(inside, 0.2)
+        if rng.uniform() < 0.5:
+            gas[rows, columns] += rng.uniform(*_GAS_CM) * shape
+        else:
+            wall = np.exp(-(((inside - 0.1) / 0.22) ** 2))
+            contents[rows, columns] += rng.exponential(_CONTENTS) * (shape + 0.5 * wall)
+    return gas, contents
 
 
-def acquire(bone, rng, *, scanner, thickness_cm=20.0, fat_fraction=0.35, gain=1.0):
+def acquire(
+    bone,
+    rng,
+    *,
+    scanner,
+    thickness_cm=20.0,
+    fat_fraction=0.35,
+    gain=1.0,
+    baseline=0.0,
+    gas_cm=0.0,
+    noise=True,
+):
     """Scan bone through soft tissue.
 
     Parameters
@@ -85,6 +107,13 @@ def acquire(bone, rng, *, scanner, thickness_cm=20.0, fat_fraction=0.35, gain=1.
         Share of the soft tissue's mass that is fat.
     gain : float
         This scan's calibration.
+    baseline : float
+        Error of the soft-tissue baseline, g/cm2: fat is not spread as the bone-free pixels
+        suggest.
+    gas_cm : ndarray of shape (n_rows, 300) or float
+        Lean tissue whose place gas takes.
+    noise : bool
+        Whether photons are counted, or their expected number is known.
 
     Returns
     -------
@@ -95,30 +124,42 @@ def acquire(bone, rng, *, scanner, thickness_cm=20.0, fat_fraction=0.35, gain=1.
     blurred = gaussian_filter(
         bone, [scanner.blur_mm / spacing for spacing in SPACING_MM], truncate=2.5
     )
-    # The abdomen thins to its sides; bowel and gas make it uneven.
+    # The abdomen thins to its sides and is nowhere even.
     x = np.linspace(-1, 1, N_COLUMNS, dtype=np.float32)
     tissue = thickness_cm * (1 - 0.12 * x**2) * (1 + 0.02 * smooth_field(rng, n_rows, (8, 10)))
-    fat = fat_fraction * (
+    fat = np.float32(fat_fraction) * (
         1 + 0.03 * smooth_field(rng, n_rows, (4, 5)) + 0.05 * smooth_field(rng, n_rows, (24, 28))
     )
-    lean = 1 - fat
+    tissue = tissue.astype(np.float32)
+    fat_mass = tissue * fat
+    lean_mass = tissue - fat_mass - np.float32(1) * gas_cm
     logs = []
     # The flux follows the patient's thickness, in the three modes that scanners have.
     mode = 16.0 if thickness_cm < 18 else 20.0 if thickness_cm < 24 else 25.0
     for energy in range(2):
-        path = tissue * (lean * _LEAN[energy] + fat * _FAT[energy]) + blurred * _MINERAL[energy]
-        middle = mode * (0.65 * _LEAN[energy] + 0.35 * _FAT[energy])
+        lean, fatty, mineral = (np.float32(table[energy]) for table in (_LEAN, _FAT, _MINERAL))
+        path = lean_mass * lean + fat_mass * fatty + blurred * mineral
+        middle = np.float32(mode * (0.65 * _LEAN[energy] + 0.35 * _FAT[energy]))
         # The filter lets the two lines through in such shares that they arrive about alike.
         detected = scanner.photons * (0.62 if energy == 0 else 1.0)
-        expected = detected * np.exp(middle - path)
-        counts = np.maximum(rng.poisson(expected), 1)
-        logs.append(np.log(detected / counts) + middle)
-    low, high = (log.astype(np.float32) for log in logs)
+        counts = detected * np.exp(middle - path)
+        if noise:
+            counts = np.maximum(_count(rng, counts), 1)
+        logs.append((np.log(detected / counts) + middle).astype(np.float32))
+    low, high = logs
     ratio = _soft_tissue_ratio(low, high, blurred)
     density = (low - ratio * high) / (_MINERAL[0] - ratio * _MINERAL[1])
     # Neighbouring columns share part of a detector's reading.
     density = correlate1d(density, [0.12, 0.76, 0.12], axis=1, mode="nearest")
+    tilt = np.float32(rng.normal(0, 0.3)) * x
+    density += np.float32(baseline) * (1 + tilt)
     return (density * np.float32(gain * scanner.gain)).astype(np.float32)
+
+
+def _count(rng, expected):
+    """Count photons: Poisson, by its normal approximation, which holds from about 30 on."""
+    spread = np.sqrt(expected) * rng.standard_normal(expected.shape, dtype=np.float32)
+    return np.rint(expected + spread)
 
 
 def _soft_tissue_ratio(low, high, bone):
