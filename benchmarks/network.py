@@ -43,7 +43,8 @@ def main():
         flush=True,
     )
     print(
-        f"{'task':14}{'mean AUC':>9}{'corrected 95 %':>18}{'pooled':>8}{'DeLong 95 %':>17}{'min':>7}"
+        f"{'task':14}{'mean AUC':>9}{'corrected 95 %':>18}{'pooled':>8}{'DeLong 95 %':>17}"
+        f"{'minutes':>9}"
     )
     for task, (trained, scored) in TASKS.items():
         start = time.perf_counter()
@@ -66,7 +67,7 @@ def main():
             cells += [auc["estimate"], f"{auc['low']:.3f}-{auc['high']:.3f}"]
         minutes = (time.perf_counter() - start) / 60
         print(
-            f"{task:14}{cells[0]:9.3f}{cells[1]:>18}{cells[2]:8.3f}{cells[3]:>17}{minutes:7.1f}",
+            f"{task:14}{cells[0]:9.3f}{cells[1]:>18}{cells[2]:8.3f}{cells[3]:>17}{minutes:9.1f}",
             flush=True,
         )
 

@@ -1,7 +1,9 @@
 """The command `skdxa`."""
 
+import math
 import os
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -60,6 +62,9 @@ def study(
     splits: Annotated[int, typer.Option(min=2, help="Folds; the paper has 10.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="Repeats; the paper has 100.")] = 1,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs; the paper has 100.")] = 30,
+    validation_fraction: Annotated[
+        float, typer.Option(help="Share of training scans on which the epoch is chosen.")
+    ] = 0.1,
     interval: Annotated[
         str,
         typer.Option(help="Interval: corrected, t (the paper's, too narrow), delong, bootstrap."),
@@ -79,8 +84,6 @@ def study(
     """Cross-validate the paper's network and write a table, ROC curves and a manifest."""
     if out.exists() and not overwrite:
         raise ValueError(f"{out} exists. Choose another folder, or give --overwrite.")
-    # TensorFlow's own news about the processor would stand in the middle of the table.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Imported here, so that --help and a mistyped option answer at once.
     from skdxa.scans import load_cohort
     from skdxa.study import Protocol, run_study
@@ -93,11 +96,12 @@ def study(
         n_repeats=repeats,
         epochs=epochs,
         interval=interval,
+        validation_fraction=validation_fraction,
         shuffle_labels=shuffle_labels,
         random_state=seed,
     )
     if epochs != PAPER_EPOCHS:
-        typer.echo(f"The paper's network, with {epochs} epochs; the paper has {PAPER_EPOCHS}.")
+        typer.echo(f"The paper's network, fewer epochs: {epochs} of the paper's {PAPER_EPOCHS}.")
     patients = None
     if cohort is not None:
         patients = load_cohort(
@@ -109,6 +113,10 @@ def study(
             on_error="exclude" if exclude_unreadable else "raise",
         )
         typer.echo(patients.DESCR)
+    with _native_news_dropped():
+        from skdxa.classification._lending import bfloat16_pays
+
+        bfloat16_pays()
     done = run_study(
         protocol,
         patients,
@@ -120,20 +128,47 @@ def study(
     )
     kind = "simulated patients" if patients is None else "patients"
     shuffled = ", labels shuffled" if shuffle_labels else ""
-    typer.echo(f"\nOut of fold, {kind}{shuffled}; 95 % intervals: {interval}\n")
+    typer.echo(f"\nOut of fold, {kind}{shuffled}. {_METHODS[interval]}; 95 % intervals.\n")
     typer.echo(_as_text(done.table))
-    typer.echo(f"\nWritten to {out}. Research software; not for diagnosis or treatment.")
+    typer.echo(f"\nWritten to {done.out}. Research software; not for diagnosis or treatment.")
+
+
+_METHODS = {
+    "corrected": "Means over the folds (corrected resampled t)",
+    "t": "Means over the folds (Student's t, which is too narrow)",
+    "delong": "Pooled scores of the median repeat (DeLong, Wilson)",
+    "bootstrap": "Pooled scores of the median repeat (bootstrap)",
+}
 
 
 def _as_text(table):
     lines = [f"{'experiment':20}{'sensitivity':>21}{'specificity':>21}{'accuracy':>21}{'AUC':>21}"]
     for experiment, row in table.iterrows():
         cells = [
-            f"{row[name]:.3f} ({row[f'{name}_low']:.3f}-{row[f'{name}_high']:.3f})"
+            f"{row[name]:.3f} "
+            + (
+                "(no interval)"
+                if math.isnan(row[f"{name}_low"])
+                else f"({row[f'{name}_low']:.3f}-{row[f'{name}_high']:.3f})"
+            )
             for name in ("sensitivity", "specificity", "accuracy", "auc")
         ]
         lines.append(f"{experiment:20}" + "".join(f"{cell:>21}" for cell in cells))
     return "\n".join(lines)
+
+
+@contextmanager
+def _native_news_dropped():
+    """Drop what C++ code writes to the error stream: TensorFlow's news of the processor."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):
@@ -146,5 +181,6 @@ def main():
     try:
         app()
     except (ValueError, OSError) as error:
-        typer.echo(f"Error: {error}", err=True)
+        message = str(error).replace("on_error='exclude'", "--exclude-unreadable")
+        typer.echo(f"Error: {message}", err=True)
         raise SystemExit(1) from None

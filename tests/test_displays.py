@@ -86,6 +86,19 @@ def test_other_labels_and_no_threshold(result, ax):
     assert display.threshold_ is None
 
 
+def test_threshold_of_a_decision_function_is_zero(result, ax):
+    decisions = CrossValidationResult(
+        result.scores.assign(score=result.scores["score"] - 0.5),
+        result.folds,
+        result.y,
+        response_method="decision_function",
+    )
+    display = RepeatedRocDisplay.from_result(decisions, ax=ax)
+    assert display.threshold == 0
+    expected = RepeatedRocDisplay.from_result(result, ax=ax).threshold_point
+    assert display.threshold_point == expected
+
+
 def test_single_repeat_has_no_band(result, ax):
     first = CrossValidationResult(
         result.scores.query("repeat == 0"), result.folds.query("repeat == 0"), result.y
@@ -124,6 +137,7 @@ def scan():
 def test_scan_has_true_proportions(scan, ax):
     display = ScanDisplay.from_scan(scan, spacing_mm=(2.0, 0.5), ax=ax)
     assert display.image_.get_extent() == [0.0, 4.5, 14.0, 0.0]
+    assert display.image_.origin == "upper"
     assert ax.get_aspect() == 1
     np.testing.assert_array_equal(display.image_.get_array().filled(np.nan), scan)
     assert display.colorbar_.ax.get_ylabel() == "Areal density, g/cm$^2$"

@@ -339,7 +339,7 @@ def test_parameters_of_fit_are_split_like_y(table):
 def test_progress_is_shown_on_stderr(table, capfd):
     repeated_cross_validate(LogisticRegression(), *table, **(SHORT | {"progress": True}))
     shown = capfd.readouterr()
-    assert "2 repeats x 3 folds: 100%" in shown.err
+    assert "2 x 3 folds: 100%" in shown.err
     assert "6/6" in shown.err
     assert shown.out == ""
 
@@ -433,3 +433,36 @@ def test_a_training_part_of_one_class_is_refused():
         repeated_cross_validate(
             LogisticRegression(), np.zeros((12, 1)), y, stratify=np.tile([0, 1], 6), **kwargs
         )
+
+
+class GroupSpy(ClassifierMixin, BaseEstimator):
+    """A classifier that keeps the patients it was given."""
+
+    def fit(self, X, y, groups=None):
+        self.classes_ = np.unique(y)
+        self.groups_ = groups
+        return self
+
+    def predict_proba(self, X):
+        return np.tile([0.4, 0.6], (len(X), 1))
+
+
+def test_patients_reach_the_classifiers_own_split():
+    y = np.tile([0, 0, 1, 1], 6)
+    X, groups = np.zeros((24, 2)), np.repeat(np.arange(12), 2)
+    for model in (GroupSpy(), make_pipeline(StandardScaler(), GroupSpy())):
+        result = repeated_cross_validate(
+            model,
+            X,
+            y,
+            groups=groups,
+            n_splits=3,
+            n_repeats=1,
+            random_state=0,
+            return_models="all",
+            progress=False,
+        )
+        for (_, fold), fitted in result.models.items():
+            spy = fitted[-1] if hasattr(fitted, "steps") else fitted
+            out_of = set(groups[result.scores.loc[result.scores["fold"] == fold, "row"]])
+            assert set(spy.groups_) == set(groups) - out_of

@@ -155,6 +155,14 @@ def test_csv(folder):
     )
 
 
+def test_patients_stay_apart_and_together(folder):
+    path = folder / "table.csv"
+    lines = ["scan,patient,y", "a.npy,01,1", "b.npy,1,0", "sub/c.npy,01 ,1", "d.npy,1E5,0"]
+    path.write_text("\n".join(lines) + "\n")
+    cohort = load_cohort(path, scans=folder, target_columns="y", group_column="patient")
+    assert cohort.groups.tolist() == ["01", "1", "01", "1E5"]
+
+
 def test_file_names_of_digits_stay_text(folder):
     np.save(folder / "007", np.ones((7, 9)))
     (folder / "007.npy").rename(folder / "007")

@@ -1,6 +1,8 @@
 import importlib
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpydoc.validate
 import pytest
@@ -11,6 +13,8 @@ PUBLIC = [
     (package, name)
     for package in skdxa._SUBPACKAGES
     for name in importlib.import_module(f"skdxa.{package}").__all__
+    # A constant, such as a reference population, has the docstring of its class.
+    if callable(getattr(importlib.import_module(f"skdxa.{package}"), name))
 ]
 
 
@@ -51,3 +55,20 @@ def test_public_docstrings(package, name):
     found = numpydoc.validate.validate(f"skdxa.{package}.{name}")
     ignored = IGNORED | (IGNORED_OF_CLASSES if found["type"] == "type" else set())
     assert [error for error in found["errors"] if error[0] not in ignored] == []
+
+
+def test_documentation_lists_every_public_name():
+    docs = Path(__file__).resolve().parents[1] / "docs"
+    if not docs.is_dir():
+        pytest.skip(f"no documentation beside the tests: {docs}")
+    listed = set((docs / "api.rst").read_text().split())
+    missing = [f"{package}.{name}" for package, name in PUBLIC]
+    assert [name for name in missing if name not in listed] == []
+
+
+def test_files_that_the_readme_names_exist():
+    root = Path(__file__).resolve().parents[1]
+    readme = (root / "README.md").read_text()
+    links = re.findall(r"\]\(((?!http)[^)#]+)\)", readme)
+    assert links
+    assert [link for link in links if not (root / link).exists()] == []

@@ -19,6 +19,7 @@ SMALL = {"n_splits": 3, "epochs": 1, "height": 32, "width": 24}
 @pytest.fixture(scope="module")
 def cohort():
     cohort = make_spine_cohort(60, random_state=0)
+    del cohort["truth"]
     cohort.target["scoliosis"] = np.arange(60) % 2.0
     return cohort
 
@@ -60,6 +61,7 @@ def test_report(cohort, tmp_path):
         "manifest.json",
         "roc_scoliosis.png",
         "roc_unreliable.png",
+        "scores.csv",
         "table1.csv",
     ]
     assert [path.name for path in out.parent.iterdir()] == ["first"]
@@ -76,8 +78,16 @@ def test_report(cohort, tmp_path):
     assert manifest["seed"] == 0
     assert manifest["versions"]["skdxa"] == __version__
     assert set(manifest["seconds"]) == {"scoliosis", "unreliable"}
-    assert manifest["scans"]["scoliosis"] == {"n": 60, "positive": 30}
-    assert news[0] == "scoliosis: 60 scans, 30 positive; 3 folds x 2, 1 epochs ..."
+    assert manifest["scans"]["scoliosis"] == {"n": 60, "patients": 60, "positive": 30}
+    assert "n_subjects" not in manifest["parameters"]
+    assert manifest["precision"] in ("bfloat16", "float32")
+    assert manifest["excluded"] == []
+    assert news[0] == "scoliosis: 60 scans, 30 positive; 3 folds x 2, 1 epoch ..."
+    scores = pd.read_csv(out / "scores.csv")
+    assert len(scores) == 2 * 2 * 60
+    first = scores.query("target == 'scoliosis' and repeat == 0").sort_values("row")
+    np.testing.assert_array_equal(first["label"], cohort.target["scoliosis"])
+    np.testing.assert_allclose(first["score"], study.results["scoliosis"].repeat_scores(0))
 
 
 def test_same_seed_same_table_and_unknown_labels_are_left_out(cohort, tmp_path):
@@ -89,6 +99,7 @@ def test_same_seed_same_table_and_unknown_labels_are_left_out(cohort, tmp_path):
         for name, n_jobs in (("a", 1), ("b", 2))
     ]
     assert len(tables[0].results["scoliosis"].y) == 50
+    assert pd.read_csv(tmp_path / "a" / "scores.csv")["row"].min() == 10
     pd.testing.assert_frame_equal(tables[0].table, tables[1].table)
 
 
@@ -101,6 +112,10 @@ def test_simulated_cohort_says_so(tmp_path, monkeypatch):
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", keep_title)
     protocol = Protocol(targets=("unreliable",), n_subjects=30, shuffle_labels=True, **SMALL)
+    made = make_spine_cohort(30, random_state=0)
+    given = run_study(protocol, made, out=tmp_path / "given", progress=False)
+    assert given.manifest["patients"] == "simulated"
+    titles.clear()
     study = run_study(protocol, out=tmp_path / "out", progress=False)
     assert study.manifest["patients"] == "simulated"
     assert study.table["patients"].tolist() == ["simulated"]
@@ -110,7 +125,7 @@ def test_simulated_cohort_says_so(tmp_path, monkeypatch):
 def test_nothing_is_left_of_a_study_that_fails(cohort, tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()
-    (out / "old").write_text("old")
+    (out / "table1.csv").write_text("old")
     with pytest.raises(FileExistsError, match=r"out exists\. Choose another folder"):
         run_study(Protocol(**SMALL), cohort, out=out)
 
@@ -121,20 +136,46 @@ def test_nothing_is_left_of_a_study_that_fails(cohort, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run_study(Protocol(**SMALL), cohort, out=out, overwrite=True, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert [path.name for path in out.iterdir()] == ["old"]
+    assert [path.name for path in out.iterdir()] == ["table1.csv"]
+    assert (out / "table1.csv").read_text() == "old"
 
 
-@pytest.mark.parametrize("kind", ["folder", "file"])
-def test_overwriting_replaces(cohort, tmp_path, kind):
+def test_overwriting_replaces_a_report_and_nothing_else(cohort, tmp_path):
     out = tmp_path / "out"
-    if kind == "folder":
-        out.mkdir()
-        (out / "old").write_text("old")
-    else:
-        out.write_text("old")
+    out.mkdir()
+    (out / "roc_kyphosis.png").write_text("old")
     run_study(Protocol(**SMALL), cohort, out=out, overwrite=True, progress=False)
-    assert not (out / "old").exists()
+    assert not (out / "roc_kyphosis.png").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+    (out / "scans").mkdir()
+    with pytest.raises(FileExistsError, match="out holds scans, which is not of a report"):
+        run_study(Protocol(**SMALL), cohort, out=out, overwrite=True)
+    with pytest.raises(FileExistsError, match=r"manifest\.json is a file\. Choose a folder"):
+        run_study(Protocol(**SMALL), cohort, out=out / "manifest.json", overwrite=True)
+    with pytest.raises(ValueError, match=r"checkpoint .* lies within"):
+        run_study(Protocol(**SMALL), cohort, out=tmp_path / "new", checkpoint=tmp_path / "new/ck")
+
+
+def test_a_folder_made_meanwhile_is_left_alone(cohort, tmp_path):
+    out = tmp_path / "out"
+
+    def make_it(line):
+        out.mkdir(exist_ok=True)
+        (out / "theirs").write_text("theirs")
+
+    study = run_study(Protocol(**SMALL), cohort, out=out, progress=False, report=make_it)
+    assert study.out == tmp_path / "out-2"
+    assert (study.out / "table1.csv").exists()
+    assert [path.name for path in out.iterdir()] == ["theirs"]
+
+
+def test_targets_may_have_any_name(cohort, tmp_path):
+    odd = Bunch(**cohort)
+    odd.target = cohort.target.rename(columns={"scoliosis": "Cobb > 10/15"})
+    protocol = Protocol(targets=("Cobb > 10/15",), **SMALL)
+    study = run_study(protocol, odd, out=tmp_path / "out", progress=False)
+    assert (study.out / "roc_Cobb___10_15.png").exists()
 
 
 def test_unknown_target(cohort, tmp_path):
@@ -142,11 +183,20 @@ def test_unknown_target(cohort, tmp_path):
         run_study(Protocol(targets=("kyphosis",)), cohort, out=tmp_path / "out")
 
 
+def test_too_few_positives_are_seen_before_anything_is_trained(cohort, tmp_path):
+    few = Bunch(**cohort)
+    few.target = pd.DataFrame({"scoliosis": (np.arange(60) < 2).astype(float)})
+    with pytest.raises(CohortError, match="2 patients have the label 1, but 3 folds need at"):
+        run_study(Protocol(**SMALL), few, out=tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
         ({"epochs": 0}, "epochs must be at least 1; got 0"),
         ({"n_splits": 1}, "n_splits must be at least 2; got 1"),
+        ({"interval": "exact"}, r"interval must be one of \['corrected'.* got 'exact'"),
+        ({"validation_fraction": 1.0}, "validation_fraction must be at least 0 and below 1"),
         ({"targets": "scoliosis"}, "targets must be one or more column names"),
     ],
 )
@@ -163,8 +213,8 @@ def test_command_on_simulated_patients(tmp_path):
     out = tmp_path / "out"
     ran = run_command("--out", out, "--subjects", 40, "--splits", 2, "--epochs", 1)
     assert ran.exit_code == 0, ran.output
-    assert "with 1 epochs; the paper has 100" in ran.output
-    assert "Out of fold, simulated patients; 95 % intervals: corrected" in ran.output
+    assert "fewer epochs: 1 of the paper's 100" in ran.output
+    assert "Out of fold, simulated patients. Means over the folds (corrected" in ran.output
     assert (out / "roc_scoliosis.png").stat().st_size > 10_000
 
 
@@ -175,7 +225,7 @@ def test_command_on_files(files, tmp_path):
     assert ran.exit_code == 0, ran.output
     assert "scoliosis: 12 positive, 11 negative, 1 unknown" not in ran.output
     assert "scoliosis: 11 positive, 12 negative, 1 unknown" in ran.output
-    assert "Out of fold, patients;" in ran.output
+    assert "Out of fold, patients." in ran.output
     assert json.loads((out / "manifest.json").read_text())["scans"]["scoliosis"]["n"] == 23
 
 

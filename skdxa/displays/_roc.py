@@ -192,7 +192,7 @@ class RepeatedRocDisplay:
         result,
         *,
         y=None,
-        threshold=0.5,
+        threshold="auto",
         name=None,
         ax=None,
         curve_kwargs=None,
@@ -206,8 +206,9 @@ class RepeatedRocDisplay:
             From `skdxa.evaluation.repeated_cross_validate`.
         y : array-like of shape (n_scans,) or None, default=None
             Other labels to score against than those trained on; NaN where unknown.
-        threshold : float or None, default=0.5
-            Where to draw the cross; None draws none.
+        threshold : float, "auto" or None, default="auto"
+            Where to draw the cross: "auto" at the result's own threshold, 0.5 for
+            probabilities and 0 for a decision function; None draws none.
         name : str or None, default=None
             What the legend calls the curve.
         ax : matplotlib Axes or None, default=None
@@ -230,6 +231,8 @@ class RepeatedRocDisplay:
         ]
         fpr, tpr, thresholds = curves[result.median_repeat(y)]
         point = None
+        if threshold == "auto":
+            threshold = 0.5 if result.response_method == "predict_proba" else 0.0
         if threshold is not None:
             # The last point whose threshold still lies at or above the one asked for.
             last = np.searchsorted(-thresholds, -threshold, side="right") - 1

@@ -79,6 +79,7 @@ class ScanDisplay:
                 "vmin": low,
                 "vmax": high,
                 "interpolation": "nearest",
+                "origin": "upper",
                 "extent": (0.0, n_columns * column_mm, n_rows * row_mm, 0.0),
                 **(image_kwargs or {}),
             },

@@ -5,6 +5,7 @@ from os import PathLike
 
 import numpy as np
 import pandas as pd
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.model_selection import (
     RepeatedStratifiedKFold,
@@ -15,6 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
 from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest
@@ -100,7 +102,8 @@ def repeated_cross_validate(
         fitted again, with the same seeds, where they are asked for.
     params : dict, optional
         Passed to `fit` as by `cross_validate`: arrays of n_scans values are split like
-        `y`, such as ``{"spinecnnclassifier__groups": groups}``.
+        `y`. `groups` are added of themselves where the classifier's `fit` takes them
+        (and scikit-learn's metadata routing, which has its own way, is off).
     progress : bool, default=True
         Show a progress bar on the standard error stream.
 
@@ -159,6 +162,8 @@ def repeated_cross_validate(
     seed = _seed(random_state, checkpoint)
     has_twins = groups is not None and len(np.unique(groups)) < len(groups)
     patients = groups if has_twins else None
+    if has_twins:
+        params = _with_groups(params, estimator, groups)
     _check_sizes(strata, patients, y if stratify is None else stratify, n_splits)
     fold_of = _assign_folds(y, patients, strata, n_splits, n_repeats, seed)
     store = None
@@ -368,6 +373,17 @@ def _with_seed(estimator, seed, repeat, fold):
     )
     seeds = np.random.SeedSequence(seed, spawn_key=(repeat, fold)).generate_state(len(unset))
     return estimator.set_params(**dict(zip(unset, seeds.tolist(), strict=True)))
+
+
+def _with_groups(params, estimator, groups):
+    """Add the patients to what `fit` is given, if the last step asks for them."""
+    prefix = ""
+    while isinstance(estimator, Pipeline):
+        name, estimator = estimator.steps[-1]
+        prefix += f"{name}__"
+    if get_config()["enable_metadata_routing"] or not has_fit_parameter(estimator, "groups"):
+        return params
+    return {f"{prefix}groups": groups, **(params or {})}
 
 
 def _final_step(estimator):

@@ -13,7 +13,9 @@ _LATEX_ESCAPES = str.maketrans(
 )
 
 
-def performance_table(results, *, y=None, threshold=None, interval="corrected", level=0.95):
+def performance_table(
+    results, *, y=None, threshold=None, interval="corrected", level=0.95, random_state=None
+):
     """Tabulate cross-validated performance, an experiment a row.
 
     Parameters
@@ -27,6 +29,8 @@ def performance_table(results, *, y=None, threshold=None, interval="corrected", 
         Positive is ``score >= threshold``; a dict gives it by experiment.
     interval, level : as in `CrossValidationResult.summary`
         Kind and confidence level of the intervals.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the bootstrap.
 
     Returns
     -------
@@ -73,6 +77,7 @@ def performance_table(results, *, y=None, threshold=None, interval="corrected", 
             threshold=of(threshold, experiment),
             interval=interval,
             level=level,
+            random_state=random_state,
         )
         for experiment, result in results.items()
     }

@@ -193,10 +193,11 @@ def _ascent(opened):
     def function(images, units):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
-            maps, drive, _ = opened(images, training=False)
+            _, drive, _ = opened(images, training=False)
             # Every image has its own kernel, so that their gradients do not mix.
             height = tf.gather(tf.reduce_mean(drive, axis=(1, 2)), units, axis=1, batch_dims=1)
-        activation = tf.gather(tf.reduce_mean(maps, axis=(1, 2)), units, axis=1, batch_dims=1)
+        active = tf.reduce_mean(tf.nn.relu(drive), axis=(1, 2))
+        activation = tf.gather(active, units, axis=1, batch_dims=1)
         return tape.gradient(height, images)[..., 0], activation
 
     return function

@@ -44,8 +44,8 @@ def load_cohort(
     target_columns : str or list of str
         Columns of labels: 0, 1, or empty where unknown.
     group_column : str, default=None
-        Column that tells which scans are of one patient. None: each scan is a
-        patient of its own.
+        Column that tells which scans are of one patient, read as text without outer
+        spaces unless all are plain whole numbers. None: each scan is a patient of its own.
     spacing_mm : tuple of float, default=(1.05, 0.60)
         Height and width of a pixel, in mm, that all scans are resampled to. The
         default is that of a GE Lunar Prodigy spine scan. Where no scan states a
@@ -128,12 +128,13 @@ def load_cohort(
         raise CohortError(f"on_error must be 'raise' or 'exclude'; got {on_error!r}.")
     spacing_mm = check_spacing(spacing_mm)
     targets = [target_columns] if isinstance(target_columns, str) else list(target_columns)
-    table = _read_table(table, scan_column)
+    table = _read_table(table, {scan_column, group_column})
     _check_columns(table, scan_column, targets, group_column)
     paths = _paths(table[scan_column], Path(scans))
     target = _labels(table[targets])
     if group_column is not None:
         _check_given(table[group_column], "patient")
+        table[group_column] = _patients(table[group_column])
 
     read, excluded = {}, []
     for line, path in paths.items():
@@ -179,14 +180,14 @@ def load_cohort(
     return cohort
 
 
-def _read_table(table, scan_column):
+def _read_table(table, text_columns):
     """Give the table as a DataFrame whose index is the line, the header being line 1."""
     if isinstance(table, pd.DataFrame):
         source = "the table"
         table = table.set_axis(range(2, len(table) + 2), axis=0)
     elif isinstance(table, str | os.PathLike):
         source = f"the table {table}"
-        table = _read_csv(table, scan_column)
+        table = _read_csv(table, text_columns)
     else:
         raise CohortError(
             f"table must be the path of a CSV file or a DataFrame; got {type(table).__name__}."
@@ -199,7 +200,7 @@ def _read_table(table, scan_column):
     return table
 
 
-def _read_csv(path, scan_column):
+def _read_csv(path, text_columns):
     try:
         # Blank lines are read too, so that every row knows its line.
         cells = pd.read_csv(Path(path), header=None, dtype=str, skip_blank_lines=False)
@@ -222,11 +223,21 @@ def _read_csv(path, scan_column):
     names = header.tolist()
     if rows.empty:
         return pd.DataFrame(columns=names)
-    # A path stays text even where all of them look like numbers.
-    paths = {position: str for position, name in enumerate(names) if name == scan_column}
+    # Paths and patients stay text even where all look like numbers: 01 and 1 are two.
+    as_text = {position: str for position, name in enumerate(names) if name in text_columns}
     text = io.StringIO(rows.to_csv(header=False, index=False))
-    table = pd.read_csv(text, header=None, dtype=paths)
+    table = pd.read_csv(text, header=None, dtype=as_text)
     return table.set_axis(names, axis=1).set_axis(rows.index + 1, axis=0)
+
+
+def _patients(column):
+    """Give the patients; a stray space must not tear apart one, nor a zero join two."""
+    patients = [patient.strip() if isinstance(patient, str) else patient for patient in column]
+    are_plain_numbers = all(
+        isinstance(patient, str) and patient.isdecimal() and str(int(patient)) == patient
+        for patient in patients
+    )
+    return [int(patient) for patient in patients] if are_plain_numbers else patients
 
 
 def _check_columns(table, scan_column, targets, group_column):

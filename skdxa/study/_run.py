@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import Bunch
 
 from skdxa.evaluation import performance_table, repeated_cross_validate
@@ -28,6 +30,8 @@ _PACKAGES = (
     "tensorflow",
     "scikeras",
 )
+
+_OF_A_REPORT = re.compile(r"table1\.csv|scores\.csv|manifest\.json|roc_[\w-]+\.png")
 
 
 def run_study(
@@ -53,7 +57,7 @@ def run_study(
         Folder to make. It appears when everything in it is complete; an interrupted
         study leaves nothing.
     overwrite : bool, default=False
-        Whether `out` may exist and be replaced.
+        Whether `out` may exist and be replaced, if it holds nothing but a report.
     checkpoint : str, path-like or None, default=None
         Folder that keeps finished splits, so that a killed study goes on where it was;
         each target gets a folder in it.
@@ -73,19 +77,26 @@ def run_study(
     Raises
     ------
     FileExistsError
-        If `out` exists and `overwrite` is False.
+        If `out` exists and `overwrite` is False, or it holds other files than a report's.
     CohortError
         If the cohort lacks a target of the protocol, or a target has too few labels.
+    ValueError
+        If `checkpoint` lies within `out`.
 
     Notes
     -----
     Written are ``table1.csv`` (a row a target: sensitivity, specificity, accuracy and
     AUC as fractions, with their intervals, and whether the patients were simulated),
-    ``roc_<target>.png`` and ``manifest.json`` (versions, seed, parameters, times). Scans
-    whose label is unknown are left out of that target.
+    ``scores.csv`` (every out-of-fold score: `target`, `repeat`, `fold`, `row` in
+    ``cohort.data``, `patient`, `label`, `score`), ``roc_<target>.png`` and
+    ``manifest.json`` (versions, seed, parameters, times, scans left out). Scans whose
+    label is unknown are left out of that target. A cohort with a `truth` is simulated.
 
     The table's AUC is the mean over the folds, as in the paper; the curve's is of the
     pooled scores of the median repeat. They differ a little.
+
+    Should another program make `out` while the study runs, the report goes to a folder
+    with a number behind the name.
 
     Examples
     --------
@@ -93,17 +104,17 @@ def run_study(
     >>> study = run_study(Protocol(), out="report")  # doctest: +SKIP
     """
     out = Path(out)
-    if out.exists() and not overwrite:
-        raise FileExistsError(f"{out} exists. Choose another folder, or allow overwriting it.")
+    _check_out(out, overwrite, checkpoint)
     say = report or (lambda line: None)
     times = {}
-    simulated = cohort is None
-    if simulated:
+    if cohort is None:
         say(f"Simulating {protocol.n_subjects} patients ...")
         with _timed(times, "simulation"):
             cohort = make_spine_cohort(protocol.n_subjects, random_state=protocol.random_state)
-    _check_targets(protocol, cohort)
-    with _new_folder(out) as folder:
+    for target in protocol.targets:
+        _check_target(protocol, cohort, target)
+    simulated = "truth" in cohort
+    with _new_folder(out, overwrite) as folder:
         results = {}
         for target in protocol.targets:
             with _timed(times, target):
@@ -111,57 +122,104 @@ def run_study(
                     protocol,
                     cohort,
                     target,
-                    checkpoint=None if checkpoint is None else Path(checkpoint) / target,
+                    checkpoint=checkpoint,
                     n_jobs=n_jobs,
                     progress=progress,
                     say=say,
                 )
         table = performance_table(
-            results, threshold=protocol.threshold, interval=protocol.interval
+            results,
+            threshold=protocol.threshold,
+            interval=protocol.interval,
+            random_state=protocol.random_state,
         )
         manifest = _manifest(protocol, cohort, results, times, simulated=simulated)
         table["patients"] = manifest["patients"]
-        table.to_csv(folder / "table1.csv")
+        table.to_csv(folder.path / "table1.csv")
+        scores = [_scores(cohort, target, result) for target, result in results.items()]
+        pd.concat(scores).to_csv(folder.path / "scores.csv", index=False)
         for target, result in results.items():
-            _draw(result, target, folder / f"roc_{target}.png", protocol, simulated=simulated)
-        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    return Bunch(table=table, results=results, manifest=manifest, out=out)
+            picture = folder.path / f"roc_{_file_name(target)}.png"
+            _draw(result, target, picture, protocol, simulated=simulated)
+        (folder.path / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    return Bunch(table=table, results=results, manifest=manifest, out=folder.out)
 
 
-def _check_targets(protocol, cohort):
-    for target in protocol.targets:
-        if target not in cohort.target.columns:
+def _check_out(out, overwrite, checkpoint):
+    if checkpoint is not None and out.resolve() in (
+        Path(checkpoint).resolve(),
+        *Path(checkpoint).resolve().parents,
+    ):
+        raise ValueError(
+            f"checkpoint {checkpoint} lies within {out}, which is replaced at the end."
+        )
+    if not out.exists():
+        return
+    if not overwrite:
+        raise FileExistsError(f"{out} exists. Choose another folder, or allow overwriting it.")
+    if not out.is_dir():
+        raise FileExistsError(f"{out} is a file. Choose a folder.")
+    others = [path.name for path in out.iterdir() if not _OF_A_REPORT.fullmatch(path.name)]
+    if others:
+        raise FileExistsError(
+            f"{out} holds {sorted(others)[0]}, which is not of a report. Choose another folder."
+        )
+
+
+def _check_target(protocol, cohort, target):
+    if target not in cohort.target.columns:
+        raise CohortError(
+            f"The cohort has no target {target!r}; it has {list(cohort.target.columns)}."
+        )
+    groups = np.asarray(cohort.groups)
+    for label in (0, 1):
+        n_patients = len(np.unique(groups[cohort.target[target] == label]))
+        # Without one fold's patients, two must be left where the epoch is chosen on one.
+        needed = max(protocol.n_splits, 3 if protocol.validation_fraction else 2)
+        if n_patients < needed:
             raise CohortError(
-                f"The cohort has no target {target!r}; it has {list(cohort.target.columns)}."
+                f"{target}: {n_patients} patients have the label {label}, but {protocol.n_splits} "
+                f"folds need at least {needed}. Take fewer folds, or a larger cohort."
             )
 
 
 def _cross_validate(protocol, cohort, target, *, checkpoint, n_jobs, progress, say):
-    known = cohort.target[target].notna().to_numpy()
-    data = cohort.data[known].reset_index(drop=True)
+    known = _known(cohort, target)
     y = cohort.target.loc[known, target].to_numpy().astype(int)
-    groups = np.asarray(cohort.groups)[known]
     say(
         f"{target}: {len(y)} scans, {y.sum()} positive; {protocol.n_splits} folds x "
-        f"{protocol.n_repeats}, {protocol.epochs} epochs ..."
+        f"{protocol.n_repeats}, {protocol.epochs} epoch{'s' * (protocol.epochs > 1)} ..."
     )
     if protocol.shuffle_labels:
         y = np.random.RandomState(protocol.random_state).permutation(y)
-    several = len(np.unique(groups)) < len(groups)
     return repeated_cross_validate(
         protocol.pipeline(),
-        data,
+        # Its own index stays, so that an error names the row of cohort.data.
+        cohort.data[known],
         y,
-        groups=groups if several else None,
-        # The scans on which an epoch is chosen are split off by patient too.
-        params={"cnn__groups": groups} if several else None,
+        groups=np.asarray(cohort.groups)[known],
         n_splits=protocol.n_splits,
         n_repeats=protocol.n_repeats,
         random_state=protocol.random_state,
         n_jobs=n_jobs,
-        checkpoint=checkpoint,
+        checkpoint=None if checkpoint is None else Path(checkpoint) / _file_name(target),
         progress=progress,
     )
+
+
+def _known(cohort, target):
+    return cohort.target[target].notna().to_numpy()
+
+
+def _file_name(target):
+    return re.sub(r"[^\w-]", "_", target)
+
+
+def _scores(cohort, target, result):
+    rows = np.flatnonzero(_known(cohort, target))[result.scores["row"]]
+    scores = result.frame().rename(columns={"y": "label"}).assign(target=target, row=rows)
+    scores["patient"] = np.asarray(cohort.groups)[rows]
+    return scores[["target", "repeat", "fold", "row", "patient", "label", "score"]]
 
 
 def _draw(result, target, path, protocol, *, simulated):
@@ -171,26 +229,37 @@ def _draw(result, target, path, protocol, *, simulated):
     figure = paper_figure(height=3.7)
     ax = figure.subplots()
     RepeatedRocDisplay.from_result(result, threshold=protocol.threshold, ax=ax)
-    kind = "simulated patients" if simulated else "patients"
+    n_scans, n_patients = len(result.y), len(np.unique(result.groups))
+    who = f"{n_patients} {'simulated ' * simulated}patients"
+    if n_scans > n_patients:
+        who = f"{n_scans} scans of {who}"
     shuffled = ", labels shuffled" if protocol.shuffle_labels else ""
-    ax.set_title(
-        f"{target.replace('_', ' ')}{shuffled}\n{len(result.y)} {kind}", fontsize="medium"
-    )
+    ax.set_title(f"{target.replace('_', ' ')}{shuffled}\n{who}", fontsize="medium")
     figure.savefig(path, dpi=200)
 
 
 def _manifest(protocol, cohort, results, times, *, simulated):
+    from skdxa.classification._lending import bfloat16_pays
+
+    parameters = protocol.as_dict()
+    if not simulated:
+        del parameters["n_subjects"]
     return {
         "patients": "simulated" if simulated else "real",
         "description": cohort.DESCR,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "parameters": protocol.as_dict(),
-        "seed": protocol.random_state,
+        "seed": parameters.pop("random_state"),
+        "parameters": parameters,
+        "precision": "bfloat16" if bfloat16_pays() else "float32",
         "scans": {
-            target: {"n": len(result.y), "positive": int((result.y == result.classes[1]).sum())}
+            target: {
+                "n": len(result.y),
+                "patients": len(np.unique(result.groups)),
+                "positive": int((result.y == result.classes[1]).sum()),
+            }
             for target, result in results.items()
         },
-        "excluded": len(cohort.excluded),
+        "excluded": cohort.excluded.to_dict("records"),
         "seconds": {name: round(seconds, 1) for name, seconds in times.items()},
         "versions": {
             "python": platform.python_version(),
@@ -209,19 +278,25 @@ def _timed(times, name):
 
 
 @contextmanager
-def _new_folder(out):
+def _new_folder(out, overwrite):
     """Give a folder beside `out` that becomes `out` if all goes well, and else vanishes."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    path = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    folder = Bunch(path=path, out=out)
     try:
         yield folder
-        folder.chmod(0o755)
-        if out.exists():
-            former = folder.with_name(f"{folder.name}-former")
+        path.chmod(0o755)
+        if out.exists() and overwrite:
+            _check_out(out, overwrite, None)
+            former = path.with_name(f"{path.name}-former")
             out.rename(former)
-            folder.rename(out)
-            shutil.rmtree(former) if former.is_dir() else former.unlink()
+            path.rename(out)
+            shutil.rmtree(former)
         else:
-            folder.rename(out)
+            number = 1
+            while folder.out.exists():
+                number += 1
+                folder.out = out.with_name(f"{out.name}-{number}")
+            path.rename(folder.out)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
