@@ -31,7 +31,7 @@ from skdxa.evaluation import (
 )
 from skdxa.simulation import make_spine_cohort
 
-cohort = make_spine_cohort(1000, random_state=0)
+cohort = make_spine_cohort(500, random_state=0)
 X = cohort.data[["bmd_L1", "bmd_L2", "bmd_L3", "bmd_L4", "bmd_neck", "bmd_total_hip", "age"]]
 y = cohort.target["fracture_ever"].astype(int)
 model = make_pipeline(StandardScaler(), LogisticRegression())
@@ -96,9 +96,9 @@ def youden(y_true, y_pred):
 tuned = TunedThresholdClassifierCV(model, scoring=make_scorer(youden), cv=5).fit(X, y)
 
 # %%
-# Judged on another 1,000 simulated patients:
+# Judged on another 400 simulated patients:
 
-others = make_spine_cohort(1000, random_state=1)
+others = make_spine_cohort(400, random_state=1)
 X_new, y_new = others.data[X.columns], others.target["fracture_ever"].astype(int)
 pd.DataFrame(
     {

@@ -206,7 +206,7 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
         Names of the regions; empty for the whole scan.
     n_features_in_ : int
         Number of columns of the table seen in `fit`; 1 for other kinds of input.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_columns,)
         The columns of the table seen in `fit`; only there if it was a table.
 
     See Also

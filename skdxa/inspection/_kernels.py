@@ -201,7 +201,7 @@ def maximize_activation(
         warnings.warn(
             f"Nothing excited the kernels {silent} of {layer}; their pictures mean nothing.",
             RuntimeWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     return pictures
 

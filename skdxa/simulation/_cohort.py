@@ -97,6 +97,8 @@ def make_spine_cohort(
     Returns
     -------
     cohort : :class:`~sklearn.utils.Bunch`
+        With the attributes:
+
         data : DataFrame
             Columns `scan` (objects: float32 arrays of 150 to 178 rows and 300 columns, g/cm2,
             NaN where not scanned), `age` (years), `sex` ("F" or "M"), `bmd_L1` .. `bmd_L4`,
@@ -127,7 +129,9 @@ def make_spine_cohort(
         lesion_kinds : list of ndarray of uint16
             Which findings changed each pixel: bit k stands for the k-th of `lesion_names`.
         lesion_names : tuple of str
+            Names of the findings.
         DESCR : str
+            What the cohort is, in words.
 
     See Also
     --------
@@ -331,6 +335,8 @@ def make_spine_scan(
     Returns
     -------
     spine : :class:`~sklearn.utils.Bunch`
+        With the attributes:
+
         scan : ndarray of shape (n_rows, 300), float32
             Areal density, g/cm2; NaN where not scanned.
         spine_line : ndarray of shape (n_rows,)
@@ -345,6 +351,7 @@ def make_spine_scan(
             Corners of T12 to L5 (top left, top right, bottom left, bottom right), x and y in
             mm from the centre of the first pixel.
         cobb_angle : float
+            Largest difference of tilt between the bodies, degrees.
         rotation : ndarray of shape (6,)
             Axial rotation of T12 to L5, degrees; positive carries the spinous process to the
             right of the image.
