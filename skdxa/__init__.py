@@ -14,6 +14,7 @@ _SUBPACKAGES = (
     "displays",
     "evaluation",
     "exceptions",
+    "inspection",
     "preprocessing",
     "scans",
     "significance",

@@ -7,6 +7,7 @@ is built for the purpose, which takes milliseconds, and so are right for any bui
 """
 
 import contextlib
+import functools
 import json
 import random
 import threading
@@ -44,24 +45,30 @@ class Architecture:
     @classmethod
     def of(cls, estimator, image_shape, precision):
         """Give the architecture that a classifier trains for images of a shape."""
-        return cls(
-            image_shape=tuple(image_shape),
-            filters=tuple(int(n) for n in estimator.filters),
-            kernel_size=int(estimator.kernel_size),
-            dense_units=int(estimator.dense_units),
+        predicts = cls.for_prediction(estimator, image_shape)
+        return replace(
+            predicts,
             l2=float(estimator.l2),
             dropout=float(estimator.dropout),
-            optimizer=_optimizer_config(estimator),
-            # By its content: a worker process gets a new copy with every task.
-            builder=None if estimator.network is None else cloudpickle.dumps(estimator.network),
+            optimizer=_optimizer_config(estimator.optimizer, estimator.learning_rate),
             precision=precision,
         )
 
     @classmethod
     def for_prediction(cls, estimator, image_shape):
         """Give the one that it predicts with, whatever was set for training alone."""
-        trained = cls.of(estimator, image_shape, "float32")
-        return replace(trained, l2=0.0, dropout=0.0, optimizer=None)
+        return cls(
+            image_shape=tuple(image_shape),
+            filters=tuple(int(n) for n in estimator.filters),
+            kernel_size=int(estimator.kernel_size),
+            dense_units=int(estimator.dense_units),
+            l2=0.0,
+            dropout=0.0,
+            optimizer=None,
+            # By its content: a worker process gets a new copy with every task.
+            builder=None if estimator.network is None else cloudpickle.dumps(estimator.network),
+            precision="float32",
+        )
 
     def build_model(self):
         """Build a new model, not compiled, with weights of its own."""
@@ -188,14 +195,21 @@ def bfloat16_pays():
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def _optimizer_config(estimator):
-    optimizer = keras.optimizers.serialize(keras.optimizers.get(estimator.optimizer))
+def _optimizer_config(optimizer, learning_rate):
+    """Give what rebuilds an optimiser, as text."""
+    if isinstance(optimizer, str):
+        optimizer = _optimizer_named(optimizer)
+    config = keras.optimizers.serialize(optimizer)
     # Keras counts the optimisers of a process in their names.
-    del optimizer["config"]["name"]
-    if estimator.learning_rate is not None:
+    del config["config"]["name"]
+    if learning_rate is not None:
         # Set for each fit, so that another learning rate needs no other network.
-        optimizer["config"]["learning_rate"] = 1e-3
-    return json.dumps(optimizer, sort_keys=True)
+        config["config"]["learning_rate"] = 1e-3
+    return json.dumps(config, sort_keys=True)
+
+
+# Every optimiser that is made leaves some kilobytes behind in Keras.
+_optimizer_named = functools.cache(keras.optimizers.get)
 
 
 def _assign(variables, values):

@@ -461,11 +461,13 @@ _WEIGHTS = {
 
 
 def _enlarge(maps, shape):
-    rows, columns = (
-        axis_weights(small, large).toarray().astype(np.float32)
-        for small, large in zip(maps.shape[1:], shape, strict=True)
-    )
-    return rows @ maps @ columns.T
+    """Interpolate along rows, then along columns, each axis coming first in its turn."""
+    for small, large in zip(maps.shape[1:], shape, strict=True):
+        weights = axis_weights(small, large).astype(np.float32)
+        across = np.moveaxis(maps, 1, 0)
+        longer = weights @ across.reshape(small, -1)
+        maps = np.moveaxis(longer.reshape(large, *across.shape[1:]), 0, 2)
+    return maps
 
 
 def _pair(value, name, default, largest):

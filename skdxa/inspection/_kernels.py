@@ -149,15 +149,15 @@ def maximize_activation(
         In the shape and unit of the image that the network gets, about a mean of zero:
         a pattern, not a scan. Kernels drawn at random are in ascending order.
 
-    Warns
-    -----
-    RuntimeWarning
-        If nothing that was tried excites a kernel; its picture means nothing then.
-
     Raises
     ------
     ValueError
         If there is no such layer or kernel.
+
+    Warns
+    -----
+    RuntimeWarning
+        If nothing that was tried excites a kernel; its picture means nothing then.
 
     References
     ----------
@@ -199,7 +199,8 @@ def maximize_activation(
     silent = units[activations <= 0].tolist()
     if silent:
         warnings.warn(
-            f"Nothing excited the kernels {silent} of {layer}; their pictures mean nothing.",
+            f"Nothing that was tried excites the kernels {silent} of {layer}: their pictures mean "
+            "nothing. A larger learning_rate may reach more of them.",
             RuntimeWarning,
             stacklevel=3,
         )
