@@ -5,5 +5,6 @@ predict, so that building a pipeline, or reading a saved one, costs nothing.
 """
 
 from skdxa.classification._cnn import SpineCNNClassifier
+from skdxa.classification._stacking import ColumnScores, make_fracture_stack
 
-__all__ = ["SpineCNNClassifier"]
+__all__ = ["ColumnScores", "SpineCNNClassifier", "make_fracture_stack"]

@@ -1,0 +1,491 @@
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import logit
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import StackingClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import RocCurveDisplay, roc_auc_score
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    cross_validate,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import validate_data
+
+from skdxa.classification import SpineCNNClassifier
+from skdxa.classification._stacking import ColumnScores, make_fracture_stack
+from skdxa.evaluation import repeated_cross_validate
+from skdxa.exceptions import CohortError
+from skdxa.preprocessing import SpineCropper
+from skdxa.significance import logistic_table
+
+
+class FirstColumnScores(ColumnScores):
+    """The classifier, for arrays: it reads the first column whatever its name."""
+
+    def __init__(self, column="first", *, lower_is_worse=False):
+        super().__init__(column, lower_is_worse=lower_is_worse)
+
+    def _read(self, X, *, reset=False):
+        return validate_data(self, X, reset=reset, dtype=np.float64)[:, 0]
+
+
+# No check is exempted. That a pass-through learns nothing its tag `poor_score` tells.
+@parametrize_with_checks([FirstColumnScores(), FirstColumnScores(lower_is_worse=True)])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture
+def table():
+    return pd.DataFrame(
+        {"age": [66, 70, 68, 71, 64], "tbs": [1.3, 1.1, 1.25, 1.3, 1.4], "sex": list("FFMFM")},
+        index=[11, 13, 17, 19, 23],
+    )
+
+
+Y = np.array(["no", "yes", "no", "yes", "no"])
+
+
+def test_hands_the_column_on_and_turns_the_sign(table):
+    age = ColumnScores("age").fit(table, Y)
+    tbs = ColumnScores("tbs", lower_is_worse=True).fit(table, Y)
+    np.testing.assert_array_equal(age.decision_function(table), [66.0, 70, 68, 71, 64])
+    np.testing.assert_array_equal(tbs.decision_function(table), [-1.3, -1.1, -1.25, -1.3, -1.4])
+    assert age.decision_function(table.iloc[:1]).shape == (1,)
+    assert age.classes_.tolist() == ["no", "yes"]
+    assert age.n_features_in_ == 3
+    assert age.feature_names_in_.tolist() == ["age", "tbs", "sex"]
+    assert not hasattr(age, "predict_proba")
+    # The column's own array must not come out: the caller may write into the result.
+    age.decision_function(table)[:] = 0
+    assert table["age"].tolist() == [66, 70, 68, 71, 64]
+
+
+def test_roc_clone_pickle_and_cross_validation(table):
+    tbs = ColumnScores("tbs", lower_is_worse=True)
+    again = pickle.loads(pickle.dumps(clone(tbs).fit(table, Y)))
+    # Of the 2 x 3 pairs one is a tie and one is the wrong way round: (4 + 0.5) / 6.
+    assert RocCurveDisplay.from_estimator(again, table, Y).roc_auc == pytest.approx(4.5 / 6)
+    found = cross_validate(tbs, table, Y, cv=2, scoring="roc_auc", error_score="raise")
+    # Stratified: rows 11, 13, 17 are scored first, then 19 and 23.
+    np.testing.assert_allclose(found["test_score"], [1, 1])
+    backwards = ColumnScores("tbs").fit(table, Y)
+    assert RocCurveDisplay.from_estimator(backwards, table, Y).roc_auc == pytest.approx(1.5 / 6)
+
+
+def test_threshold_in_the_columns_own_unit(table):
+    table["min_t_score"] = [-0.4, -2.5, -2.4, -3.0, 0.2]
+    t_score = ColumnScores("min_t_score", lower_is_worse=True)
+    osteoporosis = FixedThresholdClassifier(
+        t_score, threshold=2.5, response_method="decision_function"
+    ).fit(table, Y)
+    assert osteoporosis.predict(table).tolist() == ["no", "yes", "no", "yes", "no"]
+    assert t_score.fit(table, Y).predict(table).tolist() == ["yes"] * 4 + ["no"]
+
+
+def test_kinds_of_numbers(table):
+    wanted = [1.0, 0.0, 0.0, 1.0, 1.0]
+    for kind in (bool, "boolean", "Int64", "float32", object, "category"):
+        table["kind"] = pd.Series([1, 0, 0, 1, 1], index=table.index).astype(kind)
+        score = ColumnScores("kind").fit(table, Y).decision_function(table)
+        assert score.dtype == np.float64
+        assert score.tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("bmi", None, r"no column 'bmi'; its columns are \['age', 'tbs', 'sex'\]"),
+        ("sex", None, r"Column 'sex' holds 'F' in row 11, where a number must stand"),
+        (
+            "tbs",
+            [1, 1, None, 1, None],
+            r"Column 'tbs' is nan in 2 of 5 rows, the first being row 17",
+        ),
+        (
+            "tbs",
+            [1, 1, 1, np.inf, 1],
+            r"Column 'tbs' is inf in 1 of 5 rows, the first being row 19",
+        ),
+        ("tbs", [1, pd.NA, 1, None, 2], r"is nan in 2 of 5 rows, the first being row 13"),
+        ("tbs", [1, None, "1,2", 1, 1], r"Column 'tbs' holds '1,2' in row 17"),
+        ("tbs", [1, np.zeros((7, 9)), 1, 1, 1], r"holds a ndarray in row 13"),
+    ],
+)
+def test_a_bad_column_is_named_with_its_first_row(table, column, values, message):
+    if values is not None:
+        table[column] = pd.Series(values, index=table.index)
+    with pytest.raises(CohortError, match=message):
+        ColumnScores(column).fit(table, Y)
+
+
+def test_a_gap_in_new_data_is_named_as_well(table):
+    tbs = ColumnScores("tbs").fit(table, Y)
+    table.loc[19, "tbs"] = np.nan
+    with pytest.raises(CohortError, match="'tbs' is nan in 1 of 5 rows, the first being row 19"):
+        tbs.decision_function(table)
+
+
+def test_only_tables_with_one_such_column(table):
+    with pytest.raises(CohortError, match="must be a DataFrame with the column 'age'; it is a nd"):
+        ColumnScores("age").fit(table.to_numpy(), Y)
+    twice = pd.concat([table, table[["age"]]], axis=1)
+    with pytest.raises(CohortError, match="2 columns named 'age'"):
+        ColumnScores("age").fit(twice, Y)
+
+
+def test_labels_and_parameters_are_checked(table):
+    age = ColumnScores("age")
+    with pytest.raises(NotFittedError):
+        age.decision_function(table)
+    with pytest.raises(ValueError, match=r"Input y contains NaN for 1 of 5 scans.*position 3"):
+        age.fit(table, [0, 1, 0, np.nan, 1])
+    with pytest.raises(ValueError, match=r"Only binary classification is supported.*multiclass"):
+        age.fit(table, [0, 1, 2, 0, 1])
+    with pytest.raises(ValueError, match="only one class, 0"):
+        age.fit(table, [0] * 5)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        age.fit(table, [0, 1])
+    with pytest.raises(InvalidParameterError, match="'column' parameter of ColumnScores"):
+        ColumnScores(["age"]).fit(table, Y)
+    with pytest.raises(InvalidParameterError, match="'lower_is_worse' parameter of ColumnSc"):
+        ColumnScores("age", lower_is_worse="age").fit(table, Y)
+
+
+def make_cohort(n_patients=40, *, signal=0.0, seed=0):
+    """Two rows a patient; noise for the tree, and a T-score that tells `signal` SDs."""
+    rng = np.random.default_rng(seed)
+    patient = np.repeat(rng.permutation(n_patients), 2)
+    y = np.repeat(np.arange(n_patients) % 2, 2)
+    X = pd.DataFrame(rng.normal(size=(len(y), 3)), columns=["a", "b", "c"])
+    X["patient"] = [f"P{number}" for number in patient]
+    X["t_score"] = rng.normal(size=len(y)) - signal * y
+    order = rng.permutation(len(y))
+    return X.iloc[order].set_index(np.arange(1000, 1000 + len(y))), y[order]
+
+
+def tree_of_noise():
+    """A model that learns its training rows by heart, and nothing else."""
+    columns = make_column_transformer(("passthrough", ["a", "b", "c"]))
+    return make_pipeline(columns, DecisionTreeClassifier(random_state=0))
+
+
+def make_stack(**changes):
+    settings = {"lower_is_worse": "t_score", "cv": 4, "group_column": "patient", "random_state": 0}
+    return make_fracture_stack(tree_of_noise(), "t_score", **{**settings, **changes})
+
+
+def test_stack_is_the_logistic_model_of_its_scores():
+    X, y = make_cohort(signal=1.0)
+    stack = make_stack().fit(X, y)
+    assert type(stack) is StackingClassifier
+    assert stack.stack_method_ == ["decision_function", "predict_proba"]
+    assert stack.get_feature_names_out().tolist() == [
+        "stackingclassifier_t_score",
+        "stackingclassifier_cnn",
+    ]
+    scores = stack.transform(X)
+    np.testing.assert_array_equal(scores[:, 0], -X["t_score"])
+    np.testing.assert_array_equal(scores[:, 1], stack.named_estimators_["cnn"].predict(X))
+
+    # By hand: the tree's scores of rows in the fold it has not seen, and statsmodels.
+    unseen = np.empty(len(y))
+    for train, test in stack.cv.split(X, y):
+        tree = tree_of_noise().fit(X.iloc[train], y[train])
+        unseen[test] = tree.predict_proba(X.iloc[test])[:, 1]
+    model = pd.DataFrame({"t_score": -X["t_score"], "cnn": unseen})
+    model = (model - model.mean()) / model.std(ddof=0)
+    expected = logistic_table(pd.Series(y, X.index), model)["coef"]
+    np.testing.assert_allclose(
+        stack.final_estimator_[-1].coef_[0], expected[["t_score", "cnn"]], rtol=1e-3, atol=1e-4
+    )
+    # Turned T-score: more risk by the column is a positive coefficient.
+    assert expected["t_score"] > 0
+    unturned = make_stack(lower_is_worse=()).fit(X, y)
+    np.testing.assert_allclose(unturned.predict_proba(X), stack.predict_proba(X), atol=1e-4)
+    assert unturned.final_estimator_[-1].coef_[0, 0] < 0
+
+
+def test_stack_without_the_network_is_what_to_compare_with():
+    X, y = make_cohort(signal=1.0)
+    stack = make_stack().set_params(cnn="drop").fit(X, y)
+    alone = LogisticRegression(C=np.inf).fit(X[["t_score"]], y)
+    np.testing.assert_allclose(
+        stack.predict_proba(X), alone.predict_proba(X[["t_score"]]), atol=1e-3
+    )
+
+
+def test_final_estimator_on_log_odds_of_the_last_column():
+    X, y = make_cohort(signal=1.0)
+
+    def log_odds(probability):
+        return logit(np.clip(probability, 0.01, 0.99))
+
+    final = make_pipeline(
+        make_column_transformer((FunctionTransformer(log_odds), [-1]), remainder="passthrough"),
+        StandardScaler(),
+        LogisticRegression(),
+    )
+    stack = make_stack(final_estimator=final).fit(X, y)
+    seen = stack.final_estimator_[0].transform(stack.transform(X))
+    assert sorted(np.unique(seen[:, 0]).round(3)) == [-4.595, 4.595]
+
+
+class Spy(ClassifierMixin, BaseEstimator):
+    """A base model that notes which rows it learnt from and which it scored."""
+
+    fits = ()
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.rows_ = frozenset(X.index)
+        type(self).fits.append((self.rows_, set()))
+        return self
+
+    def predict_proba(self, X):
+        next(scored for rows, scored in self.fits if rows == self.rows_).update(X.index)
+        return np.column_stack([1 - X["a"] % 1, X["a"] % 1])
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def test_no_patient_on_both_sides_and_outer_fold_never_seen():
+    X, y = make_cohort()
+    patient = X["patient"]
+    stack = make_fracture_stack(Spy(), ["t_score"], cv=4, group_column="patient", random_state=0)
+    outer = StratifiedGroupKFold(3, shuffle=True, random_state=1)
+    for train, test in outer.split(X, y, patient):
+        Spy.fits = []
+        stack.fit(X.iloc[train], y[train])
+        held_out = set(X.index[test])
+        whole, *inner = Spy.fits
+        assert whole[0] == set(X.index[train])
+        assert len(inner) == 4
+        for learnt, scored in Spy.fits:
+            assert not learnt & held_out
+            assert not scored & held_out
+        for learnt, scored in inner:
+            assert learnt | scored == whole[0]
+            assert scored
+            assert not set(patient[list(learnt)]) & set(patient[list(scored)])
+        assert sum(len(scored) for _, scored in inner) == len(train)
+
+
+def test_cross_validate_never_fits_on_the_fold_it_scores():
+    X, y = make_cohort()
+    Spy.fits = []
+    outer = StratifiedKFold(3, shuffle=True, random_state=1)
+    stack = make_fracture_stack(Spy(), ["t_score"], cv=4, random_state=0)
+    cross_validate(stack, X, y, cv=outer, scoring="roc_auc", error_score="raise")
+    assert len(Spy.fits) == 3 * 5
+    for number, (train, _) in enumerate(outer.split(X, y)):
+        training = set(X.index[train])
+        for learnt, _ in Spy.fits[number * 5 : number * 5 + 5]:
+            assert learnt <= training
+            assert learnt
+
+
+def test_without_the_column_patients_are_torn_apart():
+    """So the test above can fail: the folds that scikit-learn makes by itself do."""
+    X, y = make_cohort()
+    splitter = make_stack(group_column=None).cv
+    torn = [
+        set(X["patient"].iloc[train]) & set(X["patient"].iloc[test])
+        for train, test in splitter.split(X, y)
+    ]
+    assert all(torn)
+
+
+@pytest.mark.parametrize("group_column", [None, "patient"])
+def test_inner_folds_are_stratified_shuffled_and_seeded(group_column):
+    X, y = make_cohort()
+    y = np.where(np.arange(len(y)) % 4 == 0, 1, 0)
+
+    def folds(seed):
+        splitter = make_stack(group_column=group_column, random_state=seed).cv
+        assert splitter.get_n_splits() == 4
+        return [test for _, test in splitter.split(X, y)]
+
+    first = folds(0)
+    assert sorted(np.concatenate(first)) == list(range(len(y)))
+    for one, again in zip(first, folds(0), strict=True):
+        np.testing.assert_array_equal(one, again)
+    assert any(set(one) != set(other) for one, other in zip(first, folds(1), strict=True))
+    assert any(np.ptp(test) > len(test) for test in first)
+    for test in first:
+        assert y[test].mean() == pytest.approx(y.mean(), abs=0.11)
+
+
+def test_unseeded_stack_gives_all_its_models_the_same_folds():
+    X, y = make_cohort()
+    stack = make_fracture_stack(Spy(), ["t_score"], cv=4)
+    stack.estimators.append(("twin", Spy()))
+    Spy.fits = []
+    stack.fit(X, y)
+    inner = [learnt for learnt, _ in Spy.fits if len(learnt) < len(y)]
+    assert inner[:4] == inner[4:]
+
+
+def test_whole_study_is_seeded_through_the_stack():
+    X, y = make_cohort(24, signal=1.0)
+    stack = make_stack(random_state=None, cv=2)
+    runs = [
+        repeated_cross_validate(
+            stack, X, y, groups=X["patient"], n_splits=2, n_repeats=1, random_state=seed,
+            progress=False,
+        ).scores["score"]
+        for seed in (0, 0, 1)
+    ]  # fmt: skip
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert not np.allclose(runs[0], runs[2])
+
+
+def test_metadata_routing_changes_nothing():
+    X, y = make_cohort()
+    expected = make_stack().fit(X, y).predict_proba(X)
+    with config_context(enable_metadata_routing=True):
+        found = make_stack().fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_searched_over_in_a_pipeline():
+    X, y = make_cohort(24, signal=1.0)
+    search = GridSearchCV(
+        make_pipeline(FunctionTransformer(), make_stack(cv=2)),
+        {
+            "stackingclassifier__cnn__decisiontreeclassifier__max_depth": [1, 2],
+            "stackingclassifier__cv__n_splits": [2, 3],
+            "stackingclassifier__t_score__lower_is_worse": [True],
+        },
+        scoring="roc_auc",
+        cv=2,
+        error_score="raise",
+    ).fit(X, y)
+    assert len(search.cv_results_["params"]) == 4
+    best = search.best_estimator_[-1]
+    assert best.named_estimators_["cnn"][-1].max_depth in (1, 2)
+    assert best.cv.group_column == "patient"
+
+
+def test_mistakes_in_a_stack_are_named():
+    X, y = make_cohort(6)
+    with pytest.raises(ValueError, match=r"names 'tbs', which is not among the columns \['t_sco"):
+        make_stack(lower_is_worse=["tbs"])
+    with pytest.raises(ValueError, match="cv == 1, must be >= 2"):
+        make_stack(cv=1)
+    with pytest.raises(ValueError, match="group_column='patient' needs a number of folds"):
+        make_stack(cv=StratifiedKFold(3))
+    with pytest.raises(ValueError, match="3 patients to train on, fewer than the 4 inner folds"):
+        make_stack().fit(X, y)
+    with pytest.raises(ValueError, match="6 scans to train on, fewer than the 7 inner folds"):
+        make_stack(cv=7, group_column=None).fit(X, y)
+    with pytest.raises(CohortError, match="no column 'person'"):
+        make_stack(group_column="person").fit(X, y)
+    gap = X.assign(patient=X["patient"].where(X.index != 1002))
+    with pytest.raises(CohortError, match=r"not tell the patient of 1 of 12 rows.*row 1002"):
+        make_stack(cv=2).fit(gap, y)
+    own = make_stack(cv=StratifiedKFold(3), group_column=None)
+    assert isinstance(own.cv, StratifiedKFold)
+
+
+def test_a_gap_in_a_column_is_found_before_the_network_is_trained():
+    X, y = make_cohort()
+    X.iloc[5, X.columns.get_loc("t_score")] = np.nan
+    Spy.fits = []
+    with pytest.raises(CohortError, match=r"'t_score' is nan in 1 of 80 rows.*row 1005"):
+        make_fracture_stack(Spy(), "t_score").fit(X, y)
+    assert not Spy.fits
+
+
+class Witness(LogisticRegression):
+    """The logistic model, which notes how well the network's score fits its own labels."""
+
+    auc = None
+
+    def fit(self, X, y):
+        type(self).auc = roc_auc_score(y, X[:, -1])
+        return super().fit(X, y)
+
+
+def stack_on_noise(seed, *, signal, prefit):
+    """Figures of one stack: what its logistic model was shown, and AUC in new patients."""
+    X, y = make_cohort(120, signal=signal, seed=seed)
+    new, y_new = make_cohort(120, signal=signal, seed=10_000 + seed)
+    final = make_pipeline(StandardScaler(), Witness())
+    stack = make_stack(final_estimator=final, random_state=seed)
+    if prefit:
+        for _, estimator in stack.estimators:
+            estimator.fit(X, y)
+        stack.set_params(cv="prefit")
+    stack.fit(X, y)
+    weight = stack.final_estimator_[-1].coef_[0, -1]
+    return Witness.auc, weight, roc_auc_score(y_new, stack.predict_proba(new)[:, 1])
+
+
+def test_stack_does_not_believe_what_was_learnt_by_heart():
+    honest = np.array([stack_on_noise(seed, signal=0, prefit=False) for seed in range(30)])
+    shown, weight, new = honest.mean(axis=0)
+    assert shown == pytest.approx(0.5, abs=0.05)
+    assert new == pytest.approx(0.5, abs=0.05)
+    assert abs(weight) < 0.2
+
+    # The same model, shown the tree's scores of the rows that the tree had learnt.
+    wrong = np.array([stack_on_noise(seed, signal=0, prefit=True) for seed in range(30)])
+    shown, weight, _ = wrong.mean(axis=0)
+    assert shown > 0.95
+    assert weight > 2
+
+
+def test_what_was_learnt_by_heart_does_not_drown_a_column_that_tells():
+    # Two normal distributions one SD apart: AUC = Phi(1 / sqrt(2)) = 0.760.
+    honest = [stack_on_noise(seed, signal=1, prefit=False)[-1] for seed in range(12)]
+    wrong = [stack_on_noise(seed, signal=1, prefit=True)[-1] for seed in range(12)]
+    assert np.mean(honest) == pytest.approx(0.760, abs=0.03)
+    assert np.mean(wrong) < 0.70
+
+
+def test_stack_of_a_network_and_columns():
+    rng = np.random.default_rng(0)
+    y = np.arange(48) % 2
+    scans = [rng.normal(size=(16 + i % 3, 20)).astype(np.float32) + y[i] for i in range(48)]
+    X = pd.DataFrame({"scan": pd.Series(scans), "age": rng.normal(68, 3, size=48)})
+    X["patient"] = np.arange(48) // 2
+    cnn = make_pipeline(
+        SpineCropper(12, 14),
+        SpineCNNClassifier(
+            filters=(4,),
+            dense_units=8,
+            dropout=0,
+            learning_rate=0.01,
+            validation_fraction=0,
+            random_state=0,
+        ),
+    )
+    stack = make_fracture_stack(cnn, ["age"], cv=2, group_column="patient", random_state=0)
+    search = GridSearchCV(
+        stack,
+        {"cnn__spinecnnclassifier__epochs": [1, 30]},
+        scoring="roc_auc",
+        cv=StratifiedGroupKFold(2),
+        error_score="raise",
+    ).fit(X, y, groups=X["patient"])
+    assert search.best_params_ == {"cnn__spinecnnclassifier__epochs": 30}
+    assert search.best_score_ > 0.9
+    again = pickle.loads(pickle.dumps(search.best_estimator_))
+    np.testing.assert_array_equal(again.predict_proba(X), search.predict_proba(X))
+    assert again.stack_method_ == ["decision_function", "predict_proba"]
