@@ -45,7 +45,7 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
     n_features_in_ : int
         Columns of the table seen in `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,), dtype object
+    feature_names_in_ : ndarray of shape (n_columns,), dtype object
         Their names.
 
     See Also
