@@ -16,12 +16,10 @@ from skdxa import significance
 DATA = Path(__file__).parent / "data" / "significance"
 RECORDS = json.loads((DATA / "reference.json").read_text())["records"]
 
-# Parts of a record that skdxa does not offer: profile likelihood intervals, further kinds
-# of bootstrap interval, indices beside PABAK, an outdated standard error of kappa; and the
-# Monte Carlo error, which stands in the record for information.
+# Parts of a record that skdxa does not offer: profile likelihood intervals, indices beside
+# PABAK, an outdated standard error of kappa; and the Monte Carlo error, which stands in the
+# record for information.
 NOT_OFFERED = {
-    "norm",
-    "basic",
     "prevalence_index",
     "bias_index",
     "profile_low",
@@ -151,8 +149,13 @@ def auc_ci_bootstrap_unstratified(case, table):
 
 
 def auc_ci_boot_types(case, table):
-    percentile, bca = (bootstrap(table, 6000, method=method) for method in ("percentile", "bca"))
+    percentile, bca, basic, normal = (
+        bootstrap(table, 6000, method=method)
+        for method in ("percentile", "bca", "basic", "normal")
+    )
     return {
+        "basic": [basic.low, basic.high],
+        "norm": [normal.low, normal.high],
         "perc": [percentile.low, percentile.high],
         "bca": [bca.low, bca.high],
         "boot_se": np.sqrt(percentile.variance),

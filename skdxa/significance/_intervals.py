@@ -371,9 +371,10 @@ def bootstrap_interval(
         as they are. It must be constant within a patient.
     level : float, default=0.95
         Confidence level.
-    method : {"percentile", "bca"}, default="percentile"
-        Quantiles of the resampled statistic, or those corrected for bias and
-        skewness, which cost one more evaluation a patient.
+    method : {"percentile", "bca", "basic", "normal"}, default="percentile"
+        Quantiles of the resampled statistic; those corrected for bias and skewness,
+        which cost one more evaluation a patient; those reflected at the estimate; or a
+        normal interval about the estimate less its bootstrap bias.
     n_resamples : int, default=2000
         Resamples to draw.
     random_state : int, RandomState instance or None, default=None
@@ -420,7 +421,12 @@ def bootstrap_interval(
     True
     """
     check_level(level)
-    methods = {"percentile": "bootstrap percentile", "bca": "bootstrap BCa"}
+    methods = {
+        "percentile": "bootstrap percentile",
+        "bca": "bootstrap BCa",
+        "basic": "basic bootstrap",
+        "normal": "normal bootstrap",
+    }
     check_option(method, "method", methods)
     if not isinstance(arrays, (tuple, list)) or any(np.ndim(array) == 0 for array in arrays):
         raise ValueError("arrays must be a tuple of arrays, such as (y, score) or (score,)")
@@ -444,7 +450,7 @@ def bootstrap_interval(
             n_resamples=n_resamples,
             batch=max(1, 1_000_000 // n_scans),
             confidence_level=level,
-            method=method,
+            method="percentile" if method == "normal" else method,
             random_state=check_random_state(random_state),
         )
     n_undefined = np.isnan(result.bootstrap_distribution).sum()
@@ -457,10 +463,15 @@ def bootstrap_interval(
         warn("all resamples give the same: the bootstrap cannot judge this statistic's spread")
     elif np.isnan(result.confidence_interval).any():
         warn("the BCa interval does not exist for this statistic: take method='percentile'")
+    estimate, ends = float(statistic(*arrays)), result.confidence_interval
+    low, high = float(ends.low), float(ends.high)
+    if method == "normal":
+        unbiased = 2 * estimate - result.bootstrap_distribution.mean()
+        low, high = stats.norm.interval(level, unbiased, result.standard_error)
     return Interval(
-        float(statistic(*arrays)),
-        float(result.confidence_interval.low),
-        float(result.confidence_interval.high),
+        estimate,
+        float(low),
+        float(high),
         float(level),
         methods[method],
         float(result.standard_error) ** 2,
