@@ -101,7 +101,8 @@ def study(
         random_state=seed,
     )
     if epochs != PAPER_EPOCHS:
-        typer.echo(f"The paper's network, fewer epochs: {epochs} of the paper's {PAPER_EPOCHS}.")
+        fewer = "fewer" if epochs < PAPER_EPOCHS else "more"
+        typer.echo(f"The paper's network, {fewer} epochs: {epochs}; the paper has {PAPER_EPOCHS}.")
     patients = None
     if cohort is not None:
         patients = load_cohort(

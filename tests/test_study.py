@@ -213,7 +213,7 @@ def test_command_on_simulated_patients(tmp_path):
     out = tmp_path / "out"
     ran = run_command("--out", out, "--subjects", 40, "--splits", 2, "--epochs", 1)
     assert ran.exit_code == 0, ran.output
-    assert "fewer epochs: 1 of the paper's 100" in ran.output
+    assert "fewer epochs: 1; the paper has 100" in ran.output
     assert "Out of fold, simulated patients. Means over the folds (corrected" in ran.output
     assert (out / "roc_scoliosis.png").stat().st_size > 10_000
 
