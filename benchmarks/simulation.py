@@ -152,9 +152,9 @@ def _out_of_fold(table, labels, seed=0):
     return cross_val_predict(model, table, labels, cv=folds, method="decision_function")
 
 
-def images(n_subjects):
+def images(n_subjects, seed=0):
     """Spine lines that are found, and what brightness and size alone tell of the labels."""
-    cohort = make_spine_cohort(n_subjects, random_state=0)
+    cohort = make_spine_cohort(n_subjects, random_state=seed)
     scans = cohort.data["scan"]
     error = np.concatenate(
         [
@@ -203,13 +203,14 @@ def main():
     parser.add_argument("what", choices=("speed", "patients", "images"))
     parser.add_argument("--subjects", type=int, default=None, help="patients simulated")
     parser.add_argument("--cohorts", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0, help="of the cohort with images")
     options = parser.parse_args()
     if options.what == "speed":
         speed(options.subjects or 200)
     elif options.what == "patients":
         patients(options.cohorts)
     else:
-        images(options.subjects or 2949)
+        images(options.subjects or 2949, options.seed)
 
 
 if __name__ == "__main__":
