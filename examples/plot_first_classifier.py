@@ -17,7 +17,7 @@ from skdxa.displays import RepeatedRocDisplay, ScanDisplay
 from skdxa.evaluation import repeated_cross_validate
 from skdxa.simulation import make_spine_cohort
 
-cohort = make_spine_cohort(200, random_state=1)
+cohort = make_spine_cohort(300, random_state=1)
 cohort.data.drop(columns="scan").join(cohort.target).head()
 
 # %%
@@ -48,7 +48,7 @@ from skdxa.preprocessing import HorizontalFlip, SpineCropper
 
 pipeline = make_pipeline(
     SpineCropper(),
-    SpineCNNClassifier(epochs=12, augmenter=HorizontalFlip()),
+    SpineCNNClassifier(epochs=25, augmenter=HorizontalFlip()),
 )
 result = repeated_cross_validate(
     pipeline,

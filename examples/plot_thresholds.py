@@ -71,7 +71,7 @@ for threshold, marker in ((0.5, "s"), (thresholds["at_least"], "x")):
         ms=8,
         label=f"threshold {threshold:.2f}",
     )
-ax.legend(loc="lower right")
+ax.legend(loc="upper left", fontsize="small")
 figure.show()
 
 # %%
