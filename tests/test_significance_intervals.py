@@ -162,6 +162,33 @@ def test_copies_of_a_patient_bring_no_precision():
     assert naive.variance == pytest.approx(values.var() / 270, rel=0.15)
 
 
+@pytest.mark.parametrize("method", ["percentile", "bca", "basic", "normal"])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_weights_say_the_same_as_resampled_rows(method, grouped):
+    rng = np.random.default_rng(5)
+    values, other = rng.normal(size=37), rng.normal(size=37)
+    groups = rng.integers(0, 15, 37) if grouped else None
+    sex = None if groups is None else groups % 2
+    options = {
+        "groups": groups,
+        "stratify": sex,
+        "method": method,
+        "n_resamples": 300,
+        "random_state": 0,
+    }
+    plain = bootstrap_interval(
+        lambda a, b: np.sum(a * b) / np.sum(a**2), (values, other), **options
+    )
+    weighted = bootstrap_interval(
+        lambda a, b, w: np.sum(w * a * b, axis=-1) / np.sum(w * a**2, axis=-1),
+        (values, other),
+        weighted=True,
+        **options,
+    )
+    for name in ("estimate", "low", "high", "variance"):
+        assert getattr(weighted, name) == pytest.approx(getattr(plain, name), rel=1e-9)
+
+
 @pytest.mark.parametrize("method", ["percentile", "bca"])
 def test_strata_keep_their_size(method):
     y = np.repeat([0, 1], [25, 7])

@@ -7,7 +7,14 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.inter_rater import fleiss_kappa as fleiss_of_counts
 
-from skdxa.significance import cohen_kappa, consensus, fleiss_kappa, rater_agreement
+from skdxa.significance import (
+    adjusted_kappa,
+    cohen_kappa,
+    consensus,
+    fleiss_kappa,
+    proportion_interval,
+    rater_agreement,
+)
 
 RATINGS = np.array([[0, 0, 0], [1, 1, 0], [1, 1, 1], [0, 1, 0], [0, 0, 0], [1, 1, 1], [0, 0, 1]])
 
@@ -183,3 +190,22 @@ def test_bad_consensus():
         consensus(RATINGS, rule="most")
     with pytest.raises(ValueError, match="at least two raters"):
         consensus([1, 0, 1])
+
+
+def test_adjusted_kappa_and_its_indices():
+    # Both positive 2, first alone 3, second alone 1, neither 10.
+    first = np.repeat([1, 1, 0, 0], [2, 3, 1, 10])
+    second = np.repeat([1, 0, 1, 0], [2, 3, 1, 10])
+    adjusted = adjusted_kappa(first, second)
+    assert adjusted.interval.estimate == pytest.approx(2 * 12 / 16 - 1)
+    exact = proportion_interval(12, 16, method="exact")
+    assert adjusted.interval.low == pytest.approx(2 * exact.low - 1)
+    assert adjusted.interval.high == pytest.approx(2 * exact.high - 1)
+    assert adjusted.prevalence_index == pytest.approx((2 - 10) / 16)
+    assert adjusted.bias_index == pytest.approx((3 - 1) / 16)
+
+
+@pytest.mark.parametrize("categories", [[0, 0, 0], [0, 1, 2]])
+def test_adjusted_kappa_takes_two_categories(categories):
+    with pytest.raises(ValueError, match="there must be two categories, got"):
+        adjusted_kappa(categories, categories)

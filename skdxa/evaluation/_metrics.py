@@ -233,6 +233,45 @@ def grouped_metrics(positive, score, cell, n_cells, threshold):
         )
 
 
+def resampled_metric(name, threshold, positive, score, weights):
+    """One metric of many resamples at once, by how often each scan was drawn.
+
+    Parameters
+    ----------
+    name : str
+        One of `METRICS`.
+    threshold : float
+        Positive is ``score >= threshold``.
+    positive : ndarray of bool of shape (n_scans,)
+    score : ndarray of shape (n_scans,)
+    weights : ndarray of shape (..., n_scans)
+
+    Returns
+    -------
+    ndarray of shape (...)
+        NaN where a resample has nobody to judge by.
+    """
+    if name == "auc":
+        of_positive, of_negative = weights[..., positive], weights[..., ~positive]
+        order = np.argsort(score[~positive])
+        sorted_score = score[~positive][order]
+        # Column k: how many negatives there are among those with the k lowest scores.
+        lowest = np.zeros((*weights.shape[:-1], order.size + 1))
+        np.cumsum(of_negative[..., order], axis=-1, out=lowest[..., 1:])
+        lower, upto = (
+            np.searchsorted(sorted_score, score[positive], s) for s in ("left", "right")
+        )
+        wins = np.sum(of_positive * (lowest[..., lower] + lowest[..., upto]) / 2, axis=-1)
+        pairs = of_positive.sum(axis=-1) * lowest[..., -1]
+    else:
+        among = {"sensitivity": positive, "specificity": ~positive}.get(name, slice(None))
+        right = (score >= threshold) == positive
+        wins = weights[..., among] @ right[among].astype(float)
+        pairs = weights[..., among].sum(axis=-1)
+    with np.errstate(invalid="ignore"):
+        return wins / pairs
+
+
 def _ranks_within(score, cell):
     """Rank of each score within its cell, from 1; ties share the mean of their ranks."""
     order = np.lexsort((score, cell))

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.utils import check_random_state, column_or_1d
 
 from skdxa.evaluation._archive import read_arrays, write_arrays
-from skdxa.evaluation._metrics import METRICS, grouped_metrics
+from skdxa.evaluation._metrics import METRICS, grouped_metrics, resampled_metric
 from skdxa.evaluation._scores import default_threshold
 from skdxa.significance import (
     Interval,
@@ -162,8 +162,7 @@ class CrossValidationResult:
             for independent and is far too narrow: it is here to compare with studies
             that report it. "delong" and "bootstrap" judge the pooled scores of the
             median repeat, in which each scan counts once: DeLong's interval of the AUC
-            and Wilson's of the proportions, or a bootstrap of patients within classes,
-            which takes seconds.
+            and Wilson's of the proportions, or a bootstrap of patients within classes.
         level : float, default=0.95
             Confidence level.
         n_resamples : int, default=2000
@@ -520,16 +519,12 @@ class CrossValidationResult:
         # Within classes, so that each resample has both; not where a patient belongs to both.
         torn = groups is not None and pd.Series(positive).groupby(groups).nunique().max() > 1
         seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-
-        def metric(name, positive, score):
-            one_cell = np.zeros(len(score), dtype=int)
-            return grouped_metrics(positive, score, one_cell, 1, threshold)[name][0]
-
         for name in METRICS:
             found, reasons = _recorded(
                 bootstrap_interval,
-                partial(metric, name),
+                partial(resampled_metric, name, threshold),
                 (positive, score),
+                weighted=True,
                 groups=groups,
                 stratify=None if torn else positive,
                 level=level,

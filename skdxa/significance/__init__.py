@@ -25,7 +25,14 @@ from skdxa.significance._prediction import (
     net_benefit,
     reclassification,
 )
-from skdxa.significance._raters import cohen_kappa, consensus, fleiss_kappa, rater_agreement
+from skdxa.significance._raters import (
+    AdjustedKappa,
+    adjusted_kappa,
+    cohen_kappa,
+    consensus,
+    fleiss_kappa,
+    rater_agreement,
+)
 from skdxa.significance._roc import (
     delong_interval,
     delong_test,
@@ -34,11 +41,13 @@ from skdxa.significance._roc import (
 )
 
 __all__ = [
+    "AdjustedKappa",
     "Calibration",
     "HypothesisTest",
     "Interval",
     "Reclassification",
     "adjust_pvalues",
+    "adjusted_kappa",
     "bootstrap_interval",
     "calibration",
     "cohen_kappa",

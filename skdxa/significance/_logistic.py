@@ -11,13 +11,15 @@ from sklearn.metrics import roc_auc_score
 
 from skdxa.significance._checks import (
     check_level,
+    check_option,
     check_same_rows,
     check_two_classes,
 )
 from skdxa.significance._intervals import HypothesisTest
+from skdxa.significance._profile import LogisticProfile
 
 
-def logistic_table(y, X, *, level=0.95):
+def logistic_table(y, X, *, level=0.95, interval="wald"):
     """Logistic regression's coefficients, odds ratios and p-values.
 
     Parameters
@@ -30,15 +32,19 @@ def logistic_table(y, X, *, level=0.95):
         `x1`, `x2`, ...
     level : float, default=0.95
         Confidence level of the odds ratios' intervals.
+    interval : {"wald", "profile"}, default="wald"
+        Wald's interval, symmetric about the coefficient, as most programs print; or that
+        of the profile likelihood, which is better with few events and costs some fits a
+        coefficient. R's ``confint`` approximates the latter by interpolation.
 
     Returns
     -------
     pandas.DataFrame of shape (n_variables + 1, 7)
         The constant first (index `const`), then a row a variable, in its own
         unit: columns `coef`, `std_err`, `z`, `pvalue`, `odds_ratio`, and `low`
-        and `high`, Wald's interval of the odds ratio. Its ``attrs`` hold `llf`
+        and `high`, the interval of the odds ratio. Its ``attrs`` hold `llf`
         and `llf_null` (log-likelihood of the model and of the constant alone),
-        `aic`, `auc`, `n`, `events` and `level`.
+        `aic`, `auc`, `n`, `events`, `level` and `interval`.
 
     Raises
     ------
@@ -60,6 +66,8 @@ def logistic_table(y, X, *, level=0.95):
        ed., Wiley, 2013.
     .. [2] Albert A, Anderson JA. On the existence of maximum likelihood estimates
        in logistic regression models. Biometrika 71, 1-10 (1984).
+    .. [3] Venzon DJ, Moolgavkar SH. A method for computing profile-likelihood-based
+       confidence intervals. J R Stat Soc C 37, 87-94 (1988).
 
     Examples
     --------
@@ -73,14 +81,20 @@ def logistic_table(y, X, *, level=0.95):
     (8, 3)
     """
     check_level(level)
+    check_option(interval, "interval", ("wald", "profile"))
     check_same_rows(y, X, ("y", "X"))
     y = check_two_classes(y)
     names, columns = named_columns(X, "X")
     coef, covariance, llf = fit_logistic(y, columns, names)
     std_err = np.sqrt(np.diag(covariance))
-    half = stats.norm.ppf((1 + level) / 2) * std_err
+    if interval == "wald":
+        half = stats.norm.ppf((1 + level) / 2) * std_err
+        ends = coef - half, coef + half
+    else:
+        profile = LogisticProfile(y, columns, coef, covariance, llf)
+        ends = np.transpose([profile.interval(at, level) for at in range(coef.size)])
     with np.errstate(over="ignore"):  # the constant's, if a variable is far from zero
-        odds_ratio, low, high = np.exp(coef), np.exp(coef - half), np.exp(coef + half)
+        odds_ratio, low, high = np.exp(coef), *np.exp(ends)
     table = pd.DataFrame(
         {
             "coef": coef,
@@ -101,6 +115,7 @@ def logistic_table(y, X, *, level=0.95):
         "n": int(y.size),
         "events": int(y.sum()),
         "level": float(level),
+        "interval": interval,
     }
     return table
 

@@ -1,5 +1,6 @@
 """Agreement between raters, and the label that several of them agree on."""
 
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -13,7 +14,13 @@ from skdxa.significance._checks import (
     check_same_rows,
     warn,
 )
-from skdxa.significance._intervals import HypothesisTest, interval_around, wald_test
+from skdxa.significance._intervals import (
+    HypothesisTest,
+    Interval,
+    interval_around,
+    proportion_interval,
+    wald_test,
+)
 
 # Variances of this size are what rounding leaves of an exact zero.
 _ROUNDING = 1e-14
@@ -59,14 +66,13 @@ def rater_agreement(ratings, *, weights=None, level=0.95):
     --------
     cohen_kappa, fleiss_kappa : The same for one pair or for all, with a test
         that kappa is zero.
+    adjusted_kappa : What prevalence and bias do to a pair's kappa.
 
     Notes
     -----
     Where nearly all scans fall into one category, kappa can be near zero
     though raters nearly always agree (94 % agreement with kappa -0.02 is
-    possible): report both. With two categories the prevalence- and
-    bias-adjusted kappa is ``2 * agreement - 1``; `proportion_interval` gives
-    the interval of an agreement.
+    possible): report both, or `adjusted_kappa` beside them.
 
     References
     ----------
@@ -202,6 +208,81 @@ def cohen_kappa(first, second, *, weights=None, level=0.95):
         kappa, variance, stats.norm, level, method, quiet=null_variance == 0
     )
     return HypothesisTest(kappa, statistic, pvalue, interval, method)
+
+
+@dataclass(frozen=True)
+class AdjustedKappa:
+    """Kappa as it would be without unequal prevalences, and how unequal they are.
+
+    Attributes
+    ----------
+    interval : Interval
+        The prevalence- and bias-adjusted kappa, and its exact interval.
+    prevalence_index : float
+        Share of scans that both call positive, less that which both call negative.
+    bias_index : float
+        Share that the first calls positive, less that which the second does.
+    """
+
+    interval: Interval
+    prevalence_index: float
+    bias_index: float
+
+
+def adjusted_kappa(first, second, *, level=0.95):
+    """Prevalence- and bias-adjusted kappa of two raters with two categories.
+
+    Parameters
+    ----------
+    first, second : array-like of shape (n_scans,)
+        Ratings of the same scans, in two categories; the later in order is the
+        positive one.
+    level : float, default=0.95
+        Confidence level.
+
+    Returns
+    -------
+    AdjustedKappa
+        With `interval`, `prevalence_index` and `bias_index`.
+
+    Raises
+    ------
+    ValueError
+        If a rating is missing, the lengths differ, or there are not two categories.
+
+    Notes
+    -----
+    It is ``2 * agreement - 1``, and says what kappa would be if half the scans were
+    positive to either rater. A prevalence index near -1 or 1 explains a low kappa
+    beside a high agreement. The interval is that of Clopper and Pearson.
+
+    References
+    ----------
+    .. [1] Byrt T, Bishop J, Carlin JB. Bias, prevalence and kappa. J Clin Epidemiol 46,
+       423-429 (1993).
+
+    Examples
+    --------
+    >>> from skdxa.significance import adjusted_kappa
+    >>> adjusted = adjusted_kappa([0, 0, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0, 1, 0])
+    >>> adjusted.interval.estimate, adjusted.prevalence_index, adjusted.bias_index
+    (0.5, -0.75, 0.0)
+    """
+    check_same_rows(first, second, ("first", "second"))
+    first, second = check_complete(first, "first"), check_complete(second, "second")
+    categories = np.unique(np.concatenate([first, second]))
+    if categories.size != 2:
+        raise ValueError(f"there must be two categories, got {categories.tolist()}")
+    agreement = proportion_interval(
+        int(np.sum(first == second)), first.size, level=level, method="exact"
+    )
+    kappa, low, high = (2 * x - 1 for x in (agreement.estimate, agreement.low, agreement.high))
+    positive = np.mean(first == categories[1]), np.mean(second == categories[1])
+    return AdjustedKappa(
+        Interval(kappa, low, high, agreement.level, "prevalence- and bias-adjusted kappa"),
+        prevalence_index=float(sum(positive) - 1),
+        bias_index=float(positive[0] - positive[1]),
+    )
 
 
 def fleiss_kappa(ratings, *, level=0.95):
