@@ -4,7 +4,22 @@ The constructor stores, ``plot`` draws, class methods compute, and ``frame`` giv
 numbers behind the picture. Nothing here calls ``pyplot.show``.
 """
 
+from skdxa.displays._decision import DecisionCurveDisplay
+from skdxa.displays._explanation import ExplanationDisplay
+from skdxa.displays._flow import CohortFlowDisplay
+from skdxa.displays._forest import ForestDisplay
+from skdxa.displays._raters import RaterAgreementDisplay
 from skdxa.displays._roc import RepeatedRocDisplay
 from skdxa.displays._scan import ScanDisplay
+from skdxa.displays._training import TrainingCurveDisplay
 
-__all__ = ["RepeatedRocDisplay", "ScanDisplay"]
+__all__ = [
+    "CohortFlowDisplay",
+    "DecisionCurveDisplay",
+    "ExplanationDisplay",
+    "ForestDisplay",
+    "RaterAgreementDisplay",
+    "RepeatedRocDisplay",
+    "ScanDisplay",
+    "TrainingCurveDisplay",
+]

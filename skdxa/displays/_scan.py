@@ -3,7 +3,16 @@
 import numpy as np
 import pandas as pd
 
-from skdxa.displays._style import ORANGE, new_axes, style
+from skdxa.displays._style import BLUE, GREEN, ORANGE, PURPLE, new_axes, style
+from skdxa.exceptions import ScanError
+from skdxa.preprocessing._validation import check_scan, check_spacing
+
+# The rest of Okabe and Ito's colours. These lie on scans, which are dark whatever the figure.
+_SKY, _AMBER, _YELLOW = "#56B4E9", "#E69F00", "#F0E442"
+# Orange is the spine's line, yellow the vertebrae.
+_MASK_COLOURS = (_SKY, PURPLE, GREEN, BLUE, _AMBER)
+# From a vertebra's outline to its name, in mm.
+_LABEL_GAP = 2.0
 
 
 class ScanDisplay:
@@ -17,6 +26,18 @@ class ScanDisplay:
         Height and width of a pixel in mm.
     spine_line : ndarray of shape (n_rows,) or None, default=None
         Column of the spine's centre in each row.
+    vertebrae : dict of str to array-like or None, default=None
+        Outlines by name, such as "L1". Each is one of
+
+        - a mask: bool, of shape (n_rows, n_columns);
+        - a box: four whole numbers (first_row, end_row, first_column, end_column), the ends
+          excluded, as in the `regions` of `skdxa.densitometry.VariogramSlope`;
+        - corners, of shape (4, 2): top left, top right, bottom left and bottom right as
+          (x, y) in mm from the centre of the first pixel, as in the `endplates` of
+          `skdxa.simulation.make_spine_scan`. With a NaN the vertebra is left out.
+    masks : dict of str to array-like of bool, shape (n_rows, n_columns), or None, default=None
+        What else is to be outlined, by the name in the legend: the `lesion_masks` of a
+        simulated scan, say. There are five colours; then they repeat.
     unit : str or None, default="g/cm2"
         What the pixels are, for the colour bar; None leaves it out.
 
@@ -30,26 +51,67 @@ class ScanDisplay:
         The scan.
     spine_line_ : matplotlib Line2D or None
         The spine's line.
+    vertebrae_ : dict of str to matplotlib LineCollection
+        The outlines of the vertebrae.
+    labels_ : dict of str to matplotlib Text
+        Their names.
+    masks_ : dict of str to matplotlib LineCollection
+        The outlines of the masks, along the edges of the pixels.
+    legend_ : matplotlib Legend or None
+        Names of the masks; None without masks.
     colorbar_ : matplotlib Colorbar or None
-        The scale of areal density.
+        The scale of areal density; its pointed ends stand for the few pixels beyond it.
+
+    See Also
+    --------
+    ExplanationDisplay : What a network looks at on scans.
 
     Examples
     --------
     >>> from skdxa.displays import ScanDisplay
-    >>> from skdxa.simulation import make_spine_cohort
-    >>> cohort = make_spine_cohort(1, random_state=0)
-    >>> display = ScanDisplay.from_scan(cohort.data["scan"][0], spine_line=True)
+    >>> from skdxa.simulation import make_spine_scan
+    >>> spine = make_spine_scan(25, fractured=["L2"], random_state=0)
+    >>> names = ["T12", "L1", "L2", "L3", "L4", "L5"]
+    >>> display = ScanDisplay.from_scan(
+    ...     spine.scan,
+    ...     spine_line=spine.spine_line,
+    ...     vertebrae=dict(zip(names[1:5], spine.endplates[1:5])),
+    ...     masks=spine.lesion_masks,
+    ...     title="simulated",
+    ... )
+    >>> list(display.vertebrae_), list(display.masks_)
+    (['L1', 'L2', 'L3', 'L4'], ['fracture'])
     >>> display.image_.get_extent()[1]
     180.0
     """
 
-    def __init__(self, scan, *, spacing_mm=(1.05, 0.60), spine_line=None, unit="g/cm2"):
+    def __init__(
+        self,
+        scan,
+        *,
+        spacing_mm=(1.05, 0.60),
+        spine_line=None,
+        vertebrae=None,
+        masks=None,
+        unit="g/cm2",
+    ):
         self.scan = scan
         self.spacing_mm = spacing_mm
         self.spine_line = spine_line
+        self.vertebrae = vertebrae
+        self.masks = masks
         self.unit = unit
 
-    def plot(self, ax=None, *, title=None, image_kwargs=None, line_kwargs=None):
+    def plot(
+        self,
+        ax=None,
+        *,
+        title=None,
+        image_kwargs=None,
+        line_kwargs=None,
+        vertebra_kwargs=None,
+        mask_kwargs=None,
+    ):
         """Draw the scan; axes are in mm from its upper left corner.
 
         Parameters
@@ -57,49 +119,118 @@ class ScanDisplay:
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes a figure as wide as a column in print.
         title : str or None, default=None
-            Title of the axes.
+            Title of the axes; None leaves the one they have.
         image_kwargs : dict or None, default=None
             Style of the picture, as for ``Axes.imshow``.
         line_kwargs : dict or None, default=None
             Style of the spine's line, as for ``Axes.plot``.
+        vertebra_kwargs, mask_kwargs : dict or None, default=None
+            Style of the outlines, as for ``LineCollection``.
 
         Returns
         -------
         display : ScanDisplay
             With the artists as attributes.
+
+        Raises
+        ------
+        ScanError
+            If the line, a vertebra or a mask does not fit the scan; the message names it.
         """
+        outlines = {
+            name: _vertebra_outline(region, name, self.scan.shape, self.spacing_mm)
+            for name, region in (self.vertebrae or {}).items()
+        }
+        edges = {
+            name: mask_edges(
+                check_mask(mask, f"masks[{name!r}]", self.scan.shape), self.spacing_mm
+            )
+            for name, mask in (self.masks or {}).items()
+        }
         self.figure_, self.ax_ = new_axes(ax)
-        row_mm, column_mm = self.spacing_mm
-        n_rows, n_columns = self.scan.shape
-        low, high = np.nanpercentile(self.scan, [1, 99.5])
-        self.image_ = self.ax_.imshow(
-            self.scan,
-            **{
-                "cmap": "gray",
-                "vmin": low,
-                "vmax": high,
-                "interpolation": "nearest",
-                "origin": "upper",
-                "extent": (0.0, n_columns * column_mm, n_rows * row_mm, 0.0),
-                **(image_kwargs or {}),
-            },
+        self.image_ = draw_image(
+            self.ax_, self.scan, self.spacing_mm, grey_range(self.scan), image_kwargs
         )
-        self.spine_line_ = None
-        if self.spine_line is not None:
-            # Pixel centres lie half a pixel in from the edge.
-            (self.spine_line_,) = self.ax_.plot(
-                (np.asarray(self.spine_line) + 0.5) * column_mm,
-                (np.arange(n_rows) + 0.5) * row_mm,
-                **style({"color": ORANGE, "linewidth": 1.2}, line_kwargs),
-            )
-        self.colorbar_ = None
-        if self.unit is not None:
-            label = "Areal density, g/cm$^2$" if self.unit == "g/cm2" else self.unit.capitalize()
-            self.colorbar_ = self.figure_.colorbar(
-                self.image_, ax=self.ax_, label=label, shrink=0.8
-            )
-        self.ax_.set(xlabel="mm", ylabel="mm", title=title or "")
+        self.spine_line_ = self._draw_line(line_kwargs)
+        self._draw_vertebrae(outlines, vertebra_kwargs)
+        self.masks_ = draw_masks(self.ax_, edges, mask_kwargs)
+        self.legend_ = self._draw_legend() if edges else None
+        self.colorbar_ = self._draw_colorbar() if self.unit is not None else None
+        self.ax_.set(xlabel="mm", ylabel="mm")
+        if title is not None:
+            self.ax_.set_title(title, fontsize="medium")
         return self
+
+    def _draw_line(self, line_kwargs):
+        if self.spine_line is None:
+            return None
+        column = np.asarray(self.spine_line, float)
+        n_rows = len(self.scan)
+        if column.shape != (n_rows,):
+            raise ScanError(
+                f"spine_line has the shape {column.shape}; the scan has {n_rows} rows."
+            )
+        row_mm, column_mm = self.spacing_mm
+        # Pixel centres lie half a pixel in from the edge.
+        (line,) = self.ax_.plot(
+            (column + 0.5) * column_mm,
+            (np.arange(n_rows) + 0.5) * row_mm,
+            scalex=False,
+            scaley=False,
+            **style({"color": ORANGE, "linewidth": 1.2, "label": "spine's centre"}, line_kwargs),
+        )
+        return line
+
+    def _draw_vertebrae(self, outlines, vertebra_kwargs):
+        from matplotlib.patheffects import withStroke
+
+        wanted = style({"color": _YELLOW, "linewidth": 1.0}, vertebra_kwargs)
+        self.vertebrae_, self.labels_ = {}, {}
+        for name, segments in outlines.items():
+            if not (np.size(segments) and np.isfinite(segments).all()):
+                continue
+            self.vertebrae_[name] = _draw_segments(self.ax_, segments, wanted)
+            x, y = np.reshape(segments, (-1, 2)).T
+            self.labels_[name] = self.ax_.text(
+                x.max() + _LABEL_GAP,
+                (y.min() + y.max()) / 2,
+                name,
+                color=wanted["color"],
+                fontsize="small",
+                fontweight="bold",
+                verticalalignment="center",
+                clip_on=True,
+                path_effects=[withStroke(linewidth=2, foreground="black")],
+            )
+
+    def _draw_legend(self):
+        from matplotlib.transforms import ScaledTranslation
+
+        # Below the axis and its label, where it hides nothing.
+        below = ScaledTranslation(0, -0.45, self.figure_.dpi_scale_trans)
+        handles = list(self.masks_.values())
+        if self.spine_line_ is not None:
+            handles.insert(0, self.spine_line_)
+        return self.ax_.legend(
+            handles=handles,
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0),
+            bbox_transform=self.ax_.transAxes + below,
+            borderaxespad=0,
+            ncols=2,
+            fontsize="small",
+            frameon=False,
+        )
+
+    def _draw_colorbar(self):
+        # As high as the picture, whatever room the figure leaves.
+        label = "Areal density, g/cm$^2$" if self.unit == "g/cm2" else self.unit.capitalize()
+        low, high = self.image_.get_clim()
+        below, above = np.nanmin(self.scan) < low, np.nanmax(self.scan) > high
+        extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
+        return self.figure_.colorbar(
+            self.image_, cax=self.ax_.inset_axes([1.05, 0, 0.05, 1]), label=label, extend=extend
+        )
 
     def frame(self):
         """Give the numbers behind the picture.
@@ -119,7 +250,22 @@ class ScanDisplay:
         )
 
     @classmethod
-    def from_scan(cls, scan, *, spacing_mm=(1.05, 0.60), spine_line=False, unit="g/cm2", ax=None):
+    def from_scan(
+        cls,
+        scan,
+        *,
+        spacing_mm=(1.05, 0.60),
+        spine_line=False,
+        vertebrae=None,
+        masks=None,
+        unit="g/cm2",
+        ax=None,
+        title=None,
+        image_kwargs=None,
+        line_kwargs=None,
+        vertebra_kwargs=None,
+        mask_kwargs=None,
+    ):
         """Draw a scan, with its spine's line if asked.
 
         Parameters
@@ -130,21 +276,160 @@ class ScanDisplay:
             Height and width of a pixel in mm.
         spine_line : bool or array-like of shape (n_rows,), default=False
             The line, or True to find it.
+        vertebrae, masks : dict or None, default=None
+            What to outline, as in the constructor.
         unit : str or None, default="g/cm2"
             What the pixels are.
         ax : matplotlib Axes or None, default=None
             Where to draw.
+        title : str or None, default=None
+            Title of the axes.
+        image_kwargs, line_kwargs, vertebra_kwargs, mask_kwargs : dict or None, default=None
+            Styles, as in `plot`.
 
         Returns
         -------
         display : ScanDisplay
             The display, drawn.
+
+        Raises
+        ------
+        ScanError
+            If the scan or its spacing cannot be used, or the line, a vertebra or a mask does
+            not fit it.
         """
         if hasattr(scan, "pixels"):
             scan, spacing_mm, unit = scan.pixels, scan.spacing or spacing_mm, scan.unit
-        scan = np.asarray(scan)
+        scan, spacing_mm = check_scan(scan), check_spacing(spacing_mm)
         if isinstance(spine_line, bool):
             from skdxa.preprocessing import find_spine_line
 
             spine_line = find_spine_line(scan, spacing_mm=spacing_mm) if spine_line else None
-        return cls(scan, spacing_mm=spacing_mm, spine_line=spine_line, unit=unit).plot(ax)
+        display = cls(
+            scan,
+            spacing_mm=spacing_mm,
+            spine_line=spine_line,
+            vertebrae=vertebrae,
+            masks=masks,
+            unit=unit,
+        )
+        return display.plot(
+            ax,
+            title=title,
+            image_kwargs=image_kwargs,
+            line_kwargs=line_kwargs,
+            vertebra_kwargs=vertebra_kwargs,
+            mask_kwargs=mask_kwargs,
+        )
+
+
+def draw_image(ax, pixels, spacing_mm, limits, image_kwargs):
+    """Draw pixels in mm from the picture's upper left corner, grey unless told otherwise."""
+    n_rows, n_columns = pixels.shape
+    row_mm, column_mm = spacing_mm
+    given = dict(image_kwargs or {})
+    if "norm" not in given:
+        given = dict(zip(("vmin", "vmax"), limits, strict=True)) | given
+    return ax.imshow(
+        pixels,
+        **{
+            "cmap": "gray",
+            "interpolation": "nearest",
+            "origin": "upper",
+            "aspect": "equal",
+            "extent": (0.0, n_columns * column_mm, n_rows * row_mm, 0.0),
+            **given,
+        },
+    )
+
+
+def grey_range(scan):
+    """Give the densities that are black and white: noise and metal do not set them."""
+    return np.nanpercentile(scan, [1, 99.5])
+
+
+def check_mask(mask, name, shape):
+    """Give a mask as bool of a scan's shape, or raise a `ScanError` that names it."""
+    mask = np.asarray(mask)
+    if mask.shape != tuple(shape):
+        raise ScanError(f"{name} has the shape {mask.shape}; the scan has {tuple(shape)}.")
+    if not np.isin(mask, (0, 1)).all():
+        raise ScanError(f"{name} must hold True and False (or 1 and 0) only.")
+    return mask.astype(bool)
+
+
+def mask_edges(mask, spacing_mm):
+    """Give the edges between pixels inside and outside a mask.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (n_rows, n_columns)
+        What lies beyond the scan counts as outside.
+    spacing_mm : tuple of float
+        Height and width of a pixel in mm.
+
+    Returns
+    -------
+    edges : ndarray of shape (n_edges, 2, 2)
+        Both ends of each edge, as (x, y) in mm from the scan's upper left corner.
+    """
+    padded = np.pad(mask, 1)
+    row, column = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
+    level = np.array([[column, row], [column + 1, row]])
+    row, column = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
+    upright = np.array([[column, row], [column, row + 1]])
+    row_mm, column_mm = spacing_mm
+    return np.concatenate([level, upright], axis=2).transpose(2, 0, 1) * (column_mm, row_mm)
+
+
+def draw_masks(ax, edges, mask_kwargs):
+    """Outline masks, each in its own colour; an empty one says so in the legend."""
+    return {
+        name: _draw_segments(
+            ax,
+            segments,
+            style(
+                {
+                    "color": _MASK_COLOURS[number % len(_MASK_COLOURS)],
+                    "linewidth": 1.2,
+                    "label": name.replace("_", " ") + ("" if len(segments) else " (none)"),
+                },
+                mask_kwargs,
+            ),
+        )
+        for number, (name, segments) in enumerate(edges.items())
+    }
+
+
+def _draw_segments(ax, segments, wanted):
+    from matplotlib.collections import LineCollection
+
+    # Edges meet at right angles: without a cap the corners would be notched.
+    lines = LineCollection(segments, **{"capstyle": "projecting", **wanted})
+    return ax.add_collection(lines, autolim=False)
+
+
+def _vertebra_outline(region, name, shape, spacing_mm):
+    """Give the outline of a vertebra as lines: (n_lines, n_points, 2), x and y in mm."""
+    name = f"vertebrae[{name!r}]"
+    region = np.asarray(region)
+    row_mm, column_mm = spacing_mm
+    if region.shape == (4, 2) and region.dtype != bool:
+        around = region[[0, 1, 3, 2, 0]]
+        return np.add(around, (column_mm / 2, row_mm / 2))[np.newaxis]
+    if region.shape == (4,):
+        top, bottom, left, right = region
+        if not (0 <= top < bottom <= shape[0] and 0 <= left < right <= shape[1]):
+            raise ScanError(
+                f"{name} must be (first_row, end_row, first_column, end_column) within the "
+                f"scan's {shape[0]} rows and {shape[1]} columns, the ends excluded; got "
+                f"{region.tolist()}."
+            )
+        corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+        return np.multiply(corners, (column_mm, row_mm))[np.newaxis]
+    if region.ndim == 2:
+        return mask_edges(check_mask(region, name, shape), spacing_mm)
+    raise ScanError(
+        f"{name} has the shape {region.shape}; give a mask of the scan's shape {tuple(shape)}, "
+        "the four numbers of a box, or four corners of shape (4, 2)."
+    )

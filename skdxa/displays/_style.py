@@ -1,11 +1,12 @@
 """Colours and sizes that all displays share."""
 
 # Okabe and Ito's colours (Wong, Nature Methods 8, 2011, 441) are told apart by
-# colour-blind readers and in grey print.
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7F7F7F"
+# colour-blind readers and in grey print. These have a contrast of three or more to white
+# and to black, so that they serve light and dark figures alike.
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7F7F7F"
 
-# Width in inches of a one-column figure in print.
-COLUMN_WIDTH = 3.5
+# Widths in inches of a figure in print: one column, and both.
+COLUMN_WIDTH, PAGE_WIDTH = 3.5, 7.2
 
 
 def new_axes(ax, width=COLUMN_WIDTH, height=COLUMN_WIDTH):
@@ -28,9 +29,19 @@ def paper_figure(width=COLUMN_WIDTH, height=COLUMN_WIDTH):
     return figure
 
 
-def style(defaults, given):
-    """Merge a user's style into the default one; short and long names do not collide."""
+def ink():
+    """Give the colour that text has here: dark on a light figure, light on a dark one."""
+    from matplotlib import rcParams
+
+    return rcParams["text.color"]
+
+
+def style(defaults, given, artist=None):
+    """Merge a user's style into the default one; short and long names do not collide.
+
+    `artist` is the class whose short names count, a line's by default.
+    """
     from matplotlib import cbook
     from matplotlib.lines import Line2D
 
-    return {**defaults, **cbook.normalize_kwargs(given or {}, Line2D)}
+    return {**defaults, **cbook.normalize_kwargs(given or {}, artist or Line2D)}

@@ -1,0 +1,417 @@
+"""Decision curves: whether acting on predicted risks does more good than harm."""
+
+from itertools import cycle
+
+import numpy as np
+import pandas as pd
+
+from skdxa.displays._style import BLUE, GREEN, GREY, ORANGE, PURPLE, ink, new_axes, style
+from skdxa.evaluation._result import positive_and_known
+from skdxa.evaluation._scores import positive_scores, response_method_of
+from skdxa.significance import net_benefit
+from skdxa.significance._checks import check_same_rows
+
+_HEIGHT = 2.8
+# How far the default thresholds reach, in prevalences, and the largest of them.
+_REACH, _LARGEST = 3.25, 0.99
+# The vertical axis, in prevalences: net benefit never exceeds one.
+_LOW, _HIGH = -0.15, 1.1
+
+# Four colours and five ways to dash, so that twenty curves differ in one or the other.
+_COLORS = (BLUE, ORANGE, GREEN, PURPLE)
+_DASHES = ("-", "--", "-.", (0, (1, 1)), (0, (6, 1.5, 1, 1.5, 1, 1.5)))
+
+
+class DecisionCurveDisplay:
+    """Net benefit of treating by predicted risk, against the risk from which one treats.
+
+    The decision curve of Vickers and Elkin [1]_. A model is of use at the thresholds at
+    which its curve lies above both treating everyone and treating nobody.
+
+    Parameters
+    ----------
+    curves : dict of str to DataFrame
+        By name, what `skdxa.significance.net_benefit` gives, all of the same scans and
+        thresholds.
+    prevalence : float
+        Share of scans that are positive.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        What was drawn on.
+    figure_ : matplotlib Figure
+        Its figure.
+    lines_ : dict of str to matplotlib Line2D
+        The curves.
+    treat_all_ : matplotlib Line2D
+        Net benefit of treating everyone.
+    treat_none_ : matplotlib Line2D
+        That of treating nobody, zero.
+    legend_ : matplotlib Legend
+        The legend.
+
+    See Also
+    --------
+    skdxa.significance.net_benefit : The numbers.
+    skdxa.significance.calibration : Whether the risks are right.
+
+    Notes
+    -----
+    Net benefit is the share of true positives, less that of false positives at the odds
+    of the threshold [2]_. It takes risks at their word: a network whose probabilities
+    are too high or too low, as after training with class weights, gets a poor curve
+    however well it separates. The curves have no interval, and a small difference may
+    be chance.
+
+    References
+    ----------
+    .. [1] Vickers AJ, Elkin EB. Decision curve analysis: a novel method for
+       evaluating prediction models. Med Decis Making 26, 565-574 (2006).
+    .. [2] Vickers AJ, van Calster B, Steyerberg EW. A simple, step-by-step guide to
+       interpreting decision curve analysis. Diagn Progn Res 3, 18 (2019).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.displays import DecisionCurveDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> risk = rng.beta(1, 9, size=1000)
+    >>> y = rng.random(1000) < risk
+    >>> display = DecisionCurveDisplay.from_predictions(y, risk, name="simulated risk")
+    >>> display.prevalence
+    0.106
+    >>> display.frame()["threshold"].tolist()[-1]
+    0.344
+    """
+
+    def __init__(self, curves, *, prevalence):
+        self.curves = curves
+        self.prevalence = prevalence
+
+    def plot(self, ax=None, *, curve_kwargs=None, reference_kwargs=None, legend_kwargs=None):
+        """Draw the curves between treating everyone and treating nobody.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure as wide as a column in print.
+        curve_kwargs : dict or None, default=None
+            Style of all curves, as for ``Axes.plot``; what it leaves open, such as colour
+            and dashes, differs from one to the next.
+        reference_kwargs : dict or None, default=None
+            Style of treating everyone and nobody, as for ``Axes.plot``.
+        legend_kwargs : dict or None, default=None
+            Style and place of the legend, as for ``Axes.legend``.
+
+        Returns
+        -------
+        display : DecisionCurveDisplay
+            With the artists as attributes.
+
+        Notes
+        -----
+        The vertical axis reaches from a little below zero to a little above the
+        prevalence, the most that is possible; what lies below does harm and is cut off.
+        """
+        self.figure_, self.ax_ = new_axes(ax, height=_HEIGHT)
+        looks = zip(self.curves.items(), cycle(_COLORS), cycle(_DASHES), strict=False)
+        self.lines_ = {}
+        for (name, curve), color, dashes in looks:
+            defaults = {
+                "color": color,
+                "linestyle": dashes,
+                "linewidth": 1.5,
+                # A line needs two points to be seen.
+                "marker": "o" if len(curve) == 1 else "",
+                "label": name,
+            }
+            (self.lines_[name],) = self.ax_.plot(
+                curve["threshold"], curve["net_benefit"], **style(defaults, curve_kwargs)
+            )
+        common = {"linewidth": 1.0, "zorder": 1.5}
+        # All curves are of the same scans, so that any of them knows it.
+        any_curve = next(iter(self.curves.values()))
+        (self.treat_all_,) = self.ax_.plot(
+            any_curve["threshold"],
+            any_curve["treat_all"],
+            **style({**common, "color": GREY, "label": "treat all"}, reference_kwargs),
+        )
+        self.treat_none_ = self.ax_.axhline(
+            0, **style({**common, "color": ink(), "label": "treat none"}, reference_kwargs)
+        )
+        self.ax_.set(
+            xlabel="Threshold risk",
+            ylabel="Net benefit",
+            ylim=(_LOW * self.prevalence, _HIGH * self.prevalence),
+        )
+        self.ax_.margins(x=0.02)
+        self.legend_ = self.ax_.legend(
+            **{
+                # Curves begin at the prevalence on the left, and fall.
+                "loc": "upper right",
+                "fontsize": "small" if len(self.curves) <= 4 else "x-small",
+                "handlelength": 3,
+                "edgecolor": "none",
+                **(legend_kwargs or {}),
+            }
+        )
+        return self
+
+    def frame(self):
+        """Give the numbers behind the picture.
+
+        Returns
+        -------
+        frame : DataFrame
+            A row a curve and threshold: `curve`, its name, then the columns of
+            `skdxa.significance.net_benefit`.
+        """
+        tables = [curve.assign(curve=name) for name, curve in self.curves.items()]
+        frame = pd.concat(tables, ignore_index=True)
+        return frame[["curve", *frame.columns.drop("curve")]]
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y,
+        prob,
+        *,
+        thresholds=None,
+        name=None,
+        ax=None,
+        curve_kwargs=None,
+        reference_kwargs=None,
+        legend_kwargs=None,
+    ):
+        """Compute the curves of predicted risks and draw them.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_scans,)
+            Two labels, the larger one positive; NaN, where unknown, is left out.
+        prob : array-like of shape (n_scans,), or dict of str to such
+            Predicted risk of the positive label, of scans that the model was not trained
+            on; a dict gives several by name.
+        thresholds : array-like of shape (n_thresholds,) or None, default=None
+            Risks from which one would treat, strictly between 0 and 1. None takes evenly
+            spaced ones, 100 to 999 of them and each a round number, from near 0 to 3.25
+            times the prevalence (at most 0.99). Clinical reasons are better: the risks at
+            which doctors or patients would begin to disagree.
+        name : str or None, default=None
+            What the legend calls a single curve; None says "model".
+        ax : matplotlib Axes or None, default=None
+            Where to draw.
+        curve_kwargs, reference_kwargs, legend_kwargs : dict or None, default=None
+            Styles, as in `plot`.
+
+        Returns
+        -------
+        display : DecisionCurveDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If `y` does not hold two labels, a labelled scan has no risk, a risk is not
+            between 0 and 1, or a threshold not strictly so.
+        """
+        risks = _named(prob, name, "prob")
+        for curve, risk in risks.items():
+            check_same_rows(y, risk, ("y", f"the risk of {curve!r}"))
+        y = np.asarray(y)
+        labels = np.unique(y[~pd.isna(y)].tolist())
+        if len(labels) != 2:
+            raise ValueError(
+                f"y must hold both positive and negative labels, got {labels.tolist()}"
+            )
+        positive, known = positive_and_known(y, labels, len(y))
+        prevalence = float(positive[known].mean())
+        if thresholds is None:
+            thresholds = _round_thresholds(prevalence)
+        thresholds = np.sort(np.atleast_1d(thresholds))
+        curves = {
+            curve: net_benefit(positive[known], _known_risk(curve, risk, known), thresholds)
+            for curve, risk in risks.items()
+        }
+        return cls(curves, prevalence=prevalence).plot(
+            ax,
+            curve_kwargs=curve_kwargs,
+            reference_kwargs=reference_kwargs,
+            legend_kwargs=legend_kwargs,
+        )
+
+    @classmethod
+    def from_estimator(
+        cls,
+        model,
+        X,
+        y,
+        *,
+        thresholds=None,
+        name=None,
+        ax=None,
+        curve_kwargs=None,
+        reference_kwargs=None,
+        legend_kwargs=None,
+    ):
+        """Predict the risks of scans with a fitted classifier and draw its curve.
+
+        Parameters
+        ----------
+        model : fitted classifier or Pipeline
+            With `predict_proba`. It must not have seen these scans.
+        X : array-like, list or DataFrame of shape (n_scans, ...)
+            As the model takes it.
+        y : array-like of shape (n_scans,)
+            Labels as in training, or 0 and 1; NaN where unknown.
+        thresholds, name : as in `from_predictions`
+            Where to compute the curve, and what the legend calls it.
+        ax : matplotlib Axes or None, default=None
+            Where to draw.
+        curve_kwargs, reference_kwargs, legend_kwargs : dict or None, default=None
+            Styles, as in `plot`.
+
+        Returns
+        -------
+        display : DecisionCurveDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the model gives no probabilities, or as for `from_predictions`.
+        """
+        _check_gives_risks(response_method_of(model), type(model).__name__)
+        risk = positive_scores(model, X, "predict_proba")
+        positive, known = positive_and_known(y, model.classes_, len(risk))
+        return cls.from_predictions(
+            np.where(known, positive, np.nan),
+            risk,
+            thresholds=thresholds,
+            name=name,
+            ax=ax,
+            curve_kwargs=curve_kwargs,
+            reference_kwargs=reference_kwargs,
+            legend_kwargs=legend_kwargs,
+        )
+
+    @classmethod
+    def from_result(
+        cls,
+        result,
+        y=None,
+        *,
+        thresholds=None,
+        name=None,
+        ax=None,
+        curve_kwargs=None,
+        reference_kwargs=None,
+        legend_kwargs=None,
+    ):
+        """Draw the curves of repeated cross-validations.
+
+        Each scan's risk is the one out of fold, of the repeat with the median AUC.
+
+        Parameters
+        ----------
+        result : CrossValidationResult, or dict of str to such
+            From `skdxa.evaluation.repeated_cross_validate`, of classifiers that give
+            probabilities; a dict gives several, of the same scans, by name.
+        y : array-like of shape (n_scans,) or None, default=None
+            Other labels to judge by than those trained on; NaN where unknown.
+        thresholds, name : as in `from_predictions`
+            Where to compute the curves, and what the legend calls a single one.
+        ax : matplotlib Axes or None, default=None
+            Where to draw.
+        curve_kwargs, reference_kwargs, legend_kwargs : dict or None, default=None
+            Styles, as in `plot`.
+
+        Returns
+        -------
+        display : DecisionCurveDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the scores are no probabilities, the results are not of the same scans and
+            labels, or as for `from_predictions`.
+        """
+        results = _named(result, name, "result")
+        first = labels = None
+        for curve, one in results.items():
+            _check_gives_risks(one.response_method, f"the result {curve!r}")
+            positive, known = positive_and_known(
+                one.y if y is None else y, one.classes, len(one.y)
+            )
+            own = np.where(known, positive, np.nan)
+            first, labels = (curve, own) if labels is None else (first, labels)
+            if not np.array_equal(own, labels, equal_nan=True):
+                raise ValueError(
+                    f"the results {first!r} and {curve!r} have different labels, and curves are "
+                    "compared on the same scans and labels: give those in y, or draw two displays"
+                )
+        return cls.from_predictions(
+            labels,
+            {curve: one.repeat_scores(one.median_repeat(y)) for curve, one in results.items()},
+            thresholds=thresholds,
+            ax=ax,
+            curve_kwargs=curve_kwargs,
+            reference_kwargs=reference_kwargs,
+            legend_kwargs=legend_kwargs,
+        )
+
+
+def _named(given, name, what):
+    """Give one thing or a dict of them as a dict by name."""
+    if not isinstance(given, dict):
+        return {"model" if name is None else name: given}
+    if name is not None:
+        raise ValueError(f"name is for a single curve; the keys of {what} name several")
+    if not given:
+        raise ValueError(f"{what} is an empty dict: there is no curve to draw")
+    return given
+
+
+def _check_gives_risks(response_method, name):
+    if response_method != "predict_proba":
+        raise ValueError(
+            f"{name} has the values of a {response_method}, which are no risks: a decision curve "
+            "needs probabilities, as of a classifier with predict_proba or after "
+            "sklearn.calibration.CalibratedClassifierCV"
+        )
+
+
+def _known_risk(name, risk, known):
+    """Risks of the scans whose label is known."""
+    risk = np.asarray(risk, dtype=float)
+    if risk.ndim != 1:
+        raise ValueError(
+            f"the risk of {name!r} must be one number a scan, that of the positive label; got "
+            f"shape {risk.shape}"
+        )
+    missing = np.flatnonzero(known & ~np.isfinite(risk))
+    if missing.size:
+        raise ValueError(
+            f"the risk of {name!r} lacks a finite number for {missing.size} of {known.sum()} "
+            f"labelled scans, the first in row {missing[0]} (counted from 0): curves are compared "
+            "on the same scans, so set the labels of these to NaN in y"
+        )
+    outside = np.flatnonzero(known & ((risk < 0) | (risk > 1)))
+    if outside.size:
+        raise ValueError(
+            f"the risk of {name!r} is {risk[outside[0]]:g} in row {outside[0]} (counted from 0), "
+            "not a probability from 0 to 1: turn other scores into risks first, for example with "
+            "logistic regression, out of fold"
+        )
+    return risk[known]
+
+
+def _round_thresholds(prevalence):
+    """Thresholds of two or three digits, to a little beyond three times the prevalence."""
+    largest = min(_REACH * prevalence, _LARGEST)
+    # Whole numbers over a power of ten are the very floats that one types: a risk of 0.07
+    # reaches the threshold 0.07.
+    per_unit = 10 ** (2 - int(np.floor(np.log10(largest))))
+    return np.arange(1, int(largest * per_unit) + 1) / per_unit

@@ -1,0 +1,575 @@
+"""What a network looks at on scans."""
+
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+from scipy import special
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from skdxa.displays._layout import BARS, HEADINGS, OF_KERNELS, Layout, draw_scale, write_on
+from skdxa.displays._scan import check_mask, draw_image, draw_masks, grey_range, mask_edges
+from skdxa.displays._style import style
+from skdxa.exceptions import ScanError
+from skdxa.preprocessing._validation import check_spacing
+
+_PANELS = tuple(HEADINGS)
+# Colours beyond this percentile of a map's size are cut off: single pixels do not set them.
+_CUT = 99.5
+
+
+class ExplanationDisplay:
+    """What a network looks at: a row of pictures for each scan.
+
+    As figure 6 of Nissinen et al. 2021 [1]_: (I) the cropped input; (II) Grad-CAM over it,
+    brightest where it is highest; (III) the gradient at each pixel, white positive, black
+    negative and grey zero; (IV) what some kernels of the last convolution make of the scan;
+    (V) the patterns that excite these kernels most, known by the kernels' numbers. All have
+    the proportions of the body. Patterns belong to the network and not to a scan: they stand
+    once, beside all rows.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_scans, n_rows, n_columns)
+        What the network gets, without NaN.
+    grad_cam : ndarray of shape (n_scans, n_rows, n_columns) or None, default=None
+        Heat maps, not negative.
+    gradients : ndarray of shape (n_scans, n_rows, n_columns) or None, default=None
+        Derivatives of the score by each pixel.
+    feature_maps : ndarray of shape (n_scans, n_kernels, map_rows, map_columns), default=None
+        What each kernel makes of each scan; its pixels may be larger than the scan's.
+    maximized : ndarray of shape (n_kernels, n_rows, n_columns) or None, default=None
+        The pattern of each kernel.
+    units : array-like of int, shape (n_kernels,), or None, default=None
+        Numbers of the kernels; None counts from 0.
+    masks : dict of str to array-like of bool or None, default=None
+        What is known to be there, by its name in the legend; each of shape
+        (n_scans, n_rows, n_columns).
+    titles : list of str or None, default=None
+        What stands over each row.
+    spacing_mm : tuple of float, default=(1.05, 0.60)
+        Height and width of a pixel of the images in mm.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure or SubFigure
+        What was drawn on.
+    axes_ : dict of str to ndarray of matplotlib Axes
+        For each panel that was drawn: of shape (n_scans,); (n_scans, n_kernels) for
+        "feature_maps"; (n_kernels,) for "maximized".
+    images_ : dict of str to ndarray of matplotlib AxesImage
+        The pictures, likewise.
+    masks_ : list of dict of str to matplotlib LineCollection
+        The outlines on each scan.
+    legend_ : matplotlib Legend or None
+        Names of the masks; None without masks.
+    colorbars_ : dict of str to matplotlib Colorbar
+        The scales of "grad_cam" and "gradients".
+
+    See Also
+    --------
+    ScanDisplay : A scan by itself.
+    skdxa.inspection.localization_score : How much of a map lies on what is known.
+    skdxa.inspection.deletion_insertion : Whether the network goes by what a map shows.
+
+    Notes
+    -----
+    Every scan has scales of its own: the input from its 1st to its 99.5th percentile, the
+    heat map from zero to its maximum, the gradient symmetric about zero up to the 99.5th
+    percentile of its size. A kernel has one scale for all scans, from zero, so that its maps
+    can be compared; so a black map says that the kernel is silent there. Its pixels lie where
+    those of the image are that they were pooled from; what filled no window, at the right and
+    the lower edge, is black.
+
+    The paper's heat maps end in red. On a dark scan red is dim, and to colour-blind readers
+    dimmer than the middle of such a scale. Here the colours are those of "inferno", which
+    grow lighter all the way for every reader, and clear at the low end, so that the scan
+    shows where nothing is hot. ``heat_kwargs={"cmap": "Reds", "alpha": 0.5}`` gives red.
+
+    References
+    ----------
+    .. [1] Nissinen et al., Bone Reports 14, 2021, 101070.
+       https://doi.org/10.1016/j.bonr.2021.101070
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.classification import SpineCNNClassifier
+    >>> from skdxa.displays import ExplanationDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.tile([0, 1], 8)
+    >>> X = rng.normal(size=(16, 16, 24)).astype("float32") + y[:, None, None]
+    >>> cnn = SpineCNNClassifier(filters=(4,), epochs=1, random_state=0).fit(X, y)
+    >>> display = ExplanationDisplay.from_estimator(
+    ...     cnn, X[:2], panels=("input", "grad_cam", "feature_maps"), n_maps=3, random_state=0
+    ... )
+    >>> display.axes_["feature_maps"].shape
+    (2, 3)
+    >>> display.frame().columns.tolist()
+    ['panel', 'scan', 'kernel', 'minimum', 'mean', 'maximum', 'row_mm', 'column_mm']
+
+    The paper's figure has a network in each row:
+
+    >>> from matplotlib import pyplot
+    >>> figure = pyplot.figure(figsize=(7.2, 3.6))
+    >>> for part, scan in zip(figure.subfigures(2), X):
+    ...     display = ExplanationDisplay.from_estimator(
+    ...         cnn, [scan], panels=("input", "gradients"), figure=part
+    ...     )
+    """
+
+    def __init__(
+        self,
+        images,
+        *,
+        grad_cam=None,
+        gradients=None,
+        feature_maps=None,
+        maximized=None,
+        units=None,
+        masks=None,
+        titles=None,
+        spacing_mm=(1.05, 0.60),
+    ):
+        self.images = images
+        self.grad_cam = grad_cam
+        self.gradients = gradients
+        self.feature_maps = feature_maps
+        self.maximized = maximized
+        self.units = units
+        self.masks = masks
+        self.titles = titles
+        self.spacing_mm = spacing_mm
+
+    def plot(
+        self,
+        figure=None,
+        *,
+        panels=None,
+        title=None,
+        image_kwargs=None,
+        heat_kwargs=None,
+        gradient_kwargs=None,
+        kernel_kwargs=None,
+        mask_kwargs=None,
+    ):
+        """Draw a row of pictures for each scan.
+
+        An explanation needs many axes and no single one holds it, so a figure takes the
+        place of the usual `ax`.
+
+        Parameters
+        ----------
+        figure : matplotlib Figure, SubFigure or None, default=None
+            Where to draw; None makes a figure of at most 7.2 inches, two columns in print.
+            A whole figure loses its layout engine, for the display places everything itself;
+            put it into a part of ``Figure.subfigures`` to have other things beside it.
+        panels : sequence of str or None, default=None
+            Which of "input", "grad_cam", "gradients", "feature_maps" and "maximized", always
+            in this order; None draws all there are.
+        title : str or None, default=None
+            What stands over everything.
+        image_kwargs, heat_kwargs, gradient_kwargs : dict or None, default=None
+            Styles of the scans, the heat maps and the gradients, as for ``Axes.imshow``.
+        kernel_kwargs : dict or None, default=None
+            Style of feature maps and patterns, as for ``Axes.imshow``.
+        mask_kwargs : dict or None, default=None
+            Style of the masks' outlines, as for ``LineCollection``. They lie on the heat
+            map, or on the input if there is no heat map.
+
+        Returns
+        -------
+        display : ExplanationDisplay
+            With the artists as attributes.
+
+        Raises
+        ------
+        ScanError
+            If an array does not fit the images; the message names it.
+        ValueError
+            If there is no such panel, or the figure is too small.
+        """
+        pictures = self._pictures(panels)
+        edges = self._edges()
+        mask_kwargs = style({"linewidth": 0.9}, mask_kwargs)
+        # What is known is outlined on the heat map, or on the scan itself.
+        outlined = next((panel for panel in ("grad_cam", "input") if panel in pictures), None)
+        n_scans, n_rows, n_columns = self.images.shape
+        row_mm, column_mm = self.spacing_mm
+        layout = Layout(
+            {panel: arrays.shape[:-2] for panel, arrays in pictures.items()},
+            n_scans=n_scans,
+            aspect=n_columns * column_mm / (n_rows * row_mm),
+            title=title,
+            titles=self.titles,
+            n_masks=len(edges) if outlined else 0,
+        )
+        self.figure_ = layout.fit(figure)
+        kwargs = {
+            "input": image_kwargs,
+            "grad_cam": {"cmap": _heat_colours(), **(heat_kwargs or {})},
+            "gradients": gradient_kwargs,
+            "feature_maps": kernel_kwargs,
+            "maximized": kernel_kwargs,
+        }
+        self.axes_, self.images_ = {}, {}
+        for panel, arrays in pictures.items():
+            axes = self.axes_[panel] = np.empty(arrays.shape[:-2], object)
+            images = self.images_[panel] = np.empty(arrays.shape[:-2], object)
+            limits, spacing_mm = _limits(panel, arrays), self._spacing_of(arrays)
+            for place in np.ndindex(axes.shape):
+                ax = axes[place] = layout.add_axes(panel, place)
+                if panel == "grad_cam":
+                    scan = self.images[place]
+                    draw_image(ax, scan, self.spacing_mm, grey_range(scan), image_kwargs)
+                images[place] = draw_image(
+                    ax, arrays[place], spacing_mm, limits[place], kwargs[panel]
+                )
+                # A feature map may not reach the edge: pooling leaves out what fills no window.
+                ax.set(
+                    xlim=(0, n_columns * column_mm), ylim=(n_rows * row_mm, 0), facecolor="black"
+                )
+                if panel == "grad_cam" and not arrays[place].any():
+                    write_on(ax, 0.95, "empty")
+                if panel in OF_KERNELS:
+                    ax.set_title(self._units_of(arrays)[place[-1]], fontsize="xx-small", pad=1)
+        self.masks_ = [
+            draw_masks(ax, {name: of_scans[scan] for name, of_scans in edges.items()}, mask_kwargs)
+            for scan, ax in enumerate(self.axes_.get(outlined, ()))
+        ]
+        self.legend_ = layout.add_legend(self.masks_) if edges and outlined else None
+        self.colorbars_ = {
+            panel: layout.add_colorbar(panel, self.images_[panel][0])
+            for panel in BARS
+            if panel in pictures
+        }
+        if "input" in pictures:
+            draw_scale(self.axes_["input"][0])
+        layout.write()
+        return self
+
+    def frame(self, *, pixels=False):
+        """Give the numbers behind the picture.
+
+        Parameters
+        ----------
+        pixels : bool, default=False
+            Give every pixel, in place of a summary of each picture.
+
+        Returns
+        -------
+        frame : DataFrame
+            A row a picture: `panel`, `scan` (its position; missing for patterns, which
+            belong to no scan), `kernel` (missing where there is none), `minimum`, `mean`,
+            `maximum`, and `row_mm` and `column_mm`, where the maximum is: from the image's
+            upper left corner to the pixel's centre, NaN if the picture is the same
+            everywhere. Or a row a pixel: `panel`, `scan`, `kernel`, `value`, and `row_mm`
+            and `column_mm`, where it is.
+        """
+        parts = []
+        for panel, arrays in self._pictures(None).items():
+            spacing_mm = np.array(self._spacing_of(arrays))[:, np.newaxis]
+            for place in np.ndindex(arrays.shape[:-2]):
+                values = arrays[place]
+                if pixels:
+                    where = np.indices(values.shape).reshape(2, -1)
+                    numbers = {"value": values.ravel()}
+                else:
+                    where = np.array(np.unravel_index([values.argmax()], values.shape))
+                    where = where if np.ptp(values) else np.full((2, 1), np.nan)
+                    numbers = {
+                        "minimum": values.min(),
+                        "mean": values.mean(),
+                        "maximum": values.max(),
+                    }
+                row_mm, column_mm = (where + 0.5) * spacing_mm
+                names = {
+                    "panel": panel,
+                    "scan": pd.NA if panel == "maximized" else place[0],
+                    "kernel": self._units_of(arrays)[place[-1]] if panel in OF_KERNELS else pd.NA,
+                }
+                parts.append(
+                    pd.DataFrame(names | numbers | {"row_mm": row_mm, "column_mm": column_mm})
+                )
+        return pd.concat(parts, ignore_index=True).astype({"scan": "Int64", "kernel": "Int64"})
+
+    @classmethod
+    @validate_params(
+        {
+            "n_maps": [Interval(Integral, 1, None, closed="left")],
+            "titles": ["array-like", StrOptions({"auto"}), None],
+            "random_state": ["random_state"],
+        },
+        prefer_skip_nested_validation=True,
+    )
+    def from_estimator(
+        cls,
+        model,
+        X,
+        *,
+        y=None,
+        target=None,
+        panels=_PANELS,
+        layer=None,
+        variant="grad_cam",
+        n_maps=8,
+        units=None,
+        n_steps=200,
+        masks=None,
+        titles="auto",
+        spacing_mm=(1.05, 0.60),
+        random_state=None,
+        figure=None,
+        title=None,
+        image_kwargs=None,
+        heat_kwargs=None,
+        gradient_kwargs=None,
+        kernel_kwargs=None,
+        mask_kwargs=None,
+    ):
+        """Explain what a model says of scans, and draw it.
+
+        Parameters
+        ----------
+        model : SpineCNNClassifier or Pipeline
+            Fitted; a pipeline ends in the classifier.
+        X : DataFrame, Series, list, ndarray of object, or ndarray of shape (n, rows, columns)
+            What the model predicts on: a few scans.
+        y : array-like of shape (n_scans,) or None, default=None
+            Their labels, for the titles.
+        target : label, default=None
+            The class that is explained; the positive one, ``classes_[1]``, by default.
+        panels : sequence of str, default=all five
+            Which of "input", "grad_cam", "gradients", "feature_maps" and "maximized"; the
+            others are not computed. "maximized" takes the most time.
+        layer : str or None, default=None
+            Name of the convolution for Grad-CAM, feature maps and patterns; the last by
+            default.
+        variant : {"grad_cam", "grad_cam++", "hires_cam"}, default="grad_cam"
+            How the heat map is made; see `skdxa.inspection.grad_cam`.
+        n_maps : int, default=8
+            How many kernels are drawn at random, all if there are fewer. Those silent on
+            all the scans are taken only for lack of others.
+        units : array-like of int or None, default=None
+            Numbers of the kernels, the first being 0, in place of random ones.
+        n_steps : int, default=200
+            Steps of the ascent to each pattern.
+        masks : dict of str to list of array-like of bool, or None, default=None
+            What is known to be on the scans: for each name a mask for each scan, of the
+            scan's shape. They are cropped as the scans are.
+        titles : list of str, "auto" or None, default="auto"
+            What stands over each row; "auto" names the scan, by its index label or
+            position, the class, its probability and, from `y`, the label.
+        spacing_mm : tuple of float, default=(1.05, 0.60)
+            Height and width of a pixel in mm.
+        random_state : int, RandomState instance or None, default=None
+            Draws the kernels and starts their patterns.
+        figure : matplotlib Figure, SubFigure or None, default=None
+            Where to draw, as in `plot`.
+        title : str or None, default=None
+            What stands over everything.
+        image_kwargs, heat_kwargs, gradient_kwargs, kernel_kwargs, mask_kwargs : dict or None
+            Styles, as in `plot`.
+
+        Returns
+        -------
+        display : ExplanationDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ScanError
+            If a mask does not fit its scan; the message names it.
+        ValueError
+            If there is no such panel, class, layer or kernel, or there are not as many
+            titles, labels or masks as scans.
+
+        Warns
+        -----
+        RuntimeWarning
+            If nothing that was tried excites a kernel; its pattern means nothing then.
+        """
+        from skdxa import inspection
+        from skdxa.inspection._model import prepare
+
+        spacing_mm = check_spacing(spacing_mm)
+        panels = list(panels)
+        if not panels or set(panels) - set(_PANELS):
+            raise ValueError(f"panels must be some of {list(_PANELS)}; got {panels}.")
+        classifier, images = prepare(model, X)
+        random_state = check_random_state(random_state)
+        if isinstance(titles, str):
+            titles = _titles(X, y, classifier, images, target)
+        made = {}
+        if "grad_cam" in panels:
+            made["grad_cam"] = inspection.grad_cam(
+                classifier, images, layer=layer, variant=variant, target=target
+            )
+        if "gradients" in panels:
+            made["gradients"] = inspection.vanilla_gradients(classifier, images, target=target)
+        if not set(OF_KERNELS).isdisjoint(panels):
+            if units is None:
+                maps = inspection.feature_maps(classifier, images, layer=layer, n_maps=None)
+                units = _choose_kernels(maps, n_maps, random_state)
+            made["units"] = np.asarray(units)
+        if "feature_maps" in panels:
+            made["feature_maps"] = inspection.feature_maps(
+                classifier, images, layer=layer, units=units
+            )
+        if "maximized" in panels:
+            made["maximized"] = inspection.maximize_activation(
+                classifier, layer=layer, units=units, n_steps=n_steps, random_state=random_state
+            )
+        display = cls(
+            images,
+            masks=_crop_masks(masks, X, model, images.shape),
+            titles=titles,
+            spacing_mm=spacing_mm,
+            **made,
+        )
+        return display.plot(
+            figure,
+            panels=panels,
+            title=title,
+            image_kwargs=image_kwargs,
+            heat_kwargs=heat_kwargs,
+            gradient_kwargs=gradient_kwargs,
+            kernel_kwargs=kernel_kwargs,
+            mask_kwargs=mask_kwargs,
+        )
+
+    def _pictures(self, panels):
+        """Give the arrays of the panels to draw, in order, if all fit the images."""
+        there = {"input": self.images} | {name: getattr(self, name) for name in _PANELS[1:]}
+        there = {name: array for name, array in there.items() if array is not None}
+        if self.images.ndim != 3:
+            raise ScanError(
+                "images must be a stack (n_scans, n_rows, n_columns); its shape is "
+                f"{self.images.shape}."
+            )
+        n_scans, *shape = self.images.shape
+        for name, array in there.items():
+            fits = {
+                "feature_maps": array.ndim == 4 and len(array) == n_scans,
+                "maximized": array.ndim == 3,
+            }.get(name, array.shape == (n_scans, *shape))
+            if not fits:
+                raise ScanError(
+                    f"{name} has the shape {array.shape}; that does not fit {n_scans} images of "
+                    f"the shape {tuple(shape)}."
+                )
+            if name in OF_KERNELS and len(self._units_of(array)) != array.shape[-3]:
+                raise ScanError(
+                    f"{name} shows {array.shape[-3]} kernels; units names {len(self.units)}."
+                )
+        if self.titles is not None and len(self.titles) != n_scans:
+            raise ValueError(f"There are {len(self.titles)} titles for {n_scans} scans.")
+        panels = list(there if panels is None else panels)
+        if not panels or set(panels) - set(there):
+            raise ValueError(
+                f"panels must be some of those there are, {list(there)}; got {panels}."
+            )
+        return {name: array for name, array in there.items() if name in panels}
+
+    def _edges(self):
+        """Give the outlines of each mask, scan by scan."""
+        n_scans, *shape = self.images.shape
+        edges = {}
+        for name, of_scans in (self.masks or {}).items():
+            if len(of_scans) != n_scans:
+                raise ScanError(
+                    f"masks[{name!r}] holds {len(of_scans)} masks for {n_scans} scans."
+                )
+            edges[name] = [
+                mask_edges(check_mask(mask, f"masks[{name!r}][{scan}]", shape), self.spacing_mm)
+                for scan, mask in enumerate(of_scans)
+            ]
+        return edges
+
+    def _units_of(self, arrays):
+        return list(range(arrays.shape[-3]) if self.units is None else self.units)
+
+    def _spacing_of(self, arrays):
+        """Give the spacing of an array's pixels, each of which may be several of the image's.
+
+        Pooling leaves out what does not fill a window, at the right and at the lower edge.
+        """
+        sides = zip(self.images.shape[1:], arrays.shape[-2:], self.spacing_mm, strict=True)
+        spacing_mm = []
+        for large, small, mm in sides:
+            whole = max(large // small, 1)
+            spacing_mm.append(mm * (whole if large // whole == small else large / small))
+        return tuple(spacing_mm)
+
+
+def _choose_kernels(maps, n_maps, random_state):
+    """Draw kernels at random: silent ones, which show nothing, only for lack of others."""
+    drawn = random_state.permutation(maps.shape[1])
+    silent = maps.max(axis=(0, 2, 3))[drawn] == 0
+    return np.sort(drawn[np.argsort(silent, kind="stable")][:n_maps])
+
+
+def _limits(panel, arrays):
+    """Give the lowest and the highest value of each picture's scale: (..., 2)."""
+    if panel == "input":
+        return np.array([grey_range(scan) for scan in arrays])
+    if panel in ("gradients", "maximized"):
+        high = np.percentile(np.abs(arrays), _CUT, axis=(-2, -1))
+    else:
+        # A kernel has one scale for all scans.
+        apart = (0, -2, -1) if panel == "feature_maps" else (-2, -1)
+        high = np.broadcast_to(arrays.max(axis=apart), arrays.shape[:-2])
+    high = np.where(high > 0, high, 1)
+    return np.stack([-high if panel in ("gradients", "maximized") else 0 * high, high], axis=-1)
+
+
+def _heat_colours():
+    """Give the colours of inferno, clear where they are lowest and soon opaque."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    share = np.linspace(0, 1, 256)
+    colours = colormaps["inferno"](share)
+    colours[:, 3] = 0.9 * np.minimum(1, 1.5 * share)
+    return ListedColormap(colours)
+
+
+def _titles(X, y, classifier, images, target):
+    """Name each scan, its class, the class's probability and its label."""
+    from skdxa.inspection import class_score
+
+    probability = special.expit(class_score(classifier, images, target=target))
+    names = X.index if isinstance(X, pd.DataFrame | pd.Series) else range(len(images))
+    target = classifier.classes_[1] if target is None else target
+    titles = [
+        f"Scan {name}: class {target} with probability {share:.2f}"
+        for name, share in zip(names, probability, strict=True)
+    ]
+    if y is None:
+        return titles
+    if len(y) != len(titles):
+        raise ValueError(f"There are {len(y)} labels in y for {len(titles)} scans.")
+    return [f"{title}, labelled {label}" for title, label in zip(titles, y, strict=True)]
+
+
+def _crop_masks(masks, X, model, shape):
+    """Give masks of whole scans as those of the images that a model makes of them."""
+    from skdxa.inspection import to_scan
+
+    if not masks:
+        return None
+    n_scans, *shape = shape
+    # Every pixel of an image gets its number, and is looked for on the scan.
+    numbers = np.arange(np.prod(shape)).reshape(shape)
+    placed = to_scan([numbers] * n_scans, X, model)
+    cropped = {}
+    for name, of_scans in masks.items():
+        if len(of_scans) != n_scans:
+            raise ScanError(f"masks[{name!r}] holds {len(of_scans)} masks for {n_scans} scans.")
+        cropped[name] = np.zeros((n_scans, *shape), bool)
+        for scan, (mask, where) in enumerate(zip(of_scans, placed, strict=True)):
+            mask = check_mask(mask, f"masks[{name!r}][{scan}]", where.shape)
+            seen = np.isfinite(where)
+            cropped[name][scan].flat[where[seen].astype(int)] = mask[seen]
+    return cropped

@@ -1,0 +1,451 @@
+"""Forest plots: estimates and their intervals, one below the other."""
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+
+from skdxa.displays._style import BLUE, GREY, ink, new_axes, style
+from skdxa.evaluation._metrics import METRICS
+
+_COLUMNS = ("estimate", "low", "high", "level", "method")
+_RANGE = "minimum to maximum"
+
+# Inches: the axis below the rows, a line of text, and the gap between rows.
+_MARGIN, _LINE, _GAP = 0.55, 0.12, 0.12
+_FONT_SIZE = "x-small"
+# Characters after which the names of rows and of the axis are broken.
+_NAME_WIDTH, _LABEL_WIDTH = 22, 44
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class ForestDisplay:
+    """Estimates with their intervals, a model or predictor a row, and the numbers beside.
+
+    As in the forest plots of meta-analyses [1]_, but nothing is pooled: it puts
+    performance tables, such as table 1 of Nissinen et al. 2021 [2]_, in sight.
+
+    Parameters
+    ----------
+    estimates : DataFrame of shape (n_rows, 5)
+        The index names the rows, from the top; columns `estimate`, `low`, `high` (NaN
+        where undefined), `level` (NaN where unknown) and `method` (None where unknown).
+    metric : str, default="auc"
+        What is estimated; the axis says it.
+    reference : float, "auto" or None, default="auto"
+        Where to draw an upright line: "auto" at 0.5, chance, for the metric "auc" and
+        nowhere for others; None draws none.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        What was drawn on.
+    figure_ : matplotlib Figure
+        Its figure.
+    points_ : matplotlib Line2D
+        The estimates.
+    whiskers_ : matplotlib LineCollection
+        The intervals, of the rows that have both ends.
+    texts_ : list of matplotlib Text
+        The numbers at the right, from the top.
+    reference_ : matplotlib Line2D or None
+        The line at the reference.
+
+    See Also
+    --------
+    skdxa.evaluation.performance_table : Makes the table that `from_table` draws.
+
+    Notes
+    -----
+    Whether two models differ cannot be told from whether their intervals overlap: on the
+    same scans `skdxa.significance.delong_test` or `skdxa.significance.corrected_t_test`
+    tell it.
+
+    References
+    ----------
+    .. [1] Lewis S, Clarke M. Forest plots: trying to see the wood and the trees. BMJ 322,
+       1479-1480 (2001).
+    .. [2] Nissinen et al., Bone Reports 14, 2021, 101070.
+       https://doi.org/10.1016/j.bonr.2021.101070
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.displays import ForestDisplay
+    >>> from skdxa.significance import delong_interval
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.tile([0, 1], 100)
+    >>> scores = {"strong": y + rng.normal(size=200), "weak": 0.3 * y + rng.normal(size=200)}
+    >>> display = ForestDisplay.from_intervals(
+    ...     {f"{name} (simulated)": delong_interval(y, score) for name, score in scores.items()}
+    ... )
+    >>> [text.get_text() for text in display.texts_]
+    ['0.80 (0.74 to 0.86)', '0.60 (0.52 to 0.68)']
+    >>> display.ax_.get_xlabel().splitlines()
+    ['AUC', '95 % interval (DeLong)']
+    """
+
+    def __init__(self, estimates, *, metric="auc", reference="auto"):
+        self.estimates = estimates
+        self.metric = metric
+        self.reference = reference
+
+    def plot(
+        self,
+        ax=None,
+        *,
+        digits=2,
+        point_kwargs=None,
+        whisker_kwargs=None,
+        reference_kwargs=None,
+        text_kwargs=None,
+    ):
+        """Draw a row for each estimate, the first at the top.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure as wide as a column in print, and as high
+            as the rows need. Names and numbers stand outside the axes: a figure of one's
+            own should have ``layout="constrained"``.
+        digits : int, default=2
+            Decimals of the numbers.
+        point_kwargs : dict or None, default=None
+            Style of the estimates, as for ``Axes.plot``.
+        whisker_kwargs : dict or None, default=None
+            Style of the intervals, as for ``Axes.hlines``.
+        reference_kwargs : dict or None, default=None
+            Style of the reference, as for ``Axes.axvline``.
+        text_kwargs : dict or None, default=None
+            Style of the numbers, as for ``Axes.text``.
+
+        Returns
+        -------
+        display : ForestDisplay
+            With the artists as attributes.
+
+        Notes
+        -----
+        An estimate without an interval, or with one end only, is a bare point. Where
+        intervals are of several levels or methods, raised numbers tell which is whose.
+        """
+        names, label = self._words()
+        # Heights in inches, and in data coordinates too: a name of several lines has room.
+        heights = [_GAP + (1 + name.count("\n")) * _LINE for name in names]
+        rows = np.cumsum(heights) - np.divide(heights, 2)
+        below = _MARGIN + label.count("\n") * _LINE
+        self.figure_, self.ax_ = new_axes(ax, height=sum(heights) + below)
+        table = self.estimates
+        whole = self._has_interval()
+        self.whiskers_ = self.ax_.hlines(
+            rows[whole],
+            table["low"][whole],
+            table["high"][whole],
+            **style({"color": BLUE, "linewidth": 1.2}, whisker_kwargs),
+        )
+        defaults = {"color": BLUE, "marker": "s", "markersize": 5, "linestyle": "none"}
+        (self.points_,) = self.ax_.plot(table["estimate"], rows, **style(defaults, point_kwargs))
+        self.reference_ = None
+        reference = self.reference
+        if isinstance(reference, str):
+            reference = 0.5 if self.metric == "auc" else None
+        if reference is not None:
+            defaults = {"color": GREY, "linewidth": 0.8, "linestyle": ":", "zorder": 1}
+            self.reference_ = self.ax_.axvline(reference, **style(defaults, reference_kwargs))
+        self.texts_ = self._draw_numbers(rows, whole, digits, text_kwargs)
+        self.ax_.set_yticks(rows, names, fontsize=_FONT_SIZE)
+        self.ax_.set_ylim(sum(heights), 0)
+        self.ax_.tick_params(axis="y", length=0)
+        self.ax_.tick_params(axis="x", labelsize=_FONT_SIZE)
+        self.ax_.spines[["left", "right", "top"]].set_visible(False)
+        self.ax_.set_xlabel(label, fontsize=_FONT_SIZE)
+        return self
+
+    def _has_interval(self):
+        return self.estimates[["low", "high"]].notna().all(axis=1).to_numpy()
+
+    def _words(self):
+        """Give the names of the rows and the label of the axis, broken into lines."""
+        names = [_wrap(str(name), _NAME_WIDTH) for name in self.estimates.index]
+        kinds = {}
+        for row in np.flatnonzero(self._has_interval()):
+            level, method = self.estimates[["level", "method"]].iloc[row]
+            kinds.setdefault(_kind(level, method), []).append(row)
+        label = [_title(self.metric)]
+        for number, (kind, rows) in enumerate(kinds.items(), start=1):
+            mark = str(number).translate(_SUPERSCRIPTS) if len(kinds) > 1 else ""
+            label.append(_wrap(f"{mark} {kind}".strip(), _LABEL_WIDTH))
+            for row in rows:
+                names[row] += mark
+        return names, "\n".join(label)
+
+    def _draw_numbers(self, rows, whole, digits, text_kwargs):
+        from matplotlib import cbook
+        from matplotlib.text import Text
+
+        wanted = {
+            "color": ink(),
+            "fontsize": _FONT_SIZE,
+            "verticalalignment": "center_baseline",
+            **cbook.normalize_kwargs(text_kwargs or {}, Text),
+        }
+        table = self.estimates[["estimate", "low", "high"]]
+        return [
+            self.ax_.text(
+                1.04,
+                row,
+                _numbers(estimate, low, high, digits, has_interval),
+                transform=self.ax_.get_yaxis_transform(),
+                **wanted,
+            )
+            for row, has_interval, (estimate, low, high) in zip(
+                rows, whole, table.itertuples(index=False), strict=True
+            )
+        ]
+
+    def frame(self):
+        """Give the numbers behind the picture.
+
+        Returns
+        -------
+        frame : DataFrame of shape (n_rows, 5)
+            The index `name`; columns `estimate`, `low`, `high`, `level` and `method`.
+        """
+        return self.estimates.copy()
+
+    @classmethod
+    def from_intervals(
+        cls,
+        intervals,
+        *,
+        metric="auc",
+        reference="auto",
+        ax=None,
+        digits=2,
+        point_kwargs=None,
+        whisker_kwargs=None,
+        reference_kwargs=None,
+        text_kwargs=None,
+    ):
+        """Draw intervals of any kind.
+
+        Parameters
+        ----------
+        intervals : dict of str to skdxa.significance.Interval
+            Intervals by the name of the row.
+        metric : str, default="auc"
+            What is estimated, for the label of the axis.
+        reference : float, "auto" or None, default="auto"
+            Where to draw the upright line, as in the constructor; 0 for differences.
+        ax : matplotlib Axes or None, default=None
+            Where to draw.
+        digits, point_kwargs, whisker_kwargs, reference_kwargs, text_kwargs : as in `plot`
+            Decimals and styles.
+
+        Returns
+        -------
+        display : ForestDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If what is given is no interval.
+        ValueError
+            If nothing is given.
+        """
+        for name, interval in intervals.items():
+            if not all(hasattr(interval, column) for column in _COLUMNS):
+                hint = " Give its interval." if hasattr(interval, "interval") else ""
+                raise TypeError(
+                    f"{name!r} must be an Interval of skdxa.significance, with estimate, low, "
+                    f"high, level and method; got {type(interval).__name__}.{hint}"
+                )
+        rows = [
+            [getattr(interval, column) for column in _COLUMNS] for interval in intervals.values()
+        ]
+        return cls(_estimates(intervals, rows), metric=metric, reference=reference).plot(
+            ax,
+            digits=digits,
+            point_kwargs=point_kwargs,
+            whisker_kwargs=whisker_kwargs,
+            reference_kwargs=reference_kwargs,
+            text_kwargs=text_kwargs,
+        )
+
+    @classmethod
+    def from_table(
+        cls,
+        table,
+        *,
+        metric="auc",
+        level=None,
+        method=None,
+        reference="auto",
+        ax=None,
+        digits=2,
+        point_kwargs=None,
+        whisker_kwargs=None,
+        reference_kwargs=None,
+        text_kwargs=None,
+    ):
+        """Draw one metric of a table of performance.
+
+        Parameters
+        ----------
+        table : DataFrame
+            From `skdxa.evaluation.performance_table` or `external_table`, or read from the
+            ``table1.csv`` of a study. The column `experiment` or else the index names
+            the rows. Of the metric "auc" there must be the columns `auc`, `auc_low` and
+            `auc_high`, or `auc_minimum` and `auc_maximum`.
+        metric : str, default="auc"
+            What to draw.
+        level : float or None, default=None
+            Confidence level, for the label of the axis; the table itself does not tell it.
+        method : str or None, default=None
+            Method of the intervals, likewise.
+        reference : float, "auto" or None, default="auto"
+            Where to draw the upright line, as in the constructor.
+        ax : matplotlib Axes or None, default=None
+            Where to draw.
+        digits, point_kwargs, whisker_kwargs, reference_kwargs, text_kwargs : as in `plot`
+            Decimals and styles.
+
+        Returns
+        -------
+        display : ForestDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the table lacks a column or has no rows.
+        """
+        if "experiment" in table:
+            table = table.set_index("experiment")
+        if {f"{metric}_minimum", f"{metric}_maximum"} <= {*table.columns}:
+            columns = [metric, f"{metric}_minimum", f"{metric}_maximum"]
+            method = _RANGE if method is None else method
+        else:
+            columns = [metric, f"{metric}_low", f"{metric}_high"]
+        missing = [column for column in columns if column not in table]
+        if missing:
+            raise ValueError(
+                f"the table has no column {missing[0]!r}; to draw {metric!r} it needs {columns}, "
+                f"and has {list(table.columns)}"
+            )
+        rows = [[*row, level, method] for row in table[columns].itertuples(index=False)]
+        return cls(_estimates(table.index, rows), metric=metric, reference=reference).plot(
+            ax,
+            digits=digits,
+            point_kwargs=point_kwargs,
+            whisker_kwargs=whisker_kwargs,
+            reference_kwargs=reference_kwargs,
+            text_kwargs=text_kwargs,
+        )
+
+    @classmethod
+    def from_results(
+        cls,
+        results,
+        *,
+        metric="auc",
+        y=None,
+        threshold=None,
+        interval="corrected",
+        level=0.95,
+        n_resamples=2000,
+        random_state=None,
+        reference="auto",
+        ax=None,
+        digits=2,
+        point_kwargs=None,
+        whisker_kwargs=None,
+        reference_kwargs=None,
+        text_kwargs=None,
+    ):
+        """Compute one metric of several cross-validations and draw it.
+
+        Parameters
+        ----------
+        results : dict of str to CrossValidationResult
+            Results by the name of the row.
+        metric : {"auc", "sensitivity", "specificity", "accuracy"}, default="auc"
+            What to draw.
+        y, threshold, interval, level, n_resamples, random_state : as in `summary`
+            Other labels, the threshold and the kind of interval, the same for all; see
+            `skdxa.evaluation.CrossValidationResult`.
+        reference : float, "auto" or None, default="auto"
+            Where to draw the upright line, as in the constructor.
+        ax : matplotlib Axes or None, default=None
+            Where to draw.
+        digits, point_kwargs, whisker_kwargs, reference_kwargs, text_kwargs : as in `plot`
+            Decimals and styles.
+
+        Returns
+        -------
+        display : ForestDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If there is no such metric or no result, or as for `summary`.
+        """
+        if metric not in METRICS:
+            raise ValueError(f"metric must be one of {list(METRICS)}, got {metric!r}")
+        rows = [
+            result.summary(
+                y,
+                threshold=threshold,
+                interval=interval,
+                level=level,
+                n_resamples=n_resamples,
+                random_state=random_state,
+            ).loc[metric, list(_COLUMNS)]
+            for result in results.values()
+        ]
+        return cls(_estimates(results, rows), metric=metric, reference=reference).plot(
+            ax,
+            digits=digits,
+            point_kwargs=point_kwargs,
+            whisker_kwargs=whisker_kwargs,
+            reference_kwargs=reference_kwargs,
+            text_kwargs=text_kwargs,
+        )
+
+
+def _estimates(names, rows):
+    """Make the table of a display, its numbers floats."""
+    if len(rows) == 0:
+        raise ValueError("there is no row to draw")
+    table = pd.DataFrame(
+        [list(row) for row in rows], index=pd.Index(list(names), name="name"), columns=_COLUMNS
+    )
+    return table.astype(dict.fromkeys(_COLUMNS[:4], float))
+
+
+def _kind(level, method):
+    """Say of what kind an interval is."""
+    if pd.isna(level):
+        return "interval" if method is None else method
+    interval = f"{100 * level:g} % interval"
+    return interval if method is None else f"{interval} ({method})"
+
+
+def _title(metric):
+    name = metric.replace("_", " ")
+    return "AUC" if metric == "auc" else name[:1].upper() + name[1:]
+
+
+def _wrap(text, width):
+    """Break long lines; those that are broken already stay so."""
+    return "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
+
+
+def _numbers(estimate, low, high, digits, whole):
+    if pd.isna(estimate):
+        return "undefined"
+    # Rounded first, and zero added, so that no -0.00 is printed.
+    estimate, low, high = (f"{round(x, digits) + 0.0:.{digits}f}" for x in (estimate, low, high))
+    return f"{estimate} ({low} to {high})" if whole else f"{estimate} (no interval)"

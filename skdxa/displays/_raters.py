@@ -1,0 +1,316 @@
+"""Agreement of raters: who called what, and how far beyond chance they agree."""
+
+import re
+from itertools import combinations, product
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+
+from skdxa.displays._style import BLUE, COLUMN_WIDTH, GREY, ink, new_axes, style
+from skdxa.exceptions import CohortError
+from skdxa.significance import rater_agreement
+
+# The darkest cell is lighter than the colour itself, so that its number can be read.
+_DARKEST = 0.7
+# Inches: a row, and what stands above and below all rows.
+_ROW, _AROUND = 0.36, 1.0
+# Longer headings of columns, in letters, are turned.
+_LONG = 6
+# Left edge and width, in shares of the axes, of the table and of the kappas.
+_TABLE, _KAPPAS = (0.0, 0.58), (0.61, 0.39)
+
+
+class RaterAgreementDisplay:
+    """Ratings of each pair of raters, their agreement, and kappa with its interval.
+
+    A row a pair of raters, and one of all if there are more than two. The table on the
+    left counts the scans by both raters' ratings, shaded by their share, and gives the
+    agreement; where nearly all lie in one cell, kappa is low though raters agree. On the
+    right are Cohen's kappa of each pair and Fleiss' of all.
+
+    Parameters
+    ----------
+    agreement : DataFrame of shape (n_pairs + 1, 5)
+        From `skdxa.significance.rater_agreement`.
+    crosstabs : dict of str to DataFrame of shape (n_categories, n_categories)
+        For each pair of `agreement`, the scans by the first rater's rating (rows) and the
+        second one's (columns).
+    level : float, default=0.95
+        Confidence level of the intervals.
+    name : str or None, default=None
+        Title.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        What was drawn on; it holds the two others.
+    figure_ : matplotlib Figure
+        Its figure.
+    table_ax_ : matplotlib Axes
+        The table.
+    kappa_ax_ : matplotlib Axes
+        The kappas.
+    image_ : matplotlib AxesImage
+        The shades of the table: shares of the scans, NaN in the row of all.
+    text_ : ndarray of shape (n_rows, n_columns), dtype=object
+        The numbers in the table, as matplotlib Text.
+    kappa_ : matplotlib ErrorbarContainer
+        Kappas and intervals.
+    kappa_text_ : list of matplotlib Text
+        The same as numbers.
+
+    See Also
+    --------
+    skdxa.significance.rater_agreement : The numbers.
+    skdxa.significance.consensus : One label from several raters.
+
+    References
+    ----------
+    .. [1] Feinstein AR, Cicchetti DV. High agreement but low kappa: I. The problems of
+       two paradoxes. J Clin Epidemiol 43, 543-549 (1990).
+
+    Examples
+    --------
+    >>> from skdxa.displays import RaterAgreementDisplay
+    >>> ratings = [[0, 0, 0], [1, 1, 0], [1, 1, 1], [0, 1, 0], [0, 0, 0], [1, 1, 1]]
+    >>> display = RaterAgreementDisplay.from_ratings(ratings)
+    >>> display.frame()[["agreement", "kappa"]].round(2)
+         agreement  kappa
+    1-2       0.83   0.67
+    1-3       0.83   0.67
+    2-3       0.67   0.40
+    all       0.78   0.56
+    >>> display.crosstabs["1-2"].to_numpy().tolist()
+    [[2, 1], [0, 3]]
+    """
+
+    def __init__(self, agreement, crosstabs, *, level=0.95, name=None):
+        self.agreement = agreement
+        self.crosstabs = crosstabs
+        self.level = level
+        self.name = name
+
+    def plot(self, ax=None, *, image_kwargs=None, text_kwargs=None, kappa_kwargs=None):
+        """Draw the table and the kappas.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure as wide as a column in print.
+        image_kwargs : dict or None, default=None
+            Style of the table's shades, as for ``Axes.imshow``.
+        text_kwargs : dict or None, default=None
+            Style of all numbers, as for ``Axes.text``.
+        kappa_kwargs : dict or None, default=None
+            Style of the kappas, as for ``Axes.errorbar``.
+
+        Returns
+        -------
+        display : RaterAgreementDisplay
+            With the artists as attributes.
+        """
+        from matplotlib.text import Text
+
+        # All of two raters are their only pair.
+        shown = self.agreement if len(self.crosstabs) > 1 else self.agreement.drop("all")
+        self.figure_, self.ax_ = new_axes(ax, COLUMN_WIDTH, _AROUND + _ROW * len(shown))
+        self.ax_.set_axis_off()
+        self.table_ax_, self.kappa_ax_ = (
+            self.ax_.inset_axes((left, 0, width, 1)) for left, width in (_TABLE, _KAPPAS)
+        )
+        text_kwargs = style(
+            {"fontsize": "x-small", "color": ink(), "horizontalalignment": "center"},
+            text_kwargs,
+            Text,
+        )
+        self._plot_table(shown["agreement"], image_kwargs, text_kwargs)
+        self._plot_kappas(shown, kappa_kwargs, text_kwargs)
+        self.ax_.set_title(self.name or "", fontsize="medium")
+        return self
+
+    def _plot_table(self, agreement, image_kwargs, text_kwargs):
+        from matplotlib.colors import LinearSegmentedColormap, to_rgb
+
+        counts = self._counts().reindex(agreement.index)
+        # Clear where nothing is, so that the shades suit a light and a dark figure.
+        blue = to_rgb(BLUE)
+        shades = LinearSegmentedColormap.from_list("shades", [(*blue, 0), (*blue, _DARKEST)])
+        self.image_ = self.table_ax_.imshow(
+            counts.div(counts.sum(axis=1), axis=0),
+            **{"cmap": shades, "vmin": 0, "vmax": 1, "aspect": "auto", **(image_kwargs or {})},
+        )
+        words = counts.map(lambda count: "" if np.isnan(count) else f"{count:.0f}")
+        words["alike"] = [f"{100 * share:.1f} %" for share in agreement]
+        # The last column is no count and stands off a little, without a shade.
+        places = [*range(counts.shape[1]), counts.shape[1] + 0.3]
+        self.text_ = np.empty(words.shape, dtype=object)
+        for (row, column), word in np.ndenumerate(words.to_numpy()):
+            self.text_[row, column] = self.table_ax_.text(
+                places[column], row, word, **{"verticalalignment": "center", **text_kwargs}
+            )
+        turned = max(map(len, words.columns)) > _LONG
+        self.table_ax_.set_xticks(places, words.columns, rotation=90 if turned else 0)
+        self.table_ax_.set_xlim(-0.5, places[-1] + 0.7)
+        self.table_ax_.set_yticks(range(len(words)), words.index)
+        several = len(next(iter(self.crosstabs.values()))) > 2
+        heading = "Scans that both call" if several else "Scans by first, second rating"
+        self.table_ax_.set_xlabel(heading, fontsize="small")
+        self.table_ax_.set_ylabel("Raters", fontsize="small")
+        self.table_ax_.xaxis.set_label_position("top")
+        self.table_ax_.tick_params(
+            labelsize="small", length=0, top=True, labeltop=True, labelbottom=False
+        )
+        self.table_ax_.spines[:].set_visible(False)
+
+    def _plot_kappas(self, shown, kappa_kwargs, text_kwargs):
+        kappa, low, high = (shown[name].to_numpy(float) for name in ("kappa", "low", "high"))
+        rows = np.arange(len(shown))
+        self.kappa_ax_.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
+        self.kappa_ = self.kappa_ax_.errorbar(
+            kappa,
+            rows + 0.2,
+            xerr=[kappa - low, high - kappa],
+            **style(
+                {
+                    "color": BLUE,
+                    "linestyle": "none",
+                    "marker": "o",
+                    "markersize": 3,
+                    "capsize": 2.5,
+                },
+                kappa_kwargs,
+            ),
+        )
+        # In the middle of the axes and above the whisker, wherever it lies.
+        place = {
+            "transform": self.kappa_ax_.get_yaxis_transform(),
+            "verticalalignment": "bottom",
+            "bbox": {"facecolor": self.kappa_ax_.get_facecolor(), "linewidth": 0, "pad": 0.5},
+        }
+        self.kappa_text_ = [
+            self.kappa_ax_.text(0.5, row, _in_words(*numbers), **{**place, **text_kwargs})
+            for row, numbers in zip(rows, zip(kappa, low, high, strict=True), strict=True)
+        ]
+        self.kappa_ax_.set(
+            xlim=(np.nanmin([0, *low]) - 0.05, np.nanmax([1, *high]) + 0.05),
+            ylim=(len(shown) - 0.5, -0.5),
+            yticks=[],
+        )
+        self.kappa_ax_.set_xlabel(f"Kappa, {100 * self.level:g} % interval", fontsize="small")
+        self.kappa_ax_.tick_params(labelsize="small")
+        self.kappa_ax_.spines[["left", "right", "top"]].set_visible(False)
+
+    def _counts(self):
+        """Count the scans of each pair by both ratings, or the differing ones in one."""
+        counts = {}
+        for pair, table in self.crosstabs.items():
+            names = [f"{name:g}" if isinstance(name, Real) else str(name) for name in table.index]
+            cells = table.to_numpy()
+            if len(names) <= 2:
+                rated = [f"{first}, {second}" for first, second in product(names, repeat=2)]
+                counts[pair] = dict(zip(rated, cells.ravel(), strict=True))
+            else:
+                differing = cells.sum() - cells.trace()
+                counts[pair] = {
+                    **dict(zip(names, cells.diagonal(), strict=True)),
+                    "differ": differing,
+                }
+        return pd.DataFrame.from_dict(counts, orient="index")
+
+    def frame(self):
+        """Give the numbers behind the picture.
+
+        Returns
+        -------
+        frame : DataFrame of shape (n_pairs + 1, 5)
+            As `skdxa.significance.rater_agreement` gives it; the counts are `crosstabs`.
+        """
+        return self.agreement.copy()
+
+    @classmethod
+    def from_ratings(cls, ratings, *, level=0.95, name=None, ax=None):
+        """Compute the agreement of raters and draw it.
+
+        Parameters
+        ----------
+        ratings : DataFrame or array-like of shape (n_scans, n_raters)
+            One column a rater, one row a scan; two or more categories.
+        level : float, default=0.95
+            Confidence level of the intervals.
+        name : str or None, default=None
+            Title.
+        ax : matplotlib Axes or None, default=None
+            Where to draw.
+
+        Returns
+        -------
+        display : RaterAgreementDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            As for `skdxa.significance.rater_agreement`.
+
+        Warns
+        -----
+        RuntimeWarning
+            As for `skdxa.significance.rater_agreement`.
+        """
+        agreement = rater_agreement(ratings, level=level)
+        values = np.asarray(ratings)
+        categories = np.unique(values)
+        codes, k = np.searchsorted(categories, values), categories.size
+        crosstabs = {}
+        for first, second in combinations(range(values.shape[1]), 2):
+            cells = np.bincount(k * codes[:, first] + codes[:, second], minlength=k * k)
+            crosstabs[f"{first + 1}-{second + 1}"] = pd.DataFrame(
+                cells.reshape(k, k),
+                index=pd.Index(categories, name=f"rater {first + 1}"),
+                columns=pd.Index(categories, name=f"rater {second + 1}"),
+            )
+        return cls(agreement, crosstabs, level=level, name=name).plot(ax)
+
+    @classmethod
+    def from_cohort(cls, cohort, target, *, level=0.95, ax=None):
+        """Compute the agreement of a cohort's raters on a target and draw it.
+
+        Parameters
+        ----------
+        cohort : Bunch
+            With `ratings`, a DataFrame that holds each rater's first reading of the target
+            as ``<target>_r1``, ``<target>_r2`` and so on.
+        target : str
+            What was rated, such as "scoliosis". Scans that a rater left out are left out.
+        level : float, default=0.95
+            Confidence level of the intervals.
+        ax : matplotlib Axes or None, default=None
+            Where to draw.
+
+        Returns
+        -------
+        display : RaterAgreementDisplay
+            The display, drawn, with the target as its title.
+
+        Raises
+        ------
+        CohortError
+            If the cohort has no ratings of the target by two raters.
+        """
+        held = list(cohort.get("ratings", ()))
+        columns = [column for column in held if re.fullmatch(rf"{re.escape(target)}_r\d+", column)]
+        if len(columns) < 2:
+            raise CohortError(
+                f"the cohort has no ratings of {target!r} by two raters, columns '{target}_r1' "
+                f"and '{target}_r2' of cohort.ratings; it has {held}."
+            )
+        name = target.replace("_", " ") + (" (simulated)" if "truth" in cohort else "")
+        ratings = cohort.ratings[columns].dropna()
+        return cls.from_ratings(ratings, level=level, name=name, ax=ax)
+
+
+def _in_words(kappa, low, high):
+    if np.isnan(kappa):
+        return "undefined"
+    return f"{kappa:.2f}" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")

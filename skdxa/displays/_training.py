@@ -1,0 +1,455 @@
+"""Learning curves: training and validation error over the epochs."""
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skdxa.displays._style import BLUE, GREY, ORANGE, new_axes, style
+
+_HEIGHT = 2.6
+# Both lines are solid, for dashes would tear noise apart; widths differ in grey print too.
+_TRAINING_WIDTH, _VALIDATION_WIDTH = 1.8, 0.9
+_PLACES = ("repeat", "fold", "epoch")
+
+
+class TrainingCurveDisplay:
+    """Error of training and validation over the epochs, and the epoch that was kept.
+
+    As figure 7 of Nissinen et al. 2021 [1]_: mean error of the training scans (blue) and
+    of the validation scans (red), of the fold with the median AUC. A dashed line marks
+    the epoch whose weights the classifier kept, and a point the error there.
+
+    Parameters
+    ----------
+    epochs : ndarray of shape (n_epochs,)
+        Numbers of the epochs; the first is 1.
+    training : ndarray of shape (n_epochs,)
+        Training error after each epoch.
+    validation : ndarray of shape (n_epochs,) or None, default=None
+        Validation error; None where no scans were held out.
+    best_epoch : int or None, default=None
+        Epoch whose weights were kept; None marks none.
+    ranges : DataFrame or None, default=None
+        Lowest and highest error of all folds, by epoch: index `epoch`, columns
+        `training_low`, `training_high`, those of `validation` if there is any, and
+        `n_folds`, the folds that trained so long.
+    metric : str, default="loss"
+        What the curves are.
+    repeat, fold : int or None, default=None
+        Whose curves they are, of a cross-validation.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        What was drawn on.
+    figure_ : matplotlib Figure
+        Its figure.
+    training_ : matplotlib Line2D
+        The training curve.
+    validation_ : matplotlib Line2D or None
+        The validation curve.
+    best_epoch_ : matplotlib Line2D or None
+        The upright line at the epoch that was kept.
+    best_point_ : matplotlib Line2D or None
+        The point there, on the validation curve or, for want of one, the training curve.
+    bands_ : dict of str to matplotlib PolyCollection
+        The ranges over all folds, "training" and "validation"; empty without `ranges`.
+    legend_ : matplotlib Legend
+        The legend.
+
+    See Also
+    --------
+    skdxa.evaluation.CrossValidationResult : Holds the curves of every fold in `histories`.
+    sklearn.model_selection.LearningCurveDisplay : Scores by the number of training scans.
+
+    Notes
+    -----
+    The error of `skdxa.classification.SpineCNNClassifier` is the cross-entropy, and the
+    penalty on the weights is part of it. Dropout is at work while the training error is
+    taken, and rests while the validation error is, so that the first curve may lie above
+    the second.
+
+    References
+    ----------
+    .. [1] Nissinen et al., Bone Reports 14, 2021, 101070.
+       https://doi.org/10.1016/j.bonr.2021.101070
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.classification import SpineCNNClassifier
+    >>> from skdxa.displays import TrainingCurveDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.tile([0, 1], 20)
+    >>> X = rng.normal(size=(40, 16, 12)).astype("float32") + y[:, None, None]
+    >>> cnn = SpineCNNClassifier(filters=(4,), epochs=5, random_state=0).fit(X, y)
+    >>> display = TrainingCurveDisplay.from_estimator(cnn)
+    >>> title = display.ax_.set_title("simulated")
+    >>> display.frame().columns.tolist()
+    ['epoch', 'training', 'validation']
+    """
+
+    def __init__(
+        self,
+        *,
+        epochs,
+        training,
+        validation=None,
+        best_epoch=None,
+        ranges=None,
+        metric="loss",
+        repeat=None,
+        fold=None,
+    ):
+        self.epochs = epochs
+        self.training = training
+        self.validation = validation
+        self.best_epoch = best_epoch
+        self.ranges = ranges
+        self.metric = metric
+        self.repeat = repeat
+        self.fold = fold
+
+    def plot(
+        self,
+        ax=None,
+        *,
+        training_kwargs=None,
+        validation_kwargs=None,
+        epoch_kwargs=None,
+        band_kwargs=None,
+        legend_kwargs=None,
+    ):
+        """Draw the curves, the epoch that was kept and the ranges.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure as wide as a column in print.
+        training_kwargs, validation_kwargs : dict or None, default=None
+            Styles of the two curves, as for ``Axes.plot``.
+        epoch_kwargs : dict or None, default=None
+            Style of the line at the epoch that was kept, as for ``Axes.axvline``.
+        band_kwargs : dict or None, default=None
+            Style of both ranges, as for ``Axes.fill_between``.
+        legend_kwargs : dict or None, default=None
+            Style and place of the legend, as for ``Axes.legend``.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            With the artists as attributes.
+        """
+        from matplotlib.legend_handler import HandlerTuple
+        from matplotlib.ticker import MaxNLocator
+
+        self.figure_, self.ax_ = new_axes(ax, height=_HEIGHT)
+        self.bands_ = self._draw_bands(band_kwargs)
+        self.training_ = self._draw_curve(
+            self.training, "training", BLUE, _TRAINING_WIDTH, training_kwargs
+        )
+        self.validation_ = None
+        if self.validation is not None:
+            self.validation_ = self._draw_curve(
+                self.validation, "validation", ORANGE, _VALIDATION_WIDTH, validation_kwargs
+            )
+        self.best_epoch_ = self.best_point_ = None
+        if self.best_epoch is not None:
+            self._draw_best_epoch(epoch_kwargs)
+        self.ax_.set(xlabel="Epoch", ylabel=_label_of(self.metric))
+        self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        handles = [
+            artist
+            for artist in (self.training_, self.validation_, self.best_epoch_)
+            if artist is not None
+        ]
+        labels = [artist.get_label() for artist in handles]
+        if self.bands_:
+            handles.append(tuple(self.bands_.values()))
+            labels.append(f"range of {self.ranges['n_folds'].max()} folds")
+        self.legend_ = self.ax_.legend(
+            handles,
+            labels,
+            **{
+                "handler_map": {tuple: HandlerTuple(ndivide=None, pad=0)},
+                "fontsize": "small",
+                "edgecolor": "none",
+                **(legend_kwargs or {}),
+            },
+        )
+        return self
+
+    def _draw_curve(self, curve, name, color, width, given):
+        defaults = {
+            "color": color,
+            "linewidth": width,
+            # A line needs two points to be seen.
+            "marker": "o" if len(self.epochs) == 1 else "",
+            "label": name,
+        }
+        (line,) = self.ax_.plot(self.epochs, curve, **style(defaults, given))
+        return line
+
+    def _draw_best_epoch(self, epoch_kwargs):
+        self.best_epoch_ = self.ax_.axvline(
+            self.best_epoch,
+            **style(
+                {
+                    "color": GREY,
+                    "linewidth": 1.0,
+                    "linestyle": "--",
+                    "label": f"epoch kept: {self.best_epoch}",
+                    "zorder": 1.5,
+                },
+                epoch_kwargs,
+            ),
+        )
+        curve = self.training_ if self.validation_ is None else self.validation_
+        there = np.asarray(self.epochs) == self.best_epoch
+        (self.best_point_,) = self.ax_.plot(
+            *curve.get_xydata()[there].T,
+            marker="o",
+            markersize=5,
+            color=curve.get_color(),
+            label="_best",
+        )
+
+    def _draw_bands(self, band_kwargs):
+        bands = {}
+        for name, color in (("training", BLUE), ("validation", ORANGE)):
+            if self.ranges is not None and f"{name}_low" in self.ranges:
+                bands[name] = self.ax_.fill_between(
+                    self.ranges.index,
+                    self.ranges[f"{name}_low"],
+                    self.ranges[f"{name}_high"],
+                    **{"color": color, "alpha": 0.25, "linewidth": 0, **(band_kwargs or {})},
+                )
+        return bands
+
+    def frame(self):
+        """Give the numbers behind the picture.
+
+        Returns
+        -------
+        frame : DataFrame
+            A row an epoch: `epoch`, `training`, `validation` (NaN without validation
+            scans) and, where ranges are drawn, their columns.
+        """
+        frame = pd.DataFrame(
+            {
+                "epoch": self.epochs,
+                "training": self.training,
+                "validation": np.nan if self.validation is None else self.validation,
+            }
+        )
+        if self.ranges is None:
+            return frame
+        return frame.merge(self.ranges, how="outer", left_on="epoch", right_index=True)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        model,
+        *,
+        metric="loss",
+        ax=None,
+        training_kwargs=None,
+        validation_kwargs=None,
+        epoch_kwargs=None,
+        legend_kwargs=None,
+    ):
+        """Draw the curves of a fitted classifier.
+
+        Parameters
+        ----------
+        model : SpineCNNClassifier, or a Pipeline or search that ends in one
+            Fitted. Any classifier will do whose `history_` is a dict of curves by name,
+            an equally long list of numbers each.
+        metric : str, default="loss"
+            Name of the training curve; with ``val_`` before it, that of the validation.
+        ax : matplotlib Axes or None, default=None
+            Where to draw.
+        training_kwargs, validation_kwargs, epoch_kwargs, legend_kwargs : dict, default=None
+            Styles, as in `plot`.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the model is not fitted.
+        ValueError
+            If it keeps no history, or has no such metric.
+        """
+        classifier = _classifier_of(model)
+        check_is_fitted(classifier)
+        history = getattr(classifier, "history_", None)
+        if not isinstance(history, dict) or not history:
+            raise ValueError(
+                f"{type(classifier).__name__} keeps no learning curves: it has no history_ such "
+                "as a fitted SpineCNNClassifier has"
+            )
+        _check_metric(metric, history)
+        training = np.asarray(history[metric], dtype=float)
+        validation = history.get(f"val_{metric}")
+        display = cls(
+            epochs=np.arange(1, len(training) + 1),
+            training=training,
+            validation=None if validation is None else np.asarray(validation, dtype=float),
+            best_epoch=getattr(classifier, "best_epoch_", None),
+            metric=metric,
+        )
+        return display.plot(
+            ax,
+            training_kwargs=training_kwargs,
+            validation_kwargs=validation_kwargs,
+            epoch_kwargs=epoch_kwargs,
+            legend_kwargs=legend_kwargs,
+        )
+
+    @classmethod
+    def from_result(
+        cls,
+        result,
+        *,
+        repeat=None,
+        fold=None,
+        metric="loss",
+        band=False,
+        ax=None,
+        training_kwargs=None,
+        validation_kwargs=None,
+        epoch_kwargs=None,
+        band_kwargs=None,
+        legend_kwargs=None,
+    ):
+        """Draw the curves of one fold of a repeated cross-validation.
+
+        Parameters
+        ----------
+        result : CrossValidationResult
+            From `skdxa.evaluation.repeated_cross_validate`, of a classifier that keeps a
+            history.
+        repeat, fold : int or None, default=None
+            The fold, both numbers counted from 0; None takes the one with the median
+            AUC. A single repeat need not be named.
+        metric : str, default="loss"
+            Name of the training curve; with ``val_`` before it, that of the validation.
+        band : bool, default=False
+            Whether to show the range of all folds of all repeats behind the curves. Where
+            training stops early in some, later epochs show the range of the others.
+        ax : matplotlib Axes or None, default=None
+            Where to draw.
+        training_kwargs, validation_kwargs, epoch_kwargs : dict or None, default=None
+            Styles, as in `plot`.
+        band_kwargs, legend_kwargs : dict or None, default=None
+            Styles, as in `plot`.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the result has no learning curves, no such metric or no such fold.
+        """
+        histories = result.histories
+        names = histories.columns.difference(_PLACES)
+        if histories.empty or names.empty:
+            raise ValueError(
+                "the result holds no learning curves: its classifier kept no history_ such as "
+                "a SpineCNNClassifier keeps"
+            )
+        _check_metric(metric, names)
+        repeat, fold = _fold_of(result, repeat, fold)
+        curves = histories.rename(columns={metric: "training", f"val_{metric}": "validation"})
+        own = _rows_of(curves, repeat, fold).sort_values("epoch")
+        if own.empty:
+            raise ValueError(f"repeat {repeat}, fold {fold} has no learning curve")
+        validation = own.get("validation")
+        if validation is None or validation.isna().all():
+            validation = None
+        best_epoch = np.nan
+        if "best_epoch" in result.folds:
+            best_epoch = _rows_of(result.folds, repeat, fold)["best_epoch"].item()
+        display = cls(
+            epochs=own["epoch"].to_numpy(),
+            training=own["training"].to_numpy(float),
+            validation=None if validation is None else validation.to_numpy(float),
+            best_epoch=None if np.isnan(best_epoch) else int(best_epoch),
+            ranges=_ranges(curves) if band else None,
+            metric=metric,
+            repeat=repeat,
+            fold=fold,
+        )
+        return display.plot(
+            ax,
+            training_kwargs=training_kwargs,
+            validation_kwargs=validation_kwargs,
+            epoch_kwargs=epoch_kwargs,
+            band_kwargs=band_kwargs,
+            legend_kwargs=legend_kwargs,
+        )
+
+
+def _classifier_of(model):
+    """Give the classifier itself, out of pipelines and searches."""
+    while True:
+        if isinstance(model, Pipeline):
+            model = model.steps[-1][1]
+        elif hasattr(model, "best_estimator_"):
+            model = model.best_estimator_
+        else:
+            return model
+
+
+def _check_metric(metric, names):
+    known = sorted(name for name in names if not name.startswith("val_"))
+    if metric not in known:
+        raise ValueError(f"metric must be one of {known}, whose curves were kept, got {metric!r}")
+
+
+def _fold_of(result, repeat, fold):
+    """Give the repeat and fold that are meant."""
+    if repeat is None and fold is None:
+        return result.median_fold()
+    if repeat is None and result.n_repeats == 1:
+        repeat = 0
+    if repeat is None or fold is None:
+        raise ValueError(
+            "repeat and fold must be given together, or neither for the fold with the median "
+            f"AUC; got repeat={repeat!r}, fold={fold!r}"
+        )
+    for name, value, size in (
+        ("repeat", repeat, result.n_repeats),
+        ("fold", fold, result.n_folds),
+    ):
+        if value not in range(size):
+            raise ValueError(f"there are {name}s 0 to {size - 1}, but no {name} {value!r}")
+    return repeat, fold
+
+
+def _rows_of(table, repeat, fold):
+    return table[(table["repeat"] == repeat) & (table["fold"] == fold)]
+
+
+def _ranges(curves):
+    """Give the lowest and highest error of all folds, by epoch."""
+    each = curves.groupby("epoch")
+    ranges = {}
+    for name in ("training", "validation"):
+        if name in curves:
+            ranges[f"{name}_low"] = each[name].min()
+            ranges[f"{name}_high"] = each[name].max()
+    return pd.DataFrame({**ranges, "n_folds": each.size()})
+
+
+def _label_of(metric):
+    name = metric.replace("_", " ")
+    return "Mean error (loss)" if metric == "loss" else name[:1].upper() + name[1:]
