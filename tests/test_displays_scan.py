@@ -1,3 +1,4 @@
+import copy
 import io
 
 import matplotlib
@@ -349,6 +350,20 @@ def test_silent_kernels_are_drawn_for_lack_of_others():
         assert {1, 4, 7} < set(_choose_kernels(maps, 5, np.random.RandomState(seed)))
     some = {tuple(_choose_kernels(maps, 2, np.random.RandomState(seed))) for seed in range(20)}
     assert some == {(1, 4), (1, 7), (4, 7)}
+
+
+def test_a_kernel_that_nothing_excites_has_no_pattern(model, scans):
+    model = copy.deepcopy(model)
+    model[-1].weights_[3] = np.array([5.0, -1e3, 5.0, 5.0], np.float32)
+    display = ExplanationDisplay.from_estimator(
+        model, scans, panels=["maximized"], units=[0, 1], n_steps=3, random_state=0
+    )
+    assert display.maximized[0].any()
+    assert not display.maximized[1].any()
+    written = [[text.get_text() for text in ax.texts] for ax in display.axes_["maximized"]]
+    assert written == [[], ["silent"]]
+    peaks = display.frame().query("panel == 'maximized'")
+    assert peaks["row_mm"].isna().tolist() == [False, True]
 
 
 def test_all_panels_are_what_inspection_gives(model, scans):

@@ -1,5 +1,6 @@
 """What a network looks at on scans."""
 
+import warnings
 from numbers import Integral
 
 import numpy as np
@@ -15,6 +16,8 @@ from skdxa.exceptions import ScanError
 from skdxa.preprocessing._validation import check_spacing
 
 _PANELS = tuple(HEADINGS)
+# What is written on a picture that shows nothing.
+_NOTHING = {"grad_cam": "empty", "maximized": "silent"}
 # Colours beyond this percentile of a map's size are cut off: single pixels do not set them.
 _CUT = 99.5
 
@@ -230,8 +233,8 @@ class ExplanationDisplay:
                 ax.set(
                     xlim=(0, n_columns * column_mm), ylim=(n_rows * row_mm, 0), facecolor="black"
                 )
-                if panel == "grad_cam" and not arrays[place].any():
-                    write_on(ax, 0.95, "empty")
+                if panel in _NOTHING and not arrays[place].any():
+                    write_on(ax, 0.95, _NOTHING[panel])
                 if panel in OF_KERNELS:
                     ax.set_title(self._units_of(arrays)[place[-1]], fontsize="xx-small", pad=1)
         self.masks_ = [
@@ -385,10 +388,10 @@ class ExplanationDisplay:
             If there is no such panel, class, layer or kernel, or there are not as many
             titles, labels or masks as scans.
 
-        Warns
+        Notes
         -----
-        RuntimeWarning
-            If nothing that was tried excites a kernel; its pattern means nothing then.
+        Where nothing that was tried excites a kernel its pattern would mean nothing; it is
+        all zero, and the picture says "silent".
         """
         from skdxa import inspection
         from skdxa.inspection._model import prepare
@@ -418,9 +421,7 @@ class ExplanationDisplay:
                 classifier, images, layer=layer, units=units
             )
         if "maximized" in panels:
-            made["maximized"] = inspection.maximize_activation(
-                classifier, layer=layer, units=units, n_steps=n_steps, random_state=random_state
-            )
+            made["maximized"] = _patterns(classifier, layer, units, n_steps, random_state)
         display = cls(
             images,
             masks=_crop_masks(masks, X, model, images.shape),
@@ -501,6 +502,21 @@ class ExplanationDisplay:
             whole = max(large // small, 1)
             spacing_mm.append(mm * (whole if large // whole == small else large / small))
         return tuple(spacing_mm)
+
+
+def _patterns(classifier, layer, units, n_steps, random_state):
+    """Give the pattern of each kernel, all zero where none was found that excites it."""
+    from skdxa import inspection
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Nothing that was tried", RuntimeWarning)
+        patterns = inspection.maximize_activation(
+            classifier, layer=layer, units=units, n_steps=n_steps, random_state=random_state
+        )
+    responses = inspection.feature_maps(classifier, patterns, layer=layer, units=units)
+    own = np.arange(len(patterns))
+    patterns[responses[own, own].max(axis=(1, 2)) <= 0] = 0
+    return patterns
 
 
 def _choose_kernels(maps, n_maps, random_state):

@@ -1,0 +1,90 @@
+"""
+Searching over crop and network
+===============================
+
+The crop and the network are steps of one pipeline, so that ``GridSearchCV`` can search over
+both at once: how wide a crop, how many kernels? Here on simulated patients, small enough to
+run in a minute; a search worth publishing takes more of everything.
+"""
+
+# %%
+# Patients to search on, and patients to judge by
+# -----------------------------------------------
+# The search chooses by the scores that it has seen, so its best score flatters. Some patients
+# are put aside before it begins.
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_split
+from sklearn.pipeline import make_pipeline
+
+from skdxa.classification import SpineCNNClassifier
+from skdxa.preprocessing import SpineCropper
+from skdxa.significance import delong_interval
+from skdxa.simulation import make_spine_cohort
+
+cohort = make_spine_cohort(400, random_state=7)
+y = cohort.target["unreliable"].astype(int)
+X_search, X_judge, y_search, y_judge = train_test_split(
+    cohort.data, y, test_size=0.5, stratify=y, random_state=0
+)
+pd.crosstab(y, y.index.isin(X_judge.index), colnames=["put aside"])
+
+# %%
+# The search
+# ----------
+# A parameter of a step is named by the step, two underscores and the parameter. A width of 150
+# pixels is the paper's 90 mm; 100 pixels are 60 mm, little more than the vertebrae.
+
+pipeline = make_pipeline(
+    SpineCropper(), SpineCNNClassifier(epochs=12, validation_fraction=0.0, restore_best=False)
+)
+search = GridSearchCV(
+    pipeline,
+    {
+        "spinecropper__width": [100, 150],
+        "spinecnnclassifier__filters": [(4, 8, 16, 32), (8, 16, 32, 64)],
+        "spinecnnclassifier__random_state": [0],
+    },
+    scoring="roc_auc",
+    cv=StratifiedKFold(3, shuffle=True, random_state=0),
+)
+search.fit(X_search, y_search)
+
+# %%
+# The spread over the three folds is as large as what tells the settings apart: with 200
+# patients a search finds what is clearly bad, not what is best.
+
+results = pd.DataFrame(search.cv_results_)
+names = [
+    f"{width} px wide, up to {filters[-1]} kernels"
+    for width, filters in zip(
+        results["param_spinecropper__width"],
+        results["param_spinecnnclassifier__filters"],
+        strict=True,
+    )
+]
+figure, ax = plt.subplots(figsize=(6, 2.4), layout="constrained")
+for fold in range(3):
+    ax.plot(results[f"split{fold}_test_score"], names, "o", color="0.6", ms=4)
+ax.plot(results["mean_test_score"], names, "|", color="tab:blue", ms=18, mew=3)
+ax.set(xlabel="AUC of three folds, and their mean (simulated patients)")
+ax.margins(y=0.2)
+figure.show()
+
+# %%
+# The verdict
+# -----------
+# ``search`` has refitted the best setting on all patients that it was given. On those put aside,
+# with DeLong's interval:
+
+score = search.predict_proba(X_judge)[:, 1]
+judged = delong_interval(y_judge, score)
+pd.Series(
+    {
+        "best score of the search": search.best_score_,
+        "AUC on patients put aside": judged.estimate,
+        "low": judged.low,
+        "high": judged.high,
+    }
+).round(3)
