@@ -6,6 +6,7 @@ table afterwards is a function of the scores that it keeps.
 
 from skdxa.evaluation._cross_validate import repeated_cross_validate
 from skdxa.evaluation._external import external_test
+from skdxa.evaluation._fracture import fracture_benchmarks
 from skdxa.evaluation._metrics import (
     sensitivity_score,
     specificity_score,
@@ -19,6 +20,7 @@ __all__ = [
     "external_table",
     "external_test",
     "format_table",
+    "fracture_benchmarks",
     "performance_table",
     "repeated_cross_validate",
     "sensitivity_score",
