@@ -95,7 +95,8 @@ def grad_cam(
     -------
     maps : ndarray of shape (n_scans, n_rows, n_columns), dtype float32
         Not negative, bilinearly enlarged to the shape of the image that the network
-        gets; `to_scan` puts it on the scan. All zero where nothing speaks for the class.
+        gets, each cell of the layer's maps centred on its own pixels; `to_scan` puts it
+        on the scan. All zero where nothing speaks for the class.
 
     Raises
     ------
@@ -111,6 +112,10 @@ def grad_cam(
     otherwise in one place than in another. The mean gradient does not know that: a map
     may be empty, or point elsewhere than the network looks. "hires_cam" has no such
     mean. See `localization_score` and `deletion_insertion` for how to tell.
+
+    A map is no finer than its layer. A cell of the paper's last maps is 8 pixels, 8.4 by
+    4.8 mm, and a kernel may answer a cell or two beside what it has found: networks that
+    were trained alike but for the seed may point 10 mm apart.
 
     References
     ----------
@@ -463,11 +468,27 @@ _WEIGHTS = {
 def _enlarge(maps, shape):
     """Interpolate along rows, then along columns, each axis coming first in its turn."""
     for small, large in zip(maps.shape[1:], shape, strict=True):
-        weights = axis_weights(small, large).astype(np.float32)
+        weights = _axis_weights(small, large)
         across = np.moveaxis(maps, 1, 0)
         longer = weights @ across.reshape(small, -1)
         maps = np.moveaxis(longer.reshape(large, *across.shape[1:]), 0, 2)
     return maps
+
+
+def _axis_weights(small, large):
+    """Give the matrix (large, small) that puts each cell of a map where its pixels are.
+
+    Pooling counts its windows from the first pixel. What does not fill the last one is left
+    out: 150 pixels become 75, 37 and 18 cells, of 8 pixels each, and the 18th ends with pixel
+    144; stretched over all 150, it would lie 6 pixels off. What is left out gets the value of
+    the last cell. Or the last window is filled up: then 150 pixels are 19 cells of 8.
+    """
+    covered = large
+    for pixels in (large // small, -(-large // small)):
+        if small in (large // pixels, -(-large // pixels)):
+            covered = small * pixels
+            break
+    return axis_weights(small, covered)[np.arange(large).clip(max=covered - 1)].astype(np.float32)
 
 
 def _pair(value, name, default, largest):
