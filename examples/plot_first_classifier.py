@@ -63,10 +63,10 @@ result = repeated_cross_validate(
 # %%
 # How good is it?
 # ---------------
-# The mean over the folds with the corrected resampled t interval (simulated patients, and few
-# of them):
+# Three folds are too few for an interval of their mean, so these are DeLong's and Wilson's
+# intervals of the pooled scores (simulated patients, and few of them):
 
-result.summary().round(3)
+result.summary(interval="delong").round(3)
 
 # %%
 # and the ROC curve of the pooled out-of-fold scores, with the threshold of 0.5:
