@@ -451,6 +451,57 @@ def test_stack_does_not_believe_what_was_learnt_by_heart():
     assert weight > 2
 
 
+def tiny_network():
+    """A convolutional network that learns sixty scans by heart in a moment."""
+    return SpineCNNClassifier(
+        filters=(4,),
+        kernel_size=3,
+        dense_units=32,
+        dropout=0,
+        l2=0,
+        learning_rate=0.02,
+        batch_size=64,
+        epochs=8,
+        validation_fraction=0,
+        random_state=0,
+    )
+
+
+def auc_on_noise(network, seed, *, wrong):
+    """The AUC of the stack that a researcher would publish, of labels that nothing tells.
+
+    Either way it is the mean over the folds of the same cross-validation, of the same logistic
+    model of a column and the network's score. In the honest one the network is a part of the
+    stack. In the wrong one it has been trained before, on all scans, and its scores of these
+    same scans stand in the table like one column more.
+    """
+    X, y = make_cohort(120, seed=seed)
+    scans = np.random.default_rng(seed).normal(size=(len(y), 8, 6)).astype(np.float32)
+    X["scan"] = pd.Series(list(scans), index=X.index)
+    if wrong:
+        X["score"] = clone(network).fit(X, y).predict_proba(X)[:, 1]
+        network = ColumnScores("score")
+    stack = make_fracture_stack(
+        network, "t_score", lower_is_worse="t_score", cv=2, group_column="patient", random_state=0
+    )
+    result = repeated_cross_validate(
+        stack, X, y, groups=X["patient"], n_splits=2, n_repeats=1, random_state=seed,
+        progress=False,
+    )  # fmt: skip
+    return result.fold_metrics()["auc"].mean()
+
+
+def test_stack_is_honest_where_there_is_nothing_to_find():
+    network = tiny_network()
+    honest = [auc_on_noise(network, seed, wrong=False) for seed in range(30)]
+    wrong = [auc_on_noise(network, seed, wrong=True) for seed in range(30)]
+    # One run scatters with a standard error of about 0.04, the mean of 30 with 0.007.
+    assert np.mean(honest) == pytest.approx(0.5, abs=0.02)
+    assert np.mean(wrong) > 0.6
+    # Nobody does better than 0.5 on new patients: what the wrong one shows is not there.
+    assert min(wrong) > max(honest)
+
+
 def test_what_was_learnt_by_heart_does_not_drown_a_column_that_tells():
     # Two normal distributions one SD apart: AUC = Phi(1 / sqrt(2)) = 0.760.
     honest = [stack_on_noise(seed, signal=1, prefit=False)[-1] for seed in range(12)]
@@ -489,3 +540,69 @@ def test_stack_of_a_network_and_columns():
     again = pickle.loads(pickle.dumps(search.best_estimator_))
     np.testing.assert_array_equal(again.predict_proba(X), search.predict_proba(X))
     assert again.stack_method_ == ["decision_function", "predict_proba"]
+
+
+# With four such fractures in a fold, all folds may find the same share of them.
+@pytest.mark.filterwarnings("ignore:no interval for sensitivity")
+def test_scans_of_unknown_five_year_label_are_trained_on_and_not_scored():
+    """Trained on fractures ever, scored on those within five years.
+
+    Scans whose five-year label is unknown say that a high texture is a high risk. The others,
+    on their own, say the opposite: most of their fractures came later, and at a low texture.
+    Those within five years had a high one.
+    """
+    kinds = pd.DataFrame(
+        {
+            "texture": [-2.0, 2.0, 2.0, -2.0, 0.0],
+            "fracture_ever": [0, 1, 1, 1, 0],
+            "fracture_5y": [np.nan, np.nan, 1.0, 0.0, 0.0],
+            "n": [60, 60, 12, 30, 18],
+        }
+    )
+    rng = np.random.default_rng(0)
+    table = kinds.loc[rng.permutation(kinds.index.repeat(kinds["n"]))].reset_index(drop=True)
+    table["texture"] += rng.normal(size=len(table))
+    table["t_score"] = rng.normal(size=len(table))
+    network = make_pipeline(
+        make_column_transformer(("passthrough", ["texture"])), LogisticRegression()
+    )
+    stack = make_fracture_stack(network, "t_score", lower_is_worse="t_score", cv=2, random_state=0)
+
+    def trained_and_scored(table):
+        both = table[["fracture_ever", "fracture_5y"]]
+        result = repeated_cross_validate(
+            stack,
+            table[["texture", "t_score"]],
+            table["fracture_ever"],
+            stratify=both,
+            n_splits=3,
+            n_repeats=2,
+            random_state=0,
+            return_models="all",
+            progress=False,
+        )
+        return result, result.summary(y=table["fracture_5y"]).loc["auc"]
+
+    result, auc = trained_and_scored(table)
+    assert auc["estimate"] > 0.8
+    # Each fold has its third of every kind of scan, of either label known or not.
+    frame = result.scores.join(table, on="row")
+    both = [frame["fracture_ever"], frame["fracture_5y"].fillna(-1)]
+    counts = pd.crosstab([frame["repeat"], frame["fold"]], both)
+    assert counts.columns.tolist() == [(0, -1), (0, 0), (1, -1), (1, 0), (1, 1)]
+    assert (counts == [20, 6, 20, 10, 4]).all(axis=None)
+    # By hand, the unknown left out of the score; all are trained on.
+    areas = [
+        roc_auc_score(fold["fracture_5y"], fold["score"])
+        for _, fold in frame.dropna().groupby(["repeat", "fold"])
+    ]
+    assert auc["estimate"] == pytest.approx(np.mean(areas))
+    assert auc["n_folds"] == 6
+    assert (result.folds["n_train"] == 120).all()
+    weights = [model.final_estimator_[-1].coef_[0, -1] for model in result.models.values()]
+    assert min(weights) > 0
+
+    # Without the scans of unknown label the same stack learns, and shows, the opposite.
+    known = table.dropna().reset_index(drop=True)
+    _, auc = trained_and_scored(known)
+    assert auc["estimate"] < 0.3

@@ -61,6 +61,7 @@ _VERTEBRAE_OF = (
         "n_subjects": [Interval(Integral, 1, None, closed="left")],
         "site": [StrOptions(set(SITES))],
         "n_scans_per_subject": [Interval(Real, 1, 10, closed="both")],
+        "image_risk": [Interval(Real, 0, 0.1, closed="both")],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
     },
@@ -71,6 +72,7 @@ def make_spine_cohort(
     *,
     site="population",
     n_scans_per_subject=1,
+    image_risk=0.0,
     random_state=None,
     n_jobs=None,
 ):
@@ -88,6 +90,12 @@ def make_spine_cohort(
         Mean number of scans of a patient, 1 to 10; at 1.25 one patient in four has two. Scans
         of one patient differ in placement, bowel, soft-tissue baseline, noise and margins, not
         in the bones.
+    image_risk : float, default=0.0
+        What the image alone tells of fractures, 0 to 0.1: the AUC that it adds to the minimum
+        T-score of spine and hip, for fractures within five years and ever alike. Above 0, the
+        bones have upright streaks, and the more they stand out, the higher the risk; BMD, TBS
+        and age know nothing of them. Seeded alike, cohorts of any `image_risk` differ in
+        streaks and fractures only.
     random_state : int, RandomState instance or None, default=None
         Seeds patients and scans. The same seed gives the same cohort for any `n_jobs`.
     n_jobs : int, default=None
@@ -114,7 +122,8 @@ def make_spine_cohort(
         truth : DataFrame
             `cobb_angle` (degrees, T12 to L5), `bmd_L1` .. `bmd_L4` (g/cm2, without pathology),
             `affected_L1` .. `affected_L4` (bool), `risk` (of a fracture within five years),
-            `texture_slope` (of log variogram against log lag, near the origin).
+            `texture_slope` (of log variogram against log lag, near the origin). With
+            `image_risk` also `striation`, how much the streaks stand out (standard score).
         pathology : DataFrame
             Severity of each finding: `osteophytes_L1` .. `facet_arthrosis_L4` (grades 0 to 4),
             `collapse_L1` .. (share of height), `slip_L1` .. (mm), `cement_L1` .. (bool) and so
@@ -144,6 +153,12 @@ def make_spine_cohort(
     often near 10 degrees and near three affected vertebrae. Prevalences, rater agreement and
     the discrimination of T-scores, age and TBS for fractures are set to those of [1]_.
 
+    Streaks are what is left of a bone that has lost its horizontal struts. How much they are
+    worth is `image_risk`, as a logistic regression on the minimum T-score and the true
+    `striation` would find; a network that reads them off the image finds somewhat less.
+    Nothing says that patients' images hold as much, or anything: `image_risk` is there to test
+    methods that should find it.
+
     References
     ----------
     .. [1] Nissinen T. et al., "Detecting pathological features and predicting fracture risk
@@ -165,7 +180,13 @@ def make_spine_cohort(
     ['scoliosis', 'unreliable', 'fracture_ever', 'fracture_5y']
     """
     rng = check_random_state(random_state)
-    patients = draw_patients(n_subjects, site, rng, n_scans_per_subject=n_scans_per_subject)
+    patients = draw_patients(
+        n_subjects,
+        site,
+        rng,
+        n_scans_per_subject=n_scans_per_subject,
+        image_risk=image_risk,
+    )
     n_scans = len(patients.groups)
     root = _seed(rng)
     for_patients, for_scans = (child.spawn(n) for child, n in zip(

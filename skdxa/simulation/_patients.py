@@ -1,5 +1,6 @@
 """Who the patients are: age, bone, degeneration, fractures, all set after published figures."""
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -90,6 +91,11 @@ _WEIGHTS = {"spine": -0.105, "hip": -0.10, "tbs": -0.08, "age": 0.095}
 _FRACTURE_5Y, _FRACTURE_EVER, _UNKNOWN_5Y = 0.039, 0.144, 0.20
 # How far the fractures of the other years of 25 share the causes of the coming five's.
 _EARLIER_WITH_RISK, _EARLIER_WITH_COLLAPSE = 0.6, 0.8
+# What the image alone may tell: the AUC of min T for fractures within five years and ever, and
+# the weights of a trait that separates the classes by one SD. Fitted on 200,000 patients with
+# their expected risks; within 0.003 of the AUC asked for up to a gain of 0.1.
+_MIN_T_5Y, _MIN_T_EVER = 0.626, 0.578
+_TRAIT_5Y, _TRAIT_EVER = 0.426, 0.461
 
 _MEAN_ROWS, _ROWS_SD = 164, 6.0
 _HEIGHT_FACTOR = {"F": (0.97, 0.04), "M": (1.05, 0.04)}
@@ -109,7 +115,7 @@ _EXPORT_PER_CM, _EXPORT_SD = -0.015, 0.15
 _GAIN_DAY_SD, _GAIN_DRIFT_SD, _STUDY_YEARS, _DRIFT_WAVES = 0.003, 0.003, 4.0, 6
 
 
-def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0):
+def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0, image_risk=0.0):
     """Draw everything about the patients but their scans.
 
     Parameters
@@ -119,6 +125,9 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0):
     rng : numpy.random.RandomState
     n_scans_per_subject : float
         Mean number of scans; a patient has the whole number below or above it.
+    image_risk : float
+        AUC for fractures that a trait which shows in the image alone adds to min T; 0 leaves the
+        trait out. All other draws but the fractures are the same for any value.
 
     Returns
     -------
@@ -129,6 +138,7 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0):
     """
     place = SITES[site]
     n = n_subjects
+    striation = _own_stream(rng).standard_normal(n)
     sex = np.where(rng.uniform(size=n) < place.women, "F", "M")
     mean, sd, youngest, oldest = place.age
     age = np.round(_truncated_normal(rng, mean, sd, youngest, oldest, n), 1)
@@ -153,7 +163,7 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0):
 
     collapsed = (pathology.collapse > 0).any(axis=1)
     predictors = {"spine": spine, "hip": hip, "tbs": tbs_score, "age": years / sd}
-    risk, five, ever = _draw_fractures(rng, predictors, collapsed)
+    risk, five, ever = _draw_fractures(rng, predictors, collapsed, striation, image_risk)
     five = np.where(rng.uniform(size=n) >= _UNKNOWN_5Y, five, np.nan)
     convex = rng.choice([-1, 1], size=n)
     size = _draw_size(rng, sex)
@@ -209,6 +219,8 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0):
     truth[_names("affected")] = _pathology.affected(pathology)[:, LUMBAR]
     truth["risk"] = risk[groups]
     truth["texture_slope"] = slope
+    if image_risk:
+        truth["striation"] = striation[groups]
 
     # The height of a scan is the technologist's choice, not the patient's stature.
     rows = np.clip(
@@ -231,6 +243,7 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0):
             site=site,
             gain=gain[i] * export[i],
             baseline=baseline[i],
+            striation=striation[patient] if image_risk else None,
         )
         for i, patient in enumerate(groups)
     ]
@@ -243,6 +256,12 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0):
         pathology=_tabulate(pathology),
         recipes=recipes,
     )
+
+
+def _own_stream(rng):
+    """Give a generator seeded by the state of another, which stays as it is."""
+    seed = copy.deepcopy(rng).randint(0, 2**32, size=4, dtype=np.uint32)
+    return np.random.default_rng(seed.tolist())
 
 
 def _names(quantity):
@@ -345,8 +364,14 @@ def _draw_bmd(rng, sex, years):
     return np.clip(bmd, 0.45, 1.8), spine, hip
 
 
-def _draw_fractures(rng, predictors, collapsed):
-    """Draw the risk, and who breaks a bone within five years and in all 25."""
+def _draw_fractures(rng, predictors, collapsed, trait, image_risk):
+    """Draw the risk, and who breaks a bone within five years and in all 25.
+
+    `trait` (standard normal, independent of the predictors) adds `image_risk` to the AUC of
+    min T for either.
+    """
+    trait_5y = _TRAIT_5Y * _separation(_MIN_T_5Y, image_risk)
+    trait_ever = _TRAIT_EVER * _separation(_MIN_T_EVER, image_risk)
     names = list(_WEIGHTS)
     weights = np.array([_WEIGHTS[name] for name in names])
     score = weights @ np.stack([predictors[name] for name in names])
@@ -356,8 +381,10 @@ def _draw_fractures(rng, predictors, collapsed):
     correlation[0, 1] = correlation[1, 0] = spine_hip
     correlation[0, 2] = correlation[2, 0] = _TBS_WITH_SPINE
     correlation[1, 2] = correlation[2, 1] = _TBS_WITH_SPINE * spine_hip
-    chance = np.sqrt(1 - weights @ correlation @ weights)
-    risk = ndtr((score + ndtri(_FRACTURE_5Y)) / chance)
+    explained = weights @ correlation @ weights
+    risk = ndtr(
+        (score + trait_5y * trait + ndtri(_FRACTURE_5Y)) / np.sqrt(1 - explained - trait_5y**2)
+    )
     five = rng.uniform(size=len(score)) < risk
     # The others broke before the scan, or after the five years.
     rest = 1 - (1 - _FRACTURE_EVER) / (1 - _FRACTURE_5Y)
@@ -365,11 +392,19 @@ def _draw_fractures(rng, predictors, collapsed):
     # About this much do the two terms widen the liability.
     spread = np.sqrt(
         1
-        + _EARLIER_WITH_RISK**2 * (1 - chance**2)
+        + _EARLIER_WITH_RISK**2 * explained
         + _EARLIER_WITH_COLLAPSE**2 * _COLLAPSED * (1 - _COLLAPSED)
     )
-    other = rng.uniform(size=len(score)) < ndtr(ndtri(rest) * spread + earlier)
-    return risk, five, five | other
+    # The trait takes its share of the chance, so that the others' remains.
+    other = ndtr(
+        (ndtri(rest) * spread + earlier + trait_ever * trait) / np.sqrt(1 - trait_ever**2)
+    )
+    return risk, five, five | (rng.uniform(size=len(score)) < other)
+
+
+def _separation(area, gain):
+    """Difference of the classes' means, in SD, of an independent trait that adds `gain`."""
+    return np.sqrt(2 * (ndtri(area + gain) ** 2 - ndtri(area) ** 2))
 
 
 def _tabulate(pathology):

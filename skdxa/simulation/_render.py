@@ -25,6 +25,7 @@ class Recipe(NamedTuple):
     site: str
     gain: float = 1.0
     baseline: float = 0.0
+    striation: float | None = None  # None: no streaks
     # What can be switched off.
     texture: bool = True
     blur: bool = True
@@ -48,7 +49,7 @@ def render(patient_seed, scan_seed, recipe):
     Bunch
         As `make_spine_scan` returns it.
     """
-    body = [np.random.default_rng(seed) for seed in patient_seed.spawn(5)]
+    body = [np.random.default_rng(seed) for seed in patient_seed.spawn(6)]
     rng = np.random.default_rng(scan_seed)
     pathology, n_rows = recipe.pathology, recipe.n_rows
     placement = _anatomy.draw_placement(rng)
@@ -76,6 +77,11 @@ def render(patient_seed, scan_seed, recipe):
         fine = np.repeat(texture, 2, axis=0)
         relative *= fine
         around *= fine
+    if recipe.striation is not None:
+        streaks = _texture.upright_streaks(
+            body[5], n_rows, recipe.striation, (-placement.below_l5, placement.aside)
+        )
+        relative *= np.repeat(streaks, 2, axis=0)
     bare = recipe.bmd + _pathology.bare_gain(pathology, _pathology.all_levels(recipe.bmd))[LUMBAR]
     factor = _bones.scale_to_bmd(relative, regions, spine, grid, bare)
     relative *= factor[:, None]

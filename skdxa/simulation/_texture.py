@@ -1,4 +1,4 @@
-"""The unevenness of cancellous bone: a random field whose variogram slope is known."""
+"""The unevenness of cancellous bone: a field of known variogram slope, and upright streaks."""
 
 from functools import lru_cache
 
@@ -23,6 +23,12 @@ _SHAPE = tuple(
 # Slopes are multiples of this, so that a cohort has few spectra.
 _SLOPE_STEP = 0.02
 _SLOPES = (0.20, 1.40)
+# Where cross struts are lost, upright ones stand out as streaks: their distance, how much it
+# varies (SD, in cycles/mm), and the length over which a streak keeps its strength.
+_STREAK_APART_MM, _STREAK_SPREAD, _STREAK_MM = 3.0, 0.06, 6.0
+# Share of the bone's density that streaks vary (SD): of the average patient, and how much more
+# with each standard deviation of striation. Below the lowest score nothing would be left.
+_STREAKS, _STREAKS_PER_SD, _STRIATIONS = 0.10, 0.045, (-2.2, 3.0)
 
 
 def slope_of_tbs(tbs):
@@ -51,15 +57,42 @@ def trabecular_texture(rng, n_rows, slope, offset_mm=(0.0, 0.0)):
     -------
     ndarray of shape (n_rows, 300), float32
     """
+    part = _draw_field(rng, _amplitude(float(slope)), n_rows, offset_mm)
+    return np.float32(_STRENGTH) * part + np.float32(1)
+
+
+def upright_streaks(rng, n_rows, striation, offset_mm=(0.0, 0.0)):
+    """Draw the streaks of upright struts, a factor about 1 whose mean tells nothing.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n_rows : int
+    striation : float
+        Standard score of the patient: higher is more cross struts lost, and streaks that
+        stand out more.
+    offset_mm : tuple of float
+        How far down and across the patient lies from the usual place.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, 300), float32
+    """
+    contrast = _STREAKS + _STREAKS_PER_SD * np.clip(striation, *_STRIATIONS)
+    part = _draw_field(rng, _streak_amplitude(), n_rows, offset_mm)
+    return np.float32(contrast) * part + np.float32(1)
+
+
+def _draw_field(rng, amplitude, n_rows, offset_mm):
+    """Draw a Gaussian field of unit variance from the square root of its spectrum."""
     white = rng.standard_normal(_SHAPE, dtype=np.float32)
-    field = fft.irfft2(fft.rfft2(white) * _amplitude(float(slope)), s=_SHAPE)
+    field = fft.irfft2(fft.rfft2(white) * amplitude, s=_SHAPE)
     reach = [int(_SPARE_MM / 2 / spacing) for spacing in SPACING_MM]
     start = [
         middle - int(np.clip(round(offset / spacing), -middle, middle))
         for middle, offset, spacing in zip(reach, offset_mm, SPACING_MM, strict=True)
     ]
-    part = field[start[0] : start[0] + n_rows, start[1] : start[1] + N_COLUMNS]
-    return np.float32(_STRENGTH) * part + np.float32(1)
+    return field[start[0] : start[0] + n_rows, start[1] : start[1] + N_COLUMNS]
 
 
 @lru_cache(maxsize=128)
@@ -74,3 +107,17 @@ def _amplitude(slope):
     covariance = np.where(r < 1, inside, 0.0) / (1 - slope / 2)
     spectrum = fft.rfft2(covariance).real
     return np.sqrt(np.clip(spectrum, 0, None)).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _streak_amplitude():
+    """Square root of the streaks' spectrum: narrow about a spacing across, low along."""
+    down = fft.fftfreq(_SHAPE[0], SPACING_MM[0])[:, None]
+    across = fft.rfftfreq(_SHAPE[1], SPACING_MM[1])
+    spectrum = np.exp(
+        -0.5 * ((across - 1 / _STREAK_APART_MM) / _STREAK_SPREAD) ** 2
+        - 0.5 * (2 * np.pi * _STREAK_MM * down) ** 2
+    )
+    # Half of the frequencies stand for their negatives as well.
+    mean = (2 * spectrum.sum() - spectrum[:, 0].sum() - spectrum[:, -1].sum()) / np.prod(_SHAPE)
+    return np.sqrt(spectrum / mean).astype(np.float32)

@@ -1,0 +1,191 @@
+"""Whether `fracture_benchmarks` gives the published table, and whether its p-values hold.
+
+    python benchmarks/fracture.py table          # 20 cohorts, half a minute
+    python benchmarks/fracture.py tests          # 200 cohorts, ten minutes
+    python benchmarks/fracture.py leak           # 100 cohorts, ten minutes
+
+All patients are simulated, 2,949 a cohort as in Nissinen et al. 2021, and drawn without
+scans. ``tests`` counts how often the tests of what a network adds find something at the 5 %
+level, for scores of several kinds:
+
+- "random": noise, made without a look at any label;
+- "untaught": out-of-fold scores of a classifier that was trained on the label and on 50
+  columns of noise, so that there was nothing to learn. It is nearer to a network that fails;
+- "taught on the scored label": the same, trained on fractures within 5 years, those of unknown
+  label taken for none;
+- "AUC 0.63": the logarithm of the true risk and noise, so that it is as good as the published
+  network;
+- "true risk": the best score that there can be.
+
+``leak`` compares the combined row with the nested stack of `make_fracture_stack` on the same
+folds, for a classifier that learns from columns of noise, and for one that has columns of
+the true risk and noise too.
+"""
+
+import argparse
+import os
+
+# Before NumPy is loaded, or its linear algebra takes every core.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import time
+from collections import defaultdict
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import make_column_transformer
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import Bunch
+
+from skdxa.evaluation import fracture_benchmarks, repeated_cross_validate
+from skdxa.simulation._patients import draw_patients
+
+N_PATIENTS, N_NOISE = 2949, 50
+# Nissinen et al. 2021, Table 1: sensitivity, specificity, AUC.
+PUBLISHED = {
+    "Spine T-score (min L1-L4)": (0.583, 0.590, 0.62),
+    "Hip T-score (min neck/total)": (0.104, 0.958, 0.62),
+    "Min T-score (min spine/hip)": (0.600, 0.582, 0.63),
+    "Age": (0.600, 0.455, 0.55),
+    "TBS (avg L1-L4)": (0.600, 0.496, 0.59),
+    "Min T-score + TBS + age": (0.600, 0.617, 0.63),
+}
+# Standard deviation of the noise that brings the true risk's AUC down to 0.63.
+BLUR = 0.8
+
+
+def draw_cohort(seed):
+    drawn = draw_patients(N_PATIENTS, "population", np.random.RandomState(seed))
+    return Bunch(data=drawn.clinical, target=drawn.target, groups=drawn.groups, truth=drawn.truth)
+
+
+def table(n_cohorts):
+    """Mean table of many cohorts, beside the published one."""
+    start = time.perf_counter()
+    tables = [fracture_benchmarks(draw_cohort(s), random_state=s).table for s in range(n_cohorts)]
+    seconds = (time.perf_counter() - start) / n_cohorts
+    every = pd.concat(tables).groupby("experiment", sort=False)
+    mean, spread = every.mean(), every.std()
+    print(
+        f"{n_cohorts} simulated cohorts of {N_PATIENTS}: mean (published), {seconds:.1f} s each\n"
+        f"{'':30}{'sensitivity':>16}{'specificity':>16}{'AUC':>14}{'AUC, SD':>9}{'off by':>8}"
+    )
+    for name, (sensitivity, specificity, auc) in PUBLISHED.items():
+        row = mean.loc[name]
+        print(
+            f"{name:30}{row['sensitivity']:9.3f} ({sensitivity:.3f})"
+            f"{row['specificity']:8.3f} ({specificity:.3f}){row['auc']:7.3f} ({auc:.2f})"
+            f"{spread.loc[name, 'auc']:9.3f}{row['auc'] - auc:+8.3f}"
+            f" +- {1.96 * spread.loc[name, 'auc'] / np.sqrt(n_cohorts):.3f}"
+        )
+
+
+def tests(n_cohorts):
+    """How often each test of what the network adds has p < 0.05."""
+    found, areas = defaultdict(list), defaultdict(list)
+    for seed in range(n_cohorts):
+        cohort = draw_cohort(seed)
+        rng = np.random.default_rng(seed)
+        later = cohort.target["fracture_5y"]
+        known = later.notna()
+        risk = np.log(cohort.truth["risk"].to_numpy())
+        columns = rng.normal(size=(N_PATIENTS, N_NOISE))
+        kinds = {
+            "random": rng.normal(size=N_PATIENTS),
+            "untaught": untaught(cohort, columns, cohort.target["fracture_ever"], seed),
+            "taught on the scored label": untaught(cohort, columns, later.fillna(0), seed),
+            "AUC 0.63": risk + BLUR * rng.normal(size=N_PATIENTS),
+            "true risk": risk,
+        }
+        for kind, score in kinds.items():
+            cnn = score if kind != "taught on the scored label" else score.repeat_scores(0)
+            benchmarks = fracture_benchmarks(cohort, cnn=cnn, n_repeats=1, random_state=seed)
+            added = benchmarks.added.set_index(["experiment", "test"])
+            found[kind].append(added)
+            areas[kind].append(
+                roc_auc_score(later[known], benchmarks.scores.loc[known, "Deep learning"])
+            )
+    print(f"{n_cohorts} simulated cohorts of {N_PATIENTS}: share with p < 0.05, mean estimate")
+    for kind, tables in found.items():
+        print(f"\nscore: {kind} (AUC {np.mean(areas[kind]):.3f})")
+        pvalues = pd.concat([added["pvalue"] for added in tables], axis=1)
+        estimates = pd.concat([added["estimate"] for added in tables], axis=1)
+        share = (pvalues < 0.05).mean(axis=1)
+        for_worse = ((pvalues < 0.05) & (estimates < 0)).mean(axis=1)
+        summary = pd.DataFrame(
+            {"p < 0.05": share, "of it for the worse": for_worse, "mean": estimates.mean(axis=1)}
+        )
+        print(summary.round(3).to_string())
+
+
+def untaught(cohort, columns, labels, seed):
+    """Cross-validate a classifier of noise, on one label."""
+    return repeated_cross_validate(
+        LinearDiscriminantAnalysis(),
+        columns,
+        labels.to_numpy().astype(int),
+        stratify=cohort.target[["fracture_ever", "fracture_5y"]].to_numpy(),
+        n_repeats=1,
+        random_state=seed,
+        progress=False,
+    )
+
+
+def leak(n_cohorts):
+    """AUC of the combined row less that of the nested stack, on the same folds."""
+    from skdxa.classification import make_fracture_stack
+
+    differences, areas = defaultdict(list), defaultdict(list)
+    for seed in range(n_cohorts):
+        cohort = draw_cohort(seed)
+        rng = np.random.default_rng(seed)
+        labels = cohort.target[["fracture_ever", "fracture_5y"]].to_numpy()
+        y, later = labels[:, 0].astype(int), labels[:, 1]
+        noise = rng.normal(size=(N_PATIENTS, N_NOISE))
+        signal = np.log(cohort.truth[["risk"]].to_numpy()) + rng.normal(size=(N_PATIENTS, 2))
+        options = {"n_repeats": 1, "random_state": seed, "progress": False, "stratify": labels}
+        for kind, columns in (("noise", noise), ("signal and noise", np.c_[signal, noise])):
+            X = pd.DataFrame(columns).add_prefix("x")
+            chosen = make_column_transformer(("passthrough", X.columns.tolist()))
+            network = make_pipeline(chosen, LinearDiscriminantAnalysis())
+            cnn = repeated_cross_validate(network, X, y, **options)
+            benchmarks = fracture_benchmarks(cohort, cnn=cnn)
+            minimum = benchmarks.scores["Min T-score (min spine/hip)"]
+            stack = make_fracture_stack(network, "min_t_score", cv=10, random_state=seed)
+            nested = repeated_cross_validate(stack, X.assign(min_t_score=minimum), y, **options)
+            pooled = benchmarks.results["Min T-score + deep learning"]
+            for name, label in (("ever", y), ("within 5 years", later)):
+                area, fair = (
+                    result.fold_metrics(label)["auc"].mean() for result in (pooled, nested)
+                )
+                differences[kind, name].append(area - fair)
+                areas[kind, name].append(fair)
+    print(
+        f"{n_cohorts} simulated cohorts of {N_PATIENTS}: AUC of min T-score + classifier\n"
+        f"{'columns':20}{'scored on':18}{'nested':>8}{'not nested, less nested':>27}"
+    )
+    for (kind, name), values in differences.items():
+        error = np.std(values, ddof=1) / np.sqrt(n_cohorts)
+        print(
+            f"{kind:20}{name:18}{np.mean(areas[kind, name]):8.4f}"
+            f"{np.mean(values):+16.4f} +- {1.96 * error:.4f}"
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=("table", "tests", "leak"))
+    parser.add_argument("--cohorts", type=int, help="simulated cohorts")
+    args = parser.parse_args()
+    if args.what == "table":
+        table(args.cohorts or 20)
+    elif args.what == "tests":
+        tests(args.cohorts or 200)
+    else:
+        leak(args.cohorts or 100)
+
+
+if __name__ == "__main__":
+    main()
