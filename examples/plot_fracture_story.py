@@ -15,6 +15,7 @@ its uncertainty.
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from sklearn.calibration import CalibrationDisplay
 from sklearn.pipeline import make_pipeline
 
 from skdxa.classification import SpineCNNClassifier, make_fracture_stack
@@ -117,6 +118,19 @@ display.figure_.show()
 figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
 DecisionCurveDisplay.from_result(results, ax=ax)
 ax.set_title("simulated patients", fontsize="medium")
+figure.show()
+
+# %%
+# Both curves take the risks at their word. Whether they may is asked by the calibration curve, in
+# fifths of the patients; scikit-learn draws it.
+
+figure, ax = plt.subplots(figsize=(4, 4), layout="constrained")
+for name, marker in (("Min T-score", "s"), ("Min T-score + network", "o")):
+    risk = results[name].repeat_scores()
+    CalibrationDisplay.from_predictions(
+        y, risk, n_bins=5, strategy="quantile", name=name, ax=ax, marker=marker
+    )
+ax.set(xlim=(0, 0.5), ylim=(0, 0.5), title="simulated patients", aspect="equal")
 figure.show()
 
 # %%
