@@ -1,0 +1,214 @@
+"""Whether the stack finds what the image adds to min T, and nothing where there is nothing.
+
+    python benchmarks/planted.py gain [--patients 6000] [--worth 0.05] [--seed 0]
+    python benchmarks/planted.py null [--runs 100] [--patients 450] [--seed 0]
+
+All patients are simulated. The model is `make_fracture_stack` of a small convolutional network
+and min T (the minimum T-score of spine and hip), trained and scored on fractures ever, out of
+fold. The network gets crops of the spine, each brought to a mean of 0 and an SD of 1, so that
+density is left to min T.
+
+**Rule.** A gain over min T is claimed where DeLong's paired test of the stack's out-of-fold
+scores against min T itself, pooled over the folds of one cross-validation, has a two-sided
+p < 0.05 and the stack has the larger area. Beside it stands the likelihood-ratio test of the
+network's out-of-fold scores (log odds) in a logistic model beside min T.
+
+``gain`` plants a risk that shows in the image alone (`image_risk` of `make_spine_cohort`), worth
+`--worth` of AUC beside min T. ``--worth 0`` is the control: what the same network finds in
+patients whose image tells of texture and of collapsed vertebrae, which matter in truth.
+
+``null`` counts how often a gain is claimed where there is none. Scans are drawn once; for each
+run, patients are drawn from them without replacement, and labels anew from the risk that min T
+alone tells, so that nothing in an image bears on them. The network and the rule are those of
+``gain``, crops and folds are smaller.
+"""
+
+import argparse
+import os
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pandas as pd
+from scipy.special import logit
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+
+from skdxa.classification import SpineCNNClassifier, make_fracture_stack
+from skdxa.densitometry import FINNISH_WOMEN, t_score
+from skdxa.evaluation import repeated_cross_validate
+from skdxa.preprocessing import IntensityScaler, SpineCropper
+from skdxa.significance import (
+    delong_test,
+    likelihood_ratio_test,
+    logistic_table,
+    proportion_interval,
+)
+from skdxa.simulation import make_spine_cohort
+
+LEVEL = 0.05
+
+
+def texture_network(shape):
+    """Local contrast, one convolution, the mean of each map: what a texture is, not where."""
+    layers = keras.layers
+    image = keras.Input((*shape, 1))
+    around = layers.AveragePooling2D(5, strides=1, padding="same")(image)
+    maps = layers.Conv2D(16, 5, activation="relu")(layers.Subtract()([image, around]))
+    # Means of maps hardly differ from scan to scan; brought to one scale, they are learnt from.
+    means = layers.BatchNormalization()(layers.GlobalAveragePooling2D()(maps))
+    risk = layers.Dense(1, activation="sigmoid", dtype="float32")(layers.Dropout(0.3)(means))
+    return keras.Model(image, risk)
+
+
+def table_of(cohort, height, width):
+    """Give what the stack takes: crops, and min T."""
+    # Cropped and scaled once: neither learns anything, so no fold can tell.
+    crop = make_pipeline(SpineCropper(height, width), IntensityScaler("per_scan"))
+    table = pd.DataFrame({"scan": pd.Series(list(crop.fit_transform(cohort.data)), dtype=object)})
+    spine = t_score(cohort.data.filter(regex="bmd_L"), FINNISH_WOMEN, site="spine")
+    neck = t_score(cohort.data["bmd_neck"], FINNISH_WOMEN, site="femoral_neck")
+    total = t_score(cohort.data["bmd_total_hip"], FINNISH_WOMEN, site="total_hip")
+    table["min_t_score"] = pd.concat([spine, neck, total], axis=1).min(axis=1)
+    return table
+
+
+def out_of_fold(table, y, *, epochs, inner, seed):
+    """Scores of the stack, and of its network as log odds, from models that had no such row."""
+    network = SpineCNNClassifier(
+        network=texture_network, learning_rate=5e-4, epochs=epochs, validation_fraction=0
+    )
+    stack = make_fracture_stack(network, "min_t_score", lower_is_worse="min_t_score", cv=inner)
+    result = repeated_cross_validate(
+        stack, table, y, n_splits=3, n_repeats=1, random_state=seed, return_models="all",
+        progress=False,
+    )  # fmt: skip
+    of_network = np.empty(len(y))
+    for (_, fold), model in result.models.items():
+        rows = result.scores.loc[result.scores["fold"] == fold, "row"]
+        of_network[rows] = model.transform(table.iloc[rows])[:, -1]
+    return result.repeat_scores(0), logit(np.clip(of_network, 1e-6, 1 - 1e-6))
+
+
+def tests_of(table, y, stack, network):
+    """DeLong's test of the stack against min T; likelihood ratio and weight of the network."""
+    min_t = -table["min_t_score"]
+    both = pd.DataFrame({"min_t": min_t, "network": network})
+    ratio = likelihood_ratio_test(y, both[["min_t"]], both)
+    return delong_test(y, stack, min_t), ratio, logistic_table(y, both).loc["network", "coef"]
+
+
+def claimed(delong):
+    return delong.pvalue < LEVEL and delong.estimate > 0
+
+
+def fitted_area(y, *columns):
+    """Area of a logistic model of a few columns on its own patients."""
+    X = np.column_stack(columns)
+    return roc_auc_score(y, LogisticRegression(C=np.inf).fit(X, y).decision_function(X))
+
+
+def gain(args):
+    start = time.perf_counter()
+    cohort = make_spine_cohort(
+        args.patients, image_risk=args.worth, random_state=args.seed, n_jobs=args.jobs
+    )
+    table = table_of(cohort, 120, 60)
+    y = cohort.target["fracture_ever"].to_numpy().astype(int)
+    drawn = time.perf_counter()
+    stack, network = out_of_fold(table, y, epochs=10, inner=3, seed=args.seed)
+    delong, ratio, _ = tests_of(table, y, stack, network)
+    min_t = -table["min_t_score"]
+    print(
+        f"{args.patients} simulated patients, {y.sum()} with a fracture ever, image risk "
+        f"{args.worth}, seed {args.seed}"
+    )
+    if args.worth:
+        trait = cohort.truth["striation"]
+        truth = fitted_area(y, min_t, trait) - fitted_area(y, min_t)
+        correlation = np.corrcoef(network, trait)[0, 1]
+        print(f"min T and the true striation over min T: {truth:+.3f}")
+        print(f"correlation of the network's score with the true striation: {correlation:.2f}")
+    for name, score in (("min T", min_t), ("network", network), ("stack", stack)):
+        print(f"AUC of {name}, out of fold: {roc_auc_score(y, score):.3f}")
+    print(
+        f"gain of the stack {delong.estimate:+.3f} ({delong.interval.low:+.3f} to "
+        f"{delong.interval.high:+.3f}), DeLong p = {delong.pvalue:.2g}: a gain is "
+        f"{'' if claimed(delong) else 'not '}claimed"
+    )
+    print(f"likelihood ratio of the network beside min T: p = {ratio.pvalue:.2g}")
+    print(
+        f"minutes: scans {(drawn - start) / 60:.1f}, twelve trainings "
+        f"{(time.perf_counter() - drawn) / 60:.1f}"
+    )
+
+
+def null(args):
+    start = time.perf_counter()
+    cohort = make_spine_cohort(args.pool, random_state=args.seed, n_jobs=args.jobs)
+    table = table_of(cohort, 80, 48)
+    min_t = table[["min_t_score"]]
+    model = LogisticRegression(C=np.inf).fit(min_t, cohort.target["fracture_ever"])
+    risk = model.predict_proba(min_t)[:, 1]
+    rng = np.random.default_rng(args.seed)
+    lines = []
+    for run in range(args.runs):
+        rows = rng.choice(args.pool, args.patients, replace=False)
+        y = (rng.uniform(size=args.patients) < risk[rows]).astype(int)
+        part = table.iloc[rows].reset_index(drop=True)
+        stack, network = out_of_fold(part, y, epochs=args.epochs, inner=2, seed=run)
+        delong, ratio, weight = tests_of(part, y, stack, network)
+        lines.append(
+            {
+                "min T": roc_auc_score(y, -part["min_t_score"]),
+                "network": roc_auc_score(y, network),
+                "stack": roc_auc_score(y, stack),
+                "gain": delong.estimate,
+                "claimed": claimed(delong),
+                "DeLong": delong.pvalue < LEVEL,
+                "ratio": ratio.pvalue < LEVEL,
+                "ratio, better": ratio.pvalue < LEVEL and weight > 0,
+            }
+        )
+        if (run + 1) % 10 == 0:
+            minutes = (time.perf_counter() - start) / 60
+            print(f"{run + 1} runs, {minutes:.1f} minutes", flush=True)
+    found = pd.DataFrame(lines)
+    print(
+        f"{args.runs} runs of {args.patients} simulated patients out of {args.pool}, seed "
+        f"{args.seed}, {args.epochs} epochs: nothing beside min T to be found"
+    )
+    for name in ("min T", "network", "stack", "gain"):
+        print(f"mean {name}: {found[name].mean():.3f} (SD {found[name].std():.3f})")
+    for name, what in (
+        ("claimed", "a gain claimed (DeLong p < 0.05, stack better)"),
+        ("DeLong", "DeLong p < 0.05, either way"),
+        ("ratio", "likelihood ratio of the network p < 0.05"),
+        ("ratio, better", "the same, and a higher score of the network is a higher risk"),
+    ):
+        share = proportion_interval(int(found[name].sum()), len(found))
+        print(f"{what}: {share.estimate:.2f} ({share.low:.2f} to {share.high:.2f})")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for function, patients in ((gain, 6000), (null, 450)):
+        command = commands.add_parser(function.__name__)
+        command.set_defaults(function=function)
+        command.add_argument("--patients", type=int, default=patients)
+        command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--jobs", type=int, default=2)
+    commands.choices["gain"].add_argument("--worth", type=float, default=0.05)
+    commands.choices["null"].add_argument("--runs", type=int, default=100)
+    commands.choices["null"].add_argument("--pool", type=int, default=1500)
+    commands.choices["null"].add_argument("--epochs", type=int, default=10)
+    args = parser.parse_args()
+    args.function(args)
+
+
+if __name__ == "__main__":
+    main()
