@@ -11,6 +11,7 @@ import pytest
 
 from skdxa.densitometry import (
     FINNISH_WOMEN,
+    NHANES_2005_WOMEN,
     NHANES_III_WOMEN,
     ReferencePopulation,
     evaluable_vertebrae,
@@ -176,6 +177,9 @@ def test_published_figures():
     for site, limit in (("femoral_neck", 0.558), ("total_hip", 0.637)):
         mean, sd = NHANES_III_WOMEN.mean_and_sd(site)
         assert mean - 2.5 * sd == pytest.approx(limit)
+    # The limit of osteoporosis that the source prints beside mean and SD.
+    mean, sd = NHANES_2005_WOMEN.mean_and_sd("lumbar_spine")
+    assert mean - 2.5 * sd == pytest.approx(0.799)
 
 
 def test_an_unknown_site_lists_the_known_ones():
@@ -344,6 +348,16 @@ def test_real_osteoporosis_of_the_hip_is_as_common_as_published(real_data):
     decided = is_osteoporotic(t_score(women.DXXNKBMD, NHANES_III_WOMEN, site="femoral_neck"))
     # 9.8 % of women in 2013-2014 (Looker et al. 2017, the survey before).
     assert np.average(decided, weights=women.WTMECPRP) == pytest.approx(0.098, abs=0.015)
+
+
+def test_real_spines_lie_on_the_scale_of_their_reference(real_data):
+    nhanes = pd.read_csv(real_data / "tables" / "nhanes_2017_2020_dxa_fracture.csv")
+    fifties = nhanes[(nhanes.RIAGENDR == 2) & (nhanes.RIDRETH3 == 3) & (nhanes.RIDAGEYR < 60)]
+    fifties = fifties.dropna(subset="DXXOSBMD")
+    scores = t_score(fifties.DXXOSBMD, NHANES_2005_WOMEN, site="spine")
+    # A decade before, white women of 51 to 60 years had 0.993 g/cm2 on average (Varatharajan et
+    # al. 2026, Table 3): a T-score of -0.67. On a GE Lunar's scale it would be near 0.5.
+    assert np.average(scores, weights=fifties.WTMECPRP) == pytest.approx(-0.67, abs=0.25)
 
 
 # Precision

@@ -11,6 +11,7 @@ from skdxa.densitometry._precision import (
 )
 from skdxa.densitometry._t_score import (
     FINNISH_WOMEN,
+    NHANES_2005_WOMEN,
     NHANES_III_WOMEN,
     ReferencePopulation,
     is_osteoporotic,
@@ -26,6 +27,7 @@ from skdxa.densitometry._vertebrae import (
 
 __all__ = [
     "FINNISH_WOMEN",
+    "NHANES_2005_WOMEN",
     "NHANES_III_WOMEN",
     "EvaluableVertebrae",
     "PrecisionError",

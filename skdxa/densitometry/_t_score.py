@@ -41,7 +41,9 @@ class ReferencePopulation:
     The International Society for Clinical Densitometry asks for NHANES III at the hip, for
     the manufacturer's own data at the spine, and for women's data in both sexes; local data
     are for Z-scores [1]_. The spine's figures stand on your densitometer's report: make a
-    reference population of them, as in the example.
+    reference population of them, as in the example. Where a Hologic's report is not at hand,
+    ``NHANES_2005_WOMEN`` has the spines of young American women on such densitometers; it is
+    no manufacturer's reference.
 
     References
     ----------
@@ -135,6 +137,19 @@ NHANES_III_WOMEN = ReferencePopulation(
     source=(
         "A. C. Looker et al., Updated data on proximal femur bone mineral levels of US adults, "
         "Osteoporosis International 8, 468-489, 1998"
+    ),
+)
+
+NHANES_2005_WOMEN = ReferencePopulation(
+    name="NHANES 2005-2008, young white women (Looker et al. 2012)",
+    sex="F",
+    sites={"spine": (1.064, 0.106)},
+    device="Hologic",
+    source=(
+        "A. C. Looker et al., Lumbar spine and proximal femur bone mineral density, bone mineral "
+        "content, and bone area: United States, 2005-2008, National Center for Health "
+        "Statistics, 2012; figures as quoted by Y. X. J. Wáng and B. H. Xiao, Quantitative "
+        "Imaging in Medicine and Surgery 12, 4346-4360, 2022, Table 1"
     ),
 )
 
