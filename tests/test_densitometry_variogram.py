@@ -1,7 +1,9 @@
 """Variograms and their slopes, against R, closed forms and surfaces of known roughness."""
 
 import json
+import pickle
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from sklearn.base import clone
 
 from skdxa.densitometry import VariogramSlope, variogram
 from skdxa.exceptions import ScanError
+from skdxa.preprocessing import find_spine_region
 
 DATA = Path(__file__).parent / "data" / "densitometry"
 RECORDS = json.loads((DATA / "reference.json").read_text())["records"]
@@ -229,6 +232,56 @@ def test_labels_and_boxes_cut_the_same_regions(table):
     assert by_box.region_names_ == ["upper", "lower"]
     lower = table["scan"].iloc[1][16:28, 8:30]
     assert slopes[1, 1] == pytest.approx(slope(lower), rel=1e-12)
+
+
+def halves(scan):
+    """Label the left half 1 and the right half 2."""
+    return np.where(np.arange(scan.shape[1]) < 20, 1, 2) * np.ones((len(scan), 1))
+
+
+def test_regions_may_be_found_by_a_function(table):
+    model = clone(VariogramSlope(regions=halves)).fit(table["scan"].tolist())
+    slopes = model.transform(table)
+    assert slopes.shape == (3, 2)
+    for number, scan in enumerate(table["scan"]):
+        assert slopes[number, 0] == pytest.approx(slope(scan[:, :20]))
+        assert slopes[number, 1] == pytest.approx(slope(scan[:, 20:]))
+    assert model.get_feature_names_out().tolist() == ["variogram_slope_1", "variogram_slope_2"]
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).transform(table), slopes)
+
+
+def test_the_spine_is_found_where_it_is():
+    rng = np.random.default_rng(0)
+    scans = []
+    for middle in (110, 190):
+        scan = 0.1 + 0.02 * rng.normal(size=(160, 300))
+        # A rough spine of 42 mm in smooth tissue.
+        scan[:, middle - 35 : middle + 35] = 1 + rng.normal(size=(160, 70)).cumsum(axis=0) / 50
+        scans.append(scan)
+    boxes = [{"spine": (0, 160, middle - 24, middle + 24)} for middle in (110, 190)]
+    narrower = partial(find_spine_region, width_mm=20)
+    for scan, box in zip(scans, boxes, strict=True):
+        expected = slope(scan, axis="rows", regions=box)
+        for finder in (find_spine_region, narrower):
+            assert slope(scan, axis="rows", regions=finder) == pytest.approx(expected, abs=0.05)
+        assert abs(slope(scan, axis="rows") - expected) > 0.1
+
+
+def test_what_a_function_finds_is_checked(table):
+    def refuse(scan):
+        if len(scan) == 31:
+            raise ScanError("no spine here.")
+        return np.ones_like(scan)
+
+    with pytest.raises(ScanError, match=r"The scan of row 8: no spine here\."):
+        VariogramSlope(regions=refuse).fit(table)
+    with pytest.raises(ScanError, match="row 7: the image of labels that regions found has the s"):
+        VariogramSlope(regions=lambda scan: scan[1:]).fit(table)
+    with pytest.raises(ScanError, match=r"No label from .*zeros_like.* is above 0"):
+        VariogramSlope(regions=np.zeros_like).fit(table)
+    model = VariogramSlope(regions=np.ones_like).fit(table)
+    with pytest.raises(ScanError, match="Scan 1 holds infinite pixels"):
+        model.transform([np.zeros((7, 9)), np.full((7, 9), np.inf)])
 
 
 def test_a_region_is_not_compared_with_what_lies_beside_it(table):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from skdxa.exceptions import ScanError
-from skdxa.preprocessing import find_spine_line, resample
+from skdxa.preprocessing import find_spine_line, find_spine_region, resample
 
 N_ROWS, N_COLUMNS = 164, 300
 
@@ -259,3 +259,48 @@ def test_finds_the_lumbar_spine_in_radiographs(real_data, n_columns):
         near.append(np.median(error) <= width / 4)
     assert len(near) == 22
     assert np.mean(near) >= 0.6
+
+
+# The region about the line
+
+
+def test_region_is_a_band_about_the_line():
+    scan, line = synthetic_spine(cobb=25, n_rows=157)
+    scan[:, :60] = np.nan
+    region = find_spine_region(scan, width_mm=24)
+    assert region.shape == scan.shape
+    assert region.dtype == np.uint8
+    assert set(np.unique(region)) == {0, 1}
+    # 24 mm are 40 columns.
+    np.testing.assert_allclose(region.sum(axis=1), 40, atol=1)
+    middle = (region * np.arange(scan.shape[1])).sum(axis=1) / region.sum(axis=1)
+    assert np.abs(middle - line).max() * 0.60 < 4
+
+
+def test_region_is_as_wide_in_mm_for_any_pixels():
+    scan, _ = synthetic_spine()
+    fine = resample(scan, (1.05, 0.60), to=(1.05, 0.30))
+    for image, column_mm in ((scan, 0.60), (fine, 0.30)):
+        region = find_spine_region(image, spacing_mm=(1.05, column_mm))
+        np.testing.assert_allclose(region.sum(axis=1) * column_mm, 30, atol=0.6)
+
+
+def test_region_leaves_out_what_was_not_scanned():
+    scan, _ = synthetic_spine()
+    scan[20:30, 140:160] = np.nan
+    region = find_spine_region(scan)
+    assert not region[20:30, 140:160].any()
+    assert region[31:, 150].all()
+
+
+@pytest.mark.parametrize("width_mm", [0, -3.0, np.inf, "wide"])
+def test_region_of_no_width(width_mm):
+    with pytest.raises(ValueError, match="width_mm must be a positive number; got"):
+        find_spine_region(np.ones((7, 9)), width_mm=width_mm)
+
+
+def test_region_of_bad_scans():
+    with pytest.raises(ScanError, match="two-dimensional"):
+        find_spine_region(np.ones(9))
+    with pytest.raises(ScanError, match="spacing_mm must be two positive numbers"):
+        find_spine_region(np.ones((7, 9)), spacing_mm=(1.05, 0))

@@ -193,12 +193,13 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
         Height and width of a pixel in mm, the same for all scans.
     column : str, default="scan"
         The column of a DataFrame that holds the scans.
-    regions : None, str or dict, default=None
+    regions : None, str, callable or dict, default=None
         Where to look. None takes the whole scan. A str names the column of a DataFrame that
         holds an image of labels for every scan, of the scan's shape: 0 (or NaN) outside, 1
-        for the first region, 2 for the second; L1 to L4, say. A dict names the same boxes in
-        all scans, in pixels from 0, the ends excluded: ``{"L1": (first_row, end_row,
-        first_column, end_column)}``.
+        for the first region, 2 for the second; L1 to L4, say. A callable finds such an image:
+        it is called with a scan, as `skdxa.preprocessing.find_spine_region` may be. A dict
+        names the same boxes in all scans, in pixels from 0, the ends excluded: ``{"L1":
+        (first_row, end_row, first_column, end_column)}``.
 
     Attributes
     ----------
@@ -212,6 +213,7 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
     See Also
     --------
     variogram : The variogram itself, of one scan.
+    skdxa.preprocessing.find_spine_region : The spine of a scan, as a region.
 
     Notes
     -----
@@ -254,7 +256,7 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
         "axis": [StrOptions({*_AXES, "mean"})],
         "spacing_mm": ["array-like"],
         "column": [str],
-        "regions": [None, str, dict],
+        "regions": [None, str, callable, dict],
     }
 
     def __init__(
@@ -308,9 +310,12 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
                 _check_box(name, box)
             self.region_names_ = [str(name) for name in self.regions]
         else:
-            largest = max(labels.max() for labels in self._labels(X, scans))
+            largest = max(labels.max() for labels in self._labels(X, names, scans))
             if largest == 0:
-                raise ScanError(f"No label in the column {self.regions!r} is above 0.")
+                where = f"from {self.regions!r}"
+                if isinstance(self.regions, str):
+                    where = f"in the column {self.regions!r}"
+                raise ScanError(f"No label {where} is above 0.")
             self.region_names_ = [str(number) for number in range(1, int(largest) + 1)]
         vars(self).pop("feature_names_in_", None)
         if isinstance(X, pd.DataFrame):
@@ -366,8 +371,8 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
     def _slopes(self, X, names, scans):
         parts = self._check_lags()
         labels = [None] * len(scans)
-        if isinstance(self.regions, str):
-            labels = self._labels(X, scans)
+        if isinstance(self.regions, str) or callable(self.regions):
+            labels = self._labels(X, names, scans)
             for name, label in zip(names, labels, strict=True):
                 if label.max() > len(self.region_names_):
                     raise ScanError(
@@ -409,13 +414,17 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
             for number in range(1, len(self.region_names_) + 1):
                 yield _cut_out(scan, labels == number)
 
-    def _labels(self, X, scans):
+    def _labels(self, X, names, scans):
         """Give the image of labels of every scan, without NaN."""
-        if not isinstance(X, pd.DataFrame):
+        if callable(self.regions):
+            images = [self._found(scan, name) for name, scan in zip(names, scans, strict=True)]
+            names = [f"{name}: the image of labels that regions found" for name in names]
+        elif isinstance(X, pd.DataFrame):
+            names, images = list_scans(X, column=self.regions)
+        else:
             raise ScanError(
                 f"regions={self.regions!r} names a column of labels: X must be a DataFrame."
             )
-        names, images = list_scans(X, column=self.regions)
         checked = []
         for name, scan, image in zip(names, scans, images, strict=True):
             labels = np.nan_to_num(check_scan(image, name=name))
@@ -427,6 +436,13 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
                 raise ScanError(f"{name} must hold whole numbers from 0.")
             checked.append(labels)
         return checked
+
+    def _found(self, scan, name):
+        scan = check_scan(scan, name=name)
+        try:
+            return self.regions(scan)
+        except ScanError as error:
+            raise ScanError(f"{name}: {error}") from error
 
     def _check_lags(self):
         """Give the lags of each line to fit: one, or two for the mean of the axes."""

@@ -9,5 +9,13 @@ from skdxa.preprocessing._flip import HorizontalFlip
 from skdxa.preprocessing._intensity import IntensityScaler
 from skdxa.preprocessing._resample import resample
 from skdxa.preprocessing._spine_line import find_spine_line
+from skdxa.preprocessing._spine_region import find_spine_region
 
-__all__ = ["HorizontalFlip", "IntensityScaler", "SpineCropper", "find_spine_line", "resample"]
+__all__ = [
+    "HorizontalFlip",
+    "IntensityScaler",
+    "SpineCropper",
+    "find_spine_line",
+    "find_spine_region",
+    "resample",
+]
