@@ -2,6 +2,8 @@
 
 import math
 import os
+import signal
+import sys
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -179,6 +181,8 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):
 def main():
     """Run the command; a user's error or a warning is one line, not a traceback."""
     warnings.showwarning = _show_warning
+    # A scheduler ends a job so: what is half-written goes, as it does on Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         app()
     except (ValueError, OSError) as error:

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import warnings
 
 import numpy as np
@@ -237,9 +239,18 @@ def test_command_does_not_overwrite_unasked(tmp_path):
     assert "give --overwrite" in str(ran.exception)
 
 
+@pytest.fixture
+def as_it_was(monkeypatch):
+    """Undo what the command changes in its process."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("as_it_was")
 def test_an_error_is_one_line(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("sys.argv", ["skdxa", "study", "--out", str(tmp_path)])
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1
@@ -248,6 +259,21 @@ def test_an_error_is_one_line(monkeypatch, capsys, tmp_path):
     )
     warnings.showwarning("few scans", UserWarning, "file", 1)
     assert capsys.readouterr().err == "Warning: few scans\n"
+
+
+@pytest.mark.usefixtures("as_it_was")
+def test_an_ended_job_leaves_nothing_half_written(files, monkeypatch, tmp_path):
+    def end(*args, **kwargs):
+        assert list(tmp_path.iterdir())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("skdxa.study._run._draw", end)
+    arguments = f"study --out {tmp_path / 'out'} --cohort {files / 'table.csv'} --splits 2".split()
+    monkeypatch.setattr("sys.argv", ["skdxa", *arguments, "--epochs", "1"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 143
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_version():
