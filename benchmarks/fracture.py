@@ -54,7 +54,7 @@ PUBLISHED = {
     "Min T-score + TBS + age": (0.600, 0.617, 0.63),
 }
 # Standard deviation of the noise that brings the true risk's AUC down to 0.63.
-BLUR = 0.8
+BLUR = 0.28
 
 
 def draw_cohort(seed):

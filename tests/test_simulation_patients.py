@@ -87,11 +87,11 @@ def test_predictors_of_fractures_discriminate_as_published():
         (patients.clinical["age"], 0.55),
         (-patients.clinical["tbs"], 0.59),
     ):
-        assert abs(roc_auc_score(broken, predictor[known]) - published) < 0.025
+        assert abs(roc_auc_score(broken, predictor[known]) - published) < 0.02
     columns = np.c_[np.minimum(spine, hip), patients.clinical["tbs"], patients.clinical["age"]]
     columns = StandardScaler().fit_transform(columns[known])
     fitted = LogisticRegression().fit(columns, broken).decision_function(columns)
-    assert abs(roc_auc_score(broken, fitted) - 0.63) < 0.025
+    assert abs(roc_auc_score(broken, fitted) - 0.63) < 0.02
     risk = patients.truth["risk"]
     assert abs(risk.mean() - 0.039) < 0.002
     # Calibrated: the riskiest tenth breaks as often as its risk says.
