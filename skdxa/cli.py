@@ -178,11 +178,17 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):
     typer.echo(f"Warning: {message}", err=True)
 
 
+def _end(number, frame):
+    """Stop as on Ctrl-C, so that what is half-written goes: POSIX's schedulers end a job so."""
+    # A second signal must not break off the cleaning up.
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def main():
     """Run the command; a user's error or a warning is one line, not a traceback."""
     warnings.showwarning = _show_warning
-    # A scheduler ends a job so: what is half-written goes, as it does on Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _end)
     try:
         app()
     except (ValueError, OSError) as error:

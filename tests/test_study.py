@@ -1,7 +1,9 @@
 import json
 import os
 import signal
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -142,6 +144,24 @@ def test_nothing_is_left_of_a_study_that_fails(cohort, tmp_path, monkeypatch):
     assert (out / "table1.csv").read_text() == "old"
 
 
+def test_the_former_report_comes_back_if_the_new_one_does_not(cohort, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "table1.csv").write_text("old")
+    rename = Path.rename
+
+    def interrupt_the_second(path, target):
+        if target == out and not path.name.endswith("-former"):
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupt_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(Protocol(**SMALL), cohort, out=out, overwrite=True, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (out / "table1.csv").read_text() == "old"
+
+
 def test_overwriting_replaces_a_report_and_nothing_else(cohort, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
@@ -261,18 +281,21 @@ def test_an_error_is_one_line(monkeypatch, capsys, tmp_path):
     assert capsys.readouterr().err == "Warning: few scans\n"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without a signal")
 @pytest.mark.usefixtures("as_it_was")
 def test_an_ended_job_leaves_nothing_half_written(files, monkeypatch, tmp_path):
     def end(*args, **kwargs):
         assert list(tmp_path.iterdir())
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr("skdxa.study._run._draw", end)
+    monkeypatch.setattr("skdxa.study._run.repeated_cross_validate", end)
     arguments = f"study --out {tmp_path / 'out'} --cohort {files / 'table.csv'} --splits 2".split()
     monkeypatch.setattr("sys.argv", ["skdxa", *arguments, "--epochs", "1"])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     assert list(tmp_path.iterdir()) == []
 
 

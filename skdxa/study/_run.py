@@ -282,16 +282,15 @@ def _new_folder(out, overwrite):
     """Give a folder beside `out` that becomes `out` if all goes well, and else vanishes."""
     out.parent.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    former = path.with_name(f"{path.name}-former")
     folder = Bunch(path=path, out=out)
     try:
         yield folder
         path.chmod(0o755)
         if out.exists() and overwrite:
             _check_out(out, overwrite, None)
-            former = path.with_name(f"{path.name}-former")
             out.rename(former)
             path.rename(out)
-            shutil.rmtree(former)
         else:
             number = 1
             while folder.out.exists():
@@ -300,3 +299,7 @@ def _new_folder(out, overwrite):
             path.rename(folder.out)
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        if former.exists() and not out.exists():
+            # Ended between the two renames.
+            former.rename(out)
+        shutil.rmtree(former, ignore_errors=True)
