@@ -250,6 +250,24 @@ def test_regions_may_be_found_by_a_function(table):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).transform(table), slopes)
 
 
+def test_a_function_is_given_each_scan_as_it_is_and_may_not_change_it(table):
+    seen = []
+
+    def first_rows(scan):
+        seen.append(scan.copy())
+        scan[:] = 0
+        return np.arange(len(scan))[:, np.newaxis] < np.full(scan.shape[1], 12)
+
+    scans = [scan.astype(float) for scan in table["scan"]]
+    scans[1][3, 4] = np.nan
+    before = [scan.copy() for scan in scans]
+    slopes = VariogramSlope(regions=first_rows).fit(scans).transform(scans)
+    for number, scan in enumerate(before):
+        np.testing.assert_array_equal(scans[number], scan)
+        np.testing.assert_array_equal(seen[number], scan)
+        assert slopes[number, 0] == pytest.approx(slope(scan[:12]))
+
+
 def test_the_spine_is_found_where_it_is():
     rng = np.random.default_rng(0)
     scans = []
@@ -258,13 +276,16 @@ def test_the_spine_is_found_where_it_is():
         # A rough spine of 42 mm in smooth tissue.
         scan[:, middle - 35 : middle + 35] = 1 + rng.normal(size=(160, 70)).cumsum(axis=0) / 50
         scans.append(scan)
-    boxes = [{"spine": (0, 160, middle - 24, middle + 24)} for middle in (110, 190)]
-    narrower = partial(find_spine_region, width_mm=20)
-    for scan, box in zip(scans, boxes, strict=True):
-        expected = slope(scan, axis="rows", regions=box)
-        for finder in (find_spine_region, narrower):
-            assert slope(scan, axis="rows", regions=finder) == pytest.approx(expected, abs=0.05)
-        assert abs(slope(scan, axis="rows") - expected) > 0.1
+    for scan in scans:
+        for width_mm in (20, 30):
+            finder = partial(find_spine_region, width_mm=width_mm)
+            spine = np.where(finder(scan), scan, np.nan)
+            found = slope(scan, axis="rows", regions=finder)
+            assert found == pytest.approx(slope(spine, axis="rows"), rel=1e-12)
+            # A random walk down the columns.
+            assert found == pytest.approx(1, abs=0.05)
+        assert abs(slope(scan, axis="rows") - 1) > 0.1
+        assert slope(scan, axis="rows", regions=find_spine_region) == found
 
 
 def test_what_a_function_finds_is_checked(table):
@@ -277,8 +298,11 @@ def test_what_a_function_finds_is_checked(table):
         VariogramSlope(regions=refuse).fit(table)
     with pytest.raises(ScanError, match="row 7: the image of labels that regions found has the s"):
         VariogramSlope(regions=lambda scan: scan[1:]).fit(table)
-    with pytest.raises(ScanError, match=r"No label from .*zeros_like.* is above 0"):
+    with pytest.raises(ScanError, match="No label that regions found is above 0"):
         VariogramSlope(regions=np.zeros_like).fit(table)
+    with pytest.raises(IndexError) as failed:
+        VariogramSlope(regions=lambda scan: scan[99]).fit(table)
+    assert failed.value.__notes__[0].startswith("The scan of row 7: regions failed to find")
     model = VariogramSlope(regions=np.ones_like).fit(table)
     with pytest.raises(ScanError, match="Scan 1 holds infinite pixels"):
         model.transform([np.zeros((7, 9)), np.full((7, 9), np.inf)])

@@ -264,6 +264,22 @@ def test_finds_the_lumbar_spine_in_radiographs(real_data, n_columns):
 # The region about the line
 
 
+def middle_of(region):
+    return (region * np.arange(region.shape[1])).sum(axis=1) / region.sum(axis=1)
+
+
+def test_region_is_about_the_line_that_its_spacing_gives():
+    # Two bright stripes: which widths are tried decides where between them the line runs.
+    spacing = (1.05, 0.30)
+    scan = 0.1 + 0.05 * np.random.default_rng(0).normal(size=(150, 360))
+    scan[:, 20:170] += 0.8
+    scan[:, 240:290] += 1.2
+    found = find_spine_line(scan, spacing_mm=spacing)
+    region = find_spine_region(scan, width_mm=12, spacing_mm=spacing)
+    np.testing.assert_allclose(middle_of(region), found, atol=0.51)
+    assert np.abs(find_spine_line(scan) - found).max() > 3
+
+
 def test_region_is_a_band_about_the_line():
     scan, line = synthetic_spine(cobb=25, n_rows=157)
     scan[:, :60] = np.nan
@@ -273,8 +289,10 @@ def test_region_is_a_band_about_the_line():
     assert set(np.unique(region)) == {0, 1}
     # 24 mm are 40 columns.
     np.testing.assert_allclose(region.sum(axis=1), 40, atol=1)
-    middle = (region * np.arange(scan.shape[1])).sum(axis=1) / region.sum(axis=1)
+    middle = middle_of(region)
     assert np.abs(middle - line).max() * 0.60 < 4
+    found = find_spine_line(scan, spacing_mm=(1.05, 0.60))
+    np.testing.assert_allclose(middle, found, atol=0.51)
 
 
 def test_region_is_as_wide_in_mm_for_any_pixels():

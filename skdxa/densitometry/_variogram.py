@@ -196,8 +196,10 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
     regions : None, str, callable or dict, default=None
         Where to look. None takes the whole scan. A str names the column of a DataFrame that
         holds an image of labels for every scan, of the scan's shape: 0 (or NaN) outside, 1
-        for the first region, 2 for the second; L1 to L4, say. A callable finds such an image:
-        it is called with a scan, as `skdxa.preprocessing.find_spine_region` may be. A dict
+        for the first region (not 255), 2 for the second; L1 to L4, say. A callable finds such
+        an image, in `fit` and in `transform` alike: it is called with a scan and nothing
+        else, as `skdxa.preprocessing.find_spine_region` may be; a spacing other than the
+        usual one, or another parameter, is given to it with :func:`functools.partial`. A dict
         names the same boxes in all scans, in pixels from 0, the ends excluded: ``{"L1":
         (first_row, end_row, first_column, end_column)}``.
 
@@ -312,7 +314,7 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
         else:
             largest = max(labels.max() for labels in self._labels(X, names, scans))
             if largest == 0:
-                where = f"from {self.regions!r}"
+                where = "that regions found"
                 if isinstance(self.regions, str):
                     where = f"in the column {self.regions!r}"
                 raise ScanError(f"No label {where} is above 0.")
@@ -438,11 +440,15 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
         return checked
 
     def _found(self, scan, name):
-        scan = check_scan(scan, name=name)
+        # A copy, for a function of the user's may write into what it is given.
+        scan = check_scan(scan, name=name).copy()
         try:
             return self.regions(scan)
         except ScanError as error:
             raise ScanError(f"{name}: {error}") from error
+        except Exception as error:
+            error.add_note(f"{name}: regions failed to find an image of labels.")
+            raise
 
     def _check_lags(self):
         """Give the lags of each line to fit: one, or two for the mean of the axes."""
