@@ -244,6 +244,13 @@ def make_fracture_stack(
     of itself: give a `final_estimator` that begins by taking the logit of the last column,
     with 0 and 1 clipped away.
 
+    *Level.* The logistic model takes the scores of the inner networks, and those of the one
+    that is trained on the whole part, for the same quantity. A network that is stopped while
+    its mean score still drifts towards the share of positives (few scans, few epochs, a small
+    learning rate) gives them on different levels: the risks of the stack are then off, and
+    scores of several folds cannot be pooled. Compare the mean of ``stack.transform(X)[:, -1]``
+    with ``y.mean()``.
+
     *Patients.* scikit-learn's `StackingClassifier` does not hand `groups` to its inner
     folds, hence `group_column`. The outer folds are yours to group: pass `groups` and a
     `StratifiedGroupKFold` to `cross_validate`. The scans that `SpineCNNClassifier`
