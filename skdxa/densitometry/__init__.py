@@ -17,7 +17,8 @@ from skdxa.densitometry._t_score import (
     is_osteoporotic,
     t_score,
 )
-from skdxa.densitometry._variogram import Variogram, VariogramSlope, variogram
+from skdxa.densitometry._variogram import Variogram, variogram
+from skdxa.densitometry._variogram_slope import VariogramSlope
 from skdxa.densitometry._vertebrae import (
     EvaluableVertebrae,
     evaluable_vertebrae,
