@@ -208,9 +208,9 @@ def fracture_benchmarks(
     *P-values* are of one repeat, and of the scans whose label is known. They take the
     network's scores for given, though each was made with the labels of the others. In 200
     simulated cohorts of 2,949 with nothing to learn, p < 0.05 spoke for the network by
-    DeLong's test in 1 to 2 %, by the likelihood ratio in 7 to 8 % (either way), by the NRI in
-    5 to 10 % and by the IDI in 4 to 5 %; with a classifier trained on `scored_on` itself, in
-    3 to 6, 15 to 16, 14 to 16 and 13 %.
+    DeLong's test in at most 2 %, by the likelihood ratio in 7 to 8 % (either way), by the NRI
+    in 5 to 10 % and by the IDI in 3 to 5 %; with a classifier trained on `scored_on` itself,
+    in 3 to 6, 15 to 16, 14 to 16 and 12 to 14 %.
 
     References
     ----------
