@@ -17,7 +17,7 @@ level, for scores of several kinds:
   network;
 - "true risk": the best score that there can be.
 
-``leak`` compares the combined row with the nested stack of `make_fracture_stack` on the same
+``leak`` compares the combined row with the nested stack of `make_stack` on the same
 folds, for a classifier that learns from columns of noise, and for one that has columns of
 the true risk and noise too.
 """
@@ -135,7 +135,7 @@ def untaught(cohort, columns, labels, seed):
 
 def leak(n_cohorts):
     """AUC of the combined row less that of the nested stack, on the same folds."""
-    from skdxa.classification import make_fracture_stack
+    from skdxa.classification import make_stack
 
     differences, areas = defaultdict(list), defaultdict(list)
     for seed in tqdm(range(n_cohorts)):
@@ -153,7 +153,7 @@ def leak(n_cohorts):
             cnn = repeated_cross_validate(network, X, y, **options)
             benchmarks = fracture_benchmarks(cohort, cnn=cnn)
             minimum = benchmarks.scores["Min T-score (min spine/hip)"]
-            stack = make_fracture_stack(network, "min_t_score", cv=10, random_state=seed)
+            stack = make_stack(network, "min_t_score", cv=10, random_state=seed)
             nested = repeated_cross_validate(stack, X.assign(min_t_score=minimum), y, **options)
             pooled = benchmarks.results["Min T-score + deep learning"]
             for name, label in (("ever", y), ("within 5 years", later)):

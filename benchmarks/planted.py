@@ -3,7 +3,7 @@
     python benchmarks/planted.py gain [--patients 12000] [--worth 0.05] [--epochs 10] [--paper]
     python benchmarks/planted.py null [--patients 900] [--worth 0.05] [--epochs 20] [--runs 100]
 
-All patients are simulated. The model is `make_fracture_stack` of a small convolutional network
+All patients are simulated. The model is `make_stack` of a small convolutional network
 and min T (the minimum T-score of spine and hip), trained and scored on fractures ever, out of
 fold. The network gets crops of the spine, each brought to a mean of 0 and an SD of 1, so that
 density is left to min T. It was made for textures, and its training was chosen on 12,000
@@ -45,7 +45,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
 
-from skdxa.classification import SpineCNNClassifier, make_fracture_stack
+from skdxa.classification import SpineCNNClassifier, make_stack
 from skdxa.densitometry import FINNISH_WOMEN, minimum_t_score, t_score
 from skdxa.evaluation import repeated_cross_validate
 from skdxa.preprocessing import IntensityScaler, SpineCropper
@@ -101,7 +101,7 @@ def classifier_of_texture(epochs):
 
 def out_of_fold(table, y, network, *, inner, seed):
     """Cross-validate the stack; give its network's scores too, as log odds."""
-    stack = make_fracture_stack(network, "min_t_score", lower_is_worse="min_t_score", cv=inner)
+    stack = make_stack(network, "min_t_score", lower_is_worse="min_t_score", cv=inner)
     result = repeated_cross_validate(
         stack, table, y, n_splits=3, n_repeats=1, random_state=seed, return_models="all",
         progress=False,

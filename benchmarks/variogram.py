@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
-from skdxa.densitometry import VariogramSlope
+from skdxa.texture import VariogramSlope
 
 N_SCANS, N_DISTINCT = 2_949, 100
 

@@ -18,7 +18,7 @@ import pandas as pd
 from sklearn.calibration import CalibrationDisplay
 from sklearn.pipeline import make_pipeline
 
-from skdxa.classification import SpineCNNClassifier, make_fracture_stack
+from skdxa.classification import SpineCNNClassifier, make_stack
 from skdxa.densitometry import FINNISH_WOMEN, minimum_t_score, t_score
 from skdxa.displays import DecisionCurveDisplay, ForestDisplay, RepeatedRocDisplay
 from skdxa.evaluation import format_table, performance_table, repeated_cross_validate
@@ -59,12 +59,12 @@ options = {
     "group_column": "patient",
     "random_state": 0,
 }
-with_network = make_fracture_stack(network, ["min_t"], **options)
-clinical = make_fracture_stack(
+with_network = make_stack(network, ["min_t"], **options)
+clinical = make_stack(
     "drop", ["min_t", "tbs", "age"], **{**options, "lower_is_worse": ["min_t", "tbs"]}
 )
 models = {
-    "Min T-score": make_fracture_stack("drop", ["min_t"], **options),
+    "Min T-score": make_stack("drop", ["min_t"], **options),
     "Min T-score + TBS + age": clinical,
     "Min T-score + network": with_network,
 }

@@ -20,6 +20,8 @@ _SUBPACKAGES = (
     "significance",
     "simulation",
     "study",
+    "texture",
+    "validation",
 )
 
 __all__ = [*_SUBPACKAGES, "__version__"]

@@ -88,8 +88,7 @@ def study(
         raise ValueError(f"{out} exists. Choose another folder, or give --overwrite.")
     # Imported here, so that --help and a mistyped option answer at once.
     from skdxa.scans import load_cohort
-    from skdxa.study import Protocol, run_study
-    from skdxa.study._protocol import PAPER_EPOCHS
+    from skdxa.study import PAPER_EPOCHS, Protocol, run_study
 
     protocol = Protocol(
         targets=tuple(target or ["scoliosis"]),
@@ -117,7 +116,7 @@ def study(
         )
         typer.echo(patients.DESCR)
     with _native_news_dropped():
-        from skdxa.classification._lending import bfloat16_pays
+        from skdxa.classification import bfloat16_pays
 
         bfloat16_pays()
     done = run_study(

@@ -4,7 +4,33 @@ Keras and TensorFlow are imported when a network is first fitted or asked to
 predict, so that building a pipeline, or reading a saved one, costs nothing.
 """
 
-from skdxa.classification._cnn import SpineCNNClassifier
-from skdxa.classification._stacking import ColumnScores, make_fracture_stack
+import importlib
 
-__all__ = ["ColumnScores", "SpineCNNClassifier", "make_fracture_stack"]
+from skdxa.classification._cnn import SpineCNNClassifier
+from skdxa.classification._stacking import ColumnScores, make_stack
+
+__all__ = [
+    "Architecture",
+    "ColumnScores",
+    "ConvReLUPool",
+    "SpineCNNClassifier",
+    "bfloat16_pays",
+    "lend",
+    "make_stack",
+    "reset",
+]
+
+_KERAS_MODULES = {
+    "Architecture": "_lending",
+    "ConvReLUPool": "_layers",
+    "bfloat16_pays": "_lending",
+    "lend": "_lending",
+    "reset": "_lending",
+}
+
+
+def __getattr__(name):
+    if name in _KERAS_MODULES:
+        module = importlib.import_module(f"skdxa.classification.{_KERAS_MODULES[name]}")
+        return getattr(module, name)
+    raise AttributeError(f"module 'skdxa.classification' has no attribute '{name}'")

@@ -7,20 +7,19 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 from sklearn import config_context
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import assert_all_finite, check_random_state, compute_sample_weight
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
 )
 
+from skdxa._sklearn import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
 from skdxa.exceptions import ScanError
-from skdxa.preprocessing._validation import as_scans, scan_names
+from skdxa.validation import as_scans, scan_names
 
 
 class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
@@ -216,7 +215,7 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.network = network
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, *, groups=None, sample_weight=None, X_val=None, y_val=None):
         """Train the network.
 
@@ -370,7 +369,7 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
                 f"y holds only one class, {classes[0].item()!r}; a classifier needs scans of two."
             )
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(
+            sample_weight = check_sample_weight(
                 sample_weight, images, dtype=np.float32, ensure_non_negative=True
             )
         else:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import BaseCrossValidator, StratifiedGroupKFold, StratifiedKFold
@@ -15,6 +15,7 @@ from sklearn.utils import assert_all_finite, check_scalar
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
+from skdxa._sklearn import fit_context
 from skdxa.exceptions import CohortError
 
 
@@ -30,7 +31,7 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
     ----------
     column : str
         The column of the table to score by. One classifier takes one column, because a
-        classifier of two classes has one score; `make_fracture_stack` makes as many
+        classifier of two classes has one score; `make_stack` makes as many
         classifiers as there are columns.
 
     lower_is_worse : bool, default=False
@@ -50,7 +51,7 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
 
     See Also
     --------
-    make_fracture_stack : The network and such columns in one logistic model.
+    make_stack : The network and such columns in one logistic model.
     sklearn.model_selection.FixedThresholdClassifier : Decide at a threshold of one's own.
 
     Notes
@@ -84,7 +85,7 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
         self.column = column
         self.lower_is_worse = lower_is_worse
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
         """Check the column, and note the labels; there is nothing to learn.
 
@@ -169,7 +170,7 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def make_fracture_stack(
+def make_stack(
     cnn,
     columns,
     *,
@@ -278,7 +279,7 @@ def make_fracture_stack(
     >>> from sklearn.compose import make_column_transformer
     >>> from sklearn.neighbors import KNeighborsClassifier
     >>> from sklearn.pipeline import make_pipeline
-    >>> from skdxa.classification import make_fracture_stack
+    >>> from skdxa.classification import make_stack
     >>> rng = np.random.default_rng(0)
     >>> y = np.tile([0, 1], 40)
     >>> X = pd.DataFrame({"patient": np.arange(80) // 2, "texture": rng.normal(size=80)})
@@ -286,7 +287,7 @@ def make_fracture_stack(
     >>> network = make_pipeline(
     ...     make_column_transformer(("passthrough", ["texture"])), KNeighborsClassifier()
     ... )
-    >>> stack = make_fracture_stack(
+    >>> stack = make_stack(
     ...     network, ["min_t_score"], lower_is_worse=["min_t_score"],
     ...     group_column="patient", random_state=0,
     ... ).fit(X, y)

@@ -1,4 +1,4 @@
-"""Numbers on bone: T-scores, which vertebrae count, precision, Cobb angle, variogram slope.
+"""Numbers on bone: T-scores, which vertebrae count, precision, Cobb angle.
 
 Every number names its reference population or its rule. Nothing here is a medical device.
 """
@@ -17,8 +17,6 @@ from skdxa.densitometry._t_score import (
     is_osteoporotic,
     t_score,
 )
-from skdxa.densitometry._variogram import Variogram, variogram
-from skdxa.densitometry._variogram_slope import VariogramSlope
 from skdxa.densitometry._vertebrae import (
     EvaluableVertebrae,
     evaluable_vertebrae,
@@ -33,8 +31,6 @@ __all__ = [
     "EvaluableVertebrae",
     "PrecisionError",
     "ReferencePopulation",
-    "Variogram",
-    "VariogramSlope",
     "cobb_angle",
     "evaluable_vertebrae",
     "is_osteoporotic",
@@ -44,5 +40,4 @@ __all__ = [
     "precision_error",
     "spine_t_score",
     "t_score",
-    "variogram",
 ]

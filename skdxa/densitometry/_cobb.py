@@ -4,8 +4,8 @@ import numpy as np
 from scipy.signal import savgol_filter
 
 from skdxa.densitometry._numbers import ROUNDING, as_floats, decide
-from skdxa.densitometry._scans import check_spacing
 from skdxa.exceptions import ScanError
+from skdxa.validation import check_spacing
 
 # A lumbar vertebra with its disc: a shorter window follows single vertebrae and noise.
 _WINDOW_MM = 35.0

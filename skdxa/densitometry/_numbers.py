@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from skdxa.validation import fill_masked
+
 # Where a limit is compared, less than this is rounding: float32 keeps a T-score to 2e-7, and
 # T-scores of densities given to four decimals differ by 8e-4 or more.
 ROUNDING = 1e-6
@@ -10,7 +12,7 @@ ROUNDING = 1e-6
 
 def as_floats(values, name):
     """Give numbers as a float64 array; None and pd.NA become NaN."""
-    array = np.asarray(values)
+    array = np.asarray(fill_masked(values))
     if array.dtype == object:
         array = np.where(pd.isna(array), np.nan, array)
     try:

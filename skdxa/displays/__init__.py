@@ -11,6 +11,7 @@ from skdxa.displays._forest import ForestDisplay
 from skdxa.displays._raters import RaterAgreementDisplay
 from skdxa.displays._roc import RepeatedRocDisplay
 from skdxa.displays._scan import ScanDisplay
+from skdxa.displays._style import paper_figure
 from skdxa.displays._training import TrainingCurveDisplay
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "RepeatedRocDisplay",
     "ScanDisplay",
     "TrainingCurveDisplay",
+    "paper_figure",
 ]

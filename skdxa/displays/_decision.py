@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from skdxa.displays._style import BLUE, GREEN, GREY, ORANGE, PURPLE, ink, new_axes, style
-from skdxa.evaluation._result import positive_and_known
-from skdxa.evaluation._scores import positive_scores, response_method_of
+from skdxa.evaluation import positive_scores, response_method_of
 from skdxa.significance import net_benefit
-from skdxa.significance._checks import check_same_rows
+from skdxa.validation import check_same_rows, positive_and_known
 
 _HEIGHT = 2.8
 # How far the default thresholds reach, in prevalences, and the largest of them.

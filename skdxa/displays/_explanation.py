@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from scipy import special
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from skdxa._sklearn import Interval, StrOptions, validate_params
 from skdxa.displays._layout import BARS, HEADINGS, OF_KERNELS, Layout, draw_scale, write_on
 from skdxa.displays._scan import check_mask, draw_image, draw_masks, grey_range, mask_edges
 from skdxa.displays._style import style
 from skdxa.exceptions import ScanError
-from skdxa.preprocessing._validation import check_spacing
+from skdxa.validation import check_spacing
 
 _PANELS = tuple(HEADINGS)
 # What is written on a picture that shows nothing.
@@ -394,7 +394,7 @@ class ExplanationDisplay:
         all zero, and the picture says "silent".
         """
         from skdxa import inspection
-        from skdxa.inspection._model import prepare
+        from skdxa.inspection import prepare
 
         spacing_mm = check_spacing(spacing_mm)
         panels = list(panels)

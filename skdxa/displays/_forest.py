@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skdxa.displays._style import BLUE, GREY, ink, new_axes, style
-from skdxa.evaluation._metrics import METRICS
+from skdxa.evaluation import METRICS
 
 _COLUMNS = ("estimate", "low", "high", "level", "method")
 _RANGE = "minimum to maximum"

@@ -17,8 +17,8 @@ from skdxa.displays._style import (
     new_axes,
     style,
 )
-from skdxa.evaluation._result import positive_and_known
-from skdxa.evaluation._scores import default_threshold, positive_scores, response_method_of
+from skdxa.evaluation import default_threshold, positive_scores, response_method_of
+from skdxa.validation import positive_and_known
 
 _GRID = np.linspace(0, 1, 201)
 

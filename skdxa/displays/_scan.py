@@ -5,7 +5,7 @@ import pandas as pd
 
 from skdxa.displays._style import BLUE, GREEN, ORANGE, PURPLE, new_axes, style
 from skdxa.exceptions import ScanError
-from skdxa.preprocessing._validation import check_scan, check_spacing
+from skdxa.validation import check_scan, check_spacing
 
 # The rest of Okabe and Ito's colours. These lie on scans, which are dark whatever the figure.
 _SKY, _AMBER, _YELLOW = "#56B4E9", "#E69F00", "#F0E442"
@@ -31,7 +31,7 @@ class ScanDisplay:
 
         - a mask: bool, of shape (n_rows, n_columns);
         - a box: four whole numbers (first_row, end_row, first_column, end_column), the ends
-          excluded, as in the `regions` of `skdxa.densitometry.VariogramSlope`;
+          excluded, as in the `regions` of `skdxa.texture.VariogramSlope`;
         - corners, of shape (4, 2): top left, top right, bottom left and bottom right as
           (x, y) in mm from the centre of the first pixel, as in the `endplates` of
           `skdxa.simulation.make_spine_scan`. With a NaN the vertebra is left out.

@@ -14,15 +14,15 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
+from skdxa._sklearn import HasMethods, Interval, StrOptions, validate_params
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest
-from skdxa.evaluation._metrics import check_known
-from skdxa.evaluation._result import CrossValidationResult, plain_labels
+from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import positive_scores, response_method_of
+from skdxa.validation import check_known, plain_labels
 
 _CURVE = "history/"
 

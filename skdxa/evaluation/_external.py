@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from skdxa.evaluation._metrics import METRICS, grouped_metrics
-from skdxa.evaluation._result import positive_and_known
 from skdxa.evaluation._scores import default_threshold, positive_scores, response_method_of
+from skdxa.validation import positive_and_known
 
 
 def external_test(models, X, y, *, threshold=None):

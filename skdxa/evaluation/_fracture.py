@@ -9,8 +9,8 @@ import pandas as pd
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from skdxa._sklearn import Interval, StrOptions, validate_params
 from skdxa.densitometry import FINNISH_WOMEN, ReferencePopulation
 from skdxa.evaluation._cross_validate import _seed
 from skdxa.evaluation._fracture_cohort import (
@@ -177,7 +177,7 @@ def fracture_benchmarks(
 
     See Also
     --------
-    skdxa.classification.make_fracture_stack : Network and columns in one nested model.
+    skdxa.classification.make_stack : Network and columns in one nested model.
     performance_table : The table of any results.
 
     Notes
@@ -196,7 +196,7 @@ def fracture_benchmarks(
     that the network gave to its training scans out of their folds. No network has seen the
     scan that it scores, but those that scored the training scans have seen the scan being
     predicted. An honest figure for the combination as a product comes from
-    `make_fracture_stack` in `repeated_cross_validate`, which costs as many trainings again
+    `make_stack` in `repeated_cross_validate`, which costs as many trainings again
     as it has inner folds.
 
     *Risks.* Three and a half times as many break a bone ever as within five years, and a

@@ -5,9 +5,9 @@ import pandas as pd
 
 from skdxa.densitometry import minimum_t_score, t_score
 from skdxa.evaluation._cross_validate import _assign_folds, _check_labels, _check_sizes
-from skdxa.evaluation._metrics import check_known
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.exceptions import CohortError
+from skdxa.validation import check_known
 
 NETWORK = "deep_learning"
 _VERTEBRAE = ("bmd_L1", "bmd_L2", "bmd_L3", "bmd_L4")

@@ -9,6 +9,7 @@ from sklearn.metrics import recall_score
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from skdxa.significance import roc_points
+from skdxa.validation import check_known
 
 METRICS = ("sensitivity", "specificity", "accuracy", "auc")
 
@@ -111,16 +112,6 @@ def _recall(y_true, y_pred, pos_label, side):
             stacklevel=3,
         )
     return float(recall_score(actual, predicted, zero_division=np.nan))
-
-
-def check_known(labels, name):
-    """Refuse labels of which any is missing."""
-    unknown = np.flatnonzero(pd.isna(labels))
-    if unknown.size:
-        raise ValueError(
-            f"{name} is missing for {unknown.size} of {len(labels)} scans, the first in position "
-            f"{unknown[0]} (counted from 0): leave these scans out"
-        )
 
 
 def threshold_at_sensitivity(y, score, sensitivity, *, rule="at_least"):

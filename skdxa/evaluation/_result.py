@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 
 from skdxa.evaluation._archive import read_arrays, write_arrays
 from skdxa.evaluation._metrics import METRICS, grouped_metrics, resampled_metric
@@ -19,6 +19,7 @@ from skdxa.significance import (
     proportion_interval,
     t_interval,
 )
+from skdxa.validation import has_repeated_patients, plain_labels, positive_and_known
 
 INTERVALS = ("corrected", "t", "delong", "bootstrap")
 _TABLES = ("scores", "folds", "histories")
@@ -500,7 +501,7 @@ class CrossValidationResult:
             yield replace(found, low=low, high=high), values.size, reasons
 
     def _pooled_intervals(self, y, threshold, level):
-        if self.groups is not None and len(np.unique(self.groups)) < len(self.groups):
+        if has_repeated_patients(self.groups):
             warnings.warn(
                 "interval='delong' takes a patient's several scans for independent and is too "
                 "narrow: take interval='bootstrap', which resamples patients",
@@ -538,50 +539,6 @@ class CrossValidationResult:
         score = self._score[self.median_repeat(y)]
         groups = None if self.groups is None else self.groups[known]
         return positive[known], score[known], groups
-
-
-def plain_labels(labels):
-    """Give labels as a NumPy array of numbers or texts, never of objects."""
-    labels = np.asarray(labels)
-    if labels.dtype == object:
-        labels = np.array(labels.tolist())
-    if labels.dtype == object or labels.ndim != 1:
-        raise ValueError(
-            f"labels must be one column of numbers or texts, got shape {labels.shape} and "
-            f"type {labels.dtype}"
-        )
-    return labels
-
-
-def positive_and_known(y, classes, n_scans):
-    """Tell which labels are positive, and which are known at all.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_scans,)
-        Labels of `classes`, or 0 and 1; NaN where unknown.
-    classes : ndarray of shape (2,)
-        Negative and positive label.
-    n_scans : int
-
-    Returns
-    -------
-    positive, known : ndarray of bool of shape (n_scans,)
-    """
-    y = column_or_1d(y, warn=True)
-    if len(y) != n_scans:
-        raise ValueError(f"y must have a label for each of {n_scans} scans, got {len(y)}")
-    known = ~pd.isna(y)
-    given = y[known].tolist()
-    for pair in (classes.tolist(), [0, 1]):
-        if set(given) <= set(pair):
-            positive = np.zeros(n_scans, dtype=bool)
-            positive[known] = [label == pair[1] for label in given]
-            return positive, known
-    raise ValueError(
-        f"y must hold {classes.tolist()} (or 0 and 1) and NaN where unknown, got "
-        f"{next(label for label in given if label not in pair)!r}"
-    )
 
 
 def _median_position(areas):

@@ -1,7 +1,8 @@
 """A fitted classifier's score of the positive class."""
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
+
+from skdxa._sklearn import num_samples
 
 
 def response_method_of(estimator):
@@ -34,7 +35,7 @@ def positive_scores(estimator, X, response_method):
     ndarray of shape (n_scans,)
     """
     scores = np.asarray(getattr(estimator, response_method)(X), dtype=float)
-    n_scans = _num_samples(X)
+    n_scans = num_samples(X)
     expected = (n_scans, 2) if response_method == "predict_proba" else (n_scans,)
     if scores.shape != expected:
         raise ValueError(

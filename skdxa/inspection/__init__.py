@@ -23,6 +23,7 @@ from skdxa.inspection._faithfulness import (
     randomized,
 )
 from skdxa.inspection._kernels import feature_maps, maximize_activation
+from skdxa.inspection._model import prepare
 from skdxa.inspection._placement import to_scan
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "map_similarity",
     "maximize_activation",
     "occlusion",
+    "prepare",
     "randomized",
     "smooth_grad",
     "to_scan",

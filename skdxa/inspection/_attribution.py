@@ -4,10 +4,10 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from skdxa._sklearn import Interval, StrOptions, validate_params
 from skdxa.inspection._model import background, batches, lend_views, prepare, sign_of
-from skdxa.preprocessing._resample import axis_weights
+from skdxa.preprocessing import axis_weights
 
 _COUNT = [Interval(Integral, 1, None, closed="left")]
 

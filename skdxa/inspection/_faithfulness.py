@@ -8,8 +8,8 @@ import pandas as pd
 from scipy import ndimage, special, stats
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from skdxa._sklearn import Interval, StrOptions, validate_params
 from skdxa.inspection._model import (
     background,
     batches,
@@ -18,7 +18,7 @@ from skdxa.inspection._model import (
     sign_of,
     steps_and_classifier,
 )
-from skdxa.preprocessing._validation import check_spacing
+from skdxa.validation import check_spacing
 
 _COUNT = [Interval(Integral, 1, None, closed="left")]
 
@@ -324,7 +324,7 @@ def _localize(heat, mask, tolerance_mm, spacing_mm):
 
 
 def _redraw(classifier, layers, seed):
-    from skdxa.classification._lending import Architecture, lend, reset
+    from skdxa.classification import Architecture, lend, reset
 
     architecture = Architecture.for_prediction(classifier, classifier.image_shape_)
     with lend(architecture) as network:

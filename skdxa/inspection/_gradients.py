@@ -9,8 +9,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from skdxa.classification._layers import ConvReLUPool
-from skdxa.classification._lending import Architecture, lend
+from skdxa.classification import Architecture, ConvReLUPool, lend
 
 # Layers that hand maps on: what the network has found stands in the layer before them.
 _PASSING_ON = (

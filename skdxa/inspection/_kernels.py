@@ -6,8 +6,8 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import ndimage
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
 
+from skdxa._sklearn import Interval, validate_params
 from skdxa.inspection._model import batches, lend_views, prepare, steps_and_classifier
 
 _COUNT = [Interval(Integral, 1, None, closed="left")]

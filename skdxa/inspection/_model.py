@@ -5,7 +5,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skdxa.classification import SpineCNNClassifier
-from skdxa.preprocessing._crop import tissue_level
+from skdxa.preprocessing import tissue_level
 
 
 def steps_and_classifier(model):

@@ -7,7 +7,7 @@ import numpy as np
 from skdxa.exceptions import ScanError
 from skdxa.inspection._model import steps_and_classifier
 from skdxa.preprocessing import HorizontalFlip, SpineCropper
-from skdxa.preprocessing._validation import as_scans, scan_names
+from skdxa.validation import as_scans, scan_names
 
 
 def to_scan(maps, X, pipeline):

@@ -4,18 +4,22 @@ Spacing, spine line, crop, mirror image and intensity, as functions of one scan 
 scikit-learn transformers of many. Nothing is rescaled unasked.
 """
 
-from skdxa.preprocessing._crop import SpineCropper
+from skdxa.preprocessing._base import ScanTransformer
+from skdxa.preprocessing._crop import SpineCropper, tissue_level
 from skdxa.preprocessing._flip import HorizontalFlip
 from skdxa.preprocessing._intensity import IntensityScaler
-from skdxa.preprocessing._resample import resample
+from skdxa.preprocessing._resample import axis_weights, resample
 from skdxa.preprocessing._spine_line import find_spine_line
 from skdxa.preprocessing._spine_region import find_spine_region
 
 __all__ = [
     "HorizontalFlip",
     "IntensityScaler",
+    "ScanTransformer",
     "SpineCropper",
+    "axis_weights",
     "find_spine_line",
     "find_spine_region",
     "resample",
+    "tissue_level",
 ]

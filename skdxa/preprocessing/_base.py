@@ -5,19 +5,30 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils._set_output import _get_output_config
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skdxa.preprocessing._validation import as_scans, as_series, like_input, scan_names
+from skdxa._sklearn import fit_context, output_container
+from skdxa.validation import as_scans, as_series, like_input
 
 
 class ScanTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
-    """Base of the transformers of scans, without state unless a subclass learns something."""
+    """Base class of the transformers of scans.
+
+    A subclass implements `_transform_scans`, and `_learn` where it has something to learn.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of columns of the table seen in `fit`; 1 for other kinds of input.
+    feature_names_in_ : ndarray of shape (n_columns,)
+        The columns of the table seen in `fit`; only there if it was a table.
+    """
 
     _parameter_constraints: ClassVar[dict] = {"column": [str]}
+    _dtype = np.float32
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Check the parameters and the scans, and learn from them if there is anything to learn.
 
@@ -38,7 +49,7 @@ class ScanTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         ScanError
             If a scan cannot be used; the message names it.
         """
-        self._learn(as_scans(X, column=self.column))
+        self._learn(as_scans(X, column=self.column, dtype=self._dtype), X)
         vars(self).pop("feature_names_in_", None)
         if isinstance(X, pd.DataFrame):
             self.feature_names_in_ = X.columns.to_numpy(dtype=object)
@@ -65,8 +76,8 @@ class ScanTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             If a scan cannot be used; the message names it.
         """
         check_is_fitted(self)
-        changed = self._transform_scans(as_scans(X, column=self.column), scan_names(X))
-        if _get_output_config("transform", self)["dense"] == "pandas":
+        changed = self._transform_scans(as_scans(X, column=self.column, dtype=self._dtype), X)
+        if output_container(self) == "pandas":
             return self._as_table(changed, X)
         return self._as_default(changed, X)
 
@@ -86,10 +97,10 @@ class ScanTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         return np.array([self.column], dtype=object)
 
     @abstractmethod
-    def _transform_scans(self, scans, names):
-        """Give a result for each scan; `names` are for error messages."""
+    def _transform_scans(self, scans, X):
+        """Return one result per scan; `scans` are the checked scans of `X`."""
 
-    def _learn(self, scans):
+    def _learn(self, scans, X):
         """Estimate from the training scans what `_transform_scans` needs."""
 
     def _as_default(self, changed, X):

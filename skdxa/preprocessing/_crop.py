@@ -4,12 +4,12 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
+from skdxa._sklearn import Interval
 from skdxa.exceptions import ScanError
 from skdxa.preprocessing._base import ScanTransformer
 from skdxa.preprocessing._spine_line import find_spine_line
-from skdxa.preprocessing._validation import check_scan
+from skdxa.validation import check_scan, scan_names
 
 # The spine fills a quarter to a half of a scan's width, so that this quantile of the
 # pixels lies in soft tissue.
@@ -133,8 +133,8 @@ class SpineCropper(ScanTransformer):
         columns, columns_kept = _overlap(left, self.width, scan.shape[1])
         return (rows, columns), (rows_kept, columns_kept)
 
-    def _transform_scans(self, scans, names):
-        for scan, name in zip(scans, names, strict=True):
+    def _transform_scans(self, scans, X):
+        for scan, name in zip(scans, scan_names(X, column=self.column), strict=True):
             if scan.shape[1] < self.width:
                 raise ScanError(
                     f"{name} has {scan.shape[1]} columns, fewer than the crop's width of "

@@ -61,5 +61,5 @@ class HorizontalFlip(SameKindTransformer):
         """
         return self.transform(X)
 
-    def _transform_scans(self, scans, names):
+    def _transform_scans(self, scans, X):
         return [np.ascontiguousarray(scan[:, ::-1]) for scan in scans]

@@ -3,8 +3,8 @@
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import StrOptions
 
+from skdxa._sklearn import StrOptions
 from skdxa.preprocessing._base import SameKindTransformer
 
 
@@ -66,7 +66,7 @@ class IntensityScaler(SameKindTransformer):
         self.method = method
         self.column = column
 
-    def _learn(self, scans):
+    def _learn(self, scans, X):
         if self.method == "standard":
             self.mean_, self.scale_ = _mean_and_scale(scans)
         else:
@@ -74,7 +74,7 @@ class IntensityScaler(SameKindTransformer):
             for name in ("mean_", "scale_"):
                 vars(self).pop(name, None)
 
-    def _transform_scans(self, scans, names):
+    def _transform_scans(self, scans, X):
         if self.method == "standard":
             return [_standardise(scan, self.mean_, self.scale_) for scan in scans]
         return [_standardise(scan, *_mean_and_scale([scan])) for scan in scans]

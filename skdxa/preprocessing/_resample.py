@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import sparse
 
-from skdxa.preprocessing._validation import check_scan, check_spacing
+from skdxa.validation import check_scan, check_spacing
 
 
 def resample(scan, spacing_mm, to=(1.05, 0.60)):

@@ -7,7 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
 from skdxa.preprocessing._resample import resample_to_shape
-from skdxa.preprocessing._validation import check_scan, check_spacing
+from skdxa.validation import check_scan, check_spacing
 
 # The search runs on a coarse grid of square cells: a cell of a usual scan is 2.4 mm wide.
 _CELLS_ACROSS = 75

@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 
 from skdxa.preprocessing._spine_line import find_spine_line
-from skdxa.preprocessing._validation import check_scan, check_spacing
+from skdxa.validation import check_scan, check_spacing
 
 
 def find_spine_region(scan, *, width_mm=30.0, spacing_mm=(1.05, 0.60)):
@@ -37,7 +37,7 @@ def find_spine_region(scan, *, width_mm=30.0, spacing_mm=(1.05, 0.60)):
     See Also
     --------
     find_spine_line : The centre line of the band.
-    skdxa.densitometry.VariogramSlope : Texture, which takes this function as its `regions`.
+    skdxa.texture.VariogramSlope : Texture, which takes this function as its `regions`.
 
     Notes
     -----

@@ -11,8 +11,8 @@ from sklearn.utils import Bunch
 
 from skdxa.exceptions import CohortError, ScanError
 from skdxa.preprocessing import resample
-from skdxa.preprocessing._validation import check_spacing
 from skdxa.scans._read import read_scan
+from skdxa.validation import check_spacing
 
 _SPACING_COLUMNS = ("row_mm", "column_mm")
 _MOST_LISTED = 10

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from skdxa.exceptions import ScanReadError
-from skdxa.preprocessing._validation import check_spacing
 from skdxa.scans._dicom import looks_like_dicom, read_dicom
 from skdxa.scans._matlab import (
     looks_like_hdf5,
@@ -14,6 +13,7 @@ from skdxa.scans._matlab import (
     read_matlab_5,
     read_matlab_73,
 )
+from skdxa.validation import check_spacing
 
 _READABLE = "skdxa reads DICOM, MATLAB .mat (version 5 to 7.3) and NumPy .npy files"
 

@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from skdxa.validation import fill_masked
+
 
 def warn(message):
     """Warn of input that allows no statement."""
@@ -26,7 +28,7 @@ def check_option(value, name, options):
 def check_vector(values, name):
     """One-dimensional float array without NaN or infinity."""
     try:
-        values = np.asarray(values, dtype=float)
+        values = np.asarray(fill_masked(values), dtype=float)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold numbers: {error}") from error
     if values.ndim != 1:
@@ -72,31 +74,10 @@ def check_probability(values, name):
 
 def check_complete(labels, name):
     """One-dimensional array of labels, none of them missing."""
-    labels = np.asarray(labels)
+    labels = np.asarray(fill_masked(labels))
     missing = np.flatnonzero(pd.isna(labels))
     if missing.size:
         raise ValueError(
             f"{name} is missing in {missing.size} row(s), the first at position {missing[0]}"
         )
     return labels
-
-
-def check_same_rows(first, second, names):
-    """Equal lengths, and equal indices where both are pandas objects.
-
-    NumPy pairs by position: rows that pandas knows to be different patients
-    would be paired without a word.
-    """
-    if len(first) != len(second):
-        raise ValueError(
-            f"{names[0]} and {names[1]} must have the same rows, got {len(first)} and "
-            f"{len(second)}"
-        )
-    pandas_objects = isinstance(first, (pd.Series, pd.DataFrame)) and isinstance(
-        second, (pd.Series, pd.DataFrame)
-    )
-    if pandas_objects and not first.index.equals(second.index):
-        raise ValueError(
-            f"{names[0]} and {names[1]} have different indices: align them first, or pass "
-            "NumPy arrays if the order of the rows is what pairs them"
-        )

@@ -12,11 +12,11 @@ from sklearn.metrics import roc_auc_score
 from skdxa.significance._checks import (
     check_level,
     check_option,
-    check_same_rows,
     check_two_classes,
 )
 from skdxa.significance._intervals import HypothesisTest
 from skdxa.significance._profile import LogisticProfile
+from skdxa.validation import check_same_rows
 
 
 def logistic_table(y, X, *, level=0.95, interval="wald"):

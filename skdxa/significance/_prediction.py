@@ -13,13 +13,13 @@ from skdxa.significance._checks import (
     check_level,
     check_option,
     check_probability,
-    check_same_rows,
     check_two_classes,
     check_vector,
     warn,
 )
 from skdxa.significance._intervals import HypothesisTest, Interval, interval_around, wald_test
 from skdxa.significance._logistic import fit_logistic
+from skdxa.validation import check_same_rows
 
 
 @dataclass(frozen=True)

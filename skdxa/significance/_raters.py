@@ -11,7 +11,6 @@ from skdxa.significance._checks import (
     check_complete,
     check_level,
     check_option,
-    check_same_rows,
     warn,
 )
 from skdxa.significance._intervals import (
@@ -21,6 +20,7 @@ from skdxa.significance._intervals import (
     proportion_interval,
     wald_test,
 )
+from skdxa.validation import check_same_rows
 
 # Variances of this size are what rounding leaves of an exact zero.
 _ROUNDING = 1e-14

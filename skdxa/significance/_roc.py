@@ -9,7 +9,6 @@ from sklearn.metrics import roc_curve
 from skdxa.significance._checks import (
     check_level,
     check_option,
-    check_same_rows,
     check_two_classes,
     check_vector,
     warn,
@@ -21,6 +20,7 @@ from skdxa.significance._intervals import (
     sample_variance,
     wald_test,
 )
+from skdxa.validation import check_same_rows
 
 
 def delong_interval(y, score, *, level=0.95, scale="identity"):

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from threadpoolctl import threadpool_limits
+
+from skdxa._sklearn import Interval, StrOptions, validate_params
 
 from . import _anatomy, _pathology, _texture
 from ._anatomy import LEVELS, SPACING_MM

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from sklearn.pipeline import Pipeline
 
 from skdxa.classification import SpineCNNClassifier
-from skdxa.evaluation._result import INTERVALS
+from skdxa.evaluation import INTERVALS
 from skdxa.preprocessing import HorizontalFlip, SpineCropper
 
 PAPER_EPOCHS = 100

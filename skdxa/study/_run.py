@@ -223,8 +223,7 @@ def _scores(cohort, target, result):
 
 
 def _draw(result, target, path, protocol, *, simulated):
-    from skdxa.displays import RepeatedRocDisplay
-    from skdxa.displays._style import paper_figure
+    from skdxa.displays import RepeatedRocDisplay, paper_figure
 
     figure = paper_figure(height=3.7)
     ax = figure.subplots()
@@ -239,7 +238,7 @@ def _draw(result, target, path, protocol, *, simulated):
 
 
 def _manifest(protocol, cohort, results, times, *, simulated):
-    from skdxa.classification._lending import bfloat16_pays
+    from skdxa.classification import bfloat16_pays
 
     parameters = protocol.as_dict()
     if not simulated:

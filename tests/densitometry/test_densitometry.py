@@ -23,7 +23,7 @@ from skdxa.densitometry import (
     t_score,
 )
 
-DATA = Path(__file__).parent / "data" / "densitometry"
+DATA = Path(__file__).parents[1] / "data" / "densitometry"
 VERTEBRAE = ["L1", "L2", "L3", "L4"]
 
 

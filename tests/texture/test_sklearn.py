@@ -5,8 +5,8 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdxa.densitometry import VariogramSlope
-from skdxa.densitometry._scans import list_scans
+from skdxa.texture import VariogramSlope
+from skdxa.validation import as_scans
 
 
 class RowVariogramSlope(VariogramSlope):
@@ -39,7 +39,7 @@ class RowVariogramSlope(VariogramSlope):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
         stack = X[:, np.newaxis, :]
-        return self._slopes(stack, *list_scans(stack, column=self.column))
+        return self._transform_scans(as_scans(stack, dtype=float), stack)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -15,7 +15,7 @@ from skdxa import significance
 from skdxa.significance._logistic import fit_logistic
 from skdxa.significance._profile import LogisticProfile
 
-DATA = Path(__file__).parent / "data" / "significance"
+DATA = Path(__file__).parents[1] / "data" / "significance"
 RECORDS = json.loads((DATA / "reference.json").read_text())["records"]
 
 # The Monte Carlo error of R's own bootstrap, which a record's tolerance already allows for.

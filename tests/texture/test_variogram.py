@@ -12,11 +12,11 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
 
-from skdxa.densitometry import VariogramSlope, variogram
 from skdxa.exceptions import ScanError
 from skdxa.preprocessing import find_spine_region
+from skdxa.texture import VariogramSlope, variogram
 
-DATA = Path(__file__).parent / "data" / "densitometry"
+DATA = Path(__file__).parents[1] / "data" / "densitometry"
 RECORDS = json.loads((DATA / "reference.json").read_text())["records"]
 IN_R = [record for record in RECORDS if record["file"] and record["case"] != "tscore"]
 AXES = {"axis_pooled": "both", "rows": "rows", "cols": "columns", "mean_of_axes": "mean"}

@@ -13,7 +13,7 @@ from sklearn.model_selection import KFold, cross_val_score
 from skdxa.evaluation import sensitivity_score, specificity_score, threshold_at_sensitivity
 from skdxa.evaluation._metrics import grouped_metrics
 
-ASAH = Path(__file__).parent / "data" / "significance" / "asah.csv"
+ASAH = Path(__file__).parents[1] / "data" / "significance" / "asah.csv"
 
 # R 4.2.2 and pROC 1.18.0 on S100b: by enumeration of all scores, and for the interpolated
 # specificity coords(roc, x, input = "sensitivity").

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 
 from skdxa.exceptions import ScanError
 from skdxa.preprocessing import HorizontalFlip, IntensityScaler, SpineCropper
-from skdxa.preprocessing._validation import as_scans
+from skdxa.validation import as_scans
 
 
 def spine(n_rows=24, n_columns=60, centre=30, half_width=8):

@@ -6,16 +6,16 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdxa.densitometry._scans import check_scan, check_spacing, list_scans
-from skdxa.densitometry._variogram import AXES, Lags, halve
+from skdxa._sklearn import StrOptions
 from skdxa.exceptions import ScanError
+from skdxa.preprocessing import ScanTransformer
+from skdxa.texture._variogram import AXES, Lags, halve
+from skdxa.validation import as_scans, check_image, check_spacing, scan_names
 
 
-class VariogramSlope(TransformerMixin, BaseEstimator):
+class VariogramSlope(ScanTransformer):
     """Slope of log variogram against log lag near the origin. This is not TBS.
 
     **It is not the trabecular bone score.** TBS is a proprietary, calibrated product. This is
@@ -86,7 +86,7 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
     Examples
     --------
     >>> import numpy as np
-    >>> from skdxa.densitometry import VariogramSlope
+    >>> from skdxa.texture import VariogramSlope
     >>> rng = np.random.default_rng(0)
     >>> rough = rng.normal(size=(150, 300))
     >>> smoother = rough.cumsum(axis=0).cumsum(axis=1)
@@ -97,12 +97,13 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict] = {
+        **ScanTransformer._parameter_constraints,
         "lags_mm": ["array-like"],
         "axis": [StrOptions({*AXES, "mean"})],
         "spacing_mm": ["array-like"],
-        "column": [str],
         "regions": [None, str, callable, dict],
     }
+    _dtype = np.float64
 
     def __init__(
         self,
@@ -119,82 +120,8 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
         self.column = column
         self.regions = regions
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Check the parameters and the scans, and count the regions.
-
-        Parameters
-        ----------
-        X : DataFrame, Series, list, ndarray of object, or ndarray of shape (n, rows, columns)
-            The scans.
-        y : None
-            Ignored; here so that the transformer works in a pipeline.
-
-        Returns
-        -------
-        self : object
-            The transformer itself.
-
-        Raises
-        ------
-        ScanError
-            If a scan, its image of labels or the spacing cannot be used.
-        ValueError
-            If fewer than two lags lie within `lags_mm`, or a box of `regions` is malformed.
-        """
-        self._check_lags()
-        names, scans = list_scans(X, column=self.column)
-        for name, scan in zip(names, scans, strict=True):
-            check_scan(scan, name=name)
-        if self.regions is None:
-            self.region_names_ = []
-        elif isinstance(self.regions, dict):
-            if not self.regions:
-                raise ValueError("regions is an empty dict; None takes the whole scan.")
-            for name, box in self.regions.items():
-                _check_box(name, box)
-            self.region_names_ = [str(name) for name in self.regions]
-        else:
-            largest = max(labels.max() for labels in self._labels(X, names, scans))
-            if largest == 0:
-                where = "that regions found"
-                if isinstance(self.regions, str):
-                    where = f"in the column {self.regions!r}"
-                raise ScanError(f"No label {where} is above 0.")
-            self.region_names_ = [str(number) for number in range(1, int(largest) + 1)]
-        vars(self).pop("feature_names_in_", None)
-        if isinstance(X, pd.DataFrame):
-            self.feature_names_in_ = X.columns.to_numpy(dtype=object)
-        self.n_features_in_ = X.shape[1] if isinstance(X, pd.DataFrame) else 1
-        return self
-
-    def transform(self, X):
-        """Calculate the slope of every region of every scan.
-
-        Parameters
-        ----------
-        X : DataFrame, Series, list, ndarray of object, or ndarray of shape (n, rows, columns)
-            The scans, with the column of labels if `regions` names one.
-
-        Returns
-        -------
-        slopes : ndarray of shape (n_scans, n_regions), dtype float64
-            One column for the whole scan if there are no regions; NaN where there is no
-            slope.
-
-        Raises
-        ------
-        ScanError
-            If a scan or its image of labels cannot be used; the message names it.
-
-        Warns
-        -----
-        RuntimeWarning
-            If any slope is NaN; the warning counts them and names the first.
-        """
-        check_is_fitted(self, "region_names_")
-        names, scans = list_scans(X, column=self.column)
-        return self._slopes(X, names, scans)
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "region_names_")
 
     def get_feature_names_out(self, input_features=None):
         """Name the columns of the result.
@@ -213,11 +140,31 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
         names = [f"variogram_slope_{name}" for name in self.region_names_]
         return np.array(names or ["variogram_slope"], dtype=object)
 
-    def _slopes(self, X, names, scans):
+    def _learn(self, scans, X):
+        self._check_lags()
+        if self.regions is None:
+            self.region_names_ = []
+        elif isinstance(self.regions, dict):
+            if not self.regions:
+                raise ValueError("regions is an empty dict; None takes the whole scan.")
+            for name, box in self.regions.items():
+                _check_box(name, box)
+            self.region_names_ = [str(name) for name in self.regions]
+        else:
+            largest = max(labels.max() for labels in self._labels(scans, X))
+            if largest == 0:
+                where = "that regions found"
+                if isinstance(self.regions, str):
+                    where = f"in the column {self.regions!r}"
+                raise ScanError(f"No label {where} is above 0.")
+            self.region_names_ = [str(number) for number in range(1, int(largest) + 1)]
+
+    def _transform_scans(self, scans, X):
         parts = self._check_lags()
+        names = scan_names(X, column=self.column)
         labels = [None] * len(scans)
         if isinstance(self.regions, str) or callable(self.regions):
-            labels = self._labels(X, names, scans)
+            labels = self._labels(scans, X)
             for name, label in zip(names, labels, strict=True):
                 if label.max() > len(self.region_names_):
                     raise ScanError(
@@ -242,9 +189,12 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
             )
         return slopes
 
+    def _as_table(self, changed, X):
+        # scikit-learn names the columns of an array of numbers by itself.
+        return changed
+
     def _fields(self, scan, labels, name):
         """Yield the pixels of every region, NaN outside."""
-        scan = check_scan(scan, name=name)
         if self.regions is None:
             yield scan
         elif isinstance(self.regions, dict):
@@ -259,20 +209,22 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
             for number in range(1, len(self.region_names_) + 1):
                 yield _cut_out(scan, labels == number)
 
-    def _labels(self, X, names, scans):
-        """Give the image of labels of every scan, without NaN."""
+    def _labels(self, scans, X):
+        """Return the image of labels of every scan, without NaN."""
+        names = scan_names(X, column=self.column)
         if callable(self.regions):
             images = [self._found(scan, name) for name, scan in zip(names, scans, strict=True)]
             names = [f"{name}: the image of labels that regions found" for name in names]
         elif isinstance(X, pd.DataFrame):
-            names, images = list_scans(X, column=self.regions)
+            images = as_scans(X, column=self.regions, check=check_image)
+            names = scan_names(X, column=self.regions)
         else:
             raise ScanError(
                 f"regions={self.regions!r} names a column of labels: X must be a DataFrame."
             )
         checked = []
         for name, scan, image in zip(names, scans, images, strict=True):
-            labels = np.nan_to_num(check_scan(image, name=name))
+            labels = np.nan_to_num(check_image(image, name=name))
             if labels.shape != np.shape(scan):
                 raise ScanError(
                     f"{name} has the shape {labels.shape}; its scan has {np.shape(scan)}."
@@ -283,10 +235,9 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
         return checked
 
     def _found(self, scan, name):
-        # A copy, for a function of the user's may write into what it is given.
-        scan = check_scan(scan, name=name).copy()
         try:
-            return self.regions(scan)
+            # A copy, since the function may write into the array that it is given.
+            return self.regions(scan.copy())
         except ScanError as error:
             raise ScanError(f"{name}: {error}") from error
         except Exception as error:
@@ -319,10 +270,8 @@ class VariogramSlope(TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.requires_fit = True
         tags.transformer_tags.preserves_dtype = ["float64"]
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True
         return tags
 
 

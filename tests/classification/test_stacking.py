@@ -26,7 +26,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import validate_data
 
 from skdxa.classification import SpineCNNClassifier
-from skdxa.classification._stacking import ColumnScores, make_fracture_stack
+from skdxa.classification._stacking import ColumnScores, make_stack
 from skdxa.evaluation import repeated_cross_validate
 from skdxa.exceptions import CohortError
 from skdxa.preprocessing import SpineCropper
@@ -184,14 +184,14 @@ def tree_of_noise():
     return make_pipeline(columns, DecisionTreeClassifier(random_state=0))
 
 
-def make_stack(**changes):
+def noise_stack(**changes):
     settings = {"lower_is_worse": "t_score", "cv": 4, "group_column": "patient", "random_state": 0}
-    return make_fracture_stack(tree_of_noise(), "t_score", **{**settings, **changes})
+    return make_stack(tree_of_noise(), "t_score", **{**settings, **changes})
 
 
 def test_stack_is_the_logistic_model_of_its_scores():
     X, y = make_cohort(signal=1.0)
-    stack = make_stack().fit(X, y)
+    stack = noise_stack().fit(X, y)
     assert type(stack) is StackingClassifier
     assert stack.stack_method_ == ["decision_function", "predict_proba"]
     assert stack.get_feature_names_out().tolist() == [
@@ -215,14 +215,14 @@ def test_stack_is_the_logistic_model_of_its_scores():
     )
     # Turned T-score: more risk by the column is a positive coefficient.
     assert expected["t_score"] > 0
-    unturned = make_stack(lower_is_worse=()).fit(X, y)
+    unturned = noise_stack(lower_is_worse=()).fit(X, y)
     np.testing.assert_allclose(unturned.predict_proba(X), stack.predict_proba(X), atol=1e-4)
     assert unturned.final_estimator_[-1].coef_[0, 0] < 0
 
 
 def test_stack_without_the_network_is_what_to_compare_with():
     X, y = make_cohort(signal=1.0)
-    stack = make_stack().set_params(cnn="drop").fit(X, y)
+    stack = noise_stack().set_params(cnn="drop").fit(X, y)
     alone = LogisticRegression(C=np.inf).fit(X[["t_score"]], y)
     np.testing.assert_allclose(
         stack.predict_proba(X), alone.predict_proba(X[["t_score"]]), atol=1e-3
@@ -240,7 +240,7 @@ def test_final_estimator_on_log_odds_of_the_last_column():
         StandardScaler(),
         LogisticRegression(),
     )
-    stack = make_stack(final_estimator=final).fit(X, y)
+    stack = noise_stack(final_estimator=final).fit(X, y)
     seen = stack.final_estimator_[0].transform(stack.transform(X))
     assert sorted(np.unique(seen[:, 0]).round(3)) == [-4.595, 4.595]
 
@@ -267,7 +267,7 @@ class Spy(ClassifierMixin, BaseEstimator):
 def test_no_patient_on_both_sides_and_outer_fold_never_seen():
     X, y = make_cohort()
     patient = X["patient"]
-    stack = make_fracture_stack(Spy(), ["t_score"], cv=4, group_column="patient", random_state=0)
+    stack = make_stack(Spy(), ["t_score"], cv=4, group_column="patient", random_state=0)
     outer = StratifiedGroupKFold(3, shuffle=True, random_state=1)
     for train, test in outer.split(X, y, patient):
         Spy.fits = []
@@ -290,7 +290,7 @@ def test_cross_validate_never_fits_on_the_fold_it_scores():
     X, y = make_cohort()
     Spy.fits = []
     outer = StratifiedKFold(3, shuffle=True, random_state=1)
-    stack = make_fracture_stack(Spy(), ["t_score"], cv=4, random_state=0)
+    stack = make_stack(Spy(), ["t_score"], cv=4, random_state=0)
     cross_validate(stack, X, y, cv=outer, scoring="roc_auc", error_score="raise")
     assert len(Spy.fits) == 3 * 5
     for number, (train, _) in enumerate(outer.split(X, y)):
@@ -303,7 +303,7 @@ def test_cross_validate_never_fits_on_the_fold_it_scores():
 def test_without_the_column_patients_are_torn_apart():
     """So the test above can fail: the folds that scikit-learn makes by itself do."""
     X, y = make_cohort()
-    splitter = make_stack(group_column=None).cv
+    splitter = noise_stack(group_column=None).cv
     torn = [
         set(X["patient"].iloc[train]) & set(X["patient"].iloc[test])
         for train, test in splitter.split(X, y)
@@ -317,7 +317,7 @@ def test_inner_folds_are_stratified_shuffled_and_seeded(group_column):
     y = np.where(np.arange(len(y)) % 4 == 0, 1, 0)
 
     def folds(seed):
-        splitter = make_stack(group_column=group_column, random_state=seed).cv
+        splitter = noise_stack(group_column=group_column, random_state=seed).cv
         assert splitter.get_n_splits() == 4
         return [test for _, test in splitter.split(X, y)]
 
@@ -333,7 +333,7 @@ def test_inner_folds_are_stratified_shuffled_and_seeded(group_column):
 
 def test_unseeded_stack_gives_all_its_models_the_same_folds():
     X, y = make_cohort()
-    stack = make_fracture_stack(Spy(), ["t_score"], cv=4)
+    stack = make_stack(Spy(), ["t_score"], cv=4)
     stack.estimators.append(("twin", Spy()))
     Spy.fits = []
     stack.fit(X, y)
@@ -343,7 +343,7 @@ def test_unseeded_stack_gives_all_its_models_the_same_folds():
 
 def test_whole_study_is_seeded_through_the_stack():
     X, y = make_cohort(24, signal=1.0)
-    stack = make_stack(random_state=None, cv=2)
+    stack = noise_stack(random_state=None, cv=2)
     runs = [
         repeated_cross_validate(
             stack, X, y, groups=X["patient"], n_splits=2, n_repeats=1, random_state=seed,
@@ -357,16 +357,16 @@ def test_whole_study_is_seeded_through_the_stack():
 
 def test_metadata_routing_changes_nothing():
     X, y = make_cohort()
-    expected = make_stack().fit(X, y).predict_proba(X)
+    expected = noise_stack().fit(X, y).predict_proba(X)
     with config_context(enable_metadata_routing=True):
-        found = make_stack().fit(X, y).predict_proba(X)
+        found = noise_stack().fit(X, y).predict_proba(X)
     np.testing.assert_array_equal(found, expected)
 
 
 def test_searched_over_in_a_pipeline():
     X, y = make_cohort(24, signal=1.0)
     search = GridSearchCV(
-        make_pipeline(FunctionTransformer(), make_stack(cv=2)),
+        make_pipeline(FunctionTransformer(), noise_stack(cv=2)),
         {
             "stackingclassifier__cnn__decisiontreeclassifier__max_depth": [1, 2],
             "stackingclassifier__cv__n_splits": [2, 3],
@@ -385,21 +385,21 @@ def test_searched_over_in_a_pipeline():
 def test_mistakes_in_a_stack_are_named():
     X, y = make_cohort(6)
     with pytest.raises(ValueError, match=r"names 'tbs', which is not among the columns \['t_sco"):
-        make_stack(lower_is_worse=["tbs"])
+        noise_stack(lower_is_worse=["tbs"])
     with pytest.raises(ValueError, match="cv == 1, must be >= 2"):
-        make_stack(cv=1)
+        noise_stack(cv=1)
     with pytest.raises(ValueError, match="group_column='patient' needs a number of folds"):
-        make_stack(cv=StratifiedKFold(3))
+        noise_stack(cv=StratifiedKFold(3))
     with pytest.raises(ValueError, match="3 patients to train on, fewer than the 4 inner folds"):
-        make_stack().fit(X, y)
+        noise_stack().fit(X, y)
     with pytest.raises(ValueError, match="6 scans to train on, fewer than the 7 inner folds"):
-        make_stack(cv=7, group_column=None).fit(X, y)
+        noise_stack(cv=7, group_column=None).fit(X, y)
     with pytest.raises(CohortError, match="no column 'person'"):
-        make_stack(group_column="person").fit(X, y)
+        noise_stack(group_column="person").fit(X, y)
     gap = X.assign(patient=X["patient"].where(X.index != 1002))
     with pytest.raises(CohortError, match=r"not tell the patient of 1 of 12 rows.*row 1002"):
-        make_stack(cv=2).fit(gap, y)
-    own = make_stack(cv=StratifiedKFold(3), group_column=None)
+        noise_stack(cv=2).fit(gap, y)
+    own = noise_stack(cv=StratifiedKFold(3), group_column=None)
     assert isinstance(own.cv, StratifiedKFold)
 
 
@@ -408,7 +408,7 @@ def test_a_gap_in_a_column_is_found_before_the_network_is_trained():
     X.iloc[5, X.columns.get_loc("t_score")] = np.nan
     Spy.fits = []
     with pytest.raises(CohortError, match=r"'t_score' is nan in 1 of 80 rows.*row 1005"):
-        make_fracture_stack(Spy(), "t_score").fit(X, y)
+        make_stack(Spy(), "t_score").fit(X, y)
     assert not Spy.fits
 
 
@@ -427,7 +427,7 @@ def stack_on_noise(seed, *, signal, prefit):
     X, y = make_cohort(120, signal=signal, seed=seed)
     new, y_new = make_cohort(120, signal=signal, seed=10_000 + seed)
     final = make_pipeline(StandardScaler(), Witness())
-    stack = make_stack(final_estimator=final, random_state=seed)
+    stack = noise_stack(final_estimator=final, random_state=seed)
     if prefit:
         for _, estimator in stack.estimators:
             estimator.fit(X, y)
@@ -481,7 +481,7 @@ def auc_on_noise(network, seed, *, wrong):
     if wrong:
         X["score"] = clone(network).fit(X, y).predict_proba(X)[:, 1]
         network = ColumnScores("score")
-    stack = make_fracture_stack(
+    stack = make_stack(
         network, "t_score", lower_is_worse="t_score", cv=2, group_column="patient", random_state=0
     )
     result = repeated_cross_validate(
@@ -527,7 +527,7 @@ def test_stack_of_a_network_and_columns():
             random_state=0,
         ),
     )
-    stack = make_fracture_stack(cnn, ["age"], cv=2, group_column="patient", random_state=0)
+    stack = make_stack(cnn, ["age"], cv=2, group_column="patient", random_state=0)
     search = GridSearchCV(
         stack,
         {"cnn__spinecnnclassifier__epochs": [1, 30]},
@@ -566,7 +566,7 @@ def test_scans_of_unknown_five_year_label_are_trained_on_and_not_scored():
     network = make_pipeline(
         make_column_transformer(("passthrough", ["texture"])), LogisticRegression()
     )
-    stack = make_fracture_stack(network, "t_score", lower_is_worse="t_score", cv=2, random_state=0)
+    stack = make_stack(network, "t_score", lower_is_worse="t_score", cv=2, random_state=0)
 
     def trained_and_scored(table):
         both = table[["fracture_ever", "fracture_5y"]]

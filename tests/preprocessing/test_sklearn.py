@@ -8,7 +8,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdxa.preprocessing import HorizontalFlip, IntensityScaler, SpineCropper
-from skdxa.preprocessing._validation import as_scans, scan_names
+from skdxa.validation import as_scans
 
 
 class RowsAsScans:
@@ -28,7 +28,7 @@ class RowsAsScans:
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
         stack = X[:, np.newaxis, :]
-        return np.stack(self._transform_scans(as_scans(stack), scan_names(stack)))[:, 0]
+        return np.stack(self._transform_scans(as_scans(stack), stack))[:, 0]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

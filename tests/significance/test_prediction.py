@@ -16,7 +16,7 @@ from skdxa.significance import (
     reclassification,
 )
 
-DATA = Path(__file__).parent / "data" / "significance"
+DATA = Path(__file__).parents[1] / "data" / "significance"
 Y = np.array([0, 0, 0, 0, 1, 1, 1])
 OLD = np.array([0.1, 0.3, 0.2, 0.4, 0.3, 0.5, 0.4])
 NEW = np.array([0.2, 0.2, 0.1, 0.3, 0.5, 0.6, 0.3])

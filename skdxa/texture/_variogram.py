@@ -5,7 +5,7 @@ from numbers import Real
 
 import numpy as np
 
-from skdxa.densitometry._scans import check_scan, check_spacing
+from skdxa.validation import check_scan, check_spacing
 
 AXES = ("both", "rows", "columns", "all")
 # Lags are multiples of the spacing: equal ones must stay equal after rounding.
@@ -83,13 +83,13 @@ def variogram(field, *, spacing_mm, axis="both", max_lag_mm=None):
     Examples
     --------
     >>> import numpy as np
-    >>> from skdxa.densitometry import variogram
+    >>> from skdxa.texture import variogram
     >>> ramp = np.arange(7.0)[:, np.newaxis] * np.ones(9)
     >>> result = variogram(ramp, spacing_mm=(1.05, 0.60), axis="rows")
     >>> result.lag_mm.tolist(), result.gamma.tolist(), result.n_pairs.tolist()
     ([1.05, 2.1, 3.15], [0.5, 2.0, 4.5], [54, 45, 36])
     """
-    field = check_scan(field, name="field")
+    field = check_scan(field, name="field", dtype=float)
     spacing = check_spacing(spacing_mm)
     if axis not in AXES:
         raise ValueError(f"axis must be one of {list(AXES)}; got {axis!r}.")

@@ -1,0 +1,37 @@
+"""The private names of scikit-learn that skdxa uses, imported in this module alone.
+
+scikit-learn offers no public way to check parameters with its own messages, or to read the
+output container that a user has asked for. If a release moves one of these names, only this
+module changes.
+"""
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+    validate_params,
+)
+from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.validation import _check_feature_names as check_feature_names
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _num_samples as num_samples
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "check_feature_names",
+    "check_sample_weight",
+    "fit_context",
+    "num_samples",
+    "output_container",
+    "validate_parameter_constraints",
+    "validate_params",
+]
+
+
+def output_container(transformer):
+    """Return what ``set_output`` asks of a transformer: "default", "pandas" or "polars"."""
+    return _get_output_config("transform", transformer)["dense"]
