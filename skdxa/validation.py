@@ -5,7 +5,11 @@ everywhere. Masked arrays are turned into arrays with NaN here as well, since Nu
 their masks in silence.
 """
 
-from numbers import Real
+import hashlib
+import re
+import unicodedata
+import warnings
+from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
@@ -14,6 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_consistent_length
 
 from skdxa.exceptions import ScanError
+from skdxa.scan_dtype import ScanArray, ScanDtype
 
 __all__ = [
     "as_patients",
@@ -31,6 +36,7 @@ __all__ = [
     "patient_codes",
     "plain_labels",
     "positive_and_known",
+    "scan_dtype_of",
     "scan_names",
     "split_patients",
 ]
@@ -39,6 +45,13 @@ _KINDS = (
     "a DataFrame with a column of scans, a list, Series or object array of two-dimensional "
     "arrays, or a stack (scans, rows, columns)"
 )
+# Characters of no width: controls, joiners, direction marks, byte order marks.
+_INVISIBLE = {"Cc", "Cf"}
+_WHOLE_NUMBER = re.compile(r"(-?[0-9]+)\.0*")
+# The largest whole number up to which all whole numbers have a float64 of their own.
+_LARGEST_EXACT = 2**53
+_LONGEST_IDENTITY = 128
+_MOST_LISTED = 5
 
 
 def fill_masked(values):
@@ -60,7 +73,9 @@ def fill_masked(values):
     if not np.ma.is_masked(values):
         return values.data
     if values.dtype.kind not in "biuf":
-        return values.astype(object).filled(None)
+        texts = values.data.astype(object)
+        texts[np.ma.getmaskarray(values)] = None
+        return texts
     dtype = values.dtype if values.dtype.kind == "f" else np.float64
     return values.astype(dtype).filled(np.nan)
 
@@ -183,25 +198,88 @@ def as_scans(X, *, column="scan", dtype=np.float32, check=check_scan):
         message names the scan: by its index label in a DataFrame or Series, by its
         position otherwise.
     """
-    if isinstance(X, pd.DataFrame):
-        if column not in X.columns:
-            raise ScanError(
-                f"The table has no column {column!r} to take the scans from; its columns are "
-                f"{list(X.columns)}."
-            )
-        X = X[column]
-    is_stack = isinstance(X, np.ndarray) and X.ndim == 3
-    is_object_array = isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype == object
-    if not (is_stack or is_object_array or isinstance(X, pd.Series | list | tuple)):
-        hint = " Put a single scan into a list." if getattr(X, "ndim", 0) == 2 else ""
-        raise ScanError(f"X must be {_KINDS}; it is {_describe(X)}.{hint}")
+    X = _collection(X, column)
     if len(X) == 0:
         raise ScanError("X holds no scans.")
     names = scan_names(X, column=column)
     for name, scan in zip(names, X, strict=True):
         if _is_missing(scan):
             raise ScanError(f"{name} is missing (it is {scan!r}). Leave this row out.")
-    return [check(scan, name=name, dtype=dtype) for name, scan in zip(names, X, strict=True)]
+    return [
+        check(getattr(scan, "pixels", scan), name=name, dtype=dtype)
+        for name, scan in zip(names, X, strict=True)
+    ]
+
+
+def _collection(X, column):
+    """Return the scans of a table, or the collection itself if it is one of scans."""
+    if isinstance(X, pd.DataFrame):
+        if column not in X.columns:
+            raise ScanError(
+                f"The table has no column {column!r} to take the scans from; its columns are "
+                f"{list(X.columns)}."
+            )
+        return X[column]
+    if type(X).__module__.partition(".")[0] == "polars":
+        raise ScanError(
+            f"X is a polars {type(X).__name__}, which skdxa does not read. Pass X.to_pandas()."
+        )
+    if isinstance(X, pd.Series | list | tuple):
+        return X
+    if isinstance(X, np.ndarray):
+        # scikit-learn makes a table of one column from a list in some meta-estimators.
+        if X.dtype == object and X.ndim == 2 and X.shape[1] == 1:
+            return X[:, 0]
+        if X.ndim == 3 or (X.ndim == 1 and X.dtype == object):
+            return X
+    hint = ""
+    if isinstance(X, np.ndarray) and X.ndim == 2:
+        hint = " Put a single scan into a list."
+        if X.dtype == object:
+            hint = " Pass the DataFrame itself, which names its columns."
+    elif isinstance(X, np.ndarray) and X.ndim == 4 and X.shape[-1] == 1:
+        hint = " Leave out the last axis: X[..., 0]."
+    raise ScanError(f"X must be {_KINDS}; it is {_describe(X)}.{hint}")
+
+
+def scan_dtype_of(X, *, column="scan"):
+    """Return the pixel spacing and unit that a collection of scans states.
+
+    Parameters
+    ----------
+    X : DataFrame, Series, list, ndarray of object, or ndarray of shape (n, rows, columns)
+        The scans. A column of type `ScanDtype`, as cohorts have, and the `Scan` objects of
+        `skdxa.scans.read_scan` state spacing and unit; plain arrays do not.
+    column : str, default="scan"
+        The column of a DataFrame that holds the scans.
+
+    Returns
+    -------
+    dtype : ScanDtype or None
+        None where the scans are plain arrays.
+
+    Raises
+    ------
+    ScanError
+        If the scans differ in spacing or unit; the message names the first that differs.
+    """
+    X = _collection(X, column)
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, ScanDtype):
+        return dtype
+    if isinstance(dtype, np.dtype) and dtype.kind != "O":
+        return None
+    stated = [
+        ScanDtype(scan.spacing_mm, scan.unit) if hasattr(scan, "pixels") else None for scan in X
+    ]
+    for name, one in zip(scan_names(X, column=column), stated, strict=True):
+        if one != stated[0]:
+            raise ScanError(
+                f"{name} is of type {one or 'plain array'}, the first scan of type "
+                f"{stated[0] or 'plain array'}. Bring all scans to one spacing and one unit; "
+                "skdxa.scans.load_cohort does so."
+            )
+    return stated[0]
 
 
 def scan_names(X, *, column="scan"):
@@ -213,7 +291,7 @@ def scan_names(X, *, column="scan"):
     return [f"Scan {position}" for position in range(len(X))]
 
 
-def like_input(scans, X, *, column="scan"):
+def like_input(scans, X, *, column="scan", unit=...):
     """Return processed scans in the kind of collection they came in.
 
     Parameters
@@ -224,18 +302,27 @@ def like_input(scans, X, *, column="scan"):
         What `as_scans` accepted.
     column : str, default="scan"
         The column of a DataFrame that holds the scans.
+    unit : str or None, optional
+        Unit of the processed scans; that of `X` if not given.
 
     Returns
     -------
     collection : DataFrame, Series, list or ndarray
-        A DataFrame keeps its other columns; a stack stays a stack.
+        A DataFrame keeps its other columns; a stack stays a stack; a column that states its
+        spacing goes on doing so.
     """
     if isinstance(X, pd.DataFrame):
-        return X.assign(**{column: as_series(scans, X.index)})
+        return X.assign(**{column: like_input(scans, X[column], unit=unit)})
     if isinstance(X, pd.Series):
+        dtype = X.dtype
+        if isinstance(dtype, ScanDtype):
+            scans = ScanArray(scans, dtype.spacing_mm, dtype.unit if unit is ... else unit)
+            return pd.Series(scans, index=X.index, name=X.name)
         return as_series(scans, X.index).rename(X.name)
     if isinstance(X, np.ndarray):
-        return np.stack(scans) if X.ndim == 3 else as_series(scans, None).to_numpy()
+        if X.ndim == 3:
+            return np.stack(scans)
+        return as_series(scans, None).to_numpy().reshape(X.shape)
     return scans
 
 
@@ -355,7 +442,13 @@ def positive_and_known(y, classes, n_scans):
 
 
 def as_patients(groups, n_rows, *, name="groups"):
-    """Return the patient of each scan as an array of numbers or texts.
+    """Return the patient of each scan, each patient written in one way.
+
+    Two tables often write one patient differently, and a patient in two folds makes every
+    score of a cross-validation too high. Whole numbers are one patient however they are
+    written (``1000``, ``1000.0``, ``"1000"``, ``"1000.0"``). Texts are brought to Unicode
+    normalization form C, without invisible characters and without spaces at the ends.
+    ``"007"`` and ``"7"`` stay two patients.
 
     Parameters
     ----------
@@ -369,20 +462,95 @@ def as_patients(groups, n_rows, *, name="groups"):
     Returns
     -------
     patients : ndarray of shape (n_scans,)
-        Numbers or texts, never objects.
+        Whole numbers if all patients were given as numbers, and otherwise texts.
 
     Raises
     ------
     ValueError
-        If the length differs or a patient is missing.
+        If the length differs, or a patient is missing or neither a number nor a text.
+
+    Warns
+    -----
+    UserWarning
+        If patients differ only in letters' case, in spaces or in leading zeros, naming the
+        first of them; or if floating-point numbers are too large to tell patients apart.
     """
-    groups = column_or_1d(fill_masked(groups))
-    if len(groups) != n_rows:
+    groups = np.asarray(fill_masked(groups))
+    groups = column_or_1d(groups) if groups.dtype != object else groups
+    if groups.shape != (n_rows,):
         raise ValueError(
-            f"{name} must name the patient of each of {n_rows} scans, got {len(groups)} values."
+            f"{name} must name the patient of each of {n_rows} scans, got an array of shape "
+            f"{groups.shape}."
         )
+    if groups.dtype.kind in "iu":
+        return groups
     check_known(groups, name)
-    return plain_labels(groups)
+    written = [_identity(value, position, name) for position, value in enumerate(groups.tolist())]
+    patients = np.array(written, dtype=str)
+    if (patients == "").any():
+        check_known(np.where(patients == "", None, patients), name)
+    if groups.dtype.kind == "f":
+        if np.abs(groups).max(initial=0) >= _LARGEST_EXACT:
+            warnings.warn(
+                f"{name} holds floating-point numbers of 2**53 or more, which may have merged "
+                "different patients: read this column as text.",
+                UserWarning,
+                stacklevel=3,
+            )
+        elif (groups % 1 == 0).all():
+            return groups.astype(np.int64)
+    _warn_of_lookalikes(np.unique(patients), name)
+    return patients
+
+
+def _identity(value, position, name):
+    """Return how a patient is written."""
+    if isinstance(value, Integral) or (isinstance(value, Real) and value % 1 == 0):
+        return _shortened(_digits(int(value)))
+    if isinstance(value, Real):
+        return repr(float(value))
+    if not isinstance(value, str):
+        raise ValueError(
+            f"{name} must hold numbers or texts; it holds a {type(value).__name__} in position "
+            f"{position}."
+        )
+    text = unicodedata.normalize("NFC", value)
+    text = "".join(c for c in text if unicodedata.category(c) not in _INVISIBLE).strip()
+    number = _WHOLE_NUMBER.fullmatch(text)
+    return _shortened(number.group(1) if number else text)
+
+
+def _shortened(text):
+    """Return a text, or its hash where it would make an array of texts very large."""
+    if len(text) <= _LONGEST_IDENTITY:
+        return text
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _digits(number):
+    try:
+        return str(number)
+    except ValueError:  # Python refuses to write thousands of digits in base ten.
+        return hex(number)
+
+
+def _warn_of_lookalikes(patients, name):
+    """Warn of patients that differ only in case, in spaces or in leading zeros."""
+    alike = {}
+    for patient in patients.tolist():
+        key = "".join(patient.casefold().split()).lstrip("0")
+        alike.setdefault(key, []).append(patient)
+    several = [" and ".join(map(repr, same[:3])) for same in alike.values() if len(same) > 1]
+    if several:
+        more = len(several) - _MOST_LISTED
+        warnings.warn(
+            f"{name} holds patients that differ only in letters' case, in spaces or in leading "
+            f"zeros, and that count as different patients: {'; '.join(several[:_MOST_LISTED])}"
+            + (f"; and {more} more" if more > 0 else "")
+            + ". Write each patient in one way if they are the same.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def patient_codes(groups):

@@ -1,5 +1,6 @@
 """What the transformers of scans have in common."""
 
+import warnings
 from abc import ABCMeta, abstractmethod
 from typing import ClassVar
 
@@ -9,16 +10,23 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skdxa._sklearn import fit_context, output_container
-from skdxa.validation import as_scans, as_series, like_input
+from skdxa.exceptions import ScanError
+from skdxa.scan_dtype import ScanArray
+from skdxa.validation import as_scans, as_series, like_input, scan_dtype_of
 
 
-class ScanTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+class ScanTransformer(
+    TransformerMixin, BaseEstimator, metaclass=ABCMeta, auto_wrap_output_keys=None
+):
     """Base class of the transformers of scans.
 
     A subclass implements `_transform_scans`, and `_learn` where it has something to learn.
 
     Attributes
     ----------
+    scan_dtype_ : ScanDtype or None
+        Pixel spacing and unit of the scans seen in `fit`; None where they were plain arrays,
+        which state neither.
     n_features_in_ : int
         Number of columns of the table seen in `fit`; 1 for other kinds of input.
     feature_names_in_ : ndarray of shape (n_columns,)
@@ -27,6 +35,8 @@ class ScanTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     _parameter_constraints: ClassVar[dict] = {"column": [str]}
     _dtype = np.float32
+    # Whether the result means something else for scans of another spacing or unit.
+    _depends_on_dtype = True
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -49,7 +59,9 @@ class ScanTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         ScanError
             If a scan cannot be used; the message names it.
         """
-        self._learn(as_scans(X, column=self.column, dtype=self._dtype), X)
+        scans = as_scans(X, column=self.column, dtype=self._dtype)
+        self.scan_dtype_ = scan_dtype_of(X, column=self.column)
+        self._learn(scans, X)
         vars(self).pop("feature_names_in_", None)
         if isinstance(X, pd.DataFrame):
             self.feature_names_in_ = X.columns.to_numpy(dtype=object)
@@ -73,13 +85,51 @@ class ScanTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ScanError
-            If a scan cannot be used; the message names it.
+            If a scan cannot be used, naming it; if the scans have another pixel spacing or
+            unit than those seen in `fit`.
+
+        Warns
+        -----
+        UserWarning
+            If the scans seen in `fit` stated their spacing and unit, but those of `X` do not.
         """
         check_is_fitted(self)
-        changed = self._transform_scans(as_scans(X, column=self.column, dtype=self._dtype), X)
-        if output_container(self) == "pandas":
-            return self._as_table(changed, X)
-        return self._as_default(changed, X)
+        scans = as_scans(X, column=self.column, dtype=self._dtype)
+        if self._depends_on_dtype and getattr(self, "scan_dtype_", None) is not None:
+            _check_scan_dtype(scan_dtype_of(X, column=self.column), self.scan_dtype_)
+        changed = self._transform_scans(scans, X)
+        container = output_container(self)
+        if container == "polars":
+            raise ValueError(
+                "set_output(transform='polars') is not supported by skdxa's transformers of "
+                "scans: choose 'default' or 'pandas'."
+            )
+        return (
+            self._as_table(changed, X) if container == "pandas" else self._as_default(changed, X)
+        )
+
+    def set_output(self, *, transform=None):
+        """Choose the container that `transform` returns.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas"} or None, default=None
+            "pandas" returns a DataFrame, whose other columns keep the names that they have in
+            the table given to `transform`; None changes nothing.
+
+        Returns
+        -------
+        self : object
+            The transformer itself.
+        """
+        if transform is not None:
+            if transform not in ("default", "pandas"):
+                raise ValueError(
+                    f"transform must be 'default' or 'pandas', since a column of scans needs "
+                    f"pandas; got {transform!r}."
+                )
+            self._sklearn_output_config = {"transform": transform}
+        return self
 
     def get_feature_names_out(self, input_features=None):
         """Name the columns of the table that ``set_output(transform="pandas")`` asks for.
@@ -108,6 +158,10 @@ class ScanTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _as_table(self, changed, X):
         index = X.index if isinstance(X, pd.DataFrame | pd.Series) else None
+        dtype = scan_dtype_of(X, column=self.column)
+        if dtype is not None:
+            changed = ScanArray(list(changed), dtype.spacing_mm, dtype.unit)
+            return pd.Series(changed, index=index).to_frame(self.column)
         return as_series(changed, index).to_frame(self.column)
 
     def __sklearn_tags__(self):
@@ -121,7 +175,10 @@ class ScanTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
 
 class SameKindTransformer(ScanTransformer):
-    """Base of the transformers that give back the kind of collection that they take."""
+    """Base class of the transformers that return the kind of collection that they take."""
+
+    # Unit of the result; that of the input by default.
+    _unit = ...
 
     def get_feature_names_out(self, input_features=None):
         """Name the columns of the table that ``set_output(transform="pandas")`` asks for.
@@ -140,9 +197,31 @@ class SameKindTransformer(ScanTransformer):
         return getattr(self, "feature_names_in_", super().get_feature_names_out())
 
     def _as_default(self, changed, X):
-        return like_input(changed, X, column=self.column)
+        return like_input(changed, X, column=self.column, unit=self._unit)
 
     def _as_table(self, changed, X):
         if isinstance(X, pd.DataFrame):
-            return like_input(changed, X, column=self.column)
+            return self._as_default(changed, X)
         return super()._as_table(changed, X)
+
+
+def _check_scan_dtype(found, expected):
+    """Refuse scans of another spacing or unit than those seen in fit; warn if not stated."""
+    if found is None:
+        warnings.warn(
+            "The scans are plain arrays, which state neither their pixel spacing nor their unit. "
+            f"They are taken to be of type {expected}, as the scans seen in fit.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return
+    same_unit = None in (found.unit, expected.unit) or found.unit == expected.unit
+    same_spacing = None in (found.spacing_mm, expected.spacing_mm) or np.allclose(
+        found.spacing_mm, expected.spacing_mm, rtol=1e-3
+    )
+    if not (same_unit and same_spacing):
+        raise ScanError(
+            f"The scans are of type {found}, those seen in fit of type {expected}. Resample them "
+            "with skdxa.preprocessing.resample, or read them with skdxa.scans.load_cohort, to "
+            "the same spacing and unit."
+        )

@@ -14,6 +14,7 @@ from skdxa.validation import check_scan, scan_names
 # The spine fills a quarter to a half of a scan's width, so that this quantile of the
 # pixels lies in soft tissue.
 _TISSUE_QUANTILE = 0.25
+_USUAL_SPACING = (1.05, 0.60)
 
 
 class SpineCropper(ScanTransformer):
@@ -126,7 +127,9 @@ class SpineCropper(ScanTransformer):
         (slice(1, 9, None), slice(0, 20, None))
         """
         scan = check_scan(scan)
-        middle = find_spine_line(scan).mean()
+        dtype = getattr(self, "scan_dtype_", None)
+        spacing = _USUAL_SPACING if dtype is None or dtype.spacing_mm is None else dtype.spacing_mm
+        middle = find_spine_line(scan, spacing_mm=spacing).mean()
         top = (scan.shape[0] - self.height) // 2
         left = round(middle - (self.width - 1) / 2)
         rows, rows_kept = _overlap(top, self.height, scan.shape[0])

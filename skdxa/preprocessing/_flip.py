@@ -43,6 +43,9 @@ class HorizontalFlip(SameKindTransformer):
             [5., 4., 3.]]], dtype=float32)
     """
 
+    # A mirrored scan is one of any spacing and unit.
+    _depends_on_dtype = False
+
     def __init__(self, *, column="scan"):
         self.column = column
 

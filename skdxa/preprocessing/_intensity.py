@@ -62,6 +62,8 @@ class IntensityScaler(SameKindTransformer):
         "method": [StrOptions({"standard", "per_scan"})],
     }
 
+    _unit = "standard deviations"
+
     def __init__(self, method="standard", *, column="scan"):
         self.method = method
         self.column = column

@@ -142,6 +142,12 @@ class VariogramSlope(ScanTransformer):
 
     def _learn(self, scans, X):
         self._check_lags()
+        stated = self.scan_dtype_.spacing_mm if self.scan_dtype_ is not None else None
+        if stated is not None and not np.allclose(stated, self.spacing_mm, rtol=1e-3):
+            raise ScanError(
+                f"The scans have pixels of {stated[0]:g} x {stated[1]:g} mm, but spacing_mm is "
+                f"{tuple(self.spacing_mm)}. Set spacing_mm to the spacing of the scans."
+            )
         if self.regions is None:
             self.region_names_ = []
         elif isinstance(self.regions, dict):
@@ -190,8 +196,8 @@ class VariogramSlope(ScanTransformer):
         return slopes
 
     def _as_table(self, changed, X):
-        # scikit-learn names the columns of an array of numbers by itself.
-        return changed
+        index = X.index if isinstance(X, pd.DataFrame | pd.Series) else None
+        return pd.DataFrame(changed, index=index, columns=self.get_feature_names_out())
 
     def _fields(self, scan, labels, name):
         """Yield the pixels of every region, NaN outside."""
