@@ -16,10 +16,12 @@ _SUBPACKAGES = (
     "exceptions",
     "inspection",
     "preprocessing",
+    "scan_dtype",
     "scans",
     "significance",
     "simulation",
     "study",
+    "testing",
     "texture",
     "validation",
 )
