@@ -1,14 +1,23 @@
 """Decision curves: whether acting on predicted risks does more good than harm."""
 
-from itertools import cycle
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 
-from skdxa.displays._style import BLUE, GREEN, GREY, ORANGE, PURPLE, ink, new_axes, style
+from skdxa.displays._base import (
+    BaseDisplay,
+    binary_labels,
+    known_scores,
+    result_labels,
+    split_labels,
+)
+from skdxa.displays._style import BLUE, DASHES, GREEN, GREY, ORANGE, PURPLE, ink
 from skdxa.evaluation import positive_scores, response_method_of
 from skdxa.significance import net_benefit
-from skdxa.validation import check_same_rows, positive_and_known
+from skdxa.validation import check_same_rows
 
 _HEIGHT = 2.8
 # How far the default thresholds reach, in prevalences, and the largest of them.
@@ -16,12 +25,8 @@ _REACH, _LARGEST = 3.25, 0.99
 # The vertical axis, in prevalences: net benefit never exceeds one.
 _LOW, _HIGH = -0.15, 1.1
 
-# Four colours and five ways to dash, so that twenty curves differ in one or the other.
-_COLORS = (BLUE, ORANGE, GREEN, PURPLE)
-_DASHES = ("-", "--", "-.", (0, (1, 1)), (0, (6, 1.5, 1, 1.5, 1, 1.5)))
 
-
-class DecisionCurveDisplay:
+class DecisionCurveDisplay(BaseDisplay):
     """Net benefit of treating by predicted risk, against the risk from which one treats.
 
     The decision curve of Vickers and Elkin [1]_. A model is of use at the thresholds at
@@ -84,60 +89,64 @@ class DecisionCurveDisplay:
     0.344
     """
 
+    _ARTISTS: ClassVar = {
+        "curves": Line2D,
+        "treat_all": Line2D,
+        "treat_none": Line2D,
+        "legend": None,
+    }
+
     def __init__(self, curves, *, prevalence):
         self.curves = curves
         self.prevalence = prevalence
 
-    def plot(self, ax=None, *, curve_kwargs=None, reference_kwargs=None, legend_kwargs=None):
+    def plot(self, ax=None, *, style=None):
         """Draw the curves between treating everyone and treating nobody.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes a figure as wide as a column in print.
-        curve_kwargs : dict or None, default=None
-            Style of all curves, as for ``Axes.plot``; what it leaves open, such as colour
-            and dashes, differs from one to the next.
-        reference_kwargs : dict or None, default=None
-            Style of treating everyone and nobody, as for ``Axes.plot``.
-        legend_kwargs : dict or None, default=None
-            Style and place of the legend, as for ``Axes.legend``.
+        style : dict or None, default=None
+            Matplotlib properties by artist: "curves" (all of them; what is left open, such
+            as colour and dashes, differs from one to the next), "treat_all", "treat_none"
+            and "legend".
 
         Returns
         -------
         display : DecisionCurveDisplay
             With the artists as attributes.
 
+        Raises
+        ------
+        ValueError
+            If there is no such artist.
+
         Notes
         -----
         The vertical axis reaches from a little below zero to a little above the
-        prevalence, the most that is possible; what lies below does harm and is cut off.
+        prevalence, the highest possible net benefit; what lies below does harm and is cut off.
         """
-        self.figure_, self.ax_ = new_axes(ax, height=_HEIGHT)
-        looks = zip(self.curves.items(), cycle(_COLORS), cycle(_DASHES), strict=False)
-        self.lines_ = {}
-        for (name, curve), color, dashes in looks:
-            defaults = {
-                "color": color,
-                "linestyle": dashes,
-                "linewidth": 1.5,
-                # A line needs two points to be seen.
-                "marker": "o" if len(curve) == 1 else "",
-                "label": name,
-            }
-            (self.lines_[name],) = self.ax_.plot(
-                curve["threshold"], curve["net_benefit"], **style(defaults, curve_kwargs)
-            )
-        common = {"linewidth": 1.0, "zorder": 1.5}
-        # All curves are of the same scans, so that any of them knows it.
+        look = self._merger(style)
+        self._set_axes(ax, height=_HEIGHT)
+        self.lines_ = self._draw_curves(
+            {
+                name: (curve["threshold"], curve["net_benefit"], name)
+                for name, curve in self.curves.items()
+            },
+            (BLUE, ORANGE, GREEN, PURPLE),
+            ("-", *DASHES[:4]),
+            partial(look, "curves", linewidth=1.5),
+        )
+        # All curves are of the same scans, so that any of them holds this one.
         any_curve = next(iter(self.curves.values()))
         (self.treat_all_,) = self.ax_.plot(
             any_curve["threshold"],
             any_curve["treat_all"],
-            **style({**common, "color": GREY, "label": "treat all"}, reference_kwargs),
+            **look("treat_all", color=GREY, label="treat all", linewidth=1.0, zorder=1.5),
         )
         self.treat_none_ = self.ax_.axhline(
-            0, **style({**common, "color": ink(), "label": "treat none"}, reference_kwargs)
+            0, **look("treat_none", color=ink(), label="treat none", linewidth=1.0, zorder=1.5)
         )
         self.ax_.set(
             xlabel="Threshold risk",
@@ -146,19 +155,19 @@ class DecisionCurveDisplay:
         )
         self.ax_.margins(x=0.02)
         self.legend_ = self.ax_.legend(
-            **{
+            **look(
+                "legend",
                 # Curves begin at the prevalence on the left, and fall.
-                "loc": "upper right",
-                "fontsize": "small" if len(self.curves) <= 4 else "x-small",
-                "handlelength": 3,
-                "edgecolor": "none",
-                **(legend_kwargs or {}),
-            }
+                loc="upper right",
+                fontsize="small" if len(self.curves) <= 4 else "x-small",
+                handlelength=3,
+                edgecolor="none",
+            )
         )
         return self
 
     def frame(self):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Returns
         -------
@@ -171,18 +180,7 @@ class DecisionCurveDisplay:
         return frame[["curve", *frame.columns.drop("curve")]]
 
     @classmethod
-    def from_predictions(
-        cls,
-        y,
-        prob,
-        *,
-        thresholds=None,
-        name=None,
-        ax=None,
-        curve_kwargs=None,
-        reference_kwargs=None,
-        legend_kwargs=None,
-    ):
+    def from_predictions(cls, y, prob, *, thresholds=None, name=None, ax=None, style=None):
         """Compute the curves of predicted risks and draw them.
 
         Parameters
@@ -201,8 +199,8 @@ class DecisionCurveDisplay:
             What the legend calls a single curve; None says "model".
         ax : matplotlib Axes or None, default=None
             Where to draw.
-        curve_kwargs, reference_kwargs, legend_kwargs : dict or None, default=None
-            Styles, as in `plot`.
+        style : dict or None, default=None
+            Style by artist, as in `plot`.
 
         Returns
         -------
@@ -218,13 +216,7 @@ class DecisionCurveDisplay:
         risks = _named(prob, name, "prob")
         for curve, risk in risks.items():
             check_same_rows(y, risk, ("y", f"the risk of {curve!r}"))
-        y = np.asarray(y)
-        labels = np.unique(y[~pd.isna(y)].tolist())
-        if len(labels) != 2:
-            raise ValueError(
-                f"y must hold both positive and negative labels, got {labels.tolist()}"
-            )
-        positive, known = positive_and_known(y, labels, len(y))
+        positive, known = split_labels(y, len(y))
         prevalence = float(positive[known].mean())
         if thresholds is None:
             thresholds = _round_thresholds(prevalence)
@@ -233,27 +225,10 @@ class DecisionCurveDisplay:
             curve: net_benefit(positive[known], _known_risk(curve, risk, known), thresholds)
             for curve, risk in risks.items()
         }
-        return cls(curves, prevalence=prevalence).plot(
-            ax,
-            curve_kwargs=curve_kwargs,
-            reference_kwargs=reference_kwargs,
-            legend_kwargs=legend_kwargs,
-        )
+        return cls(curves, prevalence=prevalence).plot(ax, style=style)
 
     @classmethod
-    def from_estimator(
-        cls,
-        model,
-        X,
-        y,
-        *,
-        thresholds=None,
-        name=None,
-        ax=None,
-        curve_kwargs=None,
-        reference_kwargs=None,
-        legend_kwargs=None,
-    ):
+    def from_estimator(cls, model, X, y, *, thresholds=None, name=None, ax=None, style=None):
         """Predict the risks of scans with a fitted classifier and draw its curve.
 
         Parameters
@@ -268,8 +243,8 @@ class DecisionCurveDisplay:
             Where to compute the curve, and what the legend calls it.
         ax : matplotlib Axes or None, default=None
             Where to draw.
-        curve_kwargs, reference_kwargs, legend_kwargs : dict or None, default=None
-            Styles, as in `plot`.
+        style : dict or None, default=None
+            Style by artist, as in `plot`.
 
         Returns
         -------
@@ -283,31 +258,17 @@ class DecisionCurveDisplay:
         """
         _check_gives_risks(response_method_of(model), type(model).__name__)
         risk = positive_scores(model, X, "predict_proba")
-        positive, known = positive_and_known(y, model.classes_, len(risk))
         return cls.from_predictions(
-            np.where(known, positive, np.nan),
+            binary_labels(y, model.classes_, len(risk)),
             risk,
             thresholds=thresholds,
             name=name,
             ax=ax,
-            curve_kwargs=curve_kwargs,
-            reference_kwargs=reference_kwargs,
-            legend_kwargs=legend_kwargs,
+            style=style,
         )
 
     @classmethod
-    def from_result(
-        cls,
-        result,
-        y=None,
-        *,
-        thresholds=None,
-        name=None,
-        ax=None,
-        curve_kwargs=None,
-        reference_kwargs=None,
-        legend_kwargs=None,
-    ):
+    def from_result(cls, result, y=None, *, thresholds=None, name=None, ax=None, style=None):
         """Draw the curves of repeated cross-validations.
 
         Each scan's risk is the one out of fold, of the repeat with the median AUC.
@@ -323,8 +284,8 @@ class DecisionCurveDisplay:
             Where to compute the curves, and what the legend calls a single one.
         ax : matplotlib Axes or None, default=None
             Where to draw.
-        curve_kwargs, reference_kwargs, legend_kwargs : dict or None, default=None
-            Styles, as in `plot`.
+        style : dict or None, default=None
+            Style by artist, as in `plot`.
 
         Returns
         -------
@@ -338,77 +299,62 @@ class DecisionCurveDisplay:
             labels, or as for `from_predictions`.
         """
         results = _named(result, name, "result")
-        first = labels = None
         for curve, one in results.items():
             _check_gives_risks(one.response_method, f"the result {curve!r}")
-            positive, known = positive_and_known(
-                one.y if y is None else y, one.classes, len(one.y)
-            )
-            own = np.where(known, positive, np.nan)
-            first, labels = (curve, own) if labels is None else (first, labels)
-            if not np.array_equal(own, labels, equal_nan=True):
+        first, *others = results
+        labels = result_labels(results[first], y)
+        for curve in others:
+            if not np.array_equal(result_labels(results[curve], y), labels, equal_nan=True):
                 raise ValueError(
                     f"the results {first!r} and {curve!r} have different labels, and curves are "
-                    "compared on the same scans and labels: give those in y, or draw two displays"
+                    "compared on the same scans and labels: give those in y, or draw two displays."
                 )
         return cls.from_predictions(
             labels,
             {curve: one.repeat_scores(one.median_repeat(y)) for curve, one in results.items()},
             thresholds=thresholds,
             ax=ax,
-            curve_kwargs=curve_kwargs,
-            reference_kwargs=reference_kwargs,
-            legend_kwargs=legend_kwargs,
+            style=style,
         )
 
 
 def _named(given, name, what):
-    """Give one thing or a dict of them as a dict by name."""
+    """Return one thing or a dict of them as a dict by name."""
     if not isinstance(given, dict):
         return {"model" if name is None else name: given}
     if name is not None:
-        raise ValueError(f"name is for a single curve; the keys of {what} name several")
+        raise ValueError(f"name is for a single curve; the keys of {what} name several.")
     if not given:
-        raise ValueError(f"{what} is an empty dict: there is no curve to draw")
+        raise ValueError(f"{what} is an empty dict: there is no curve to draw.")
     return given
 
 
 def _check_gives_risks(response_method, name):
+    """Raise a `ValueError` unless scores are probabilities."""
     if response_method != "predict_proba":
         raise ValueError(
             f"{name} has the values of a {response_method}, which are no risks: a decision curve "
             "needs probabilities, as of a classifier with predict_proba or after "
-            "sklearn.calibration.CalibratedClassifierCV"
+            "sklearn.calibration.CalibratedClassifierCV."
         )
 
 
 def _known_risk(name, risk, known):
-    """Risks of the scans whose label is known."""
-    risk = np.asarray(risk, dtype=float)
-    if risk.ndim != 1:
-        raise ValueError(
-            f"the risk of {name!r} must be one number a scan, that of the positive label; got "
-            f"shape {risk.shape}"
-        )
-    missing = np.flatnonzero(known & ~np.isfinite(risk))
-    if missing.size:
-        raise ValueError(
-            f"the risk of {name!r} lacks a finite number for {missing.size} of {known.sum()} "
-            f"labelled scans, the first in row {missing[0]} (counted from 0): curves are compared "
-            "on the same scans, so set the labels of these to NaN in y"
-        )
-    outside = np.flatnonzero(known & ((risk < 0) | (risk > 1)))
+    """Return the risks of the scans whose label is known."""
+    risk = known_scores(risk, known, f"the risk of {name!r}")
+    outside = np.flatnonzero((risk < 0) | (risk > 1))
     if outside.size:
+        row = np.flatnonzero(known)[outside[0]]
         raise ValueError(
-            f"the risk of {name!r} is {risk[outside[0]]:g} in row {outside[0]} (counted from 0), "
-            "not a probability from 0 to 1: turn other scores into risks first, for example with "
-            "logistic regression, out of fold"
+            f"the risk of {name!r} is {risk[outside[0]]:g} in row {row} (counted from 0), not a "
+            "probability from 0 to 1: turn other scores into risks first, for example with "
+            "logistic regression, out of fold."
         )
-    return risk[known]
+    return risk
 
 
 def _round_thresholds(prevalence):
-    """Thresholds of two or three digits, to a little beyond three times the prevalence."""
+    """Return thresholds of two or three digits, to a little beyond three times the prevalence."""
     largest = min(_REACH * prevalence, _LARGEST)
     # Whole numbers over a power of ten are the very floats that one types: a risk of 0.07
     # reaches the threshold 0.07.

@@ -2,18 +2,24 @@
 
 import warnings
 from numbers import Integral
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 from scipy import special
 from sklearn.utils import check_random_state
 
+from skdxa import inspection
 from skdxa._sklearn import Interval, StrOptions, validate_params
-from skdxa.displays._layout import BARS, HEADINGS, OF_KERNELS, Layout, draw_scale, write_on
+from skdxa.displays._base import BaseDisplay
+from skdxa.displays._layout import BARS, HEADINGS, OF_KERNELS, PictureGrid, draw_scale, write_on
 from skdxa.displays._scan import check_mask, draw_image, draw_masks, grey_range, mask_edges
-from skdxa.displays._style import style
 from skdxa.exceptions import ScanError
-from skdxa.validation import check_spacing
+from skdxa.validation import check_spacing, fill_masked
 
 _PANELS = tuple(HEADINGS)
 # What is written on a picture that shows nothing.
@@ -22,7 +28,7 @@ _NOTHING = {"grad_cam": "empty", "maximized": "silent"}
 _CUT = 99.5
 
 
-class ExplanationDisplay:
+class ExplanationDisplay(BaseDisplay):
     """What a network looks at: a row of pictures for each scan.
 
     As figure 6 of Nissinen et al. 2021 [1]_: (I) the cropped input; (II) Grad-CAM over it,
@@ -88,7 +94,7 @@ class ExplanationDisplay:
     The paper's heat maps end in red. On a dark scan red is dim, and to colour-blind readers
     dimmer than the middle of such a scale. Here the colours are those of "inferno", which
     grow lighter all the way for every reader, and clear at the low end, so that the scan
-    shows where nothing is hot. ``heat_kwargs={"cmap": "Reds", "alpha": 0.5}`` gives red.
+    shows where nothing is hot. ``style={"grad_cam": {"cmap": "Reds", "alpha": 0.5}}`` gives red.
 
     References
     ----------
@@ -122,6 +128,8 @@ class ExplanationDisplay:
     ...     )
     """
 
+    _ARTISTS: ClassVar = {**dict.fromkeys(_PANELS, AxesImage), "masks": Line2D}
+
     def __init__(
         self,
         images,
@@ -145,18 +153,7 @@ class ExplanationDisplay:
         self.titles = titles
         self.spacing_mm = spacing_mm
 
-    def plot(
-        self,
-        figure=None,
-        *,
-        panels=None,
-        title=None,
-        image_kwargs=None,
-        heat_kwargs=None,
-        gradient_kwargs=None,
-        kernel_kwargs=None,
-        mask_kwargs=None,
-    ):
+    def plot(self, figure=None, *, panels=None, title=None, style=None):
         """Draw a row of pictures for each scan.
 
         An explanation needs many axes and no single one holds it, so a figure takes the
@@ -166,20 +163,17 @@ class ExplanationDisplay:
         ----------
         figure : matplotlib Figure, SubFigure or None, default=None
             Where to draw; None makes a figure of at most 7.2 inches, two columns in print.
-            A whole figure loses its layout engine, for the display places everything itself;
-            put it into a part of ``Figure.subfigures`` to have other things beside it.
+            A figure without a layout engine gets a constrained layout. Use a part of
+            ``Figure.subfigures`` to have other pictures beside it.
         panels : sequence of str or None, default=None
             Which of "input", "grad_cam", "gradients", "feature_maps" and "maximized", always
             in this order; None draws all there are.
         title : str or None, default=None
-            What stands over everything.
-        image_kwargs, heat_kwargs, gradient_kwargs : dict or None, default=None
-            Styles of the scans, the heat maps and the gradients, as for ``Axes.imshow``.
-        kernel_kwargs : dict or None, default=None
-            Style of feature maps and patterns, as for ``Axes.imshow``.
-        mask_kwargs : dict or None, default=None
-            Style of the masks' outlines, as for ``LineCollection``. They lie on the heat
-            map, or on the input if there is no heat map.
+            Title of the figure.
+        style : dict or None, default=None
+            Matplotlib properties by artist: the panels' names, as for ``Axes.imshow``
+            ("input" is also the scan under a heat map), and "masks", their outlines, which
+            lie on the heat map, or on the input if there is no heat map.
 
         Returns
         -------
@@ -191,69 +185,63 @@ class ExplanationDisplay:
         ScanError
             If an array does not fit the images; the message names it.
         ValueError
-            If there is no such panel, or the figure is too small.
+            If there is no such panel or artist, or the figure is too small.
         """
+        look = self._merger(style)
         pictures = self._pictures(panels)
         edges = self._edges()
-        mask_kwargs = style({"linewidth": 0.9}, mask_kwargs)
-        # What is known is outlined on the heat map, or on the scan itself.
         outlined = next((panel for panel in ("grad_cam", "input") if panel in pictures), None)
-        n_scans, n_rows, n_columns = self.images.shape
-        row_mm, column_mm = self.spacing_mm
-        layout = Layout(
+        images = fill_masked(self.images)
+        n_scans, n_rows, n_columns = images.shape
+        height, width = np.multiply(self.spacing_mm, (n_rows, n_columns))
+        grid = PictureGrid(
             {panel: arrays.shape[:-2] for panel, arrays in pictures.items()},
             n_scans=n_scans,
-            aspect=n_columns * column_mm / (n_rows * row_mm),
+            aspect=width / height,
             title=title,
-            titles=self.titles,
+            # Patterns belong to no scan.
+            titles=None if list(pictures) == ["maximized"] else self.titles,
             n_masks=len(edges) if outlined else 0,
         )
-        self.figure_ = layout.fit(figure)
-        kwargs = {
-            "input": image_kwargs,
-            "grad_cam": {"cmap": _heat_colours(), **(heat_kwargs or {})},
-            "gradients": gradient_kwargs,
-            "feature_maps": kernel_kwargs,
-            "maximized": kernel_kwargs,
-        }
+        grid.fit(figure)
+        self.figure_ = grid.figure
         self.axes_, self.images_ = {}, {}
         for panel, arrays in pictures.items():
             axes = self.axes_[panel] = np.empty(arrays.shape[:-2], object)
-            images = self.images_[panel] = np.empty(arrays.shape[:-2], object)
+            drawn = self.images_[panel] = np.empty(arrays.shape[:-2], object)
             limits, spacing_mm = _limits(panel, arrays), self._spacing_of(arrays)
+            cmap = {"cmap": _heat_colours()} if panel == "grad_cam" else {}
             for place in np.ndindex(axes.shape):
-                ax = axes[place] = layout.add_axes(panel, place)
+                ax = axes[place] = grid.add_axes(panel, place)
                 if panel == "grad_cam":
-                    scan = self.images[place]
-                    draw_image(ax, scan, self.spacing_mm, grey_range(scan), image_kwargs)
-                images[place] = draw_image(
-                    ax, arrays[place], spacing_mm, limits[place], kwargs[panel]
+                    scan = images[place]
+                    draw_image(ax, scan, self.spacing_mm, grey_range(scan), look, "input")
+                drawn[place] = draw_image(
+                    ax, arrays[place], spacing_mm, limits[place], look, panel, **cmap
                 )
                 # A feature map may not reach the edge: pooling leaves out what fills no window.
-                ax.set(
-                    xlim=(0, n_columns * column_mm), ylim=(n_rows * row_mm, 0), facecolor="black"
-                )
-                if panel in _NOTHING and not arrays[place].any():
+                ax.set(xlim=(0, width), ylim=(height, 0), facecolor="black")
+                if panel in _NOTHING and not np.nan_to_num(arrays[place]).any():
                     write_on(ax, 0.95, _NOTHING[panel])
                 if panel in OF_KERNELS:
                     ax.set_title(self._units_of(arrays)[place[-1]], fontsize="xx-small", pad=1)
         self.masks_ = [
-            draw_masks(ax, {name: of_scans[scan] for name, of_scans in edges.items()}, mask_kwargs)
+            draw_masks(ax, {name: of_scans[scan] for name, of_scans in edges.items()}, look, 0.9)
             for scan, ax in enumerate(self.axes_.get(outlined, ()))
         ]
-        self.legend_ = layout.add_legend(self.masks_) if edges and outlined else None
+        self.legend_ = grid.add_legend(self.masks_) if edges and outlined else None
         self.colorbars_ = {
-            panel: layout.add_colorbar(panel, self.images_[panel][0])
+            panel: grid.add_colorbar(panel, self.images_[panel][-1])
             for panel in BARS
             if panel in pictures
         }
         if "input" in pictures:
             draw_scale(self.axes_["input"][0])
-        layout.write()
+        grid.write()
         return self
 
     def frame(self, *, pixels=False):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Parameters
         ----------
@@ -279,13 +267,10 @@ class ExplanationDisplay:
                     where = np.indices(values.shape).reshape(2, -1)
                     numbers = {"value": values.ravel()}
                 else:
-                    where = np.array(np.unravel_index([values.argmax()], values.shape))
-                    where = where if np.ptp(values) else np.full((2, 1), np.nan)
-                    numbers = {
-                        "minimum": values.min(),
-                        "mean": values.mean(),
-                        "maximum": values.max(),
-                    }
+                    low, high = np.nanmin(values), np.nanmax(values)
+                    where = np.array(np.unravel_index([np.nanargmax(values)], values.shape))
+                    where = where if low < high else np.full((2, 1), np.nan)
+                    numbers = {"minimum": low, "mean": np.nanmean(values), "maximum": high}
                 row_mm, column_mm = (where + 0.5) * spacing_mm
                 names = {
                     "panel": panel,
@@ -325,11 +310,7 @@ class ExplanationDisplay:
         random_state=None,
         figure=None,
         title=None,
-        image_kwargs=None,
-        heat_kwargs=None,
-        gradient_kwargs=None,
-        kernel_kwargs=None,
-        mask_kwargs=None,
+        style=None,
     ):
         """Explain what a model says of scans, and draw it.
 
@@ -372,8 +353,8 @@ class ExplanationDisplay:
             Where to draw, as in `plot`.
         title : str or None, default=None
             What stands over everything.
-        image_kwargs, heat_kwargs, gradient_kwargs, kernel_kwargs, mask_kwargs : dict or None
-            Styles, as in `plot`.
+        style : dict or None, default=None
+            Style by artist, as in `plot`.
 
         Returns
         -------
@@ -393,14 +374,11 @@ class ExplanationDisplay:
         Where nothing that was tried excites a kernel its pattern would mean nothing; it is
         all zero, and the picture says "silent".
         """
-        from skdxa import inspection
-        from skdxa.inspection import prepare
-
         spacing_mm = check_spacing(spacing_mm)
         panels = list(panels)
         if not panels or set(panels) - set(_PANELS):
             raise ValueError(f"panels must be some of {list(_PANELS)}; got {panels}.")
-        classifier, images = prepare(model, X)
+        classifier, images = inspection.prepare(model, X)
         random_state = check_random_state(random_state)
         if isinstance(titles, str):
             titles = _titles(X, y, classifier, images, target)
@@ -429,28 +407,19 @@ class ExplanationDisplay:
             spacing_mm=spacing_mm,
             **made,
         )
-        return display.plot(
-            figure,
-            panels=panels,
-            title=title,
-            image_kwargs=image_kwargs,
-            heat_kwargs=heat_kwargs,
-            gradient_kwargs=gradient_kwargs,
-            kernel_kwargs=kernel_kwargs,
-            mask_kwargs=mask_kwargs,
-        )
+        return display.plot(figure, panels=panels, title=title, style=style)
 
     def _pictures(self, panels):
-        """Give the arrays of the panels to draw, in order, if all fit the images."""
-        there = {"input": self.images} | {name: getattr(self, name) for name in _PANELS[1:]}
-        there = {name: array for name, array in there.items() if array is not None}
+        """Return the arrays of the panels to draw, in order, if all fit the images."""
+        arrays = {"input": self.images} | {name: getattr(self, name) for name in _PANELS[1:]}
+        arrays = {name: fill_masked(one) for name, one in arrays.items() if one is not None}
         if self.images.ndim != 3:
             raise ScanError(
                 "images must be a stack (n_scans, n_rows, n_columns); its shape is "
                 f"{self.images.shape}."
             )
         n_scans, *shape = self.images.shape
-        for name, array in there.items():
+        for name, array in arrays.items():
             fits = {
                 "feature_maps": array.ndim == 4 and len(array) == n_scans,
                 "maximized": array.ndim == 3,
@@ -464,17 +433,19 @@ class ExplanationDisplay:
                 raise ScanError(
                     f"{name} shows {array.shape[-3]} kernels; units names {len(self.units)}."
                 )
+            if np.isnan(array).all(axis=(-2, -1)).any():
+                raise ScanError(f"{name} holds a picture whose pixels are all NaN.")
         if self.titles is not None and len(self.titles) != n_scans:
             raise ValueError(f"There are {len(self.titles)} titles for {n_scans} scans.")
-        panels = list(there if panels is None else panels)
-        if not panels or set(panels) - set(there):
+        panels = list(arrays if panels is None else panels)
+        if not panels or set(panels) - set(arrays):
             raise ValueError(
-                f"panels must be some of those there are, {list(there)}; got {panels}."
+                f"panels must be some of those there are, {list(arrays)}; got {panels}."
             )
-        return {name: array for name, array in there.items() if name in panels}
+        return {name: array for name, array in arrays.items() if name in panels}
 
     def _edges(self):
-        """Give the outlines of each mask, scan by scan."""
+        """Return the outlines of each mask, scan by scan."""
         n_scans, *shape = self.images.shape
         edges = {}
         for name, of_scans in (self.masks or {}).items():
@@ -492,7 +463,7 @@ class ExplanationDisplay:
         return list(range(arrays.shape[-3]) if self.units is None else self.units)
 
     def _spacing_of(self, arrays):
-        """Give the spacing of an array's pixels, each of which may be several of the image's.
+        """Return the spacing of an array's pixels, each of which may be several of the image's.
 
         Pooling leaves out what does not fill a window, at the right and at the lower edge.
         """
@@ -505,17 +476,15 @@ class ExplanationDisplay:
 
 
 def _patterns(classifier, layer, units, n_steps, random_state):
-    """Give the pattern of each kernel, all zero where none was found that excites it."""
-    from skdxa import inspection
-
+    """Return the pattern of each kernel, all zero where none was found that excites it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Nothing that was tried", RuntimeWarning)
         patterns = inspection.maximize_activation(
             classifier, layer=layer, units=units, n_steps=n_steps, random_state=random_state
         )
     responses = inspection.feature_maps(classifier, patterns, layer=layer, units=units)
-    own = np.arange(len(patterns))
-    patterns[responses[own, own].max(axis=(1, 2)) <= 0] = 0
+    kernel = np.arange(len(patterns))
+    patterns[responses[kernel, kernel].max(axis=(1, 2)) <= 0] = 0
     return patterns
 
 
@@ -527,24 +496,21 @@ def _choose_kernels(maps, n_maps, random_state):
 
 
 def _limits(panel, arrays):
-    """Give the lowest and the highest value of each picture's scale: (..., 2)."""
+    """Return the lowest and the highest value of each picture's scale: (..., 2)."""
     if panel == "input":
         return np.array([grey_range(scan) for scan in arrays])
     if panel in ("gradients", "maximized"):
-        high = np.percentile(np.abs(arrays), _CUT, axis=(-2, -1))
+        high = np.nanpercentile(np.abs(arrays), _CUT, axis=(-2, -1))
     else:
         # A kernel has one scale for all scans.
         apart = (0, -2, -1) if panel == "feature_maps" else (-2, -1)
-        high = np.broadcast_to(arrays.max(axis=apart), arrays.shape[:-2])
+        high = np.broadcast_to(np.nanmax(arrays, axis=apart), arrays.shape[:-2])
     high = np.where(high > 0, high, 1)
     return np.stack([-high if panel in ("gradients", "maximized") else 0 * high, high], axis=-1)
 
 
 def _heat_colours():
-    """Give the colours of inferno, clear where they are lowest and soon opaque."""
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
-
+    """Return the colours of inferno, clear where they are lowest and soon opaque."""
     share = np.linspace(0, 1, 256)
     colours = colormaps["inferno"](share)
     colours[:, 3] = 0.9 * np.minimum(1, 1.5 * share)
@@ -553,9 +519,7 @@ def _heat_colours():
 
 def _titles(X, y, classifier, images, target):
     """Name each scan, its class, the class's probability and its label."""
-    from skdxa.inspection import class_score
-
-    probability = special.expit(class_score(classifier, images, target=target))
+    probability = special.expit(inspection.class_score(classifier, images, target=target))
     names = X.index if isinstance(X, pd.DataFrame | pd.Series) else range(len(images))
     target = classifier.classes_[1] if target is None else target
     titles = [
@@ -570,15 +534,13 @@ def _titles(X, y, classifier, images, target):
 
 
 def _crop_masks(masks, X, model, shape):
-    """Give masks of whole scans as those of the images that a model makes of them."""
-    from skdxa.inspection import to_scan
-
+    """Return masks of whole scans as those of the images that a model makes of them."""
     if not masks:
         return None
     n_scans, *shape = shape
     # Every pixel of an image gets its number, and is looked for on the scan.
     numbers = np.arange(np.prod(shape)).reshape(shape)
-    placed = to_scan([numbers] * n_scans, X, model)
+    placed = inspection.to_scan([numbers] * n_scans, X, model)
     cropped = {}
     for name, of_scans in masks.items():
         if len(of_scans) != n_scans:

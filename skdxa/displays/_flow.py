@@ -1,23 +1,23 @@
 """Flow chart of a cohort: how many scans were listed, left out and kept, with what labels."""
 
-import re
-from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
+from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.text import Text
 
-from skdxa.displays._chart import FONT_SIZE, fitting_chart, size_of
-from skdxa.displays._style import COLUMN_WIDTH, PAGE_WIDTH, ink, new_axes, style
+from skdxa.displays._base import BaseDisplay
+from skdxa.displays._chart import fitting_chart, size_of, text_look
+from skdxa.displays._style import COLUMN_WIDTH, PAGE_WIDTH
 from skdxa.exceptions import CohortError
 
 _LABELS = {"positive": "1", "negative": "0", "unknown": "unknown"}
 
-# An aside, and asides within it.
-_BRACKETS = re.compile(r" \((?:[^()]|\([^()]*\))*\)")
 
-
-class CohortFlowDisplay:
+class CohortFlowDisplay(BaseDisplay):
     """Flow chart from the scans listed to the labels of those kept.
 
     As figure 2 of Nissinen et al. 2021 [1]_ and the diagrams that STARD [2]_ asks for:
@@ -76,13 +76,13 @@ class CohortFlowDisplay:
     4  Simulated cohort   unknown      0
     """
 
+    _ARTISTS: ClassVar = {"boxes": Rectangle, "texts": Text, "arrows": FancyArrowPatch}
+
     def __init__(self, counts, *, names=None):
         self.counts = counts
         self.names = names
 
-    def plot(
-        self, ax=None, *, max_reasons=8, box_kwargs=None, text_kwargs=None, arrow_kwargs=None
-    ):
+    def plot(self, ax=None, *, max_reasons=8, style=None):
         """Draw the chart.
 
         Parameters
@@ -95,12 +95,8 @@ class CohortFlowDisplay:
         max_reasons : int, default=8
             Most reasons that a box lists, the most frequent first; the scans of all
             others are summed up.
-        box_kwargs : dict or None, default=None
-            Style of the boxes, as for ``matplotlib.patches.Rectangle``.
-        text_kwargs : dict or None, default=None
-            Style of the text, as for ``Axes.text``.
-        arrow_kwargs : dict or None, default=None
-            Style of the arrows, as for ``matplotlib.patches.FancyArrowPatch``.
+        style : dict or None, default=None
+            Matplotlib properties by artist: "boxes", "texts" and "arrows".
 
         Returns
         -------
@@ -110,28 +106,25 @@ class CohortFlowDisplay:
         Raises
         ------
         ValueError
-            If the chart does not fit into the axes.
+            If there is no such artist, or the chart does not fit into the axes.
         """
-        from matplotlib import rcParams
-        from matplotlib.text import Text
-
-        text_kwargs = style({"fontsize": FONT_SIZE, "color": ink()}, text_kwargs, Text)
+        look = self._merger(style)
         columns = self._columns(max_reasons)
         if ax is None:
             # A figure's layout leaves these margins, in inches.
             across, along = (rcParams[f"figure.constrained_layout.{side}_pad"] for side in "wh")
             width = COLUMN_WIDTH if len(columns) == 1 else PAGE_WIDTH
-            chart = fitting_chart(columns, text_kwargs, 72 * (width - 2 * across))
-            ax = new_axes(None, width, chart.height / 72 + 2 * along)[1]
+            chart = fitting_chart(columns, text_look(look), 72 * (width - 2 * across))
+            self._set_axes(None, width, chart.height / 72 + 2 * along)
         else:
-            chart = fitting_chart(columns, text_kwargs, *size_of(ax))
-        self.figure_, self.ax_ = new_axes(ax)
+            chart = fitting_chart(columns, text_look(look), *size_of(ax))
+            self._set_axes(ax)
         self.ax_.set_axis_off()
-        self.boxes_, self.texts_, self.arrows_ = chart.draw(self.ax_, box_kwargs, arrow_kwargs)
+        self.boxes_, self.texts_, self.arrows_ = chart.draw(self.ax_, look)
         return self
 
     def frame(self):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Returns
         -------
@@ -143,21 +136,23 @@ class CohortFlowDisplay:
         return self.counts.copy()
 
     @classmethod
-    def from_cohort(cls, cohort, *, targets=None, names=None, ax=None):
+    def from_cohort(cls, cohort, *, targets=None, names=None, ax=None, style=None):
         """Count what a cohort holds and draw the chart.
 
         Parameters
         ----------
         cohort : Bunch
-            From `skdxa.scans.load_cohort` or `skdxa.simulation.make_spine_cohort`. If its
-            `excluded` has a column `group`, the patients of the scans left out are
-            counted too.
+            From `skdxa.scans.load_cohort` or `skdxa.simulation.make_spine_cohort`. Scans
+            left out are grouped by the column `kind` of its `excluded`, or by `reason` if
+            there is none. If it has a column `group`, their patients are counted too.
         targets : str, list of str or None, default=None
             Columns of `cohort.target`; None takes all with a known label.
         names : dict of str to str, or None, default=None
             What the chart calls targets.
         ax : matplotlib Axes or None, default=None
             Where to draw.
+        style : dict or None, default=None
+            Style by artist, as in `plot`.
 
         Returns
         -------
@@ -169,11 +164,11 @@ class CohortFlowDisplay:
         CohortError
             If a target or a name of one does not exist.
         """
-        name = "Simulated cohort" if "truth" in cohort else "Cohort"
-        return cls.from_cohorts({name: cohort}, targets=targets, names=names, ax=ax)
+        name = "Simulated cohort" if cohort.get("simulated", False) else "Cohort"
+        return cls.from_cohorts({name: cohort}, targets=targets, names=names, ax=ax, style=style)
 
     @classmethod
-    def from_cohorts(cls, cohorts, *, targets=None, names=None, ax=None):
+    def from_cohorts(cls, cohorts, *, targets=None, names=None, ax=None, style=None):
         """Count what several cohorts hold and draw their charts side by side.
 
         Parameters
@@ -188,6 +183,8 @@ class CohortFlowDisplay:
             What the chart calls targets.
         ax : matplotlib Axes or None, default=None
             Where to draw.
+        style : dict or None, default=None
+            Style by artist, as in `plot`.
 
         Returns
         -------
@@ -210,7 +207,7 @@ class CohortFlowDisplay:
                 )
         counts = []
         for name, cohort in cohorts.items():
-            if "truth" in cohort and "simulated" not in name.lower():
+            if cohort.get("simulated", False) and "simulated" not in name.lower():
                 name = f"{name} (simulated)"
             if targets is None:
                 shown = cohort.target.columns[cohort.target.notna().any()]
@@ -219,10 +216,10 @@ class CohortFlowDisplay:
             counts += [{"cohort": name, **row} for row in _count(cohort, shown)]
         columns = ["cohort", "step", "reason", "target", "scans", "patients", "share"]
         frame = pd.DataFrame(counts, columns=columns).astype({"patients": "Int64", "share": float})
-        return cls(frame, names=names).plot(ax)
+        return cls(frame, names=names).plot(ax, style=style)
 
     def _columns(self, max_reasons):
-        """Give the words of each cohort's column of the chart."""
+        """Return the words of each cohort's column of the chart."""
         columns = []
         for name, rows in self.counts.groupby("cohort", sort=False):
             listed, kept = (rows[rows["step"] == step].iloc[0] for step in ("listed", "kept"))
@@ -255,7 +252,7 @@ class CohortFlowDisplay:
 
 
 def _count(cohort, targets):
-    """Rows of a cohort's table."""
+    """Yield the rows of a cohort's table."""
     groups = pd.Series(np.asarray(cohort.groups))
     excluded = cohort.excluded
     n_kept, n_listed = len(groups), len(groups) + len(excluded)
@@ -265,11 +262,10 @@ def _count(cohort, targets):
     else:
         listed_patients = None if left_out is None else pd.concat([groups, left_out]).nunique()
     yield {"step": "listed", "scans": n_listed, "patients": listed_patients}
-    reasons = pd.Series(
-        [_short(*row) for row in zip(excluded["reason"], excluded["scan"], strict=True)],
-        index=excluded.index,
-        dtype=object,
-    )
+    # A kind is the same for all files that fail alike; a message names the file.
+    reasons = excluded["kind" if "kind" in excluded else "reason"].astype(object)
+    reasons = reasons.where(reasons.notna(), "no reason given").map(str)
+    reasons = reasons.str.split().str.join(" ")
     by_reason = reasons.groupby(reasons, sort=False).size()
     for reason, n_scans in by_reason.sort_values(ascending=False, kind="stable").items():
         patients = None if left_out is None else left_out[reasons == reason].nunique()
@@ -292,31 +288,18 @@ def _count(cohort, targets):
             }
 
 
-def _short(reason, scan):
-    """Why a scan was left out, in a few words that are the same for all of a kind.
-
-    `load_cohort` says which file it is, what is wrong, in brackets how, and what to do. A
-    file's name, which may identify a patient, has no place in a chart.
-    """
-    if pd.isna(reason):
-        return "no reason given"
-    name = Path(str(scan)).name
-    _, is_message, rest = str(reason).partition(f"{name}: ") if name else ("", "", "")
-    if is_message:
-        reason = re.split(r"[.;](?: |$)", _BRACKETS.sub("", rest))[0]
-    return " ".join(str(reason).split())
-
-
 def _plural(number, noun):
     return f"{number:,} {noun if number == 1 else noun + 's'}"
 
 
 def _scans_of(row):
+    """Write how many scans, of how many patients, a step holds."""
     of = "" if pd.isna(row["patients"]) else f" of {_plural(row['patients'], 'patient')}"
     return f"{_plural(row['scans'], 'scan')}{of}"
 
 
 def _share_of(row):
+    """Write how many scans have a label, and their share."""
     share = ""
     if row.scans:
         share = f" ({100 * row.share:.1f} %{' of all' * (row.step == 'unknown')})"

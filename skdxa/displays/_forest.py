@@ -1,11 +1,15 @@
 """Forest plots: estimates and their intervals, one below the other."""
 
 import textwrap
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
-from skdxa.displays._style import BLUE, GREY, ink, new_axes, style
+from skdxa.displays._base import BaseDisplay, title_of
+from skdxa.displays._style import BLUE, GREY, ink
 from skdxa.evaluation import METRICS
 
 _COLUMNS = ("estimate", "low", "high", "level", "method")
@@ -19,7 +23,7 @@ _NAME_WIDTH, _LABEL_WIDTH = 22, 44
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-class ForestDisplay:
+class ForestDisplay(BaseDisplay):
     """Estimates with their intervals, a model or predictor a row, and the numbers beside.
 
     As in the forest plots of meta-analyses [1]_, but nothing is pooled: it puts
@@ -85,74 +89,77 @@ class ForestDisplay:
     ['AUC', '95 % interval (DeLong)']
     """
 
+    _ARTISTS: ClassVar = {"points": Line2D, "whiskers": Line2D, "reference": Line2D, "texts": Text}
+
     def __init__(self, estimates, *, metric="auc", reference="auto"):
         self.estimates = estimates
         self.metric = metric
         self.reference = reference
 
-    def plot(
-        self,
-        ax=None,
-        *,
-        digits=2,
-        point_kwargs=None,
-        whisker_kwargs=None,
-        reference_kwargs=None,
-        text_kwargs=None,
-    ):
+    def plot(self, ax=None, *, digits=2, style=None):
         """Draw a row for each estimate, the first at the top.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes a figure as wide as a column in print, and as high
-            as the rows need. Names and numbers stand outside the axes: a figure of one's
-            own should have ``layout="constrained"``.
+            as the rows need. Names and numbers stand outside the axes, so that a figure
+            passed in should have ``layout="constrained"``.
         digits : int, default=2
             Decimals of the numbers.
-        point_kwargs : dict or None, default=None
-            Style of the estimates, as for ``Axes.plot``.
-        whisker_kwargs : dict or None, default=None
-            Style of the intervals, as for ``Axes.hlines``.
-        reference_kwargs : dict or None, default=None
-            Style of the reference, as for ``Axes.axvline``.
-        text_kwargs : dict or None, default=None
-            Style of the numbers, as for ``Axes.text``.
+        style : dict or None, default=None
+            Matplotlib properties by artist: "points", "whiskers", "reference" and "texts".
 
         Returns
         -------
         display : ForestDisplay
             With the artists as attributes.
 
+        Raises
+        ------
+        ValueError
+            If there is no such artist.
+
         Notes
         -----
         An estimate without an interval, or with one end only, is a bare point. Where
         intervals are of several levels or methods, raised numbers tell which is whose.
         """
-        names, label = self._words()
+        look = self._merger(style)
+        names, label = self._names_and_label()
         # Heights in inches, and in data coordinates too: a name of several lines has room.
         heights = [_GAP + (1 + name.count("\n")) * _LINE for name in names]
         rows = np.cumsum(heights) - np.divide(heights, 2)
         below = _MARGIN + label.count("\n") * _LINE
-        self.figure_, self.ax_ = new_axes(ax, height=sum(heights) + below)
-        table = self.estimates
-        whole = self._has_interval()
+        self._set_axes(ax, height=sum(heights) + below)
+        table, has_interval = self.estimates, self._has_interval()
         self.whiskers_ = self.ax_.hlines(
-            rows[whole],
-            table["low"][whole],
-            table["high"][whole],
-            **style({"color": BLUE, "linewidth": 1.2}, whisker_kwargs),
+            rows[has_interval],
+            table["low"][has_interval],
+            table["high"][has_interval],
+            **look("whiskers", color=BLUE, linewidth=1.2),
         )
-        defaults = {"color": BLUE, "marker": "s", "markersize": 5, "linestyle": "none"}
-        (self.points_,) = self.ax_.plot(table["estimate"], rows, **style(defaults, point_kwargs))
-        self.reference_ = None
-        reference = self.reference
+        squares = look("points", color=BLUE, marker="s", markersize=5, linestyle="none")
+        (self.points_,) = self.ax_.plot(table["estimate"], rows, **squares)
+        self.reference_, reference = None, self.reference
         if isinstance(reference, str):
             reference = 0.5 if self.metric == "auc" else None
         if reference is not None:
-            defaults = {"color": GREY, "linewidth": 0.8, "linestyle": ":", "zorder": 1}
-            self.reference_ = self.ax_.axvline(reference, **style(defaults, reference_kwargs))
-        self.texts_ = self._draw_numbers(rows, whole, digits, text_kwargs)
+            dotted = look("reference", color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+            self.reference_ = self.ax_.axvline(reference, **dotted)
+        right = look(
+            "texts",
+            color=ink(),
+            fontsize=_FONT_SIZE,
+            verticalalignment="center_baseline",
+            transform=self.ax_.get_yaxis_transform(),
+        )
+        self.texts_ = [
+            self.ax_.text(1.04, row, _format_estimate(*numbers, digits), **right)
+            for row, numbers in zip(
+                rows, table[["estimate", "low", "high"]].itertuples(index=False), strict=True
+            )
+        ]
         self.ax_.set_yticks(rows, names, fontsize=_FONT_SIZE)
         self.ax_.set_ylim(sum(heights), 0)
         self.ax_.tick_params(axis="y", length=0)
@@ -164,14 +171,14 @@ class ForestDisplay:
     def _has_interval(self):
         return self.estimates[["low", "high"]].notna().all(axis=1).to_numpy()
 
-    def _words(self):
-        """Give the names of the rows and the label of the axis, broken into lines."""
+    def _names_and_label(self):
+        """Return the names of the rows and the label of the axis, broken into lines."""
         names = [_wrap(str(name), _NAME_WIDTH) for name in self.estimates.index]
         kinds = {}
         for row in np.flatnonzero(self._has_interval()):
             level, method = self.estimates[["level", "method"]].iloc[row]
             kinds.setdefault(_kind(level, method), []).append(row)
-        label = [_title(self.metric)]
+        label = [title_of(self.metric)]
         for number, (kind, rows) in enumerate(kinds.items(), start=1):
             mark = str(number).translate(_SUPERSCRIPTS) if len(kinds) > 1 else ""
             label.append(_wrap(f"{mark} {kind}".strip(), _LABEL_WIDTH))
@@ -179,32 +186,8 @@ class ForestDisplay:
                 names[row] += mark
         return names, "\n".join(label)
 
-    def _draw_numbers(self, rows, whole, digits, text_kwargs):
-        from matplotlib import cbook
-        from matplotlib.text import Text
-
-        wanted = {
-            "color": ink(),
-            "fontsize": _FONT_SIZE,
-            "verticalalignment": "center_baseline",
-            **cbook.normalize_kwargs(text_kwargs or {}, Text),
-        }
-        table = self.estimates[["estimate", "low", "high"]]
-        return [
-            self.ax_.text(
-                1.04,
-                row,
-                _numbers(estimate, low, high, digits, has_interval),
-                transform=self.ax_.get_yaxis_transform(),
-                **wanted,
-            )
-            for row, has_interval, (estimate, low, high) in zip(
-                rows, whole, table.itertuples(index=False), strict=True
-            )
-        ]
-
     def frame(self):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Returns
         -------
@@ -215,17 +198,7 @@ class ForestDisplay:
 
     @classmethod
     def from_intervals(
-        cls,
-        intervals,
-        *,
-        metric="auc",
-        reference="auto",
-        ax=None,
-        digits=2,
-        point_kwargs=None,
-        whisker_kwargs=None,
-        reference_kwargs=None,
-        text_kwargs=None,
+        cls, intervals, *, metric="auc", reference="auto", ax=None, digits=2, style=None
     ):
         """Draw intervals of any kind.
 
@@ -239,8 +212,8 @@ class ForestDisplay:
             Where to draw the upright line, as in the constructor; 0 for differences.
         ax : matplotlib Axes or None, default=None
             Where to draw.
-        digits, point_kwargs, whisker_kwargs, reference_kwargs, text_kwargs : as in `plot`
-            Decimals and styles.
+        digits, style : as in `plot`
+            Decimals and style by artist.
 
         Returns
         -------
@@ -265,12 +238,7 @@ class ForestDisplay:
             [getattr(interval, column) for column in _COLUMNS] for interval in intervals.values()
         ]
         return cls(_estimates(intervals, rows), metric=metric, reference=reference).plot(
-            ax,
-            digits=digits,
-            point_kwargs=point_kwargs,
-            whisker_kwargs=whisker_kwargs,
-            reference_kwargs=reference_kwargs,
-            text_kwargs=text_kwargs,
+            ax, digits=digits, style=style
         )
 
     @classmethod
@@ -284,10 +252,7 @@ class ForestDisplay:
         reference="auto",
         ax=None,
         digits=2,
-        point_kwargs=None,
-        whisker_kwargs=None,
-        reference_kwargs=None,
-        text_kwargs=None,
+        style=None,
     ):
         """Draw one metric of a table of performance.
 
@@ -308,8 +273,8 @@ class ForestDisplay:
             Where to draw the upright line, as in the constructor.
         ax : matplotlib Axes or None, default=None
             Where to draw.
-        digits, point_kwargs, whisker_kwargs, reference_kwargs, text_kwargs : as in `plot`
-            Decimals and styles.
+        digits, style : as in `plot`
+            Decimals and style by artist.
 
         Returns
         -------
@@ -332,16 +297,11 @@ class ForestDisplay:
         if missing:
             raise ValueError(
                 f"the table has no column {missing[0]!r}; to draw {metric!r} it needs {columns}, "
-                f"and has {list(table.columns)}"
+                f"and has {list(table.columns)}."
             )
         rows = [[*row, level, method] for row in table[columns].itertuples(index=False)]
         return cls(_estimates(table.index, rows), metric=metric, reference=reference).plot(
-            ax,
-            digits=digits,
-            point_kwargs=point_kwargs,
-            whisker_kwargs=whisker_kwargs,
-            reference_kwargs=reference_kwargs,
-            text_kwargs=text_kwargs,
+            ax, digits=digits, style=style
         )
 
     @classmethod
@@ -359,10 +319,7 @@ class ForestDisplay:
         reference="auto",
         ax=None,
         digits=2,
-        point_kwargs=None,
-        whisker_kwargs=None,
-        reference_kwargs=None,
-        text_kwargs=None,
+        style=None,
     ):
         """Compute one metric of several cross-validations and draw it.
 
@@ -379,8 +336,8 @@ class ForestDisplay:
             Where to draw the upright line, as in the constructor.
         ax : matplotlib Axes or None, default=None
             Where to draw.
-        digits, point_kwargs, whisker_kwargs, reference_kwargs, text_kwargs : as in `plot`
-            Decimals and styles.
+        digits, style : as in `plot`
+            Decimals and style by artist.
 
         Returns
         -------
@@ -393,7 +350,7 @@ class ForestDisplay:
             If there is no such metric or no result, or as for `summary`.
         """
         if metric not in METRICS:
-            raise ValueError(f"metric must be one of {list(METRICS)}, got {metric!r}")
+            raise ValueError(f"metric must be one of {list(METRICS)}, got {metric!r}.")
         rows = [
             result.summary(
                 y,
@@ -406,19 +363,14 @@ class ForestDisplay:
             for result in results.values()
         ]
         return cls(_estimates(results, rows), metric=metric, reference=reference).plot(
-            ax,
-            digits=digits,
-            point_kwargs=point_kwargs,
-            whisker_kwargs=whisker_kwargs,
-            reference_kwargs=reference_kwargs,
-            text_kwargs=text_kwargs,
+            ax, digits=digits, style=style
         )
 
 
 def _estimates(names, rows):
-    """Make the table of a display, its numbers floats."""
+    """Return the table of a display, its numbers floats."""
     if len(rows) == 0:
-        raise ValueError("there is no row to draw")
+        raise ValueError("there is no row to draw.")
     table = pd.DataFrame(
         [list(row) for row in rows], index=pd.Index(list(names), name="name"), columns=_COLUMNS
     )
@@ -426,16 +378,11 @@ def _estimates(names, rows):
 
 
 def _kind(level, method):
-    """Say of what kind an interval is."""
+    """Describe the kind of an interval."""
     if pd.isna(level):
         return "interval" if method is None else method
     interval = f"{100 * level:g} % interval"
     return interval if method is None else f"{interval} ({method})"
-
-
-def _title(metric):
-    name = metric.replace("_", " ")
-    return "AUC" if metric == "auc" else name[:1].upper() + name[1:]
 
 
 def _wrap(text, width):
@@ -443,9 +390,11 @@ def _wrap(text, width):
     return "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
 
 
-def _numbers(estimate, low, high, digits, whole):
+def _format_estimate(estimate, low, high, digits):
+    """Write an estimate with its interval."""
     if pd.isna(estimate):
         return "undefined"
+    has_interval = not (pd.isna(low) or pd.isna(high))
     # Rounded first, and zero added, so that no -0.00 is printed.
     estimate, low, high = (f"{round(x, digits) + 0.0:.{digits}f}" for x in (estimate, low, high))
-    return f"{estimate} ({low} to {high})" if whole else f"{estimate} (no interval)"
+    return f"{estimate} ({low} to {high})" if has_interval else f"{estimate} (no interval)"

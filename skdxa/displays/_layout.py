@@ -1,8 +1,11 @@
-"""Where the pictures of an explanation lie on a figure, and what is written on them."""
+"""Where the pictures of an explanation stand on a figure, and what is written on them."""
 
 from math import ceil, sqrt
 
 import numpy as np
+from matplotlib.font_manager import FontProperties
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patheffects import withStroke
 
 from skdxa.displays._style import COLUMN_WIDTH, GREY, PAGE_WIDTH
 
@@ -17,125 +20,130 @@ _NUMERALS = ("I", "II", "III", "IV", "V")
 OF_KERNELS = ("feature_maps", "maximized")
 # The scales below the panels, from the lowest to the highest.
 BARS = {"grad_cam": ("0", "highest"), "gradients": ("\N{MINUS SIGN}", "0", "+")}
-# Inches: around everything, between panels, between the tiles of one, between scans.
-_MARGIN, _PANEL_GAP, _TILE_GAP, _ROW_GAP = 0.08, 0.14, 0.04, 0.08
+# Inches, as all lengths below: around each picture, a colour bar and the space above it.
+_PAD, _BAR, _ABOVE_BAR = 0.03, 0.07, 0.04
 # How high a scan is drawn: at most, in a figure of the display's own, and at least.
 _HIGHEST, _LOWEST = 2.0, 0.2
-_BAR, _LEGEND_COLUMNS = 0.07, 4
+# A row of the grid for text only; the layout finds the room that the text needs.
+_NO_HEIGHT = 0.001
+_LEGEND_COLUMNS = 4
 
 
-class Layout:
-    """Where everything lies on a figure, in inches from its upper left corner.
+class PictureGrid:
+    """Axes in one grid with constrained layout, so that pictures of a kind have one size.
+
+    The grid has rows for the pictures of each scan and, above them, rows for text. Lengths
+    are estimated, and decide how much of a figure that is too wide or too high stays empty.
 
     Parameters
     ----------
     shapes : dict of str to tuple
         For each panel, from left to right, the shape of its array of pictures.
     n_scans : int
-        Rows of the figure.
+        Number of scans, one below the other.
     aspect : float
         Width of a picture by its height.
     title : str or None
-        What stands over everything.
+        Title of the figure.
     titles : list of str or None
-        What stands over each row.
+        Title of each scan.
     n_masks : int
-        Names in the legend.
+        Number of names in the legend.
     """
 
     def __init__(self, shapes, *, n_scans, aspect, title, titles, n_masks):
         self.n_scans, self.aspect, self.title, self.titles = n_scans, aspect, title, titles
-        small, tiny = _line_height("small"), _line_height("xx-small")
-        # Tiles across and, in the row of one scan, down; and the height of a tile's name.
-        self.tiles = {}
-        for panel, shape in shapes.items():
-            self.tiles[panel] = 1, 1, 0.0
-            if panel in OF_KERNELS:
-                # About twice as many across as down, for a scan is higher than wide.
-                down = ceil(sqrt(shape[-1] / 2))
-                rows = down * (n_scans if panel == "maximized" else 1)
-                across = max(ceil(shape[-1] / rows), min(2, shape[-1]))
-                self.tiles[panel] = across, down, tiny
-        # Over everything; over each row; and, once, between a row's title and its pictures.
-        self.above = _MARGIN + (0 if title is None else _line_height("medium"))
-        self.over = 0 if titles is None else small
-        self.headings = small
-        self.bars = _MARGIN + _BAR + 1.5 * tiny if set(shapes) & set(BARS) else 0
-        self.legend = _MARGIN + small * ceil(n_masks / _LEGEND_COLUMNS) if n_masks else 0
+        of_kernels = [shape for panel, shape in shapes.items() if panel in OF_KERNELS]
+        # About twice as many tiles across as down, since a scan is higher than wide.
+        self.down = ceil(sqrt(of_kernels[0][-1] / 2)) if of_kernels else 1
+        self.across = dict.fromkeys(shapes, 1)
+        for panel in set(shapes) & set(OF_KERNELS):
+            n_kernels = shapes[panel][-1]
+            n_rows = self.down * (n_scans if panel == "maximized" else 1)
+            self.across[panel] = max(ceil(n_kernels / n_rows), min(2, n_kernels))
+        # Heights of the number above a tile, and of all that stands above and below pictures.
+        self.name = _line_height("xx-small") if of_kernels else 0
+        small = _line_height("small") + 2 * _PAD
+        self.text = small * (1 + (n_scans if titles is not None else 0))
+        self.text += 0 if title is None else _line_height("medium") + 2 * _PAD
+        self.text += small * ceil(n_masks / _LEGEND_COLUMNS)
+        if set(shapes) & set(BARS):
+            self.text += _ABOVE_BAR + _BAR + 1.5 * _line_height("xx-small")
 
     def fit(self, figure):
-        """Make the scans as high as a figure lets them be, or make a figure for them."""
-        from matplotlib.figure import Figure
-
+        """Make scans as high as a figure lets them be, or make a figure for them."""
         if figure is None:
             from matplotlib import pyplot
 
             width = min(max(self._width(_HIGHEST), COLUMN_WIDTH), PAGE_WIDTH)
             self.high = min(self._high(width), _HIGHEST)
             height = self._height(self.high)
-            figure = pyplot.figure(figsize=(width, height), layout="none")
+            figure = pyplot.figure(figsize=(width, height))
         else:
-            if isinstance(figure, Figure):
-                figure.set_layout_engine("none")
-            width, height = figure.bbox.width / figure.dpi, figure.bbox.height / figure.dpi
+            width, height = figure.bbox.size / figure.dpi
             self.high = min(self._high(width), (height - self._height(0)) / self.n_scans)
             if self.high < _LOWEST:
                 raise ValueError(
                     f"A figure of {width:.1f} x {height:.1f} inches is too small for "
-                    f"{self.n_scans} scans with the panels {list(self.tiles)}. Enlarge it, or "
+                    f"{self.n_scans} scans with the panels {list(self.across)}. Enlarge it, or "
                     "leave some out."
                 )
-        self.figure, self.size = figure, (width, height)
-        self.left = {}
-        x = _MARGIN
-        for panel in self.tiles:
-            self.left[panel] = x
-            x += self._panel_width(panel, self.high) + _PANEL_GAP
-        return figure
+        if figure.figure.get_layout_engine() is None:
+            engine = ConstrainedLayoutEngine(w_pad=_PAD, h_pad=_PAD, wspace=0, hspace=0)
+            figure.figure.set_layout_engine(engine)
+        self.figure = figure
+        widths, self.first = [], {}
+        for panel, across in self.across.items():
+            self.first[panel] = len(widths)
+            widths += [self.aspect * self._picture_high(panel, self.high)] * across
+        heights, self.top = [], []
+        for scan in range(self.n_scans):
+            heights += [_NO_HEIGHT] * ((self.titles is not None) + (scan == 0))
+            self.top.append(len(heights))
+            heights += [self._picture_high("feature_maps", self.high)] * self.down
+        self.n_columns = len(widths)
+        # The rest of a figure that is wider or higher than the pictures stays empty.
+        self.grid = figure.add_gridspec(
+            len(heights) + 1,
+            len(widths) + 1,
+            height_ratios=[*heights, max(height - self._height(self.high), _NO_HEIGHT)],
+            width_ratios=[*widths, max(width - self._width(self.high), _NO_HEIGHT)],
+        )
 
     def write(self):
-        """Write the title, the panels' headings and the rows' titles."""
+        """Write the title, the scans' titles and the panels' headings."""
         if self.title is not None:
-            self._text(_MARGIN, self.above, self.title, fontsize="medium", fontweight="bold")
+            self.figure.suptitle(
+                self.title, x=0.01, ha="left", fontsize="medium", fontweight="bold"
+            )
         for scan, title in enumerate(self.titles or ()):
-            y = self._top(scan) - (0 if scan else self.headings)
-            self._text(_MARGIN, y, title, fontsize="small", fontweight="bold")
-        headings = {
-            panel: f"({numeral}) {HEADINGS[panel]}"
-            for numeral, panel in zip(_NUMERALS, self.tiles, strict=False)
-        }
-        # Smaller where panels are narrow: a letter is at most 0.62 as wide as its font is high.
-        fontsize = min(
-            _points("small"),
-            *(
-                72 * (self._panel_width(panel, self.high) + _PANEL_GAP) / (0.62 * len(heading))
-                for panel, heading in headings.items()
-            ),
-        )
-        for panel, heading in headings.items():
-            self._text(self.left[panel], self._top(0), heading, fontsize=fontsize)
+            row = self.top[scan] - (2 if scan == 0 else 1)
+            self._write(row, slice(None), title, fontsize="small", fontweight="bold")
+        for numeral, (panel, across) in zip(_NUMERALS, self.across.items(), strict=False):
+            heading = f"({numeral}) {HEADINGS[panel]}"
+            # Smaller where panels are narrow: a letter is at most 0.62 as wide as high.
+            width = self._panel_width(panel, self.high)
+            fontsize = min(_points("small"), 72 * width / (0.62 * len(heading)))
+            columns = slice(self.first[panel], self.first[panel] + across)
+            self._write(self.top[0] - 1, columns, heading, fontsize=fontsize)
 
     def add_axes(self, panel, place):
         """Make the axes of one picture: of a scan, of a tile of a scan's, or of a tile."""
-        across, down, name = self.tiles[panel]
         scan, tile = (0, *place) if panel == "maximized" else (*place, 0)[:2]
-        scan, row = divmod(scan * down + tile // across, down)
-        high = self._tile_high(panel, self.high)
-        wide = self.aspect * high
-        ax = self._axes(
-            self.left[panel] + tile % across * (wide + _TILE_GAP),
-            self._top(scan) + row * (name + high + _TILE_GAP) + name,
-            wide,
-            high,
-        )
+        down, column = divmod(tile, self.across[panel])
+        scan, down = divmod(scan * self.down + down, self.down)
+        rows = slice(self.top[scan], self.top[scan] + self.down)
+        if panel in OF_KERNELS:
+            rows = self.top[scan] + down
+        ax = self.figure.add_subplot(self.grid[rows, self.first[panel] + column], anchor="NW")
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set(color=GREY, linewidth=0.5)
         return ax
 
     def add_colorbar(self, panel, image):
-        """Draw a scale below a panel."""
-        y = self._height(self.high) - self.legend - self.bars
-        cax = self._axes(self.left[panel], y, self.aspect * self.high, _BAR)
+        """Draw a scale below the lowest picture of a panel."""
+        bottom = -(_ABOVE_BAR + _BAR) / self.high
+        cax = image.axes.inset_axes((0, bottom, 1, _BAR / self.high))
         # The heat map is transparent where it is low, and a scan is dark there.
         cax.set_facecolor("black")
         bar = self.figure.colorbar(image, cax=cax, orientation="horizontal")
@@ -148,68 +156,54 @@ class Layout:
         return bar
 
     def add_legend(self, outlines):
-        """Name the masks below everything; a scan may lack what another one shows."""
+        """Name the masks below all pictures; a scan may lack a finding that another has."""
         return self.figure.legend(
             handles=[
                 max((one[name] for one in outlines), key=lambda one: len(one.get_segments()))
                 for name in outlines[0]
             ],
-            loc="upper left",
-            bbox_to_anchor=self._fraction(_MARGIN, self._height(self.high) - self.legend),
-            borderaxespad=0,
+            loc="outside lower left",
             borderpad=0,
             ncols=_LEGEND_COLUMNS,
             fontsize="small",
             frameon=False,
         )
 
-    def _top(self, scan):
-        """Where the pictures of a scan begin."""
-        row = self.over + self.high + _ROW_GAP
-        return self.above + self.headings + self.over + scan * row
+    def _write(self, row, columns, text, **style):
+        """Write a title over axes of no height, for which the layout makes room."""
+        ax = self.figure.add_subplot(self.grid[row, columns])
+        ax.set_axis_off()
+        ax.set_title(text, loc="left", pad=1, **style)
 
     def _height(self, high):
-        """Height that scans of some height need."""
-        rows = self.n_scans * (self.over + high + _ROW_GAP) - _ROW_GAP
-        return self.above + self.headings + rows + self.bars + self.legend + _MARGIN
+        """Return the height that scans of some height need."""
+        return self.text + self.n_scans * (self.name + high + 2 * _PAD)
 
     def _width(self, high):
-        """Width that scans of some height need."""
-        gaps = 2 * _MARGIN + (len(self.tiles) - 1) * _PANEL_GAP
-        return gaps + sum(self._panel_width(panel, high) for panel in self.tiles)
+        """Return the width that scans of some height need."""
+        return sum(self._panel_width(panel, high) for panel in self.across)
 
     def _high(self, width):
-        """Height of the scans that fill a width, which grows linearly with it."""
+        """Return the height of the scans that fill a width, which grows linearly with it."""
         return (width - self._width(0)) / (self._width(1) - self._width(0))
 
     def _panel_width(self, panel, high):
-        across = self.tiles[panel][0]
-        return across * (self.aspect * self._tile_high(panel, high) + _TILE_GAP) - _TILE_GAP
+        return self.across[panel] * (self.aspect * self._picture_high(panel, high) + 2 * _PAD)
 
-    def _tile_high(self, panel, high):
-        _, down, name = self.tiles[panel]
-        return (high + _TILE_GAP) / down - _TILE_GAP - name
-
-    def _fraction(self, x, y):
-        return x / self.size[0], 1 - y / self.size[1]
-
-    def _axes(self, x, y, wide, high):
-        corner = self._fraction(x, y + high)
-        return self.figure.add_axes((*corner, wide / self.size[0], high / self.size[1]))
-
-    def _text(self, x, y, text, **kwargs):
-        self.figure.text(*self._fraction(x, y - 0.02), text, verticalalignment="bottom", **kwargs)
+    def _picture_high(self, panel, high):
+        """Return the height of a panel's pictures: of scans, or of tiles above each other."""
+        if panel not in OF_KERNELS:
+            return high
+        return (high - (self.down - 1) * (self.name + 2 * _PAD)) / self.down
 
 
 def _points(size):
-    """Give a font's size, such as "small", in points."""
-    from matplotlib.font_manager import FontProperties
-
+    """Return a font's size, such as "small", in points."""
     return FontProperties(size=size).get_size_in_points()
 
 
 def _line_height(size):
-    """Give the height of a line of text in inches."""
+    """Return the height of a line of text in inches."""
     return 1.4 * _points(size) / 72
 
 
@@ -232,8 +226,6 @@ def draw_scale(ax):
 
 def write_on(ax, height, text):
     """Write on a scan, which is dark whatever the figure, at a share of its height."""
-    from matplotlib.patheffects import withStroke
-
     ax.text(
         0.05,
         height,

@@ -3,13 +3,20 @@
 import re
 from itertools import combinations, product
 from numbers import Real
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
-from skdxa.displays._style import BLUE, COLUMN_WIDTH, GREY, ink, new_axes, style
+from skdxa.displays._base import BaseDisplay
+from skdxa.displays._style import BLUE, COLUMN_WIDTH, GREY, ink
 from skdxa.exceptions import CohortError
 from skdxa.significance import rater_agreement
+from skdxa.validation import fill_masked
 
 # The darkest cell is lighter than the colour itself, so that its number can be read.
 _DARKEST = 0.7
@@ -21,10 +28,10 @@ _LONG = 6
 _TABLE, _KAPPAS = (0.0, 0.58), (0.61, 0.39)
 
 
-class RaterAgreementDisplay:
+class RaterAgreementDisplay(BaseDisplay):
     """Ratings of each pair of raters, their agreement, and kappa with its interval.
 
-    A row a pair of raters, and one of all if there are more than two. The table on the
+    One row per pair of raters, and one for all if there are more than two. The table on the
     left counts the scans by both raters' ratings, shaded by their share, and gives the
     agreement; where nearly all lie in one cell, kappa is low though raters agree. On the
     right are Cohen's kappa of each pair and Fleiss' of all.
@@ -85,72 +92,67 @@ class RaterAgreementDisplay:
     [[2, 1], [0, 3]]
     """
 
+    _ARTISTS: ClassVar = {"image": AxesImage, "text": Text, "kappa": Line2D}
+
     def __init__(self, agreement, crosstabs, *, level=0.95, name=None):
         self.agreement = agreement
         self.crosstabs = crosstabs
         self.level = level
         self.name = name
 
-    def plot(self, ax=None, *, image_kwargs=None, text_kwargs=None, kappa_kwargs=None):
+    def plot(self, ax=None, *, style=None):
         """Draw the table and the kappas.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes a figure as wide as a column in print.
-        image_kwargs : dict or None, default=None
-            Style of the table's shades, as for ``Axes.imshow``.
-        text_kwargs : dict or None, default=None
-            Style of all numbers, as for ``Axes.text``.
-        kappa_kwargs : dict or None, default=None
-            Style of the kappas, as for ``Axes.errorbar``.
+        style : dict or None, default=None
+            Matplotlib properties by artist: "image" (the shades), "text" (all numbers) and
+            "kappa", as for ``Axes.errorbar``.
 
         Returns
         -------
         display : RaterAgreementDisplay
             With the artists as attributes.
-        """
-        from matplotlib.text import Text
 
+        Raises
+        ------
+        ValueError
+            If there is no such artist.
+        """
+        look = self._merger(style)
         # All of two raters are their only pair.
         shown = self.agreement if len(self.crosstabs) > 1 else self.agreement.drop("all")
-        self.figure_, self.ax_ = new_axes(ax, COLUMN_WIDTH, _AROUND + _ROW * len(shown))
+        self._set_axes(ax, COLUMN_WIDTH, _AROUND + _ROW * len(shown))
         self.ax_.set_axis_off()
         self.table_ax_, self.kappa_ax_ = (
             self.ax_.inset_axes((left, 0, width, 1)) for left, width in (_TABLE, _KAPPAS)
         )
-        text_kwargs = style(
-            {"fontsize": "x-small", "color": ink(), "horizontalalignment": "center"},
-            text_kwargs,
-            Text,
-        )
-        self._plot_table(shown["agreement"], image_kwargs, text_kwargs)
-        self._plot_kappas(shown, kappa_kwargs, text_kwargs)
+        self._plot_table(shown["agreement"], look)
+        self._plot_kappas(shown, look)
         self.ax_.set_title(self.name or "", fontsize="medium")
         return self
 
-    def _plot_table(self, agreement, image_kwargs, text_kwargs):
-        from matplotlib.colors import LinearSegmentedColormap, to_rgb
-
+    def _plot_table(self, agreement, look):
         counts = self._counts().reindex(agreement.index)
-        # Clear where nothing is, so that the shades suit a light and a dark figure.
+        # Clear where there are no scans, so that the shades suit a light and a dark figure.
         blue = to_rgb(BLUE)
         shades = LinearSegmentedColormap.from_list("shades", [(*blue, 0), (*blue, _DARKEST)])
         self.image_ = self.table_ax_.imshow(
             counts.div(counts.sum(axis=1), axis=0),
-            **{"cmap": shades, "vmin": 0, "vmax": 1, "aspect": "auto", **(image_kwargs or {})},
+            **look("image", cmap=shades, vmin=0, vmax=1, aspect="auto"),
         )
         words = counts.map(lambda count: "" if np.isnan(count) else f"{count:.0f}")
         words["alike"] = [f"{100 * share:.1f} %" for share in agreement]
         # The last column is no count and stands off a little, without a shade.
         places = [*range(counts.shape[1]), counts.shape[1] + 0.3]
+        number = self._number_style(look, verticalalignment="center")
         self.text_ = np.empty(words.shape, dtype=object)
         for (row, column), word in np.ndenumerate(words.to_numpy()):
-            self.text_[row, column] = self.table_ax_.text(
-                places[column], row, word, **{"verticalalignment": "center", **text_kwargs}
-            )
-        turned = max(map(len, words.columns)) > _LONG
-        self.table_ax_.set_xticks(places, words.columns, rotation=90 if turned else 0)
+            self.text_[row, column] = self.table_ax_.text(places[column], row, word, **number)
+        is_turned = max(map(len, words.columns)) > _LONG
+        self.table_ax_.set_xticks(places, words.columns, rotation=90 if is_turned else 0)
         self.table_ax_.set_xlim(-0.5, places[-1] + 0.7)
         self.table_ax_.set_yticks(range(len(words)), words.index)
         several = len(next(iter(self.crosstabs.values()))) > 2
@@ -163,33 +165,23 @@ class RaterAgreementDisplay:
         )
         self.table_ax_.spines[:].set_visible(False)
 
-    def _plot_kappas(self, shown, kappa_kwargs, text_kwargs):
+    def _plot_kappas(self, shown, look):
         kappa, low, high = (shown[name].to_numpy(float) for name in ("kappa", "low", "high"))
         rows = np.arange(len(shown))
         self.kappa_ax_.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
+        points = look("kappa", color=BLUE, linestyle="none", marker="o", markersize=3, capsize=2.5)
         self.kappa_ = self.kappa_ax_.errorbar(
-            kappa,
-            rows + 0.2,
-            xerr=[kappa - low, high - kappa],
-            **style(
-                {
-                    "color": BLUE,
-                    "linestyle": "none",
-                    "marker": "o",
-                    "markersize": 3,
-                    "capsize": 2.5,
-                },
-                kappa_kwargs,
-            ),
+            kappa, rows + 0.2, xerr=[kappa - low, high - kappa], **points
         )
         # In the middle of the axes and above the whisker, wherever it lies.
-        place = {
-            "transform": self.kappa_ax_.get_yaxis_transform(),
-            "verticalalignment": "bottom",
-            "bbox": {"facecolor": self.kappa_ax_.get_facecolor(), "linewidth": 0, "pad": 0.5},
-        }
+        number = self._number_style(
+            look,
+            transform=self.kappa_ax_.get_yaxis_transform(),
+            verticalalignment="bottom",
+            bbox={"facecolor": self.kappa_ax_.get_facecolor(), "linewidth": 0, "pad": 0.5},
+        )
         self.kappa_text_ = [
-            self.kappa_ax_.text(0.5, row, _in_words(*numbers), **{**place, **text_kwargs})
+            self.kappa_ax_.text(0.5, row, _format_kappa(*numbers), **number)
             for row, numbers in zip(rows, zip(kappa, low, high, strict=True), strict=True)
         ]
         self.kappa_ax_.set(
@@ -201,6 +193,12 @@ class RaterAgreementDisplay:
         self.kappa_ax_.tick_params(labelsize="small")
         self.kappa_ax_.spines[["left", "right", "top"]].set_visible(False)
 
+    @staticmethod
+    def _number_style(look, **defaults):
+        return look(
+            "text", fontsize="x-small", color=ink(), horizontalalignment="center", **defaults
+        )
+
     def _counts(self):
         """Count the scans of each pair by both ratings, or the differing ones in one."""
         counts = {}
@@ -211,15 +209,12 @@ class RaterAgreementDisplay:
                 rated = [f"{first}, {second}" for first, second in product(names, repeat=2)]
                 counts[pair] = dict(zip(rated, cells.ravel(), strict=True))
             else:
-                differing = cells.sum() - cells.trace()
-                counts[pair] = {
-                    **dict(zip(names, cells.diagonal(), strict=True)),
-                    "differ": differing,
-                }
+                counts[pair] = dict(zip(names, cells.diagonal(), strict=True))
+                counts[pair]["differ"] = cells.sum() - cells.trace()
         return pd.DataFrame.from_dict(counts, orient="index")
 
     def frame(self):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Returns
         -------
@@ -229,19 +224,21 @@ class RaterAgreementDisplay:
         return self.agreement.copy()
 
     @classmethod
-    def from_ratings(cls, ratings, *, level=0.95, name=None, ax=None):
+    def from_ratings(cls, ratings, *, level=0.95, name=None, ax=None, style=None):
         """Compute the agreement of raters and draw it.
 
         Parameters
         ----------
         ratings : DataFrame or array-like of shape (n_scans, n_raters)
-            One column a rater, one row a scan; two or more categories.
+            One column per rater, one row per scan; two or more categories.
         level : float, default=0.95
             Confidence level of the intervals.
         name : str or None, default=None
             Title.
         ax : matplotlib Axes or None, default=None
             Where to draw.
+        style : dict or None, default=None
+            Style by artist, as in `plot`.
 
         Returns
         -------
@@ -259,7 +256,7 @@ class RaterAgreementDisplay:
             As for `skdxa.significance.rater_agreement`.
         """
         agreement = rater_agreement(ratings, level=level)
-        values = np.asarray(ratings)
+        values = np.asarray(fill_masked(ratings))
         categories = np.unique(values)
         codes, k = np.searchsorted(categories, values), categories.size
         crosstabs = {}
@@ -270,10 +267,10 @@ class RaterAgreementDisplay:
                 index=pd.Index(categories, name=f"rater {first + 1}"),
                 columns=pd.Index(categories, name=f"rater {second + 1}"),
             )
-        return cls(agreement, crosstabs, level=level, name=name).plot(ax)
+        return cls(agreement, crosstabs, level=level, name=name).plot(ax, style=style)
 
     @classmethod
-    def from_cohort(cls, cohort, target, *, level=0.95, ax=None):
+    def from_cohort(cls, cohort, target, *, level=0.95, ax=None, style=None):
         """Compute the agreement of a cohort's raters on a target and draw it.
 
         Parameters
@@ -287,6 +284,8 @@ class RaterAgreementDisplay:
             Confidence level of the intervals.
         ax : matplotlib Axes or None, default=None
             Where to draw.
+        style : dict or None, default=None
+            Style by artist, as in `plot`.
 
         Returns
         -------
@@ -298,19 +297,24 @@ class RaterAgreementDisplay:
         CohortError
             If the cohort has no ratings of the target by two raters.
         """
-        held = list(cohort.get("ratings", ()))
-        columns = [column for column in held if re.fullmatch(rf"{re.escape(target)}_r\d+", column)]
+        present = list(cohort.get("ratings", ()))
+        columns = [
+            column for column in present if re.fullmatch(rf"{re.escape(target)}_r\d+", column)
+        ]
         if len(columns) < 2:
             raise CohortError(
                 f"the cohort has no ratings of {target!r} by two raters, columns '{target}_r1' "
-                f"and '{target}_r2' of cohort.ratings; it has {held}."
+                f"and '{target}_r2' of cohort.ratings; it has {present}."
             )
-        name = target.replace("_", " ") + (" (simulated)" if "truth" in cohort else "")
+        name = target.replace("_", " ") + (
+            " (simulated)" if cohort.get("simulated", False) else ""
+        )
         ratings = cohort.ratings[columns].dropna()
-        return cls.from_ratings(ratings, level=level, name=name, ax=ax)
+        return cls.from_ratings(ratings, level=level, name=name, ax=ax, style=style)
 
 
-def _in_words(kappa, low, high):
+def _format_kappa(kappa, low, high):
+    """Write a kappa with its interval."""
     if np.isnan(kappa):
         return "undefined"
     return f"{kappa:.2f}" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")

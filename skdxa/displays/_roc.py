@@ -1,34 +1,29 @@
 """ROC curves of a repeated cross-validation, and of benchmarks beside it."""
 
-from itertools import cycle
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from matplotlib.collections import PolyCollection
+from matplotlib.lines import Line2D
 from sklearn.metrics import auc, roc_curve
 
-from skdxa.displays._style import (
-    BLUE,
-    COLUMN_WIDTH,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    ink,
-    new_axes,
-    style,
+from skdxa.displays._base import (
+    BaseDisplay,
+    binary_labels,
+    known_scores,
+    result_labels,
+    split_labels,
 )
+from skdxa.displays._style import BLUE, COLUMN_WIDTH, DASHES, GREEN, GREY, ORANGE, PURPLE, ink
 from skdxa.evaluation import default_threshold, positive_scores, response_method_of
-from skdxa.validation import positive_and_known
+from skdxa.validation import fill_masked
 
 _GRID = np.linspace(0, 1, 201)
 
-# Four colours and five ways to dash, so that twenty benchmarks differ in one or the other
-# and the first four in both.
-_COLORS = (GREEN, PURPLE, ORANGE, GREY)
-_DASHES = ("--", "-.", (0, (1, 1)), (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (9, 2)))
 
-
-class RepeatedRocDisplay:
+class RepeatedRocDisplay(BaseDisplay):
     """ROC curve of the median repeat, with the range of all repeats around it.
 
     As figures 4 and 5 of Nissinen et al. 2021 [1]_: the repeat of the cross-validation
@@ -108,6 +103,15 @@ class RepeatedRocDisplay:
     ['model', 'first column']
     """
 
+    _ARTISTS: ClassVar = {
+        "curve": Line2D,
+        "band": PolyCollection,
+        "benchmarks": Line2D,
+        "threshold": Line2D,
+        "chance": Line2D,
+        "legend": None,
+    }
+
     def __init__(
         self,
         *,
@@ -140,16 +144,7 @@ class RepeatedRocDisplay:
         """AUC of the scores of the median repeat."""
         return auc(self.fpr, self.tpr)
 
-    def plot(
-        self,
-        ax=None,
-        *,
-        name=None,
-        curve_kwargs=None,
-        band_kwargs=None,
-        benchmark_kwargs=None,
-        legend_kwargs=None,
-    ):
+    def plot(self, ax=None, *, name=None, style=None):
         """Draw the curves, the band, the threshold and the chance level.
 
         Parameters
@@ -158,33 +153,32 @@ class RepeatedRocDisplay:
             Where to draw; None makes a figure as wide as a column in print.
         name : str or None, default=None
             What the legend calls the curve; None takes the display's own name.
-        curve_kwargs : dict or None, default=None
-            Style of the curve, as for ``Axes.plot``.
-        band_kwargs : dict or None, default=None
-            Style of the band, as for ``Axes.fill_between``.
-        benchmark_kwargs : dict or None, default=None
-            Style of all benchmarks, as for ``Axes.plot``; what it leaves open, such as
-            colour and dashes, differs from one to the next.
-        legend_kwargs : dict or None, default=None
-            Style and place of the legend, as for ``Axes.legend``. By default it stands at
-            the lower right, or beneath if there are benchmarks and no `ax` is given.
+        style : dict or None, default=None
+            Matplotlib properties by artist: "curve", "band", "benchmarks" (all of them;
+            what is left open, such as colour and dashes, differs from one to the next),
+            "threshold", "chance" and "legend". By default the legend stands at the lower
+            right, or beneath if there are benchmarks and no `ax` is given.
 
         Returns
         -------
         display : RepeatedRocDisplay
             With the artists as attributes.
+
+        Raises
+        ------
+        ValueError
+            If there is no such artist.
         """
+        look = self._merger(style)
         benchmarks = self.benchmarks or {}
         # A long legend would hide the curves. Only a figure made here surely has room below.
-        beneath = ax is None and legend_kwargs is None and bool(benchmarks)
-        height = COLUMN_WIDTH + beneath * 0.15 * (3 + len(benchmarks))
-        self.figure_, self.ax_ = new_axes(ax, height=height)
+        beneath = ax is None and "legend" not in (style or {}) and bool(benchmarks)
+        self._set_axes(ax, height=COLUMN_WIDTH + beneath * 0.15 * (3 + len(benchmarks)))
         name = self.name if name is None else name
         label = f"{'pooled ' * self.pooled}AUC = {self.roc_auc:.2f}"
         label = f"{name}: {label}" if name else label
-        (self.chance_level_,) = self.ax_.plot(
-            [0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":", zorder=1
-        )
+        diagonal = look("chance", color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+        (self.chance_level_,) = self.ax_.plot([0, 1], [0, 1], **diagonal)
         self.band_ = None
         if len(self.repeat_aucs) > 1:
             self.band_ = self.ax_.fill_between(
@@ -192,30 +186,24 @@ class RepeatedRocDisplay:
                 self.repeat_tprs.min(axis=0),
                 self.repeat_tprs.max(axis=0),
                 label=f"range of {len(self.repeat_aucs)} repeats",
-                **{"color": BLUE, "alpha": 0.3, "linewidth": 0, **(band_kwargs or {})},
+                **look("band", color=BLUE, alpha=0.3, linewidth=0),
             )
         (self.line_,) = self.ax_.plot(
-            self.fpr,
-            self.tpr,
-            **style({"color": BLUE, "linewidth": 1.5, "label": label}, curve_kwargs),
+            self.fpr, self.tpr, **look("curve", color=BLUE, linewidth=1.5, label=label)
         )
-        self.benchmark_lines_ = {}
-        looks = zip(benchmarks.items(), cycle(_COLORS), cycle(_DASHES), strict=False)
-        for (benchmark, (fpr, tpr, _)), color, dashes in looks:
-            defaults = {
-                "color": color,
-                "linestyle": dashes,
-                "linewidth": 1.2,
-                "label": f"{benchmark}: AUC = {auc(fpr, tpr):.2f}",
-                "zorder": 1.9,
-            }
-            (self.benchmark_lines_[benchmark],) = self.ax_.plot(
-                fpr, tpr, **style(defaults, benchmark_kwargs)
-            )
+        self.benchmark_lines_ = self._draw_curves(
+            {
+                benchmark: (fpr, tpr, f"{benchmark}: AUC = {auc(fpr, tpr):.2f}")
+                for benchmark, (fpr, tpr, _) in benchmarks.items()
+            },
+            (GREEN, PURPLE, ORANGE, GREY),
+            DASHES,
+            partial(look, "benchmarks", linewidth=1.2, zorder=1.9),
+        )
         self.threshold_ = None
         if self.threshold_point is not None:
-            (self.threshold_,) = self.ax_.plot(
-                *self.threshold_point,
+            cross = look(
+                "threshold",
                 marker="x",
                 markersize=8,
                 markeredgewidth=2,
@@ -223,6 +211,7 @@ class RepeatedRocDisplay:
                 color=ink(),
                 label=f"threshold {self.threshold:.2g}",
             )
+            (self.threshold_,) = self.ax_.plot(*self.threshold_point, **cross)
         self.ax_.set(
             xlabel="1 - specificity",
             ylabel="Sensitivity",
@@ -231,18 +220,18 @@ class RepeatedRocDisplay:
             aspect="equal",
         )
         self.legend_ = (self.figure_ if beneath else self.ax_).legend(
-            **{
-                "loc": "outside lower center" if beneath else "lower right",
-                "fontsize": "x-small" if benchmarks else "small",
-                "handlelength": 3 if benchmarks else 2,
-                "edgecolor": "none",
-                **(legend_kwargs or {}),
-            }
+            **look(
+                "legend",
+                loc="outside lower center" if beneath else "lower right",
+                fontsize="x-small" if benchmarks else "small",
+                handlelength=3 if benchmarks else 2,
+                edgecolor="none",
+            )
         )
         return self
 
     def frame(self):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Returns
         -------
@@ -263,18 +252,7 @@ class RepeatedRocDisplay:
 
     @classmethod
     def from_result(
-        cls,
-        result,
-        *,
-        y=None,
-        threshold="auto",
-        benchmarks=None,
-        name=None,
-        ax=None,
-        curve_kwargs=None,
-        band_kwargs=None,
-        benchmark_kwargs=None,
-        legend_kwargs=None,
+        cls, result, *, y=None, threshold="auto", benchmarks=None, name=None, ax=None, style=None
     ):
         """Compute the curves of a repeated cross-validation and draw them.
 
@@ -294,8 +272,8 @@ class RepeatedRocDisplay:
             What the legend calls the curve.
         ax : matplotlib Axes or None, default=None
             Where to draw.
-        curve_kwargs, band_kwargs, benchmark_kwargs, legend_kwargs : dict or None, default=None
-            Styles, as in `plot`.
+        style : dict or None, default=None
+            Style by artist, as in `plot`.
 
         Returns
         -------
@@ -307,36 +285,19 @@ class RepeatedRocDisplay:
         ValueError
             If the labels do not fit, or a benchmark has no score for a labelled scan.
         """
-        positive, known = positive_and_known(
-            result.y if y is None else y, result.classes, len(result.y)
-        )
         return cls.from_predictions(
-            np.where(known, positive, np.nan),
+            result_labels(result, y),
             [result.repeat_scores(repeat) for repeat in range(result.n_repeats)],
-            threshold=_number(threshold, result.response_method),
+            threshold=_threshold_of(threshold, result.response_method),
             benchmarks=benchmarks,
             name=name,
             ax=ax,
-            curve_kwargs=curve_kwargs,
-            band_kwargs=band_kwargs,
-            benchmark_kwargs=benchmark_kwargs,
-            legend_kwargs=legend_kwargs,
+            style=style,
         )
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator,
-        X,
-        y,
-        *,
-        threshold="auto",
-        benchmarks=None,
-        name=None,
-        ax=None,
-        curve_kwargs=None,
-        benchmark_kwargs=None,
-        legend_kwargs=None,
+        cls, estimator, X, y, *, threshold="auto", benchmarks=None, name=None, ax=None, style=None
     ):
         """Score scans with a fitted classifier and draw the curve.
 
@@ -356,8 +317,8 @@ class RepeatedRocDisplay:
             What the legend calls the curve.
         ax : matplotlib Axes or None, default=None
             Where to draw.
-        curve_kwargs, benchmark_kwargs, legend_kwargs : dict or None, default=None
-            Styles, as in `plot`.
+        style : dict or None, default=None
+            Style by artist, as in `plot`.
 
         Returns
         -------
@@ -371,33 +332,19 @@ class RepeatedRocDisplay:
         """
         method = response_method_of(estimator)
         score = positive_scores(estimator, X, method)
-        positive, known = positive_and_known(y, estimator.classes_, len(score))
         return cls.from_predictions(
-            np.where(known, positive, np.nan),
+            binary_labels(y, estimator.classes_, len(score)),
             score,
-            threshold=_number(threshold, method),
+            threshold=_threshold_of(threshold, method),
             benchmarks=benchmarks,
             name=name,
             ax=ax,
-            curve_kwargs=curve_kwargs,
-            benchmark_kwargs=benchmark_kwargs,
-            legend_kwargs=legend_kwargs,
+            style=style,
         )
 
     @classmethod
     def from_predictions(
-        cls,
-        y,
-        scores,
-        *,
-        threshold=None,
-        benchmarks=None,
-        name=None,
-        ax=None,
-        curve_kwargs=None,
-        band_kwargs=None,
-        benchmark_kwargs=None,
-        legend_kwargs=None,
+        cls, y, scores, *, threshold=None, benchmarks=None, name=None, ax=None, style=None
     ):
         """Compute the curves of scores and draw them.
 
@@ -415,8 +362,8 @@ class RepeatedRocDisplay:
             What the legend calls the curve.
         ax : matplotlib Axes or None, default=None
             Where to draw.
-        curve_kwargs, band_kwargs, benchmark_kwargs, legend_kwargs : dict or None, default=None
-            Styles, as in `plot`.
+        style : dict or None, default=None
+            Style by artist, as in `plot`.
 
         Returns
         -------
@@ -429,14 +376,11 @@ class RepeatedRocDisplay:
             If `y` does not hold two labels, or a labelled scan lacks a score.
         """
         if isinstance(threshold, str):
-            raise ValueError(f"threshold must be a number or None, got {threshold!r}")
-        y, scores = np.asarray(y), np.asarray(scores, dtype=float)
-        labels = np.unique(y[~pd.isna(y)].tolist())
-        if len(labels) != 2:
-            raise ValueError(
-                f"y must hold both positive and negative labels, got {labels.tolist()}"
-            )
-        positive, known = positive_and_known(y, labels, scores.shape[-1])
+            raise ValueError(f"threshold must be a number or None, got {threshold!r}.")
+        if isinstance(scores, list | tuple):
+            scores = [fill_masked(score) for score in scores]
+        scores = np.asarray(fill_masked(scores), dtype=float)
+        positive, known = split_labels(y, scores.shape[-1])
         curves = [
             _curve(positive, known, score, f"the score of repeat {repeat}")
             for repeat, score in enumerate(np.atleast_2d(scores))
@@ -466,32 +410,14 @@ class RepeatedRocDisplay:
             pooled=scores.ndim == 2,
             name=name,
         )
-        return display.plot(
-            ax,
-            curve_kwargs=curve_kwargs,
-            band_kwargs=band_kwargs,
-            benchmark_kwargs=benchmark_kwargs,
-            legend_kwargs=legend_kwargs,
-        )
+        return display.plot(ax, style=style)
 
 
-def _number(threshold, response_method):
+def _threshold_of(threshold, response_method):
+    """Return the threshold, or the classifier's own for "auto"."""
     return default_threshold(response_method) if threshold == "auto" else threshold
 
 
 def _curve(positive, known, score, name):
-    """ROC curve over the scans whose label is known."""
-    score = np.asarray(score, dtype=float)
-    if score.shape != positive.shape:
-        raise ValueError(
-            f"{name} must hold one number for each of {len(positive)} scans, got shape "
-            f"{score.shape}"
-        )
-    missing = np.flatnonzero(known & ~np.isfinite(score))
-    if missing.size:
-        raise ValueError(
-            f"{name} lacks a finite number for {missing.size} of {known.sum()} labelled scans, "
-            f"the first in row {missing[0]} (counted from 0): curves are compared on the same "
-            "scans, so set the labels of these to NaN in y"
-        )
-    return roc_curve(positive[known], score[known], drop_intermediate=False)
+    """Return the ROC curve of the scans whose label is known."""
+    return roc_curve(positive[known], known_scores(score, known, name), drop_intermediate=False)

@@ -1,11 +1,22 @@
 """A scan, in its true proportions."""
 
+from itertools import cycle
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
+from matplotlib.collections import LineCollection
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
+from matplotlib.transforms import ScaledTranslation
 
-from skdxa.displays._style import BLUE, GREEN, ORANGE, PURPLE, new_axes, style
+from skdxa.displays._base import BaseDisplay
+from skdxa.displays._style import BLUE, GREEN, ORANGE, PURPLE
 from skdxa.exceptions import ScanError
-from skdxa.validation import check_scan, check_spacing
+from skdxa.preprocessing import find_spine_line
+from skdxa.validation import check_scan, check_spacing, fill_masked
 
 # The rest of Okabe and Ito's colours. These lie on scans, which are dark whatever the figure.
 _SKY, _AMBER, _YELLOW = "#56B4E9", "#E69F00", "#F0E442"
@@ -15,13 +26,13 @@ _MASK_COLOURS = (_SKY, PURPLE, GREEN, BLUE, _AMBER)
 _LABEL_GAP = 2.0
 
 
-class ScanDisplay:
+class ScanDisplay(BaseDisplay):
     """A scan drawn with the proportions of the body, bone bright.
 
     Parameters
     ----------
     scan : ndarray of shape (n_rows, n_columns)
-        Pixels; NaN, where the scanner did not scan, is left transparent.
+        Pixels; NaN, or masked, where the scanner did not scan, is left transparent.
     spacing_mm : tuple of float, default=(1.05, 0.60)
         Height and width of a pixel in mm.
     spine_line : ndarray of shape (n_rows,) or None, default=None
@@ -85,6 +96,16 @@ class ScanDisplay:
     180.0
     """
 
+    _ARTISTS: ClassVar = {
+        "image": AxesImage,
+        "spine_line": Line2D,
+        "vertebrae": Line2D,
+        "labels": Text,
+        "masks": Line2D,
+        "legend": None,
+        "colorbar": None,
+    }
+
     def __init__(
         self,
         scan,
@@ -102,16 +123,7 @@ class ScanDisplay:
         self.masks = masks
         self.unit = unit
 
-    def plot(
-        self,
-        ax=None,
-        *,
-        title=None,
-        image_kwargs=None,
-        line_kwargs=None,
-        vertebra_kwargs=None,
-        mask_kwargs=None,
-    ):
+    def plot(self, ax=None, *, title=None, style=None):
         """Draw the scan; axes are in mm from its upper left corner.
 
         Parameters
@@ -120,12 +132,10 @@ class ScanDisplay:
             Where to draw; None makes a figure as wide as a column in print.
         title : str or None, default=None
             Title of the axes; None leaves the one they have.
-        image_kwargs : dict or None, default=None
-            Style of the picture, as for ``Axes.imshow``.
-        line_kwargs : dict or None, default=None
-            Style of the spine's line, as for ``Axes.plot``.
-        vertebra_kwargs, mask_kwargs : dict or None, default=None
-            Style of the outlines, as for ``LineCollection``.
+        style : dict or None, default=None
+            Matplotlib properties by artist: "image", "spine_line", "vertebrae" and "masks"
+            (their outlines), "labels" (names of the vertebrae, in the outlines' colour
+            unless told otherwise), "legend" and "colorbar".
 
         Returns
         -------
@@ -136,83 +146,80 @@ class ScanDisplay:
         ------
         ScanError
             If the line, a vertebra or a mask does not fit the scan; the message names it.
+        ValueError
+            If there is no such artist.
         """
+        look = self._merger(style)
+        scan = fill_masked(self.scan)
         outlines = {
-            name: _vertebra_outline(region, name, self.scan.shape, self.spacing_mm)
+            name: _vertebra_outline(region, name, scan.shape, self.spacing_mm)
             for name, region in (self.vertebrae or {}).items()
         }
         edges = {
-            name: mask_edges(
-                check_mask(mask, f"masks[{name!r}]", self.scan.shape), self.spacing_mm
-            )
+            name: mask_edges(check_mask(mask, f"masks[{name!r}]", scan.shape), self.spacing_mm)
             for name, mask in (self.masks or {}).items()
         }
-        self.figure_, self.ax_ = new_axes(ax)
-        self.image_ = draw_image(
-            self.ax_, self.scan, self.spacing_mm, grey_range(self.scan), image_kwargs
-        )
-        self.spine_line_ = self._draw_line(line_kwargs)
-        self._draw_vertebrae(outlines, vertebra_kwargs)
-        self.masks_ = draw_masks(self.ax_, edges, mask_kwargs)
-        self.legend_ = self._draw_legend() if edges else None
-        self.colorbar_ = self._draw_colorbar() if self.unit is not None else None
+        column = None if self.spine_line is None else self._checked_line(len(scan))
+        self._set_axes(ax)
+        self.image_ = draw_image(self.ax_, scan, self.spacing_mm, grey_range(scan), look, "image")
+        self.spine_line_ = None if column is None else self._draw_line(column, look)
+        self._draw_vertebrae(outlines, look)
+        self.masks_ = draw_masks(self.ax_, edges, look)
+        self.legend_ = self._draw_legend(look) if edges else None
+        self.colorbar_ = None if self.unit is None else self._draw_colorbar(scan, look)
         self.ax_.set(xlabel="mm", ylabel="mm")
         if title is not None:
             self.ax_.set_title(title, fontsize="medium")
         return self
 
-    def _draw_line(self, line_kwargs):
-        if self.spine_line is None:
-            return None
-        column = np.asarray(self.spine_line, float)
-        n_rows = len(self.scan)
+    def _checked_line(self, n_rows):
+        column = np.asarray(fill_masked(self.spine_line), float)
         if column.shape != (n_rows,):
             raise ScanError(
                 f"spine_line has the shape {column.shape}; the scan has {n_rows} rows."
             )
+        return column
+
+    def _draw_line(self, column, look):
         row_mm, column_mm = self.spacing_mm
         # Pixel centres lie half a pixel in from the edge.
         (line,) = self.ax_.plot(
             (column + 0.5) * column_mm,
-            (np.arange(n_rows) + 0.5) * row_mm,
+            (np.arange(len(column)) + 0.5) * row_mm,
             scalex=False,
             scaley=False,
-            **style({"color": ORANGE, "linewidth": 1.2, "label": "spine's centre"}, line_kwargs),
+            **look("spine_line", color=ORANGE, linewidth=1.2, label="spine's centre"),
         )
         return line
 
-    def _draw_vertebrae(self, outlines, vertebra_kwargs):
-        from matplotlib.patheffects import withStroke
-
-        wanted = style({"color": _YELLOW, "linewidth": 1.0}, vertebra_kwargs)
+    def _draw_vertebrae(self, outlines, look):
+        outline = look("vertebrae", color=_YELLOW, linewidth=1.0)
+        label = look(
+            "labels",
+            color=outline["color"],
+            fontsize="small",
+            fontweight="bold",
+            verticalalignment="center",
+            clip_on=True,
+            path_effects=[withStroke(linewidth=2, foreground="black")],
+        )
         self.vertebrae_, self.labels_ = {}, {}
         for name, segments in outlines.items():
-            if not (np.size(segments) and np.isfinite(segments).all()):
-                continue
-            self.vertebrae_[name] = _draw_segments(self.ax_, segments, wanted)
-            x, y = np.reshape(segments, (-1, 2)).T
-            self.labels_[name] = self.ax_.text(
-                x.max() + _LABEL_GAP,
-                (y.min() + y.max()) / 2,
-                name,
-                color=wanted["color"],
-                fontsize="small",
-                fontweight="bold",
-                verticalalignment="center",
-                clip_on=True,
-                path_effects=[withStroke(linewidth=2, foreground="black")],
-            )
+            if np.size(segments) and np.isfinite(segments).all():
+                self.vertebrae_[name] = _draw_segments(self.ax_, segments, outline)
+                x, y = np.reshape(segments, (-1, 2)).T
+                self.labels_[name] = self.ax_.text(
+                    x.max() + _LABEL_GAP, (y.min() + y.max()) / 2, name, **label
+                )
 
-    def _draw_legend(self):
-        from matplotlib.transforms import ScaledTranslation
-
+    def _draw_legend(self, look):
         # Below the axis and its label, where it hides nothing.
         below = ScaledTranslation(0, -0.45, self.figure_.dpi_scale_trans)
         handles = list(self.masks_.values())
         if self.spine_line_ is not None:
             handles.insert(0, self.spine_line_)
-        return self.ax_.legend(
-            handles=handles,
+        place = look(
+            "legend",
             loc="upper center",
             bbox_to_anchor=(0.5, 0),
             bbox_transform=self.ax_.transAxes + below,
@@ -221,19 +228,21 @@ class ScanDisplay:
             fontsize="small",
             frameon=False,
         )
+        return self.ax_.legend(handles=handles, **place)
 
-    def _draw_colorbar(self):
-        # As high as the picture, whatever room the figure leaves.
+    def _draw_colorbar(self, scan, look):
         label = "Areal density, g/cm$^2$" if self.unit == "g/cm2" else self.unit.capitalize()
         low, high = self.image_.get_clim()
-        below, above = np.nanmin(self.scan) < low, np.nanmax(self.scan) > high
+        below, above = np.nanmin(scan) < low, np.nanmax(scan) > high
         extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
+        # As high as the picture, whatever room the figure leaves.
+        cax = self.ax_.inset_axes([1.05, 0, 0.05, 1])
         return self.figure_.colorbar(
-            self.image_, cax=self.ax_.inset_axes([1.05, 0, 0.05, 1]), label=label, extend=extend
+            self.image_, cax=cax, **look("colorbar", label=label, extend=extend)
         )
 
     def frame(self):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Returns
         -------
@@ -244,7 +253,7 @@ class ScanDisplay:
         row_mm, column_mm = self.spacing_mm
         n_rows, n_columns = self.scan.shape
         return pd.DataFrame(
-            self.scan,
+            fill_masked(self.scan),
             index=pd.Index((np.arange(n_rows) + 0.5) * row_mm, name="row_mm"),
             columns=pd.Index((np.arange(n_columns) + 0.5) * column_mm, name="column_mm"),
         )
@@ -261,10 +270,7 @@ class ScanDisplay:
         unit="g/cm2",
         ax=None,
         title=None,
-        image_kwargs=None,
-        line_kwargs=None,
-        vertebra_kwargs=None,
-        mask_kwargs=None,
+        style=None,
     ):
         """Draw a scan, with its spine's line if asked.
 
@@ -284,8 +290,8 @@ class ScanDisplay:
             Where to draw.
         title : str or None, default=None
             Title of the axes.
-        image_kwargs, line_kwargs, vertebra_kwargs, mask_kwargs : dict or None, default=None
-            Styles, as in `plot`.
+        style : dict or None, default=None
+            Style by artist, as in `plot`.
 
         Returns
         -------
@@ -302,8 +308,6 @@ class ScanDisplay:
             scan, spacing_mm, unit = scan.pixels, scan.spacing or spacing_mm, scan.unit
         scan, spacing_mm = check_scan(scan), check_spacing(spacing_mm)
         if isinstance(spine_line, bool):
-            from skdxa.preprocessing import find_spine_line
-
             spine_line = find_spine_line(scan, spacing_mm=spacing_mm) if spine_line else None
         display = cls(
             scan,
@@ -313,44 +317,37 @@ class ScanDisplay:
             masks=masks,
             unit=unit,
         )
-        return display.plot(
-            ax,
-            title=title,
-            image_kwargs=image_kwargs,
-            line_kwargs=line_kwargs,
-            vertebra_kwargs=vertebra_kwargs,
-            mask_kwargs=mask_kwargs,
-        )
+        return display.plot(ax, title=title, style=style)
 
 
-def draw_image(ax, pixels, spacing_mm, limits, image_kwargs):
-    """Draw pixels in mm from the picture's upper left corner, grey unless told otherwise."""
+def draw_image(ax, pixels, spacing_mm, limits, look, artist, **defaults):
+    """Draw pixels in mm from the picture's upper left corner, grey unless told otherwise.
+
+    `look` merges the style of an artist into defaults.
+    """
     n_rows, n_columns = pixels.shape
     row_mm, column_mm = spacing_mm
-    given = dict(image_kwargs or {})
-    if "norm" not in given:
-        given = dict(zip(("vmin", "vmax"), limits, strict=True)) | given
-    return ax.imshow(
-        pixels,
-        **{
-            "cmap": "gray",
-            "interpolation": "nearest",
-            "origin": "upper",
-            "aspect": "equal",
-            "extent": (0.0, n_columns * column_mm, n_rows * row_mm, 0.0),
-            **given,
-        },
-    )
+    wanted = {
+        "cmap": "gray",
+        "interpolation": "nearest",
+        "origin": "upper",
+        "aspect": "equal",
+        "extent": (0.0, n_columns * column_mm, n_rows * row_mm, 0.0),
+    }
+    wanted = look(artist, **(wanted | defaults))
+    if "norm" not in wanted:
+        wanted = dict(zip(("vmin", "vmax"), limits, strict=True)) | wanted
+    return ax.imshow(pixels, **wanted)
 
 
 def grey_range(scan):
-    """Give the densities that are black and white: noise and metal do not set them."""
+    """Return the densities drawn black and white, which noise and metal do not set."""
     return np.nanpercentile(scan, [1, 99.5])
 
 
 def check_mask(mask, name, shape):
-    """Give a mask as bool of a scan's shape, or raise a `ScanError` that names it."""
-    mask = np.asarray(mask)
+    """Return a mask as bool of a scan's shape, or raise a `ScanError` that names it."""
+    mask = np.asarray(fill_masked(mask))
     if mask.shape != tuple(shape):
         raise ScanError(f"{name} has the shape {mask.shape}; the scan has {tuple(shape)}.")
     if not np.isin(mask, (0, 1)).all():
@@ -359,7 +356,7 @@ def check_mask(mask, name, shape):
 
 
 def mask_edges(mask, spacing_mm):
-    """Give the edges between pixels inside and outside a mask.
+    """Return the edges between pixels inside and outside a mask.
 
     Parameters
     ----------
@@ -382,41 +379,30 @@ def mask_edges(mask, spacing_mm):
     return np.concatenate([level, upright], axis=2).transpose(2, 0, 1) * (column_mm, row_mm)
 
 
-def draw_masks(ax, edges, mask_kwargs):
+def draw_masks(ax, edges, look, linewidth=1.2):
     """Outline masks, each in its own colour; an empty one says so in the legend."""
-    return {
-        name: _draw_segments(
-            ax,
-            segments,
-            style(
-                {
-                    "color": _MASK_COLOURS[number % len(_MASK_COLOURS)],
-                    "linewidth": 1.2,
-                    "label": name.replace("_", " ") + ("" if len(segments) else " (none)"),
-                },
-                mask_kwargs,
-            ),
-        )
-        for number, (name, segments) in enumerate(edges.items())
-    }
+    masks = {}
+    for (name, segments), color in zip(edges.items(), cycle(_MASK_COLOURS), strict=False):
+        label = name.replace("_", " ") + ("" if len(segments) else " (none)")
+        outline = look("masks", color=color, linewidth=linewidth, label=label)
+        masks[name] = _draw_segments(ax, segments, outline)
+    return masks
 
 
-def _draw_segments(ax, segments, wanted):
-    from matplotlib.collections import LineCollection
-
+def _draw_segments(ax, segments, outline):
     # Edges meet at right angles: without a cap the corners would be notched.
-    lines = LineCollection(segments, **{"capstyle": "projecting", **wanted})
+    lines = LineCollection(segments, **{"capstyle": "projecting", **outline})
     return ax.add_collection(lines, autolim=False)
 
 
 def _vertebra_outline(region, name, shape, spacing_mm):
-    """Give the outline of a vertebra as lines: (n_lines, n_points, 2), x and y in mm."""
+    """Return the outline of a vertebra as lines: (n_lines, n_points, 2), x and y in mm."""
     name = f"vertebrae[{name!r}]"
-    region = np.asarray(region)
+    region = np.asarray(fill_masked(region))
     row_mm, column_mm = spacing_mm
     if region.shape == (4, 2) and region.dtype != bool:
-        around = region[[0, 1, 3, 2, 0]]
-        return np.add(around, (column_mm / 2, row_mm / 2))[np.newaxis]
+        corners = region[[0, 1, 3, 2, 0]]
+        return np.add(corners, (column_mm / 2, row_mm / 2))[np.newaxis]
     if region.shape == (4,):
         top, bottom, left, right = region
         if not (0 <= top < bottom <= shape[0] and 0 <= left < right <= shape[1]):

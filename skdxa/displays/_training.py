@@ -1,19 +1,26 @@
 """Learning curves: training and validation error over the epochs."""
 
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
+from matplotlib.collections import PolyCollection
+from matplotlib.legend_handler import HandlerTuple
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skdxa.displays._style import BLUE, GREY, ORANGE, new_axes, style
+from skdxa.displays._base import BaseDisplay, marker_of, title_of
+from skdxa.displays._style import BLUE, GREY, ORANGE
 
 _HEIGHT = 2.6
-# Both lines are solid, for dashes would tear noise apart; widths differ in grey print too.
+# Both lines are solid, since dashes would hide noise; their widths differ in grey print too.
 _TRAINING_WIDTH, _VALIDATION_WIDTH = 1.8, 0.9
-_PLACES = ("repeat", "fold", "epoch")
+_INDEX_COLUMNS = ("repeat", "fold", "epoch")
 
 
-class TrainingCurveDisplay:
+class TrainingCurveDisplay(BaseDisplay):
     """Error of training and validation over the epochs, and the epoch that was kept.
 
     As figure 7 of Nissinen et al. 2021 [1]_: mean error of the training scans (blue) and
@@ -90,6 +97,15 @@ class TrainingCurveDisplay:
     ['epoch', 'training', 'validation']
     """
 
+    _ARTISTS: ClassVar = {
+        "training": Line2D,
+        "validation": Line2D,
+        "best_epoch": Line2D,
+        "best_point": Line2D,
+        "bands": PolyCollection,
+        "legend": None,
+    }
+
     def __init__(
         self,
         *,
@@ -111,124 +127,88 @@ class TrainingCurveDisplay:
         self.repeat = repeat
         self.fold = fold
 
-    def plot(
-        self,
-        ax=None,
-        *,
-        training_kwargs=None,
-        validation_kwargs=None,
-        epoch_kwargs=None,
-        band_kwargs=None,
-        legend_kwargs=None,
-    ):
+    def plot(self, ax=None, *, style=None):
         """Draw the curves, the epoch that was kept and the ranges.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes a figure as wide as a column in print.
-        training_kwargs, validation_kwargs : dict or None, default=None
-            Styles of the two curves, as for ``Axes.plot``.
-        epoch_kwargs : dict or None, default=None
-            Style of the line at the epoch that was kept, as for ``Axes.axvline``.
-        band_kwargs : dict or None, default=None
-            Style of both ranges, as for ``Axes.fill_between``.
-        legend_kwargs : dict or None, default=None
-            Style and place of the legend, as for ``Axes.legend``.
+        style : dict or None, default=None
+            Matplotlib properties by artist: "training", "validation", "best_epoch",
+            "best_point", "bands" (both ranges) and "legend".
 
         Returns
         -------
         display : TrainingCurveDisplay
             With the artists as attributes.
+
+        Raises
+        ------
+        ValueError
+            If there is no such artist.
         """
-        from matplotlib.legend_handler import HandlerTuple
-        from matplotlib.ticker import MaxNLocator
-
-        self.figure_, self.ax_ = new_axes(ax, height=_HEIGHT)
-        self.bands_ = self._draw_bands(band_kwargs)
-        self.training_ = self._draw_curve(
-            self.training, "training", BLUE, _TRAINING_WIDTH, training_kwargs
-        )
-        self.validation_ = None
-        if self.validation is not None:
-            self.validation_ = self._draw_curve(
-                self.validation, "validation", ORANGE, _VALIDATION_WIDTH, validation_kwargs
-            )
-        self.best_epoch_ = self.best_point_ = None
-        if self.best_epoch is not None:
-            self._draw_best_epoch(epoch_kwargs)
-        self.ax_.set(xlabel="Epoch", ylabel=_label_of(self.metric))
-        self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        handles = [
-            artist
-            for artist in (self.training_, self.validation_, self.best_epoch_)
-            if artist is not None
-        ]
-        labels = [artist.get_label() for artist in handles]
-        if self.bands_:
-            handles.append(tuple(self.bands_.values()))
-            labels.append(f"range of {self.ranges['n_folds'].max()} folds")
-        self.legend_ = self.ax_.legend(
-            handles,
-            labels,
-            **{
-                "handler_map": {tuple: HandlerTuple(ndivide=None, pad=0)},
-                "fontsize": "small",
-                "edgecolor": "none",
-                **(legend_kwargs or {}),
-            },
-        )
-        return self
-
-    def _draw_curve(self, curve, name, color, width, given):
-        defaults = {
-            "color": color,
-            "linewidth": width,
-            # A line needs two points to be seen.
-            "marker": "o" if len(self.epochs) == 1 else "",
-            "label": name,
-        }
-        (line,) = self.ax_.plot(self.epochs, curve, **style(defaults, given))
-        return line
-
-    def _draw_best_epoch(self, epoch_kwargs):
-        self.best_epoch_ = self.ax_.axvline(
-            self.best_epoch,
-            **style(
-                {
-                    "color": GREY,
-                    "linewidth": 1.0,
-                    "linestyle": "--",
-                    "label": f"epoch kept: {self.best_epoch}",
-                    "zorder": 1.5,
-                },
-                epoch_kwargs,
-            ),
-        )
-        curve = self.training_ if self.validation_ is None else self.validation_
-        there = np.asarray(self.epochs) == self.best_epoch
-        (self.best_point_,) = self.ax_.plot(
-            *curve.get_xydata()[there].T,
-            marker="o",
-            markersize=5,
-            color=curve.get_color(),
-            label="_best",
-        )
-
-    def _draw_bands(self, band_kwargs):
-        bands = {}
+        look = self._merger(style)
+        self._set_axes(ax, height=_HEIGHT)
+        self.bands_ = {}
         for name, color in (("training", BLUE), ("validation", ORANGE)):
             if self.ranges is not None and f"{name}_low" in self.ranges:
-                bands[name] = self.ax_.fill_between(
+                self.bands_[name] = self.ax_.fill_between(
                     self.ranges.index,
                     self.ranges[f"{name}_low"],
                     self.ranges[f"{name}_high"],
-                    **{"color": color, "alpha": 0.25, "linewidth": 0, **(band_kwargs or {})},
+                    **look("bands", color=color, alpha=0.25, linewidth=0),
                 )
-        return bands
+        common = {"marker": marker_of(self.epochs)}
+        blue = look("training", color=BLUE, linewidth=_TRAINING_WIDTH, label="training", **common)
+        (curve,) = (self.training_,) = self.ax_.plot(self.epochs, self.training, **blue)
+        self.validation_ = None
+        if self.validation is not None:
+            orange = look(
+                "validation",
+                color=ORANGE,
+                linewidth=_VALIDATION_WIDTH,
+                label="validation",
+                **common,
+            )
+            (curve,) = (self.validation_,) = self.ax_.plot(self.epochs, self.validation, **orange)
+        self.best_epoch_ = self.best_point_ = None
+        if self.best_epoch is not None:
+            self.best_epoch_ = self.ax_.axvline(
+                self.best_epoch,
+                **look(
+                    "best_epoch",
+                    color=GREY,
+                    linewidth=1.0,
+                    linestyle="--",
+                    label=f"epoch kept: {self.best_epoch}",
+                    zorder=1.5,
+                ),
+            )
+            is_best = np.asarray(self.epochs) == self.best_epoch
+            dot = look("best_point", marker="o", markersize=5, color=curve.get_color())
+            (self.best_point_,) = self.ax_.plot(*curve.get_xydata()[is_best].T, **dot)
+        self.ax_.set(
+            xlabel="Epoch",
+            ylabel="Mean error (loss)" if self.metric == "loss" else title_of(self.metric),
+        )
+        self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        lines = (self.training_, self.validation_, self.best_epoch_)
+        handles = [line for line in lines if line is not None]
+        labels = [line.get_label() for line in handles]
+        if self.bands_:
+            handles.append(tuple(self.bands_.values()))
+            labels.append(f"range of {self.ranges['n_folds'].max()} folds")
+        overlaid = {tuple: HandlerTuple(ndivide=None, pad=0)}
+        self.legend_ = self.ax_.legend(
+            handles,
+            labels,
+            **look("legend", handler_map=overlaid, fontsize="small", edgecolor="none"),
+        )
+        return self
 
     def frame(self):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Returns
         -------
@@ -248,17 +228,7 @@ class TrainingCurveDisplay:
         return frame.merge(self.ranges, how="outer", left_on="epoch", right_index=True)
 
     @classmethod
-    def from_estimator(
-        cls,
-        model,
-        *,
-        metric="loss",
-        ax=None,
-        training_kwargs=None,
-        validation_kwargs=None,
-        epoch_kwargs=None,
-        legend_kwargs=None,
-    ):
+    def from_estimator(cls, model, *, metric="loss", ax=None, style=None):
         """Draw the curves of a fitted classifier.
 
         Parameters
@@ -270,8 +240,8 @@ class TrainingCurveDisplay:
             Name of the training curve; with ``val_`` before it, that of the validation.
         ax : matplotlib Axes or None, default=None
             Where to draw.
-        training_kwargs, validation_kwargs, epoch_kwargs, legend_kwargs : dict, default=None
-            Styles, as in `plot`.
+        style : dict or None, default=None
+            Style by artist, as in `plot`.
 
         Returns
         -------
@@ -291,7 +261,7 @@ class TrainingCurveDisplay:
         if not isinstance(history, dict) or not history:
             raise ValueError(
                 f"{type(classifier).__name__} keeps no learning curves: it has no history_ such "
-                "as a fitted SpineCNNClassifier has"
+                "as a fitted SpineCNNClassifier has."
             )
         _check_metric(metric, history)
         training = np.asarray(history[metric], dtype=float)
@@ -303,29 +273,11 @@ class TrainingCurveDisplay:
             best_epoch=getattr(classifier, "best_epoch_", None),
             metric=metric,
         )
-        return display.plot(
-            ax,
-            training_kwargs=training_kwargs,
-            validation_kwargs=validation_kwargs,
-            epoch_kwargs=epoch_kwargs,
-            legend_kwargs=legend_kwargs,
-        )
+        return display.plot(ax, style=style)
 
     @classmethod
     def from_result(
-        cls,
-        result,
-        *,
-        repeat=None,
-        fold=None,
-        metric="loss",
-        band=False,
-        ax=None,
-        training_kwargs=None,
-        validation_kwargs=None,
-        epoch_kwargs=None,
-        band_kwargs=None,
-        legend_kwargs=None,
+        cls, result, *, repeat=None, fold=None, metric="loss", band=False, ax=None, style=None
     ):
         """Draw the curves of one fold of a repeated cross-validation.
 
@@ -344,10 +296,8 @@ class TrainingCurveDisplay:
             training stops early in some, later epochs show the range of the others.
         ax : matplotlib Axes or None, default=None
             Where to draw.
-        training_kwargs, validation_kwargs, epoch_kwargs : dict or None, default=None
-            Styles, as in `plot`.
-        band_kwargs, legend_kwargs : dict or None, default=None
-            Styles, as in `plot`.
+        style : dict or None, default=None
+            Style by artist, as in `plot`.
 
         Returns
         -------
@@ -360,27 +310,27 @@ class TrainingCurveDisplay:
             If the result has no learning curves, no such metric or no such fold.
         """
         histories = result.histories
-        names = histories.columns.difference(_PLACES)
+        names = histories.columns.difference(_INDEX_COLUMNS)
         if histories.empty or names.empty:
             raise ValueError(
                 "the result holds no learning curves: its classifier kept no history_ such as "
-                "a SpineCNNClassifier keeps"
+                "a SpineCNNClassifier keeps."
             )
         _check_metric(metric, names)
         repeat, fold = _fold_of(result, repeat, fold)
         curves = histories.rename(columns={metric: "training", f"val_{metric}": "validation"})
-        own = _rows_of(curves, repeat, fold).sort_values("epoch")
-        if own.empty:
-            raise ValueError(f"repeat {repeat}, fold {fold} has no learning curve")
-        validation = own.get("validation")
+        of_fold = _rows_of(curves, repeat, fold).sort_values("epoch")
+        if of_fold.empty:
+            raise ValueError(f"repeat {repeat}, fold {fold} has no learning curve.")
+        validation = of_fold.get("validation")
         if validation is None or validation.isna().all():
             validation = None
         best_epoch = np.nan
         if "best_epoch" in result.folds:
             best_epoch = _rows_of(result.folds, repeat, fold)["best_epoch"].item()
         display = cls(
-            epochs=own["epoch"].to_numpy(),
-            training=own["training"].to_numpy(float),
+            epochs=of_fold["epoch"].to_numpy(),
+            training=of_fold["training"].to_numpy(float),
             validation=None if validation is None else validation.to_numpy(float),
             best_epoch=None if np.isnan(best_epoch) else int(best_epoch),
             ranges=_ranges(curves) if band else None,
@@ -388,18 +338,11 @@ class TrainingCurveDisplay:
             repeat=repeat,
             fold=fold,
         )
-        return display.plot(
-            ax,
-            training_kwargs=training_kwargs,
-            validation_kwargs=validation_kwargs,
-            epoch_kwargs=epoch_kwargs,
-            band_kwargs=band_kwargs,
-            legend_kwargs=legend_kwargs,
-        )
+        return display.plot(ax, style=style)
 
 
 def _classifier_of(model):
-    """Give the classifier itself, out of pipelines and searches."""
+    """Return the classifier itself, out of pipelines and searches."""
     while True:
         if isinstance(model, Pipeline):
             model = model.steps[-1][1]
@@ -412,11 +355,11 @@ def _classifier_of(model):
 def _check_metric(metric, names):
     known = sorted(name for name in names if not name.startswith("val_"))
     if metric not in known:
-        raise ValueError(f"metric must be one of {known}, whose curves were kept, got {metric!r}")
+        raise ValueError(f"metric must be one of {known}, whose curves were kept, got {metric!r}.")
 
 
 def _fold_of(result, repeat, fold):
-    """Give the repeat and fold that are meant."""
+    """Return the repeat and fold whose curves to draw."""
     if repeat is None and fold is None:
         return result.median_fold()
     if repeat is None and result.n_repeats == 1:
@@ -424,14 +367,14 @@ def _fold_of(result, repeat, fold):
     if repeat is None or fold is None:
         raise ValueError(
             "repeat and fold must be given together, or neither for the fold with the median "
-            f"AUC; got repeat={repeat!r}, fold={fold!r}"
+            f"AUC; got repeat={repeat!r}, fold={fold!r}."
         )
     for name, value, size in (
         ("repeat", repeat, result.n_repeats),
         ("fold", fold, result.n_folds),
     ):
         if value not in range(size):
-            raise ValueError(f"there are {name}s 0 to {size - 1}, but no {name} {value!r}")
+            raise ValueError(f"there are {name}s 0 to {size - 1}, but no {name} {value!r}.")
     return repeat, fold
 
 
@@ -440,7 +383,7 @@ def _rows_of(table, repeat, fold):
 
 
 def _ranges(curves):
-    """Give the lowest and highest error of all folds, by epoch."""
+    """Return the lowest and highest error of all folds, by epoch."""
     each = curves.groupby("epoch")
     ranges = {}
     for name in ("training", "validation"):
@@ -448,8 +391,3 @@ def _ranges(curves):
             ranges[f"{name}_low"] = each[name].min()
             ranges[f"{name}_high"] = each[name].max()
     return pd.DataFrame({**ranges, "n_folds": each.size()})
-
-
-def _label_of(metric):
-    name = metric.replace("_", " ")
-    return "Mean error (loss)" if metric == "loss" else name[:1].upper() + name[1:]

@@ -73,6 +73,8 @@ def load_cohort(
         excluded : DataFrame
             One row a scan left out: its line in the table (``row``), its path
             (``scan``) and the ``reason``.
+        simulated : bool
+            False.
         DESCR : str
             What the cohort holds, in figures.
 
@@ -175,6 +177,7 @@ def load_cohort(
         groups=np.arange(len(kept)) if group_column is None else data[group_column].to_numpy(),
         spacing_mm=spacing_mm,
         excluded=pd.DataFrame(excluded, columns=["row", "scan", "reason"]).astype({"row": int}),
+        simulated=False,
     )
     cohort.DESCR = _describe(cohort, units, n_assumed, has_patients=group_column is not None)
     return cohort

@@ -120,6 +120,8 @@ def make_spine_cohort(
             `(1.05, 0.60)`: height and width of a pixel.
         excluded : DataFrame
             Empty; columns `row`, `scan`, `reason`.
+        simulated : bool
+            True.
         truth : DataFrame
             `cobb_angle` (degrees, T12 to L5), `bmd_L1` .. `bmd_L4` (g/cm2, without pathology),
             `affected_L1` .. `affected_L4` (bool), `risk` (of a fracture within five years),
@@ -213,6 +215,7 @@ def make_spine_cohort(
         groups=patients.groups,
         spacing_mm=SPACING_MM,
         excluded=pd.DataFrame(columns=["row", "scan", "reason"]),
+        simulated=True,
         truth=patients.truth,
         pathology=patients.pathology,
         ratings=patients.ratings,

@@ -1,0 +1,137 @@
+"""What all displays share: axes, styles by artist, and the labels of scored scans."""
+
+from itertools import cycle
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from matplotlib import cbook
+
+from skdxa.displays._style import COLUMN_WIDTH
+from skdxa.validation import fill_masked, positive_and_known
+
+
+class BaseDisplay:
+    """Axes and styles of a display.
+
+    A subclass names its artists in `_ARTISTS`, each with the Matplotlib class whose short
+    property names (such as ``lw``) are understood, or None where there are none.
+    """
+
+    _ARTISTS: ClassVar = {}
+
+    def _set_axes(self, ax, width=COLUMN_WIDTH, height=COLUMN_WIDTH):
+        """Draw on the given axes, or on those of a new figure of a size in inches."""
+        if ax is None:
+            from matplotlib import pyplot
+
+            ax = pyplot.subplots(figsize=(width, height), layout="constrained")[1]
+        self.figure_, self.ax_ = ax.figure, ax
+
+    def _merger(self, style):
+        """Check a style and return a function that merges it into an artist's defaults."""
+        style = {} if style is None else style
+        unknown = [artist for artist in style if artist not in self._ARTISTS]
+        if unknown:
+            raise ValueError(
+                f"style has no artist {unknown[0]!r}; the artists of a {type(self).__name__} are "
+                f"{list(self._ARTISTS)}."
+            )
+        for artist, given in style.items():
+            if not isinstance(given, dict):
+                raise ValueError(
+                    f"style[{artist!r}] must be a dict of Matplotlib properties, got {given!r}."
+                )
+
+        def merge(artist, **defaults):
+            given, kind = style.get(artist, {}), self._ARTISTS[artist]
+            return defaults | (given if kind is None else cbook.normalize_kwargs(given, kind))
+
+        return merge
+
+    def _draw_curves(self, curves, colors, dashes, wanted):
+        """Draw curves, given as (x, y, label) by name, that differ in colour or dashes.
+
+        `wanted` merges the style of these curves into defaults.
+        """
+        lines = {}
+        looks = zip(curves.items(), cycle(colors), cycle(dashes), strict=False)
+        for (name, (x, y, label)), color, linestyle in looks:
+            look = wanted(color=color, linestyle=linestyle, label=label, marker=marker_of(x))
+            (lines[name],) = self.ax_.plot(x, y, **look)
+        return lines
+
+
+def marker_of(points):
+    """Return the marker of a curve: a line needs two points to be seen."""
+    return "o" if len(points) == 1 else ""
+
+
+def title_of(name):
+    """Return the name of a metric as it stands on an axis."""
+    name = name.replace("_", " ")
+    return "AUC" if name == "auc" else name[:1].upper() + name[1:]
+
+
+def binary_labels(y, classes, n_scans):
+    """Return labels of two classes as 0.0 and 1.0, NaN where unknown."""
+    positive, known = positive_and_known(y, classes, n_scans)
+    return np.where(known, positive, np.nan)
+
+
+def result_labels(result, y=None):
+    """Return the labels that a cross-validation is judged by, as `binary_labels`."""
+    return binary_labels(result.y if y is None else y, result.classes, len(result.y))
+
+
+def split_labels(y, n_scans):
+    """Return which scans are positive and which are known, the larger label being positive.
+
+    Raises
+    ------
+    ValueError
+        If `y` does not hold exactly two labels.
+    """
+    y = np.asarray(fill_masked(y))
+    labels = np.unique(y[~pd.isna(y)].tolist())
+    if len(labels) != 2:
+        raise ValueError(f"y must hold both positive and negative labels, got {labels.tolist()}.")
+    return positive_and_known(y, labels, n_scans)
+
+
+def known_scores(score, known, name):
+    """Return the scores of the scans whose label is known, one finite number each.
+
+    Parameters
+    ----------
+    score : array-like of shape (n_scans,)
+        A score for each scan; masked or NaN only where the label is unknown.
+    known : ndarray of bool of shape (n_scans,)
+        Whether the label is known.
+    name : str
+        How an error message names the score.
+
+    Returns
+    -------
+    score : ndarray of shape (n_known,)
+        Finite numbers.
+
+    Raises
+    ------
+    ValueError
+        If the shape differs, or a labelled scan has no finite score.
+    """
+    score = np.asarray(fill_masked(score), dtype=float)
+    if score.shape != known.shape:
+        raise ValueError(
+            f"{name} must hold one number for each of {len(known)} scans, got shape "
+            f"{score.shape}: give that of the positive label."
+        )
+    missing = np.flatnonzero(known & ~np.isfinite(score))
+    if missing.size:
+        raise ValueError(
+            f"{name} lacks a finite number for {missing.size} of {known.sum()} labelled scans, "
+            f"the first in row {missing[0]} (counted from 0): curves are compared on the same "
+            "scans, so set the labels of these to NaN in y."
+        )
+    return score[known]
