@@ -62,13 +62,13 @@ class PictureGrid:
             n_rows = self.down * (n_scans if panel == "maximized" else 1)
             self.across[panel] = max(ceil(n_kernels / n_rows), min(2, n_kernels))
         # Heights of the number above a tile, and of all that stands above and below pictures.
-        self.name = _line_height("xx-small") if of_kernels else 0
+        self.name = 0.9 * _line_height("xx-small") if of_kernels else 0
         small = _line_height("small") + 2 * _PAD
         self.text = small * (1 + (n_scans if titles is not None else 0))
         self.text += 0 if title is None else _line_height("medium") + 2 * _PAD
         self.text += small * ceil(n_masks / _LEGEND_COLUMNS)
-        if set(shapes) & set(BARS):
-            self.text += _ABOVE_BAR + _BAR + 1.5 * _line_height("xx-small")
+        has_bars = bool(set(shapes) & set(BARS))
+        self.bars = has_bars * (_ABOVE_BAR + _BAR + 1.5 * _line_height("xx-small"))
 
     def fit(self, figure):
         """Make scans as high as a figure lets them be, or make a figure for them."""
@@ -101,12 +101,15 @@ class PictureGrid:
             heights += [_NO_HEIGHT] * ((self.titles is not None) + (scan == 0))
             self.top.append(len(heights))
             heights += [self._picture_high("feature_maps", self.high)] * self.down
-        self.n_columns = len(widths)
-        # The rest of a figure that is wider or higher than the pictures stays empty.
+        # The last row holds the colour bars, which are kept out of the layout, since their
+        # labels may be wider than the picture. The rest of a figure stays empty.
         self.grid = figure.add_gridspec(
             len(heights) + 1,
             len(widths) + 1,
-            height_ratios=[*heights, max(height - self._height(self.high), _NO_HEIGHT)],
+            height_ratios=[
+                *heights,
+                self.bars + max(height - self._height(self.high), _NO_HEIGHT),
+            ],
             width_ratios=[*widths, max(width - self._width(self.high), _NO_HEIGHT)],
         )
 
@@ -144,6 +147,7 @@ class PictureGrid:
         """Draw a scale below the lowest picture of a panel."""
         bottom = -(_ABOVE_BAR + _BAR) / self.high
         cax = image.axes.inset_axes((0, bottom, 1, _BAR / self.high))
+        cax.set_in_layout(False)
         # The heat map is transparent where it is low, and a scan is dark there.
         cax.set_facecolor("black")
         bar = self.figure.colorbar(image, cax=cax, orientation="horizontal")
@@ -177,7 +181,7 @@ class PictureGrid:
 
     def _height(self, high):
         """Return the height that scans of some height need."""
-        return self.text + self.n_scans * (self.name + high + 2 * _PAD)
+        return self.text + self.bars + self.n_scans * (self.name + high + 2 * _PAD)
 
     def _width(self, high):
         """Return the width that scans of some height need."""
@@ -204,7 +208,7 @@ def _points(size):
 
 def _line_height(size):
     """Return the height of a line of text in inches."""
-    return 1.4 * _points(size) / 72
+    return 1.2 * _points(size) / 72
 
 
 def draw_scale(ax):
@@ -235,4 +239,6 @@ def write_on(ax, height, text):
         color="white",
         fontsize="xx-small",
         path_effects=[withStroke(linewidth=2, foreground="black")],
+        # A picture narrower than its text is not to be moved away from the others.
+        in_layout=False,
     )
