@@ -6,9 +6,9 @@ from itertools import chain, zip_longest
 from types import SimpleNamespace
 
 import numpy as np
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Affine2D, ScaledTranslation
 
 from skdxa.displays._style import BLUE, GREY, ink
@@ -16,8 +16,9 @@ from skdxa.displays._style import BLUE, GREY, ink
 # Everything below is in points.
 FONT_SIZE, _SMALLEST_FONT_SIZE = 8.0, 5.0
 _PADDING, _GAP, _LINE = 3.5, 12.0, 0.8
-# Hinting makes letters up to an eighth wider at some resolutions than they are designed.
-_HINTING = 1.16
+# Hinting makes letters widest at low resolutions, such as that of this ruler, whose dots
+# are points. Lines of text may be this much wider in another file.
+_RULER, _SLACK = RendererAgg(1, 1, 72), 1.03
 # Height of a line in font sizes, and what part of it lies above the foot of the letters.
 _PITCH, _BASELINE = 1.25, 0.78
 # Share of a column that the boxes of the main stem take where others branch off.
@@ -224,4 +225,4 @@ def _joined(labels):
 @lru_cache(100_000)
 def _width_of(text, font):
     """Return the width of a line in points at the resolution where it is widest."""
-    return _HINTING * text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
+    return _SLACK * _RULER.get_text_width_height_descent(text, font, ismath=False)[0]

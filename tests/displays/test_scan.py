@@ -1,39 +1,22 @@
-import copy
-import io
+"""Scans in the proportions of the body."""
 
-import matplotlib
 import numpy as np
-import pandas as pd
 import pytest
-from matplotlib import pyplot
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.path import Path
-from sklearn.pipeline import make_pipeline
-from sklearn.utils._param_validation import InvalidParameterError
 
-from skdxa import inspection
-from skdxa.classification import SpineCNNClassifier
-from skdxa.displays import ExplanationDisplay, ScanDisplay
-from skdxa.displays._explanation import _choose_kernels
-from skdxa.displays._style import paper_figure
+from skdxa.displays import ScanDisplay
 from skdxa.exceptions import ScanError
-from skdxa.preprocessing import HorizontalFlip, SpineCropper
 from skdxa.scans import Scan
 from skdxa.simulation import make_spine_scan
 
-matplotlib.use("agg")
-
 
 @pytest.fixture
-def ax():
-    return Figure().subplots()
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    pyplot.close("all")
+def partly_scanned():
+    pixels = np.linspace(0, 1.5, 63, dtype=np.float32).reshape(7, 9)
+    pixels[0, 0] = np.nan
+    return pixels
 
 
 @pytest.fixture
@@ -41,71 +24,60 @@ def scan():
     return np.linspace(0, 1.5, 63, dtype=np.float32).reshape(7, 9)
 
 
-def disc(spacing_mm, *, diameter=20.0, width=52.0, height=34.0):
-    """A bright disc on pixels that know how much of them it covers."""
-    row_mm, column_mm = spacing_mm
-    fine = 8
-    n_rows, n_columns = round(height / row_mm), round(width / column_mm)
-    y = (np.arange(n_rows * fine) + 0.5) * row_mm / fine - n_rows * row_mm / 2
-    x = (np.arange(n_columns * fine) + 0.5) * column_mm / fine - n_columns * column_mm / 2
-    inside = np.hypot(y[:, None], x) < diameter / 2
-    return inside.reshape(n_rows, fine, n_columns, fine).mean(axis=(1, 3)).astype(np.float32)
+def test_scan_has_true_proportions(partly_scanned, ax):
+    display = ScanDisplay.from_scan(partly_scanned, spacing_mm=(2.0, 0.5), ax=ax)
+    assert display.image_.get_extent() == [0.0, 4.5, 14.0, 0.0]
+    assert display.image_.origin == "upper"
+    assert ax.get_aspect() == 1
+    np.testing.assert_array_equal(display.image_.get_array().filled(np.nan), partly_scanned)
+    assert display.colorbar_.ax.get_ylabel() == "Areal density, g/cm$^2$"
+    assert display.spine_line_ is None
 
 
-def rendered(figure, ax):
-    """Brightness of the saved picture within the axes, and the mm of a picture's pixel."""
-    file = io.BytesIO()
-    figure.savefig(file, dpi=200)
-    file.seek(0)
-    picture = pyplot.imread(file)[..., :3].mean(axis=2)
-    box = ax.get_window_extent()
-    scale = 200 / figure.dpi
-    left, right = round(box.x0 * scale) + 3, round(box.x1 * scale) - 3
-    top, bottom = (round(len(picture) - y * scale) for y in (box.y1, box.y0))
-    mm = np.ptp(ax.get_xlim()) / (box.width * scale)
-    return picture[top + 3 : bottom - 3, left:right], mm
+def test_spine_line_is_drawn_through_pixel_centres(partly_scanned, ax):
+    line = np.array([4, 4, 5, 5, 5, 4, 4.0])
+    display = ScanDisplay.from_scan(partly_scanned, spacing_mm=(2.0, 0.5), spine_line=line, ax=ax)
+    np.testing.assert_allclose(display.spine_line_.get_xdata(), (line + 0.5) * 0.5)
+    np.testing.assert_allclose(display.spine_line_.get_ydata(), np.arange(7) * 2 + 1)
+    found = ScanDisplay.from_scan(partly_scanned, spine_line=True)
+    assert found.spine_line_.get_xdata().shape == (7,)
 
 
-def diameters(brightness):
-    """Height and width of a disc in pixels, from the second moments."""
-    row, column = np.indices(brightness.shape)
-    weight = brightness / brightness.sum()
-    return [4 * np.sqrt((weight * (at - (weight * at).sum()) ** 2).sum()) for at in (row, column)]
+def test_a_read_scan_brings_its_spacing_and_unit(partly_scanned, ax):
+    display = ScanDisplay.from_scan(
+        Scan(partly_scanned, (0.25, 0.5), "grey level", "DICOM"), ax=ax
+    )
+    assert display.spacing_mm == (0.25, 0.5)
+    assert display.colorbar_.ax.get_ylabel() == "Grey level"
+
+
+def test_scan_frame_and_styles(partly_scanned, ax):
+    display = ScanDisplay(partly_scanned, spacing_mm=(2.0, 0.5), unit=None)
+    display.plot(ax, title="a scan", style={"image": {"cmap": "viridis"}})
+    assert display.colorbar_ is None
+    assert display.image_.get_cmap().name == "viridis"
+    assert ax.get_title() == "a scan"
+    frame = display.frame()
+    assert frame.shape == (7, 9)
+    assert frame.index[1] == 3.0
+    assert frame.columns[2] == 1.25
 
 
 @pytest.mark.parametrize("spacing_mm", [(1.05, 0.60), (0.25, 0.5), (0.7, 2.0)])
 @pytest.mark.parametrize("size", [(3.5, 3.5), (7.2, 3.0)])
-def test_a_disc_of_20_mm_is_drawn_round(spacing_mm, size):
+def test_a_disc_of_20_mm_is_drawn_round(spacing_mm, size, make_disc, rendered, diameters):
     figure = Figure(figsize=size, layout="constrained")
     ax = figure.subplots()
     ScanDisplay.from_scan(
-        disc(spacing_mm), spacing_mm=spacing_mm, ax=ax, image_kwargs={"vmin": 0, "vmax": 1}
+        make_disc(spacing_mm),
+        spacing_mm=spacing_mm,
+        ax=ax,
+        style={"image": {"vmin": 0, "vmax": 1}},
     )
     brightness, mm = rendered(figure, ax)
     high, wide = diameters(brightness)
     assert high / wide == pytest.approx(1, abs=0.02)
     assert high * mm == pytest.approx(20, rel=0.02)
-
-
-def test_a_disc_is_round_in_an_explanation_too():
-    spacing_mm = (1.05, 0.60)
-    image = disc(spacing_mm)[:, :86]
-    coarse = image.reshape(16, 2, 43, 2).mean(axis=(1, 3))
-    figure = Figure(figsize=(7.2, 3.0))
-    display = ExplanationDisplay(
-        image[None], feature_maps=coarse[None, None], spacing_mm=spacing_mm
-    ).plot(
-        figure,
-        image_kwargs={"vmin": 0, "vmax": 1},
-        kernel_kwargs={"vmin": 0, "vmax": 1},
-    )
-    for ax in (display.axes_["input"][0], display.axes_["feature_maps"][0, 0]):
-        for artist in [*ax.texts, *ax.lines]:
-            artist.remove()
-        brightness, mm = rendered(figure, ax)
-        high, wide = diameters(brightness)
-        assert high / wide == pytest.approx(1, abs=0.02)
-        assert wide * mm == pytest.approx(20, rel=0.03)
 
 
 def square():
@@ -129,13 +101,13 @@ def test_a_mask_is_outlined_along_the_edges_of_its_pixels(scan, ax):
     assert ax.get_ylim() == (14, 0)
 
 
-def test_the_outline_encloses_what_the_picture_shows(ax):
+def test_the_outline_encloses_what_the_picture_shows(rendered):
     """On the saved picture: the brightness changes exactly where the outline lies."""
     mask = square()
     figure = Figure(figsize=(4, 4))
     ax = figure.subplots()
     display = ScanDisplay(mask.astype(np.float32), masks={"m": mask}, unit=None)
-    display.plot(ax, image_kwargs={"vmin": 0, "vmax": 1}, mask_kwargs={"linewidth": 0})
+    display.plot(ax, style={"image": {"vmin": 0, "vmax": 1}, "masks": {"linewidth": 0}})
     brightness, mm = rendered(figure, ax)
     rows, columns = (np.flatnonzero((brightness > 0.5).any(axis=axis)) for axis in (1, 0))
     points = np.concatenate(display.masks_["m"].get_segments())
@@ -250,13 +222,13 @@ def test_a_scan_or_spacing_that_cannot_be_used_is_one_clear_error(scan):
 def test_the_colour_bar_points_beyond_what_it_shows(scan, ax):
     assert ScanDisplay.from_scan(scan, ax=ax).colorbar_.extend == "both"
     whole = {"vmin": 0, "vmax": 1.5}
-    bar = ScanDisplay.from_scan(scan, ax=Figure().subplots(), image_kwargs=whole).colorbar_
+    bar = ScanDisplay.from_scan(scan, ax=Figure().subplots(), style={"image": whole}).colorbar_
     assert bar.extend == "neither"
     norm = {"norm": Normalize(0.2, 2)}
-    display = ScanDisplay.from_scan(scan, ax=Figure().subplots(), image_kwargs=norm)
+    display = ScanDisplay.from_scan(scan, ax=Figure().subplots(), style={"image": norm})
     assert display.colorbar_.extend == "min"
     assert display.image_.get_clim() == (0.2, 2)
-    top = ScanDisplay.from_scan(scan, ax=Figure().subplots(), image_kwargs={"vmin": 0})
+    top = ScanDisplay.from_scan(scan, ax=Figure().subplots(), style={"image": {"vmin": 0}})
     assert top.colorbar_.extend == "max"
 
 
@@ -270,451 +242,21 @@ def test_titles_styles_and_a_scan_without_spacing(scan, ax):
         vertebrae={"L1": square()},
         masks={"lesion": square()},
         ax=ax,
-        line_kwargs={"lw": 3},
-        vertebra_kwargs={"color": "red"},
-        mask_kwargs={"c": "white", "lw": 2},
+        style={
+            "spine_line": {"lw": 3},
+            "vertebrae": {"color": "red"},
+            "labels": {"size": 5},
+            "masks": {"c": "white", "lw": 2},
+            "legend": {"title": "findings"},
+            "colorbar": {"extend": "neither"},
+        },
     )
     assert ax.get_title() == "kept"
     assert display.spacing_mm == (2.0, 0.5)
     assert display.spine_line_.get_linewidth() == 3
     assert display.labels_["L1"].get_color() == "red"
+    assert display.labels_["L1"].get_fontsize() == 5
+    assert display.colorbar_.extend == "neither"
+    assert display.legend_.get_title().get_text() == "findings"
     assert display.masks_["lesion"].get_linewidth() == [2]
     assert ScanDisplay(scan).plot(ax, title="new").ax_.get_title() == "new"
-
-
-# What a network looks at.
-
-N, ROWS, COLUMNS = 3, 14, 10
-SHAPE = (N, ROWS, COLUMNS)
-
-
-def tiny(**changes):
-    settings = {
-        "filters": (3, 4),
-        "kernel_size": 3,
-        "dense_units": 6,
-        "epochs": 1,
-        "validation_fraction": 0,
-        "precision": "float32",
-        "random_state": 0,
-    }
-    return SpineCNNClassifier(**{**settings, **changes})
-
-
-@pytest.fixture(scope="module")
-def scans():
-    """Scans of unequal size with a bright spine and unscanned corners."""
-    rng = np.random.default_rng(2)
-    scans = []
-    for n_rows, centre in zip((18, 21, 12), (12, 16, 14), strict=True):
-        scan = rng.normal(0.1, 0.02, size=(n_rows, 30)).astype(np.float32)
-        scan[:, centre - 3 : centre + 4] += 1
-        scan[:3, :2] = np.nan
-        scans.append(scan)
-    return pd.DataFrame({"scan": scans}, index=["a", "b", "c"])
-
-
-@pytest.fixture(scope="module")
-def model(scans):
-    steps = make_pipeline(HorizontalFlip(), SpineCropper(ROWS, COLUMNS), tiny())
-    steps.fit(scans, [0, 1, 0])
-    rng = np.random.default_rng(1)
-    steps[-1].weights_ = [
-        rng.normal(scale=0.5, size=weights.shape).astype(np.float32)
-        for weights in steps[-1].weights_
-    ]
-    # No kernel of the last convolution is silent.
-    steps[-1].weights_[3] = np.abs(steps[-1].weights_[3])
-    return steps
-
-
-@pytest.fixture
-def arrays():
-    rng = np.random.default_rng(0)
-    return {
-        "images": rng.normal(size=SHAPE),
-        "grad_cam": rng.random(SHAPE),
-        "gradients": rng.normal(size=SHAPE),
-        "feature_maps": rng.random((N, 8, 7, 5)),
-        "maximized": rng.normal(size=(8, ROWS, COLUMNS)),
-        "units": np.array([3, 5, 8, 13, 21, 34, 55, 60]),
-    }
-
-
-def test_silent_kernels_are_drawn_for_lack_of_others():
-    maps = np.zeros((2, 9, 4, 3))
-    maps[0, [1, 7]] = maps[1, 4] = 1.0
-    for seed in range(5):
-        drawn = _choose_kernels(maps, 3, np.random.RandomState(seed))
-        assert drawn.tolist() == [1, 4, 7]
-        assert {1, 4, 7} < set(_choose_kernels(maps, 5, np.random.RandomState(seed)))
-    some = {tuple(_choose_kernels(maps, 2, np.random.RandomState(seed))) for seed in range(20)}
-    assert some == {(1, 4), (1, 7), (4, 7)}
-
-
-def test_a_kernel_that_nothing_excites_has_no_pattern(model, scans):
-    model = copy.deepcopy(model)
-    model[-1].weights_[3] = np.array([5.0, -1e3, 5.0, 5.0], np.float32)
-    display = ExplanationDisplay.from_estimator(
-        model, scans, panels=["maximized"], units=[0, 1], n_steps=3, random_state=0
-    )
-    assert display.maximized[0].any()
-    assert not display.maximized[1].any()
-    written = [[text.get_text() for text in ax.texts] for ax in display.axes_["maximized"]]
-    assert written == [[], ["silent"]]
-    peaks = display.frame().query("panel == 'maximized'")
-    assert peaks["row_mm"].isna().tolist() == [False, True]
-
-
-def test_all_panels_are_what_inspection_gives(model, scans):
-    display = ExplanationDisplay.from_estimator(model, scans, n_maps=3, n_steps=3, random_state=4)
-    patterns = inspection.maximize_activation(
-        model, units=display.units, n_steps=3, random_state=np.random.RandomState(4)
-    )
-    expected = {
-        "grad_cam": inspection.grad_cam(model, scans),
-        "gradients": inspection.vanilla_gradients(model, scans),
-        "feature_maps": inspection.feature_maps(model, scans, units=display.units),
-    }
-    assert display.maximized.shape == patterns.shape
-    np.testing.assert_array_equal(display.images, model[:-1].transform(scans))
-    for name, array in expected.items():
-        np.testing.assert_array_equal(getattr(display, name), array)
-        assert display.axes_[name].shape == display.images_[name].shape == array.shape[:-2]
-        for place in np.ndindex(array.shape[:-2]):
-            shown = display.images_[name][place].get_array()
-            np.testing.assert_array_equal(shown, array[place])
-    assert len(set(display.units)) == 3
-    titles = [ax.get_title() for ax in display.axes_["maximized"]]
-    assert titles == [str(unit) for unit in display.units]
-    assert [ax.get_title() for ax in display.axes_["feature_maps"][1]] == titles
-
-
-def test_layer_target_variant_and_units_are_passed_on(model, scans):
-    options = {"layer": "conv1", "units": [2, 0], "target": 0, "variant": "hires_cam"}
-    display = ExplanationDisplay.from_estimator(model, scans, n_steps=2, random_state=0, **options)
-    expected = inspection.grad_cam(model, scans, layer="conv1", target=0, variant="hires_cam")
-    np.testing.assert_array_equal(display.grad_cam, expected)
-    np.testing.assert_array_equal(
-        display.gradients, inspection.vanilla_gradients(model, scans, target=0)
-    )
-    maps = inspection.feature_maps(model, scans, layer="conv1", units=[2, 0])
-    np.testing.assert_array_equal(display.feature_maps, maps)
-    assert display.units.tolist() == [2, 0]
-    assert len(display.maximized) == 2
-
-
-def test_what_is_left_out_is_not_computed(model, scans, monkeypatch):
-    for name in ("maximize_activation", "feature_maps", "vanilla_gradients"):
-        monkeypatch.setattr(inspection, name, None)
-    display = ExplanationDisplay.from_estimator(model, scans, panels=("grad_cam",))
-    assert list(display.axes_) == list(display.colorbars_) == ["grad_cam"]
-    monkeypatch.undo()
-    monkeypatch.setattr(inspection, "grad_cam", None)
-    display = ExplanationDisplay.from_estimator(
-        model, scans, panels=("maximized", "input"), n_maps=2, n_steps=2, random_state=0
-    )
-    assert list(display.axes_) == ["input", "maximized"]
-    assert display.feature_maps is None
-    assert not display.colorbars_
-
-
-def test_titles_name_scan_class_probability_and_label(model, scans):
-    probability = model.predict_proba(scans)
-    display = ExplanationDisplay.from_estimator(model, scans, y=[0, 1, 0], panels=["input"])
-    assert display.titles == [
-        f"Scan {name}: class 1 with probability {share:.2f}, labelled {label}"
-        for name, share, label in zip("abc", probability[:, 1], [0, 1, 0], strict=True)
-    ]
-    written = [text.get_text() for text in display.figure_.texts]
-    assert written == [*display.titles, "(I) Input"]
-    other = ExplanationDisplay.from_estimator(
-        model, list(scans["scan"]), target=0, panels=["input"], title="Simulated"
-    )
-    assert other.titles[2] == f"Scan 2: class 0 with probability {probability[2, 0]:.2f}"
-    assert other.figure_.texts[0].get_text() == "Simulated"
-    own = ExplanationDisplay.from_estimator(
-        model, scans, panels=["input"], titles=["one", "two", "three"]
-    )
-    assert own.figure_.texts[1].get_text() == "two"
-    none = ExplanationDisplay.from_estimator(model, scans, panels=["input"], titles=None)
-    assert [text.get_text() for text in none.figure_.texts] == ["(I) Input"]
-
-
-def test_masks_are_cropped_as_the_scans_are(model, scans):
-    """What is bright on the scans is what is bright on the images."""
-    bright = [scan > 0.6 for scan in scans["scan"]]
-    none = [np.zeros(scan.shape, bool) for scan in scans["scan"]]
-    some = [*none[:2], bright[2]]
-    display = ExplanationDisplay.from_estimator(
-        model, scans, panels=["grad_cam"], masks={"spine": bright, "metal": none, "clip": some}
-    )
-    np.testing.assert_array_equal(display.masks["spine"], display.images > 0.6)
-    assert display.masks["spine"].any()
-    assert not display.masks["metal"].any()
-    assert display.masks_[0]["spine"].axes is display.axes_["grad_cam"][0]
-    shown = [text.get_text() for text in display.legend_.get_texts()]
-    assert shown == ["spine", "metal (none)", "clip"]
-
-
-def test_masks_lie_on_the_input_where_there_is_no_heat_map(arrays):
-    display = ExplanationDisplay(**arrays, masks={"lesion": np.ones(SHAPE)})
-    display.plot(panels=["input", "gradients"], mask_kwargs={"lw": 3})
-    assert display.masks_[2]["lesion"].axes is display.axes_["input"][2]
-    assert display.masks_[2]["lesion"].get_linewidth() == [3]
-    assert len(display.masks_[2]["lesion"].get_segments()) == 2 * (ROWS + COLUMNS)
-    display.plot(panels=["gradients"])
-    assert display.masks_ == []
-    assert display.legend_ is None
-
-
-def test_scales(arrays):
-    arrays["grad_cam"][1] = 0
-    arrays["gradients"][2] = 0
-    arrays["feature_maps"][:, 4] = 0
-    display = ExplanationDisplay(**arrays).plot()
-    for image, gradient in zip(display.images_["gradients"], arrays["gradients"], strict=True):
-        low, high = image.get_clim()
-        assert low == -high
-        assert high == (np.percentile(np.abs(gradient), 99.5) or 1)
-    # White is positive, black negative, and zero the grey between.
-    brightness = display.images_["gradients"][0].to_rgba(np.array([-9.0, 0.0, 9.0]))[:, :3]
-    np.testing.assert_allclose(brightness.mean(axis=1), [0, 0.5, 1], atol=0.005)
-    clims = [image.get_clim() for image in display.images_["grad_cam"]]
-    assert clims == [(0, arrays["grad_cam"][0].max()), (0, 1), (0, arrays["grad_cam"][2].max())]
-    written = [[text.get_text() for text in ax.texts] for ax in display.axes_["grad_cam"]]
-    assert written == [[], ["empty"], []]
-    for kernel in range(8):
-        scales = {image.get_clim() for image in display.images_["feature_maps"][:, kernel]}
-        assert scales == {(0, arrays["feature_maps"][:, kernel].max() or 1)}
-    low, high = display.images_["maximized"][3].get_clim()
-    assert low == -high == -np.percentile(np.abs(arrays["maximized"][3]), 99.5)
-    assert set(display.colorbars_) == {"grad_cam", "gradients"}
-    assert [t.get_text() for t in display.colorbars_["grad_cam"].ax.get_xticklabels()] == [
-        "0",
-        "highest",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("cells", "covered"),
-    [((7, 5), (14, 10)), ((3, 2), (15, 10)), ((4, 5), (15, 10)), ((15, 11), (15, 11))],
-)
-def test_a_feature_map_lies_on_the_pixels_it_was_pooled_from(cells, covered):
-    """15 pixels make 7 cells of 2, or 3 of 5; 4 cells share all of them."""
-    display = ExplanationDisplay(np.zeros((1, 15, 11)), feature_maps=np.ones((1, 1, *cells)))
-    display.plot()
-    ax, image = display.axes_["feature_maps"][0, 0], display.images_["feature_maps"][0, 0]
-    expected = [0, covered[1] * 0.60, covered[0] * 1.05, 0]
-    np.testing.assert_allclose(image.get_extent(), expected)
-    assert (ax.get_xlim(), ax.get_ylim()) == ((0, 11 * 0.60), (15 * 1.05, 0))
-    assert ax.get_facecolor() == (0, 0, 0, 1)
-
-
-def test_heat_grows_lighter_and_more_opaque(arrays):
-    display = ExplanationDisplay(**arrays).plot(panels=["grad_cam"])
-    under, over = display.axes_["grad_cam"][0].images
-    np.testing.assert_array_equal(under.get_array(), arrays["images"][0])
-    colours = over.cmap(np.linspace(0, 1, 64))
-    assert colours[0, 3] == 0
-    assert (np.diff(colours[:, 3]) >= 0).all()
-    # Relative luminance, over black as a scan's soft tissue is.
-    linear = colours[:, :3] ** 2.2 * colours[:, 3:]
-    assert (np.diff(linear @ [0.2126, 0.7152, 0.0722]) > 0).all()
-
-
-@pytest.mark.parametrize(
-    ("panels", "n_scans", "n_kernels"),
-    [
-        (None, 1, 8),
-        (None, 2, 8),
-        (None, 3, 18),
-        (None, 2, 1),
-        (None, 1, 3),
-        (["input"], 1, 8),
-        (["input", "grad_cam", "gradients"], 3, 8),
-        (["feature_maps", "maximized"], 2, 5),
-        (["maximized"], 3, 2),
-    ],
-)
-def test_nothing_overlaps_and_proportions_are_true(arrays, panels, n_scans, n_kernels):
-    rng = np.random.default_rng(1)
-    display = ExplanationDisplay(
-        arrays["images"][:n_scans],
-        grad_cam=arrays["grad_cam"][:n_scans],
-        gradients=arrays["gradients"][:n_scans],
-        feature_maps=rng.random((n_scans, n_kernels, 7, 5)),
-        maximized=rng.random((n_kernels, ROWS, COLUMNS)),
-        titles=["Scan 1: class 1 with probability 0.99"] * n_scans,
-        masks={"lesion": np.ones((n_scans, ROWS, COLUMNS))},
-    ).plot(panels=panels, title="Simulated")
-    figure = display.figure_
-    assert 3.5 <= figure.get_figwidth() <= 7.2
-    figure.draw_without_rendering()
-    pictures = [ax for axes in display.axes_.values() for ax in axes.ravel()]
-    for ax in pictures:
-        box = ax.get_window_extent()
-        assert box.width / box.height == pytest.approx(COLUMNS * 0.60 / (ROWS * 1.05), rel=0.02)
-        (image, *_) = ax.images
-        assert image.get_extent() == pytest.approx([0, COLUMNS * 0.60, ROWS * 1.05, 0])
-    boxes = [ax.get_tightbbox() for ax in figure.axes]
-    boxes += [text.get_window_extent() for text in figure.texts]
-    if display.legend_ is not None:
-        boxes.append(display.legend_.get_window_extent())
-    width, height = figure.bbox.size
-    for number, one in enumerate(boxes):
-        assert one.x0 >= 0
-        assert one.y0 >= 0
-        assert one.x1 <= width
-        assert one.y1 <= height
-        for other in boxes[:number]:
-            wide = min(one.x1, other.x1) - max(one.x0, other.x0)
-            high = min(one.y1, other.y1) - max(one.y0, other.y0)
-            # Less than a point, which frames and descenders may take.
-            assert min(wide, high) < figure.dpi / 72
-
-
-def test_figures_of_the_callers_own(arrays):
-    numbers = pyplot.get_fignums()
-    display = ExplanationDisplay(**arrays)
-    page = paper_figure(7.2, 6.5)
-    assert display.plot(page).figure_ is page
-    file = io.BytesIO()
-    page.savefig(file)
-    figure = Figure(figsize=(7.2, 12), layout="constrained")
-    parts = figure.subfigures(2)
-    for part in parts:
-        assert display.plot(part).figure_ is part
-    figure.savefig(file)
-    tops = [part.axes[0].get_window_extent().y1 / figure.bbox.height for part in parts]
-    assert tops[0] > 0.9
-    assert 0.4 < tops[1] < 0.5
-    assert figure.get_layout_engine() is not None
-    assert pyplot.get_fignums() == numbers
-    # Low figures are filled to their height, narrow ones to their width.
-    low, narrow = Figure(figsize=(7.2, 3)), Figure(figsize=(3.5, 9))
-    for one in (low, narrow):
-        display.plot(one)
-        one.draw_without_rendering()
-    bottom = min(bar.ax.get_tightbbox().y0 for bar in display.plot(low).colorbars_.values())
-    assert 0 <= bottom < 0.1 * low.bbox.height
-    right = max(ax.get_window_extent().x1 for ax in display.plot(narrow).axes_["maximized"])
-    assert right == pytest.approx(narrow.bbox.width, rel=0.03)
-    message = r"A figure of 2.0 x 1.0 inches is too small for 3 scans with the panels \['input'"
-    with pytest.raises(ValueError, match=message):
-        display.plot(Figure(figsize=(2, 1)))
-
-
-def test_text_has_the_colour_of_the_style(arrays):
-    before = dict(matplotlib.rcParams)
-    with pyplot.style.context("dark_background"):
-        display = ExplanationDisplay(**arrays, titles=["a", "b", "c"]).plot(title="Simulated")
-        texts = [*display.figure_.texts, *(ax.title for ax in display.axes_["maximized"])]
-        assert {text.get_color() for text in texts} == {"white"}
-    assert dict(matplotlib.rcParams) == before
-
-
-def test_styles_of_pictures(arrays):
-    display = ExplanationDisplay(**arrays).plot(
-        image_kwargs={"cmap": "bone"},
-        heat_kwargs={"cmap": "Reds", "alpha": 0.5},
-        gradient_kwargs={"cmap": "PuOr", "vmax": 9},
-        kernel_kwargs={"cmap": "viridis"},
-    )
-    assert {panel: images.flat[0].cmap.name for panel, images in display.images_.items()} == {
-        "input": "bone",
-        "grad_cam": "Reds",
-        "gradients": "PuOr",
-        "feature_maps": "viridis",
-        "maximized": "viridis",
-    }
-    assert display.axes_["grad_cam"][0].images[0].cmap.name == "bone"
-    assert display.images_["gradients"][0].get_clim()[1] == 9
-
-
-def test_the_scale_bar_has_the_length_it_names():
-    image = np.zeros((1, 150, 150))
-    image[0, 0] = 1
-    display = ExplanationDisplay(image).plot()
-    (bar,) = display.axes_["input"][0].lines
-    (name,) = display.axes_["input"][0].texts
-    assert np.ptp(bar.get_xdata()) == pytest.approx(20)
-    assert name.get_text() == "20 mm"
-
-
-def test_frame_of_an_explanation(arrays):
-    arrays["grad_cam"][1] = 0.25
-    display = ExplanationDisplay(**arrays)
-    frame = display.frame()
-    assert frame["panel"].value_counts().to_dict() == {
-        "feature_maps": 24,
-        "maximized": 8,
-        "input": 3,
-        "grad_cam": 3,
-        "gradients": 3,
-    }
-    flat = frame.query("panel == 'grad_cam' and scan == 1").iloc[0]
-    assert (flat["minimum"], flat["mean"], flat["maximum"]) == (0.25, 0.25, 0.25)
-    assert np.isnan(flat["row_mm"])
-    assert np.isnan(flat["column_mm"])
-    one = frame.query("panel == 'feature_maps' and scan == 2 and kernel == 13").iloc[0]
-    values = arrays["feature_maps"][2, 3]
-    row, column = np.unravel_index(values.argmax(), values.shape)
-    # A pixel of the map is as large as two by two of the image.
-    assert one["row_mm"] == pytest.approx((row + 0.5) * 2.1)
-    assert one["column_mm"] == pytest.approx((column + 0.5) * 1.2)
-    assert one["mean"] == pytest.approx(values.mean())
-    assert frame.query("panel == 'maximized'")["scan"].isna().all()
-    assert frame.query("panel == 'input'")["kernel"].isna().all()
-
-    pixels = display.frame(pixels=True)
-    assert list(pixels) == ["panel", "scan", "kernel", "value", "row_mm", "column_mm"]
-    image = pixels.query("panel == 'gradients' and scan == 1")
-    again = image.pivot(index="row_mm", columns="column_mm", values="value")
-    np.testing.assert_array_equal(again, arrays["gradients"][1])
-    assert again.index[0] == 0.525
-    assert again.columns[-1] == pytest.approx(5.7)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"images": np.zeros((7, 9))}, r"images must be a stack .*; its shape is \(7, 9\)"),
-        ({"grad_cam": np.zeros((N, COLUMNS, ROWS))}, r"grad_cam has the shape \(3, 10, 14\); th"),
-        ({"feature_maps": np.zeros((2, 8, 7, 5))}, r"feature_maps has the shape \(2, 8, 7, 5\)"),
-        ({"maximized": np.zeros((3, 8, 7, 5))}, r"that does not fit 3 images of the shape \(14,"),
-        ({"units": [1, 2]}, r"feature_maps shows 8 kernels; units names 2"),
-        ({"titles": ["one"]}, "There are 1 titles for 3 scans"),
-        ({"masks": {"clip": np.ones((2, ROWS, COLUMNS))}}, r"masks\['clip'\] holds 2 masks for 3"),
-        ({"masks": {"clip": np.ones((N, COLUMNS, ROWS))}}, r"masks\['clip'\]\[0\] has the shape"),
-    ],
-)
-def test_arrays_that_do_not_fit_are_named(arrays, changes, message):
-    with pytest.raises(ValueError, match=message):
-        ExplanationDisplay(**{**arrays, **changes}).plot()
-
-
-def test_bad_parameters_are_one_clear_error(arrays, model, scans):
-    del arrays["maximized"]
-    for panels in (["maximized"], []):
-        with pytest.raises(ValueError, match=r"panels must be some of those there are, \['input'"):
-            ExplanationDisplay(**arrays).plot(panels=panels)
-    estimate = ExplanationDisplay.from_estimator
-    for panels in (["heat"], []):
-        with pytest.raises(ValueError, match=r"panels must be some of \['input', 'grad_cam'"):
-            estimate(model, scans, panels=panels)
-    with pytest.raises(ValueError, match="There are 1 labels in y for 3 scans"):
-        estimate(model, scans, y=[1], panels=["input"])
-    with pytest.raises(InvalidParameterError, match="The 'n_maps' parameter"):
-        estimate(model, scans, n_maps=0)
-    with pytest.raises(InvalidParameterError, match="The 'titles' parameter"):
-        estimate(model, scans, titles="names")
-    with pytest.raises(ValueError, match="units must lie between 0 and 3"):
-        estimate(model, scans, units=[4])
-    with pytest.raises(ValueError, match=r"masks\['clip'\] holds 1 masks for 3 scans"):
-        estimate(model, scans, panels=["input"], masks={"clip": [np.ones((18, 30))]})
-    wrong = {"clip": [np.ones((18, 30)), np.ones((18, 30)), np.ones((12, 30))]}
-    with pytest.raises(ScanError, match=r"masks\['clip'\]\[1\] has the shape \(18, 30\); the sca"):
-        estimate(model, scans, panels=["input"], masks=wrong)
-    with pytest.raises(ScanError, match="spacing_mm must be two positive numbers"):
-        estimate(model, scans, spacing_mm=1)

@@ -1,7 +1,9 @@
-import matplotlib
+"""ROC curves."""
+
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot
 from matplotlib.figure import Figure
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
@@ -15,16 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from skdxa.displays import RepeatedRocDisplay, ScanDisplay
+from skdxa.displays import RepeatedRocDisplay
 from skdxa.evaluation import CrossValidationResult
-from skdxa.scans import Scan
-
-matplotlib.use("agg")
-
-
-@pytest.fixture
-def ax():
-    return Figure().subplots()
 
 
 @pytest.fixture(scope="module")
@@ -119,15 +113,21 @@ def test_single_repeat_has_no_band(result, ax):
 
 
 def test_roc_styles_and_replotting(result):
-    styles = {"curve_kwargs": {"c": "black", "lw": 3}, "band_kwargs": {"alpha": 0.5}}
-    display = RepeatedRocDisplay.from_result(result, **styles)
+    style = {
+        "curve": {"c": "black", "lw": 3},
+        "band": {"alpha": 0.5},
+        "chance": {"ls": "--"},
+        "threshold": {"ms": 3},
+    }
+    display = RepeatedRocDisplay.from_result(result, style=style)
     assert display.line_.get_color() == "black"
     assert display.line_.get_linewidth() == 3
     assert display.band_.get_alpha() == 0.5
+    assert display.chance_level_.get_linestyle() == "--"
+    assert display.threshold_.get_markersize() == 3
     other = Figure().subplots()
     assert display.plot(other, name="again").ax_ is other
     assert display.line_.get_label().startswith("again: ")
-    matplotlib.pyplot.close("all")
 
 
 def test_roc_frame(result, ax):
@@ -168,7 +168,7 @@ def test_benchmarks_beside_the_model(result, ax):
 def test_benchmark_styles_and_the_legend(result):
     benchmarks = {"minimum T-score": -np.arange(10), "age": np.arange(10)}
     display = RepeatedRocDisplay.from_result(
-        result, benchmarks=benchmarks, benchmark_kwargs={"lw": 3, "ls": ":"}
+        result, benchmarks=benchmarks, style={"benchmarks": {"lw": 3, "ls": ":"}}
     )
     lines = display.benchmark_lines_.values()
     assert {line.get_linewidth() for line in lines} == {3}
@@ -181,9 +181,8 @@ def test_benchmark_styles_and_the_legend(result):
     assert legend.y1 < ax.get_tightbbox().y0 + 1
     assert legend.y0 >= 0
     assert 0 <= legend.x0 <= legend.x1 <= figure.bbox.x1
-    display.plot(legend_kwargs={"loc": "upper left"})
+    display.plot(style={"legend": {"loc": "upper left"}})
     assert display.legend_ is display.ax_.get_legend()
-    matplotlib.pyplot.close("all")
 
 
 def test_a_benchmark_needs_a_score_of_every_labelled_scan(result, ax):
@@ -295,52 +294,6 @@ def test_confusion_matrix_of_the_same_repeat(result, ax):
 
 
 def test_roc_shows_on_dark_figures(result):
-    with matplotlib.pyplot.style.context("dark_background"):
+    with pyplot.style.context("dark_background"):
         display = RepeatedRocDisplay.from_result(result)
     assert display.threshold_.get_color() == "white"
-    matplotlib.pyplot.close("all")
-
-
-@pytest.fixture
-def scan():
-    pixels = np.linspace(0, 1.5, 63, dtype=np.float32).reshape(7, 9)
-    pixels[0, 0] = np.nan
-    return pixels
-
-
-def test_scan_has_true_proportions(scan, ax):
-    display = ScanDisplay.from_scan(scan, spacing_mm=(2.0, 0.5), ax=ax)
-    assert display.image_.get_extent() == [0.0, 4.5, 14.0, 0.0]
-    assert display.image_.origin == "upper"
-    assert ax.get_aspect() == 1
-    np.testing.assert_array_equal(display.image_.get_array().filled(np.nan), scan)
-    assert display.colorbar_.ax.get_ylabel() == "Areal density, g/cm$^2$"
-    assert display.spine_line_ is None
-
-
-def test_spine_line_is_drawn_through_pixel_centres(scan, ax):
-    line = np.array([4, 4, 5, 5, 5, 4, 4.0])
-    display = ScanDisplay.from_scan(scan, spacing_mm=(2.0, 0.5), spine_line=line, ax=ax)
-    np.testing.assert_allclose(display.spine_line_.get_xdata(), (line + 0.5) * 0.5)
-    np.testing.assert_allclose(display.spine_line_.get_ydata(), np.arange(7) * 2 + 1)
-    found = ScanDisplay.from_scan(scan, spine_line=True)
-    assert found.spine_line_.get_xdata().shape == (7,)
-    matplotlib.pyplot.close("all")
-
-
-def test_a_read_scan_brings_its_spacing_and_unit(scan, ax):
-    display = ScanDisplay.from_scan(Scan(scan, (0.25, 0.5), "grey level", "DICOM"), ax=ax)
-    assert display.spacing_mm == (0.25, 0.5)
-    assert display.colorbar_.ax.get_ylabel() == "Grey level"
-
-
-def test_scan_frame_and_styles(scan, ax):
-    display = ScanDisplay(scan, spacing_mm=(2.0, 0.5), unit=None)
-    display.plot(ax, title="a scan", image_kwargs={"cmap": "viridis"})
-    assert display.colorbar_ is None
-    assert display.image_.get_cmap().name == "viridis"
-    assert ax.get_title() == "a scan"
-    frame = display.frame()
-    assert frame.shape == (7, 9)
-    assert frame.index[1] == 3.0
-    assert frame.columns[2] == 1.25
