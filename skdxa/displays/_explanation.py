@@ -434,6 +434,7 @@ class ExplanationDisplay(BaseDisplay):
                     f"{name} shows {array.shape[-3]} kernels; units names {len(self.units)}."
                 )
             if np.isnan(array).all(axis=(-2, -1)).any():
+                name = "images" if name == "input" else name
                 raise ScanError(f"{name} holds a picture whose pixels are all NaN.")
         if self.titles is not None and len(self.titles) != n_scans:
             raise ValueError(f"There are {len(self.titles)} titles for {n_scans} scans.")

@@ -487,3 +487,25 @@ def test_bad_parameters_are_one_clear_error(arrays, model, scans):
         estimate(model, scans, panels=["input"], masks=wrong)
     with pytest.raises(ScanError, match="spacing_mm must be two positive numbers"):
         estimate(model, scans, spacing_mm=1)
+
+
+def test_masked_pixels_of_an_explanation_are_left_out(arrays):
+    hidden = np.zeros(SHAPE, bool)
+    hidden[1, :3] = True
+    for name in ("images", "grad_cam", "gradients"):
+        arrays[name] = np.ma.array(arrays[name], mask=hidden)
+    display = ExplanationDisplay(**arrays).plot()
+    display.figure_.draw_without_rendering()
+    shown = display.images_["gradients"][1].get_array()
+    np.testing.assert_array_equal(shown.mask, hidden[1])
+    frame = display.frame().query("panel == 'grad_cam' and scan == 1").iloc[0]
+    assert frame["maximum"] == arrays["grad_cam"][1].max()
+    assert frame["mean"] == pytest.approx(arrays["grad_cam"][1].mean())
+    arrays["images"][1] = np.ma.masked
+    with pytest.raises(ScanError, match=r"images holds a picture whose pixels are all NaN\.$"):
+        ExplanationDisplay(**arrays).plot()
+
+
+def test_patterns_alone_need_no_titles_of_scans(arrays):
+    display = ExplanationDisplay(**arrays, titles=["a", "b", "c"]).plot(panels=["maximized"])
+    assert left_titles(display) == ["(I) Patterns"]

@@ -260,3 +260,19 @@ def test_titles_styles_and_a_scan_without_spacing(scan, ax):
     assert display.legend_.get_title().get_text() == "findings"
     assert display.masks_["lesion"].get_linewidth() == [2]
     assert ScanDisplay(scan).plot(ax, title="new").ax_.get_title() == "new"
+
+
+def test_masked_pixels_are_not_scanned(scan, ax):
+    masked = np.ma.array(scan, mask=scan > 1.2)
+    expected = np.where(scan > 1.2, np.nan, scan)
+    line = np.ma.array(np.full(7, 4.0), mask=np.arange(7) == 2)
+    for display in (
+        ScanDisplay.from_scan(masked, spine_line=line, ax=ax),
+        ScanDisplay(masked, spine_line=line).plot(ax),
+    ):
+        np.testing.assert_array_equal(display.image_.get_array().filled(np.nan), expected)
+        assert display.image_.get_clim() == tuple(np.nanpercentile(expected, [1, 99.5]))
+        np.testing.assert_array_equal(display.frame(), expected)
+        assert np.isnan(display.spine_line_.get_xdata()).tolist() == line.mask.tolist()
+    with pytest.raises(ScanError, match=r"masks\['m'\] must hold True and False"):
+        ScanDisplay(scan, masks={"m": np.ma.array(square(), mask=scan > 1)}).plot(ax)

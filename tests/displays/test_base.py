@@ -1,0 +1,89 @@
+"""Styles, axes and labels that all displays share."""
+
+import re
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skdxa.displays import (
+    CohortFlowDisplay,
+    DecisionCurveDisplay,
+    ExplanationDisplay,
+    ForestDisplay,
+    RaterAgreementDisplay,
+    RepeatedRocDisplay,
+    ScanDisplay,
+    TrainingCurveDisplay,
+)
+from skdxa.displays._base import BaseDisplay, known_scores, split_labels, title_of
+from skdxa.simulation import make_spine_cohort
+
+Y = np.array([0, 1, 0, 1, 1])
+SCORE = np.array([0.1, 0.8, 0.4, 0.3, 0.9])
+
+TABLE = pd.DataFrame({"auc": 0.7, "auc_low": 0.6, "auc_high": 0.8}, index=["network"])
+
+# One factory, or `plot`, of every display.
+DRAWN = [
+    partial(RepeatedRocDisplay.from_predictions, Y, SCORE),
+    partial(DecisionCurveDisplay.from_predictions, Y, SCORE),
+    partial(ForestDisplay.from_table, TABLE),
+    partial(RaterAgreementDisplay.from_ratings, [[0, 0], [1, 1], [0, 1]]),
+    partial(ScanDisplay.from_scan, np.eye(7, 9)),
+    TrainingCurveDisplay(epochs=[1], training=[0.5]).plot,
+    partial(CohortFlowDisplay.from_cohort, make_spine_cohort(3, random_state=0)),
+    ExplanationDisplay(np.ones((1, 7, 9))).plot,
+]
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+def test_an_unknown_artist_is_one_clear_error(draw):
+    display = draw()
+    assert isinstance(display, BaseDisplay)
+    names = re.escape(str(list(display._ARTISTS)))
+    message = rf"style has no artist 'croissant'; the artists of a {type(display).__name__} are "
+    with pytest.raises(ValueError, match=message + names):
+        draw(style={"croissant": {"color": "red"}})
+    first = next(iter(display._ARTISTS))
+    with pytest.raises(ValueError, match=rf"style\['{first}'\] must be a dict .* got 'red'\.$"):
+        draw(style={first: "red"})
+
+
+def test_masked_labels_and_scores_are_unknown(ax):
+    hidden = [False, False, True, False, False]
+    y, score = np.ma.array(Y, mask=hidden), np.ma.array(SCORE, mask=hidden)
+    known = ~np.array(hidden)
+    for masked, plain in (
+        (RepeatedRocDisplay.from_predictions(y, score, ax=ax), RepeatedRocDisplay),
+        (RepeatedRocDisplay.from_predictions(y, [score, score], ax=ax), RepeatedRocDisplay),
+        (DecisionCurveDisplay.from_predictions(y, score, ax=ax), DecisionCurveDisplay),
+    ):
+        expected = plain.from_predictions(Y[known], SCORE[known], ax=ax).frame()
+        frame = masked.frame().query("repeat != 1") if "repeat" in expected else masked.frame()
+        pd.testing.assert_frame_equal(frame.reset_index(drop=True), expected)
+    with pytest.raises(ValueError, match="repeat 0 lacks a finite number for 1 of 5"):
+        RepeatedRocDisplay.from_predictions(Y, score)
+
+
+def test_labels_are_split_with_the_larger_one_positive():
+    positive, known = split_labels(["sick", None, "healthy"], 3)
+    assert positive.tolist() == [True, False, False]
+    assert known.tolist() == [True, False, True]
+    with pytest.raises(ValueError, match=r"both positive and negative labels, got \[1\]\.$"):
+        split_labels([1, 1], 2)
+
+
+def test_known_scores():
+    known = np.array([True, False, True])
+    assert known_scores([1, np.nan, 3], known, "age").tolist() == [1, 3]
+    with pytest.raises(ValueError, match=r"age must hold one number for each of 3 scans, got"):
+        known_scores([1, 2], known, "age")
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [("auc", "AUC"), ("true_rate", "True rate"), ("F1 of AUC", "F1 of AUC")]
+)
+def test_titles_of_metrics(name, title):
+    assert title_of(name) == title
