@@ -1,5 +1,6 @@
 """Decision curves: whether acting on predicted risks does more good than harm."""
 
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -26,6 +27,7 @@ _REACH, _LARGEST = 3.25, 0.99
 _LOW, _HIGH = -0.15, 1.1
 
 
+@dataclass(eq=False, repr=False)
 class DecisionCurveDisplay(BaseDisplay):
     """Net benefit of treating by predicted risk, against the risk from which one treats.
 
@@ -35,7 +37,7 @@ class DecisionCurveDisplay(BaseDisplay):
     Parameters
     ----------
     curves : dict of str to DataFrame
-        By name, what `skdxa.significance.net_benefit` gives, all of the same scans and
+        Results of `skdxa.significance.net_benefit` by name, all of the same scans and
         thresholds.
     prevalence : float
         Share of scans that are positive.
@@ -43,7 +45,7 @@ class DecisionCurveDisplay(BaseDisplay):
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What was drawn on.
+        The axes drawn on.
     figure_ : matplotlib Figure
         Its figure.
     lines_ : dict of str to matplotlib Line2D
@@ -63,7 +65,7 @@ class DecisionCurveDisplay(BaseDisplay):
     Notes
     -----
     Net benefit is the share of true positives, less that of false positives at the odds
-    of the threshold [2]_. It takes risks at their word: a network whose probabilities
+    of the threshold [2]_. It depends on calibration: a network whose probabilities
     are too high or too low, as after training with class weights, gets a poor curve
     however well it separates. The curves have no interval, and a small difference may
     be chance.
@@ -96,9 +98,9 @@ class DecisionCurveDisplay(BaseDisplay):
         "legend": None,
     }
 
-    def __init__(self, curves, *, prevalence):
-        self.curves = curves
-        self.prevalence = prevalence
+    curves: dict
+    _: KW_ONLY
+    prevalence: float
 
     def plot(self, ax=None, *, style=None):
         """Draw the curves between treating everyone and treating nobody.
@@ -172,7 +174,7 @@ class DecisionCurveDisplay(BaseDisplay):
         Returns
         -------
         frame : DataFrame
-            A row a curve and threshold: `curve`, its name, then the columns of
+            One row per curve and threshold: `curve`, its name, then the columns of
             `skdxa.significance.net_benefit`.
         """
         tables = [curve.assign(curve=name) for name, curve in self.curves.items()]
@@ -196,11 +198,9 @@ class DecisionCurveDisplay(BaseDisplay):
             times the prevalence (at most 0.99). Clinical reasons are better: the risks at
             which doctors or patients would begin to disagree.
         name : str or None, default=None
-            What the legend calls a single curve; None says "model".
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        style : dict or None, default=None
-            Style by artist, as in `plot`.
+            What the legend calls a single curve; None calls it "model".
+        ax, style : as in `plot`
+            Where to draw, and style by artist.
 
         Returns
         -------
@@ -241,10 +241,8 @@ class DecisionCurveDisplay(BaseDisplay):
             Labels as in training, or 0 and 1; NaN where unknown.
         thresholds, name : as in `from_predictions`
             Where to compute the curve, and what the legend calls it.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        style : dict or None, default=None
-            Style by artist, as in `plot`.
+        ax, style : as in `plot`
+            Where to draw, and style by artist.
 
         Returns
         -------
@@ -282,10 +280,8 @@ class DecisionCurveDisplay(BaseDisplay):
             Other labels to judge by than those trained on; NaN where unknown.
         thresholds, name : as in `from_predictions`
             Where to compute the curves, and what the legend calls a single one.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        style : dict or None, default=None
-            Style by artist, as in `plot`.
+        ax, style : as in `plot`
+            Where to draw, and style by artist.
 
         Returns
         -------

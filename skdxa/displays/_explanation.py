@@ -1,6 +1,7 @@
 """What a network looks at on scans."""
 
 import warnings
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from typing import ClassVar
 
@@ -28,8 +29,9 @@ _NOTHING = {"grad_cam": "empty", "maximized": "silent"}
 _CUT = 99.5
 
 
+@dataclass(eq=False, repr=False)
 class ExplanationDisplay(BaseDisplay):
-    """What a network looks at: a row of pictures for each scan.
+    """What a network looks at: one row of pictures per scan.
 
     As figure 6 of Nissinen et al. 2021 [1]_: (I) the cropped input; (II) Grad-CAM over it,
     brightest where it is highest; (III) the gradient at each pixel, white positive, black
@@ -53,17 +55,17 @@ class ExplanationDisplay(BaseDisplay):
     units : array-like of int, shape (n_kernels,), or None, default=None
         Numbers of the kernels; None counts from 0.
     masks : dict of str to array-like of bool or None, default=None
-        What is known to be there, by its name in the legend; each of shape
+        Findings known to be on the scans, by their name in the legend; each of shape
         (n_scans, n_rows, n_columns).
     titles : list of str or None, default=None
-        What stands over each row.
+        Title of each row.
     spacing_mm : tuple of float, default=(1.05, 0.60)
         Height and width of a pixel of the images in mm.
 
     Attributes
     ----------
     figure_ : matplotlib Figure or SubFigure
-        What was drawn on.
+        The axes drawn on.
     axes_ : dict of str to ndarray of matplotlib Axes
         For each panel that was drawn: of shape (n_scans,); (n_scans, n_kernels) for
         "feature_maps"; (n_kernels,) for "maximized".
@@ -84,10 +86,10 @@ class ExplanationDisplay(BaseDisplay):
 
     Notes
     -----
-    Every scan has scales of its own: the input from its 1st to its 99.5th percentile, the
+    Every scan has its own scales: the input from its 1st to its 99.5th percentile, the
     heat map from zero to its maximum, the gradient symmetric about zero up to the 99.5th
     percentile of its size. A kernel has one scale for all scans, from zero, so that its maps
-    can be compared; so a black map says that the kernel is silent there. Its pixels lie where
+    can be compared; so a black map means that the kernel is silent there. Its pixels lie where
     those of the image are that they were pooled from; what filled no window, at the right and
     the lower edge, is black.
 
@@ -130,28 +132,16 @@ class ExplanationDisplay(BaseDisplay):
 
     _ARTISTS: ClassVar = {**dict.fromkeys(_PANELS, AxesImage), "masks": Line2D}
 
-    def __init__(
-        self,
-        images,
-        *,
-        grad_cam=None,
-        gradients=None,
-        feature_maps=None,
-        maximized=None,
-        units=None,
-        masks=None,
-        titles=None,
-        spacing_mm=(1.05, 0.60),
-    ):
-        self.images = images
-        self.grad_cam = grad_cam
-        self.gradients = gradients
-        self.feature_maps = feature_maps
-        self.maximized = maximized
-        self.units = units
-        self.masks = masks
-        self.titles = titles
-        self.spacing_mm = spacing_mm
+    images: np.ndarray
+    _: KW_ONLY
+    grad_cam: np.ndarray | None = None
+    gradients: np.ndarray | None = None
+    feature_maps: np.ndarray | None = None
+    maximized: np.ndarray | None = None
+    units: np.ndarray | None = None
+    masks: dict | None = None
+    titles: list | None = None
+    spacing_mm: tuple = (1.05, 0.60)
 
     def plot(self, figure=None, *, panels=None, title=None, style=None):
         """Draw a row of pictures for each scan.
@@ -167,7 +157,7 @@ class ExplanationDisplay(BaseDisplay):
             ``Figure.subfigures`` to have other pictures beside it.
         panels : sequence of str or None, default=None
             Which of "input", "grad_cam", "gradients", "feature_maps" and "maximized", always
-            in this order; None draws all there are.
+            in this order; None draws all available ones.
         title : str or None, default=None
             Title of the figure.
         style : dict or None, default=None
@@ -246,16 +236,16 @@ class ExplanationDisplay(BaseDisplay):
         Parameters
         ----------
         pixels : bool, default=False
-            Give every pixel, in place of a summary of each picture.
+            Return every pixel, in place of a summary of each picture.
 
         Returns
         -------
         frame : DataFrame
-            A row a picture: `panel`, `scan` (its position; missing for patterns, which
+            One row per picture: `panel`, `scan` (its position; missing for patterns, which
             belong to no scan), `kernel` (missing where there is none), `minimum`, `mean`,
             `maximum`, and `row_mm` and `column_mm`, where the maximum is: from the image's
             upper left corner to the pixel's centre, NaN if the picture is the same
-            everywhere. Or a row a pixel: `panel`, `scan`, `kernel`, `value`, and `row_mm`
+            everywhere. Or one row per pixel: `panel`, `scan`, `kernel`, `value`, and `row_mm`
             and `column_mm`, where it is.
         """
         parts = []
@@ -312,7 +302,7 @@ class ExplanationDisplay(BaseDisplay):
         title=None,
         style=None,
     ):
-        """Explain what a model says of scans, and draw it.
+        """Explain a model's predictions on scans and draw the explanation.
 
         Parameters
         ----------
@@ -340,21 +330,17 @@ class ExplanationDisplay(BaseDisplay):
         n_steps : int, default=200
             Steps of the ascent to each pattern.
         masks : dict of str to list of array-like of bool, or None, default=None
-            What is known to be on the scans: for each name a mask for each scan, of the
+            Findings known to be on the scans: for each name a mask for each scan, of the
             scan's shape. They are cropped as the scans are.
         titles : list of str, "auto" or None, default="auto"
-            What stands over each row; "auto" names the scan, by its index label or
+            Title of each row; "auto" names the scan, by its index label or
             position, the class, its probability and, from `y`, the label.
         spacing_mm : tuple of float, default=(1.05, 0.60)
             Height and width of a pixel in mm.
         random_state : int, RandomState instance or None, default=None
             Draws the kernels and starts their patterns.
-        figure : matplotlib Figure, SubFigure or None, default=None
-            Where to draw, as in `plot`.
-        title : str or None, default=None
-            What stands over everything.
-        style : dict or None, default=None
-            Style by artist, as in `plot`.
+        figure, title, style : as in `plot`
+            Where to draw, title of the figure, and style by artist.
 
         Returns
         -------
@@ -441,7 +427,7 @@ class ExplanationDisplay(BaseDisplay):
         panels = list(arrays if panels is None else panels)
         if not panels or set(panels) - set(arrays):
             raise ValueError(
-                f"panels must be some of those there are, {list(arrays)}; got {panels}."
+                f"panels must be some of those available, {list(arrays)}; got {panels}."
             )
         return {name: array for name, array in arrays.items() if name in panels}
 
@@ -464,7 +450,7 @@ class ExplanationDisplay(BaseDisplay):
         return list(range(arrays.shape[-3]) if self.units is None else self.units)
 
     def _spacing_of(self, arrays):
-        """Return the spacing of an array's pixels, each of which may be several of the image's.
+        """Return the spacing of an array's pixels, each of which may cover several of the image's.
 
         Pooling leaves out what does not fill a window, at the right and at the lower edge.
         """

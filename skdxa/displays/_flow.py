@@ -1,5 +1,6 @@
 """Flow chart of a cohort: how many scans were listed, left out and kept, with what labels."""
 
+from dataclasses import KW_ONLY, dataclass
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ from skdxa.exceptions import CohortError
 _LABELS = {"positive": "1", "negative": "0", "unknown": "unknown"}
 
 
+@dataclass(eq=False, repr=False)
 class CohortFlowDisplay(BaseDisplay):
     """Flow chart from the scans listed to the labels of those kept.
 
@@ -28,14 +30,14 @@ class CohortFlowDisplay(BaseDisplay):
     Parameters
     ----------
     counts : DataFrame
-        What `frame` gives.
+        As `frame` returns it.
     names : dict of str to str, or None, default=None
         What the chart calls targets; others go by their column.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What was drawn on.
+        The axes drawn on.
     figure_ : matplotlib Figure
         Its figure.
     boxes_ : list of matplotlib Rectangle
@@ -78,9 +80,9 @@ class CohortFlowDisplay(BaseDisplay):
 
     _ARTISTS: ClassVar = {"boxes": Rectangle, "texts": Text, "arrows": FancyArrowPatch}
 
-    def __init__(self, counts, *, names=None):
-        self.counts = counts
-        self.names = names
+    counts: pd.DataFrame
+    _: KW_ONLY
+    names: dict | None = None
 
     def plot(self, ax=None, *, max_reasons=8, style=None):
         """Draw the chart.
@@ -149,10 +151,8 @@ class CohortFlowDisplay(BaseDisplay):
             Columns of `cohort.target`; None takes all with a known label.
         names : dict of str to str, or None, default=None
             What the chart calls targets.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        style : dict or None, default=None
-            Style by artist, as in `plot`.
+        ax, style : as in `plot`
+            Where to draw, and style by artist.
 
         Returns
         -------
@@ -181,10 +181,8 @@ class CohortFlowDisplay(BaseDisplay):
             label.
         names : dict of str to str, or None, default=None
             What the chart calls targets.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        style : dict or None, default=None
-            Style by artist, as in `plot`.
+        ax, style : as in `plot`
+            Where to draw, and style by artist.
 
         Returns
         -------

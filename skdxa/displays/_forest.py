@@ -1,6 +1,7 @@
 """Forest plots: estimates and their intervals, one below the other."""
 
 import textwrap
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -23,8 +24,9 @@ _NAME_WIDTH, _LABEL_WIDTH = 22, 44
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
+@dataclass(eq=False, repr=False)
 class ForestDisplay(BaseDisplay):
-    """Estimates with their intervals, a model or predictor a row, and the numbers beside.
+    """Estimates with their intervals, one row per model or predictor, beside their numbers.
 
     As in the forest plots of meta-analyses [1]_, but nothing is pooled: it puts
     performance tables, such as table 1 of Nissinen et al. 2021 [2]_, in sight.
@@ -35,7 +37,7 @@ class ForestDisplay(BaseDisplay):
         The index names the rows, from the top; columns `estimate`, `low`, `high` (NaN
         where undefined), `level` (NaN where unknown) and `method` (None where unknown).
     metric : str, default="auc"
-        What is estimated; the axis says it.
+        What is estimated, for the label of the axis.
     reference : float, "auto" or None, default="auto"
         Where to draw an upright line: "auto" at 0.5, chance, for the metric "auc" and
         nowhere for others; None draws none.
@@ -43,7 +45,7 @@ class ForestDisplay(BaseDisplay):
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What was drawn on.
+        The axes drawn on.
     figure_ : matplotlib Figure
         Its figure.
     points_ : matplotlib Line2D
@@ -91,10 +93,10 @@ class ForestDisplay(BaseDisplay):
 
     _ARTISTS: ClassVar = {"points": Line2D, "whiskers": Line2D, "reference": Line2D, "texts": Text}
 
-    def __init__(self, estimates, *, metric="auc", reference="auto"):
-        self.estimates = estimates
-        self.metric = metric
-        self.reference = reference
+    estimates: pd.DataFrame
+    _: KW_ONLY
+    metric: str = "auc"
+    reference: float | str | None = "auto"
 
     def plot(self, ax=None, *, digits=2, style=None):
         """Draw a row for each estimate, the first at the top.
@@ -210,10 +212,8 @@ class ForestDisplay(BaseDisplay):
             What is estimated, for the label of the axis.
         reference : float, "auto" or None, default="auto"
             Where to draw the upright line, as in the constructor; 0 for differences.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        digits, style : as in `plot`
-            Decimals and style by artist.
+        ax, digits, style : as in `plot`
+            Where to draw, decimals, and style by artist.
 
         Returns
         -------
@@ -266,15 +266,13 @@ class ForestDisplay(BaseDisplay):
         metric : str, default="auc"
             What to draw.
         level : float or None, default=None
-            Confidence level, for the label of the axis; the table itself does not tell it.
+            Confidence level, for the label of the axis; the table itself does not hold it.
         method : str or None, default=None
             Method of the intervals, likewise.
         reference : float, "auto" or None, default="auto"
             Where to draw the upright line, as in the constructor.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        digits, style : as in `plot`
-            Decimals and style by artist.
+        ax, digits, style : as in `plot`
+            Where to draw, decimals, and style by artist.
 
         Returns
         -------
@@ -334,10 +332,8 @@ class ForestDisplay(BaseDisplay):
             `skdxa.evaluation.CrossValidationResult`.
         reference : float, "auto" or None, default="auto"
             Where to draw the upright line, as in the constructor.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        digits, style : as in `plot`
-            Decimals and style by artist.
+        ax, digits, style : as in `plot`
+            Where to draw, decimals, and style by artist.
 
         Returns
         -------

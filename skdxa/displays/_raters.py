@@ -1,6 +1,7 @@
 """Agreement of raters: who called what, and how far beyond chance they agree."""
 
 import re
+from dataclasses import KW_ONLY, dataclass
 from itertools import combinations, product
 from numbers import Real
 from typing import ClassVar
@@ -28,6 +29,7 @@ _LONG = 6
 _TABLE, _KAPPAS = (0.0, 0.58), (0.61, 0.39)
 
 
+@dataclass(eq=False, repr=False)
 class RaterAgreementDisplay(BaseDisplay):
     """Ratings of each pair of raters, their agreement, and kappa with its interval.
 
@@ -94,11 +96,11 @@ class RaterAgreementDisplay(BaseDisplay):
 
     _ARTISTS: ClassVar = {"image": AxesImage, "text": Text, "kappa": Line2D}
 
-    def __init__(self, agreement, crosstabs, *, level=0.95, name=None):
-        self.agreement = agreement
-        self.crosstabs = crosstabs
-        self.level = level
-        self.name = name
+    agreement: pd.DataFrame
+    crosstabs: dict
+    _: KW_ONLY
+    level: float = 0.95
+    name: str | None = None
 
     def plot(self, ax=None, *, style=None):
         """Draw the table and the kappas.
@@ -219,7 +221,7 @@ class RaterAgreementDisplay(BaseDisplay):
         Returns
         -------
         frame : DataFrame of shape (n_pairs + 1, 5)
-            As `skdxa.significance.rater_agreement` gives it; the counts are `crosstabs`.
+            As from `skdxa.significance.rater_agreement`; the counts are `crosstabs`.
         """
         return self.agreement.copy()
 
@@ -235,10 +237,8 @@ class RaterAgreementDisplay(BaseDisplay):
             Confidence level of the intervals.
         name : str or None, default=None
             Title.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        style : dict or None, default=None
-            Style by artist, as in `plot`.
+        ax, style : as in `plot`
+            Where to draw, and style by artist.
 
         Returns
         -------
@@ -282,10 +282,8 @@ class RaterAgreementDisplay(BaseDisplay):
             What was rated, such as "scoliosis". Scans that a rater left out are left out.
         level : float, default=0.95
             Confidence level of the intervals.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        style : dict or None, default=None
-            Style by artist, as in `plot`.
+        ax, style : as in `plot`
+            Where to draw, and style by artist.
 
         Returns
         -------

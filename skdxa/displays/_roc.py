@@ -1,5 +1,6 @@
 """ROC curves of a repeated cross-validation, and of benchmarks beside it."""
 
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -23,6 +24,7 @@ from skdxa.validation import fill_masked
 _GRID = np.linspace(0, 1, 201)
 
 
+@dataclass(eq=False, repr=False)
 class RepeatedRocDisplay(BaseDisplay):
     """ROC curve of the median repeat, with the range of all repeats around it.
 
@@ -61,7 +63,7 @@ class RepeatedRocDisplay(BaseDisplay):
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What was drawn on.
+        The axes drawn on.
     figure_ : matplotlib Figure
         Its figure.
     line_ : matplotlib Line2D
@@ -112,32 +114,18 @@ class RepeatedRocDisplay(BaseDisplay):
         "legend": None,
     }
 
-    def __init__(
-        self,
-        *,
-        fpr,
-        tpr,
-        thresholds,
-        repeat_aucs,
-        repeat_tprs,
-        grid,
-        threshold=None,
-        threshold_point=None,
-        benchmarks=None,
-        pooled=True,
-        name=None,
-    ):
-        self.fpr = fpr
-        self.tpr = tpr
-        self.thresholds = thresholds
-        self.repeat_aucs = repeat_aucs
-        self.repeat_tprs = repeat_tprs
-        self.grid = grid
-        self.threshold = threshold
-        self.threshold_point = threshold_point
-        self.benchmarks = benchmarks
-        self.pooled = pooled
-        self.name = name
+    _: KW_ONLY
+    fpr: np.ndarray
+    tpr: np.ndarray
+    thresholds: np.ndarray
+    repeat_aucs: np.ndarray
+    repeat_tprs: np.ndarray
+    grid: np.ndarray
+    threshold: float | None = None
+    threshold_point: tuple | None = None
+    benchmarks: dict | None = None
+    pooled: bool = True
+    name: str | None = None
 
     @property
     def roc_auc(self):
@@ -236,7 +224,7 @@ class RepeatedRocDisplay(BaseDisplay):
         Returns
         -------
         frame : DataFrame
-            A row a point: `curve` ("model", or the benchmark's name), `repeat` ("median",
+            One row per point: `curve` ("model", or the benchmark's name), `repeat` ("median",
             the number of the repeat, or None of a benchmark), `fpr`, `tpr`, and
             `threshold`, which is NaN on the grid that repeats share.
         """
@@ -270,10 +258,8 @@ class RepeatedRocDisplay(BaseDisplay):
             positive: negate T-scores and TBS, where lower is worse.
         name : str or None, default=None
             What the legend calls the curve.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        style : dict or None, default=None
-            Style by artist, as in `plot`.
+        ax, style : as in `plot`
+            Where to draw, and style by artist.
 
         Returns
         -------
@@ -311,14 +297,10 @@ class RepeatedRocDisplay(BaseDisplay):
             Labels as in training, or 0 and 1; NaN where unknown.
         threshold : float, "auto" or None, default="auto"
             Where to draw the cross, as in `from_result`.
-        benchmarks : dict of str to array-like of shape (n_scans,), or None, default=None
-            Other scores of the same scans, as in `from_result`.
-        name : str or None, default=None
-            What the legend calls the curve.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        style : dict or None, default=None
-            Style by artist, as in `plot`.
+        benchmarks, name : as in `from_result`
+            Other scores of the same scans, and what the legend calls the curve.
+        ax, style : as in `plot`
+            Where to draw, and style by artist.
 
         Returns
         -------
@@ -356,14 +338,10 @@ class RepeatedRocDisplay(BaseDisplay):
             Higher means more likely positive; scores of repeats are out of fold.
         threshold : float or None, default=None
             Where to draw the cross; positive is ``score >= threshold``.
-        benchmarks : dict of str to array-like of shape (n_scans,), or None, default=None
-            Other scores of the same scans, as in `from_result`.
-        name : str or None, default=None
-            What the legend calls the curve.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        style : dict or None, default=None
-            Style by artist, as in `plot`.
+        benchmarks, name : as in `from_result`
+            Other scores of the same scans, and what the legend calls the curve.
+        ax, style : as in `plot`
+            Where to draw, and style by artist.
 
         Returns
         -------

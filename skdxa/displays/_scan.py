@@ -1,5 +1,6 @@
 """A scan, in its true proportions."""
 
+from dataclasses import KW_ONLY, dataclass
 from itertools import cycle
 from typing import ClassVar
 
@@ -26,6 +27,7 @@ _MASK_COLOURS = (_SKY, PURPLE, GREEN, BLUE, _AMBER)
 _LABEL_GAP = 2.0
 
 
+@dataclass(eq=False, repr=False)
 class ScanDisplay(BaseDisplay):
     """A scan drawn with the proportions of the body, bone bright.
 
@@ -47,7 +49,7 @@ class ScanDisplay(BaseDisplay):
           (x, y) in mm from the centre of the first pixel, as in the `endplates` of
           `skdxa.simulation.make_spine_scan`. With a NaN the vertebra is left out.
     masks : dict of str to array-like of bool, shape (n_rows, n_columns), or None, default=None
-        What else is to be outlined, by the name in the legend: the `lesion_masks` of a
+        Other regions to outline, by their name in the legend: the `lesion_masks` of a
         simulated scan, say. There are five colours; then they repeat.
     unit : str or None, default="g/cm2"
         What the pixels are, for the colour bar; None leaves it out.
@@ -55,7 +57,7 @@ class ScanDisplay(BaseDisplay):
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What was drawn on.
+        The axes drawn on.
     figure_ : matplotlib Figure
         Its figure.
     image_ : matplotlib AxesImage
@@ -106,22 +108,13 @@ class ScanDisplay(BaseDisplay):
         "colorbar": None,
     }
 
-    def __init__(
-        self,
-        scan,
-        *,
-        spacing_mm=(1.05, 0.60),
-        spine_line=None,
-        vertebrae=None,
-        masks=None,
-        unit="g/cm2",
-    ):
-        self.scan = scan
-        self.spacing_mm = spacing_mm
-        self.spine_line = spine_line
-        self.vertebrae = vertebrae
-        self.masks = masks
-        self.unit = unit
+    scan: np.ndarray
+    _: KW_ONLY
+    spacing_mm: tuple = (1.05, 0.60)
+    spine_line: np.ndarray | None = None
+    vertebrae: dict | None = None
+    masks: dict | None = None
+    unit: str | None = "g/cm2"
 
     def plot(self, ax=None, *, title=None, style=None):
         """Draw the scan; axes are in mm from its upper left corner.
@@ -286,12 +279,8 @@ class ScanDisplay(BaseDisplay):
             What to outline, as in the constructor.
         unit : str or None, default="g/cm2"
             What the pixels are.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        title : str or None, default=None
-            Title of the axes.
-        style : dict or None, default=None
-            Style by artist, as in `plot`.
+        ax, title, style : as in `plot`
+            Where to draw, title of the axes, and style by artist.
 
         Returns
         -------

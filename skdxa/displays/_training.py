@@ -1,5 +1,6 @@
 """Learning curves: training and validation error over the epochs."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +21,7 @@ _TRAINING_WIDTH, _VALIDATION_WIDTH = 1.8, 0.9
 _INDEX_COLUMNS = ("repeat", "fold", "epoch")
 
 
+@dataclass(eq=False, repr=False)
 class TrainingCurveDisplay(BaseDisplay):
     """Error of training and validation over the epochs, and the epoch that was kept.
 
@@ -49,7 +51,7 @@ class TrainingCurveDisplay(BaseDisplay):
     Attributes
     ----------
     ax_ : matplotlib Axes
-        What was drawn on.
+        The axes drawn on.
     figure_ : matplotlib Figure
         Its figure.
     training_ : matplotlib Line2D
@@ -73,9 +75,9 @@ class TrainingCurveDisplay(BaseDisplay):
     Notes
     -----
     The error of `skdxa.classification.SpineCNNClassifier` is the cross-entropy, and the
-    penalty on the weights is part of it. Dropout is at work while the training error is
-    taken, and rests while the validation error is, so that the first curve may lie above
-    the second.
+    penalty on the weights is part of it. Dropout is active while the
+    training error is computed, and not while the validation error is, so that the first
+    curve may lie above the second.
 
     References
     ----------
@@ -106,26 +108,15 @@ class TrainingCurveDisplay(BaseDisplay):
         "legend": None,
     }
 
-    def __init__(
-        self,
-        *,
-        epochs,
-        training,
-        validation=None,
-        best_epoch=None,
-        ranges=None,
-        metric="loss",
-        repeat=None,
-        fold=None,
-    ):
-        self.epochs = epochs
-        self.training = training
-        self.validation = validation
-        self.best_epoch = best_epoch
-        self.ranges = ranges
-        self.metric = metric
-        self.repeat = repeat
-        self.fold = fold
+    _: KW_ONLY
+    epochs: np.ndarray
+    training: np.ndarray
+    validation: np.ndarray | None = None
+    best_epoch: int | None = None
+    ranges: pd.DataFrame | None = None
+    metric: str = "loss"
+    repeat: int | None = None
+    fold: int | None = None
 
     def plot(self, ax=None, *, style=None):
         """Draw the curves, the epoch that was kept and the ranges.
@@ -213,7 +204,7 @@ class TrainingCurveDisplay(BaseDisplay):
         Returns
         -------
         frame : DataFrame
-            A row an epoch: `epoch`, `training`, `validation` (NaN without validation
+            One row per epoch: `epoch`, `training`, `validation` (NaN without validation
             scans) and, where ranges are drawn, their columns.
         """
         frame = pd.DataFrame(
@@ -238,10 +229,8 @@ class TrainingCurveDisplay(BaseDisplay):
             an equally long list of numbers each.
         metric : str, default="loss"
             Name of the training curve; with ``val_`` before it, that of the validation.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        style : dict or None, default=None
-            Style by artist, as in `plot`.
+        ax, style : as in `plot`
+            Where to draw, and style by artist.
 
         Returns
         -------
@@ -294,10 +283,8 @@ class TrainingCurveDisplay(BaseDisplay):
         band : bool, default=False
             Whether to show the range of all folds of all repeats behind the curves. Where
             training stops early in some, later epochs show the range of the others.
-        ax : matplotlib Axes or None, default=None
-            Where to draw.
-        style : dict or None, default=None
-            Style by artist, as in `plot`.
+        ax, style : as in `plot`
+            Where to draw, and style by artist.
 
         Returns
         -------

@@ -466,7 +466,7 @@ def test_arrays_that_do_not_fit_are_named(arrays, changes, message):
 def test_bad_parameters_are_one_clear_error(arrays, model, scans):
     del arrays["maximized"]
     for panels in (["maximized"], []):
-        with pytest.raises(ValueError, match=r"panels must be some of those there are, \['input'"):
+        with pytest.raises(ValueError, match=r"panels must be some of those available, \['input'"):
             ExplanationDisplay(**arrays).plot(panels=panels)
     estimate = ExplanationDisplay.from_estimator
     for panels in (["heat"], []):
