@@ -1,6 +1,6 @@
 """Pictures of scans, scores and studies, in scikit-learn's Display contract.
 
-The constructor stores, ``plot`` draws, class methods compute, and ``frame`` gives the
+The constructor stores, ``plot`` draws, class methods compute, and ``frame`` returns the
 numbers behind the picture. Nothing here calls ``pyplot.show``.
 """
 

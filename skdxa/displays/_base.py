@@ -68,7 +68,7 @@ def marker_of(points):
 
 
 def title_of(name):
-    """Return the name of a metric as it stands on an axis."""
+    """Return the name of a metric as the label of an axis."""
     name = name.replace("_", " ")
     return "AUC" if name == "auc" else name[:1].upper() + name[1:]
 

@@ -158,7 +158,7 @@ class Chart:
     def _wrap(self, text, width, font, hanging=""):
         """Break a text into lines at most so wide, within words only if they are too long."""
         whole = _width_of(text, font)
-        # Lines of narrow letters may hold more of them than the average says.
+        # Lines of narrow letters may hold more of them than the average.
         most = len(text) if whole <= width else min(len(text), int(2 * len(text) * width / whole))
         for n_letters in range(most, 0, -1):
             lines = textwrap.wrap(
@@ -170,7 +170,7 @@ class Chart:
         return []
 
     def draw(self, ax, look):
-        """Draw everything at its size in print, from the axes' upper left corner."""
+        """Draw boxes, text and arrows at their size in print, from the axes' upper left corner."""
         corner = ScaledTranslation(0, 1, ax.transAxes)
         points = Affine2D().scale(1 / 72, -1 / 72) + ax.figure.dpi_scale_trans + corner
         # The layout has room for the axes alone, and the chart lies within them.

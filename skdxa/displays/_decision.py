@@ -191,7 +191,7 @@ class DecisionCurveDisplay(BaseDisplay):
             Two labels, the larger one positive; NaN, where unknown, is left out.
         prob : array-like of shape (n_scans,), or dict of str to such
             Predicted risk of the positive label, of scans that the model was not trained
-            on; a dict gives several by name.
+            on; a dict holds several by name.
         thresholds : array-like of shape (n_thresholds,) or None, default=None
             Risks from which one would treat, strictly between 0 and 1. None takes evenly
             spaced ones, 100 to 999 of them and each a round number, from near 0 to 3.25
@@ -274,8 +274,8 @@ class DecisionCurveDisplay(BaseDisplay):
         Parameters
         ----------
         result : CrossValidationResult, or dict of str to such
-            From `skdxa.evaluation.repeated_cross_validate`, of classifiers that give
-            probabilities; a dict gives several, of the same scans, by name.
+            From `skdxa.evaluation.repeated_cross_validate`, of classifiers that predict
+            probabilities; a dict holds several, of the same scans, by name.
         y : array-like of shape (n_scans,) or None, default=None
             Other labels to judge by than those trained on; NaN where unknown.
         thresholds, name : as in `from_predictions`

@@ -37,8 +37,8 @@ class ExplanationDisplay(BaseDisplay):
     brightest where it is highest; (III) the gradient at each pixel, white positive, black
     negative and grey zero; (IV) what some kernels of the last convolution make of the scan;
     (V) the patterns that excite these kernels most, known by the kernels' numbers. All have
-    the proportions of the body. Patterns belong to the network and not to a scan: they stand
-    once, beside all rows.
+    the proportions of the body. Patterns belong to the network and not to a scan: they are
+    drawn once, beside all rows.
 
     Parameters
     ----------

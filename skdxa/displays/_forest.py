@@ -28,8 +28,8 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 class ForestDisplay(BaseDisplay):
     """Estimates with their intervals, one row per model or predictor, beside their numbers.
 
-    As in the forest plots of meta-analyses [1]_, but nothing is pooled: it puts
-    performance tables, such as table 1 of Nissinen et al. 2021 [2]_, in sight.
+    As in the forest plots of meta-analyses [1]_, but nothing is pooled: it draws
+    performance tables, such as table 1 of Nissinen et al. 2021 [2]_.
 
     Parameters
     ----------
@@ -63,9 +63,8 @@ class ForestDisplay(BaseDisplay):
 
     Notes
     -----
-    Whether two models differ cannot be told from whether their intervals overlap: on the
-    same scans `skdxa.significance.delong_test` or `skdxa.significance.corrected_t_test`
-    tell it.
+    Overlapping intervals do not show whether two models differ: on the same scans, test it
+    with `skdxa.significance.delong_test` or `skdxa.significance.corrected_t_test`.
 
     References
     ----------
@@ -125,7 +124,7 @@ class ForestDisplay(BaseDisplay):
         Notes
         -----
         An estimate without an interval, or with one end only, is a bare point. Where
-        intervals are of several levels or methods, raised numbers tell which is whose.
+        intervals are of several levels or methods, raised numbers link rows to them.
         """
         look = self._merger(style)
         names, label = self._names_and_label()

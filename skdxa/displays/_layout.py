@@ -1,4 +1,4 @@
-"""Where the pictures of an explanation stand on a figure, and what is written on them."""
+"""Places of an explanation's pictures on a figure, and the text around them."""
 
 from math import ceil, sqrt
 
@@ -22,7 +22,7 @@ OF_KERNELS = ("feature_maps", "maximized")
 BARS = {"grad_cam": ("0", "highest"), "gradients": ("\N{MINUS SIGN}", "0", "+")}
 # Inches, as all lengths below: around each picture, a colour bar and the space above it.
 _PAD, _BAR, _ABOVE_BAR = 0.03, 0.07, 0.04
-# How high a scan is drawn: at most, in a figure of the display's own, and at least.
+# How high a scan is drawn: at most, in a figure made here, and at least.
 _HIGHEST, _LOWEST = 2.0, 0.2
 # A row of the grid for text only; the layout finds the room that the text needs.
 _NO_HEIGHT = 0.001
@@ -61,7 +61,7 @@ class PictureGrid:
             n_kernels = shapes[panel][-1]
             n_rows = self.down * (n_scans if panel == "maximized" else 1)
             self.across[panel] = max(ceil(n_kernels / n_rows), min(2, n_kernels))
-        # Heights of the number above a tile, and of all that stands above and below pictures.
+        # Heights of the number above a tile, and of all text above and below pictures.
         self.name = 0.9 * _line_height("xx-small") if of_kernels else 0
         small = _line_height("small") + 2 * _PAD
         self.text = small * (1 + (n_scans if titles is not None else 0))
@@ -131,7 +131,7 @@ class PictureGrid:
             self._write(self.top[0] - 1, columns, heading, fontsize=fontsize)
 
     def add_axes(self, panel, place):
-        """Make the axes of one picture: of a scan, of a tile of a scan's, or of a tile."""
+        """Make the axes of one picture, at the scan and kernel, or the kernel, of `place`."""
         scan, tile = (0, *place) if panel == "maximized" else (*place, 0)[:2]
         down, column = divmod(tile, self.across[panel])
         scan, down = divmod(scan * self.down + down, self.down)

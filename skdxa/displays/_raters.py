@@ -21,7 +21,7 @@ from skdxa.validation import fill_masked
 
 # The darkest cell is lighter than the colour itself, so that its number can be read.
 _DARKEST = 0.7
-# Inches: a row, and what stands above and below all rows.
+# Inches: a row, and text above and below all rows.
 _ROW, _AROUND = 0.36, 1.0
 # Longer headings of columns, in letters, are turned.
 _LONG = 6
@@ -34,7 +34,7 @@ class RaterAgreementDisplay(BaseDisplay):
     """Ratings of each pair of raters, their agreement, and kappa with its interval.
 
     One row per pair of raters, and one for all if there are more than two. The table on the
-    left counts the scans by both raters' ratings, shaded by their share, and gives the
+    left counts the scans by both raters' ratings, shaded by their share, and shows the
     agreement; where nearly all lie in one cell, kappa is low though raters agree. On the
     right are Cohen's kappa of each pair and Fleiss' of all.
 
@@ -147,7 +147,7 @@ class RaterAgreementDisplay(BaseDisplay):
         )
         words = counts.map(lambda count: "" if np.isnan(count) else f"{count:.0f}")
         words["alike"] = [f"{100 * share:.1f} %" for share in agreement]
-        # The last column is no count and stands off a little, without a shade.
+        # The last column is no count: it is set apart, without a shade.
         places = [*range(counts.shape[1]), counts.shape[1] + 0.3]
         number = self._number_style(look, verticalalignment="center")
         self.text_ = np.empty(words.shape, dtype=object)

@@ -56,7 +56,7 @@ class RepeatedRocDisplay(BaseDisplay):
         False positive rate, true positive rate and thresholds of each benchmark.
     pooled : bool, default=True
         Whether a repeat's scores are those of several models, pooled over the folds;
-        the legend says so.
+        as the legend notes.
     name : str or None, default=None
         What the legend calls the curve.
 
@@ -144,7 +144,7 @@ class RepeatedRocDisplay(BaseDisplay):
         style : dict or None, default=None
             Matplotlib properties by artist: "curve", "band", "benchmarks" (all of them;
             what is left open, such as colour and dashes, differs from one to the next),
-            "threshold", "chance" and "legend". By default the legend stands at the lower
+            "threshold", "chance" and "legend". By default the legend is at the lower
             right, or beneath if there are benchmarks and no `ax` is given.
 
         Returns

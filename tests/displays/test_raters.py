@@ -79,7 +79,7 @@ def test_many_categories_are_lumped_where_raters_differ(ax):
     assert display.table_ax_.get_xlabel() == "Scans that both call"
 
 
-def test_undefined_kappas_are_said_to_be(ax):
+def test_undefined_kappas_are_named_so(ax):
     # The first two raters say 0 throughout, and the third once says 1.
     ratings = np.zeros((5, 3), dtype=int)
     ratings[0, 2] = 1

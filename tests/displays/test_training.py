@@ -66,7 +66,7 @@ def _result(*, validation=True, curves=True, best_epoch=True, **changes):
 
 
 class _Remembering(ClassifierMixin, BaseEstimator):
-    """A classifier with a history of its own making."""
+    """A classifier with a given history."""
 
     def __init__(self, history=None):
         self.history = history
