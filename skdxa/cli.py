@@ -1,11 +1,9 @@
 """The command `skdxa`."""
 
 import math
-import os
 import signal
 import sys
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -115,10 +113,6 @@ def study(
             on_error="exclude" if exclude_unreadable else "raise",
         )
         typer.echo(patients.DESCR)
-    with _native_news_dropped():
-        from skdxa.classification import bfloat16_pays
-
-        bfloat16_pays()
     done = run_study(
         protocol,
         patients,
@@ -157,20 +151,6 @@ def _as_text(table):
         ]
         lines.append(f"{experiment:20}" + "".join(f"{cell:>21}" for cell in cells))
     return "\n".join(lines)
-
-
-@contextmanager
-def _native_news_dropped():
-    """Drop what C++ code writes to the error stream: TensorFlow's news of the processor."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):

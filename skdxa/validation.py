@@ -381,7 +381,8 @@ def check_two_classes(y, n_rows):
     if len(classes) > 2:
         raise ValueError(
             "Only binary classification is supported. The type of the target is "
-            f"{type_of_target(y)}."
+            f"{type_of_target(y)}. For more classes, train one classifier per class, for example "
+            "with sklearn.multiclass.OneVsRestClassifier."
         )
     if len(classes) < 2:
         raise ValueError(

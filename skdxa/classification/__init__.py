@@ -13,19 +13,25 @@ __all__ = [
     "Architecture",
     "ColumnScores",
     "ConvReLUPool",
+    "KerasClassifier",
     "SpineCNNClassifier",
-    "bfloat16_pays",
+    "clear_networks",
+    "has_bfloat16",
     "lend",
     "make_stack",
     "reset",
+    "spine_network",
 ]
 
 _KERAS_MODULES = {
     "Architecture": "_lending",
     "ConvReLUPool": "_layers",
-    "bfloat16_pays": "_lending",
+    "KerasClassifier": "_scikeras",
+    "clear_networks": "_lending",
+    "has_bfloat16": "_lending",
     "lend": "_lending",
     "reset": "_lending",
+    "spine_network": "_network",
 }
 
 

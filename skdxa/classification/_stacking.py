@@ -11,12 +11,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import BaseCrossValidator, StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import assert_all_finite, check_scalar
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_is_fitted
 
 from skdxa._sklearn import fit_context
 from skdxa.exceptions import CohortError
+from skdxa.validation import as_patients, check_two_classes
 
 
 class ColumnScores(ClassifierMixin, BaseEstimator):
@@ -110,7 +110,7 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
             If `y` has not exactly two classes or holds NaN.
         """
         values = self._read(X, reset=True)
-        self.classes_ = _two_classes(values, y)
+        self.classes_, _ = check_two_classes(y, len(values))
         return self
 
     def decision_function(self, X):
@@ -157,7 +157,7 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
         return self.classes_[positive.astype(int)]
 
     def _read(self, X, *, reset=False):
-        values = _numbers(X, self.column)
+        values = _finite_column(X, self.column)
         if reset:
             self.feature_names_in_ = X.columns.to_numpy(dtype=object)
             self.n_features_in_ = X.shape[1]
@@ -314,7 +314,8 @@ def make_stack(
             "your own, keep a patient's scans together there."
         )
     if final_estimator is None:
-        final_estimator = make_pipeline(StandardScaler(), LogisticRegression(C=np.inf))
+        logistic = LogisticRegression(C=np.inf, tol=1e-6, max_iter=1000)
+        final_estimator = make_pipeline(StandardScaler(), logistic)
     scores = [
         (column, ColumnScores(column, lower_is_worse=column in turned)) for column in columns
     ]
@@ -390,30 +391,6 @@ class StratifiedPatientKFold(BaseCrossValidator, BaseEstimator):
         yield from folds
 
 
-def _two_classes(values, y):
-    y = column_or_1d(y, warn=True)
-    check_consistent_length(values, y)
-    unknown = np.flatnonzero(pd.isna(y))
-    if unknown.size:
-        raise ValueError(
-            f"Input y contains NaN for {unknown.size} of {len(y)} scans, the first in "
-            f"position {unknown[0]}. Leave out scans whose label is unknown."
-        )
-    assert_all_finite(y, input_name="y")
-    check_classification_targets(y)
-    classes = np.unique(y)
-    if len(classes) > 2:
-        raise ValueError(
-            "Only binary classification is supported. The type of the target is "
-            f"{type_of_target(y)}."
-        )
-    if len(classes) < 2:
-        raise ValueError(
-            f"y holds only one class, {classes[0].item()!r}; a classifier needs scans of two."
-        )
-    return classes
-
-
 def _column(X, column):
     """Give one column of a table, or say why there is none."""
     if not isinstance(X, pd.DataFrame):
@@ -432,8 +409,8 @@ def _column(X, column):
     return values
 
 
-def _numbers(X, column):
-    """Give one column of a table as finite float64."""
+def _finite_column(X, column):
+    """Return one column of a table as finite float64."""
     values = _column(X, column)
     if not pd.api.types.is_any_real_numeric_dtype(values):
         values = values.astype(object)
@@ -458,15 +435,15 @@ def _numbers(X, column):
 
 
 def _patients(X, column):
-    """Give each row the number of its patient."""
-    patients, _ = pd.factorize(_column(X, column))
-    unknown = np.flatnonzero(patients == -1)
+    """Return the patient of each row."""
+    patients = _column(X, column)
+    unknown = np.flatnonzero(pd.isna(patients))
     if unknown.size:
         raise CohortError(
             f"Column {column!r} does not tell the patient of {unknown.size} of {len(X)} rows, the "
             f"first being row {_label(X, unknown)!r}. Give every scan a patient."
         )
-    return patients
+    return as_patients(patients, len(X), name=f"column {column!r}")
 
 
 def _label(X, positions):

@@ -238,7 +238,7 @@ def _draw(result, target, path, protocol, *, simulated):
 
 
 def _manifest(protocol, cohort, results, times, *, simulated):
-    from skdxa.classification import bfloat16_pays
+    from skdxa.classification import has_bfloat16
 
     parameters = protocol.as_dict()
     if not simulated:
@@ -249,7 +249,7 @@ def _manifest(protocol, cohort, results, times, *, simulated):
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": parameters.pop("random_state"),
         "parameters": parameters,
-        "precision": "bfloat16" if bfloat16_pays() else "float32",
+        "precision": "bfloat16" if has_bfloat16() else "float32",
         "scans": {
             target: {
                 "n": len(result.y),
