@@ -601,7 +601,7 @@ def test_a_network_without_convolutions(X):
     linear.weights_[0] = np.abs(linear.weights_[0])
     assert linear.predict_proba(bright)[0, 1] == 1
     assert 100 < class_score(linear, bright)[0] < np.inf
-    with pytest.raises(ValueError, match="The network has no layer that gives maps"):
+    with pytest.raises(ValueError, match="The network has no layer that returns maps"):
         grad_cam(linear, X)
     pooled = tiny(network=pooled_only).fit(X, [0, 1, 0, 1, 0])
     assert feature_maps(pooled, X).shape == (N, 1, ROWS // 2, COLUMNS // 2)
@@ -700,7 +700,7 @@ def test_models_that_cannot_be_explained(cnn, X):
         maximize_activation(pipeline)
     search = GridSearchCV(tiny(), {"epochs": [1]})
     search.best_estimator_ = cnn
-    with pytest.raises(TypeError, match=r"got GridSearchCV\. Give its best_estimator_\."):
+    with pytest.raises(TypeError, match=r"got GridSearchCV\. Pass its best_estimator_\."):
         grad_cam(search, X)
 
 
