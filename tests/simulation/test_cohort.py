@@ -133,7 +133,7 @@ def test_spine_line_runs_inside_the_bright_vertebrae(cohort):
         assert on > 3 * off
 
 
-def test_cohort_tells_which_finding_changed_a_pixel(cohort):
+def test_cohort_records_which_finding_changed_a_pixel(cohort):
     for i, (code, mask) in enumerate(zip(cohort.lesion_kinds, cohort.lesions, strict=True)):
         assert code.dtype == np.uint16
         assert_array_equal(code > 0, mask)

@@ -64,7 +64,7 @@ def test_predictors_of_fractures_discriminate_as_published():
     assert abs(roc_auc_score(broken, fitted) - 0.63) < 0.02
     risk = patients.truth["risk"]
     assert abs(risk.mean() - 0.039) < 0.002
-    # Calibrated: the riskiest tenth breaks as often as its risk says.
+    # Calibrated: the observed and the expected share of fractures agree in the riskiest tenth.
     riskiest = risk[known] > risk[known].quantile(0.9)
     assert abs(broken[riskiest].mean() - risk[known][riskiest].mean()) < 0.01
 
