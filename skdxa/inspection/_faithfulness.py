@@ -175,7 +175,7 @@ def deletion_insertion(
     maps = np.asarray(maps, np.float32)
     if maps.shape != images.shape or not np.isfinite(maps).all():
         raise ValueError(
-            f"maps must have the shape of the images that the network gets, {images.shape}, and "
+            f"maps must have the shape of the images that the network takes, {images.shape}, and "
             f"no NaN; got shape {maps.shape}."
         )
     fillings = background(images, fill, name="fill")

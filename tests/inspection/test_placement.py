@@ -8,7 +8,7 @@ from skdxa.preprocessing import IntensityScaler
 
 
 def test_maps_go_back_to_where_their_pixels_were(pipeline, scans):
-    """The images themselves, put on the scans, are the scans where they were cropped."""
+    """Cropped images, placed on the scans, equal the scans inside the crop."""
     images = pipeline[:-1].transform(scans)
     n_rows, n_columns = images.shape[1:]
     placed = to_scan(images, scans, pipeline)
