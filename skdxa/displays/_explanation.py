@@ -394,13 +394,13 @@ class ExplanationDisplay:
         all zero, and the picture says "silent".
         """
         from skdxa import inspection
-        from skdxa.inspection import prepare
+        from skdxa.inspection import prepare_images
 
         spacing_mm = check_spacing(spacing_mm)
         panels = list(panels)
         if not panels or set(panels) - set(_PANELS):
             raise ValueError(f"panels must be some of {list(_PANELS)}; got {panels}.")
-        classifier, images = prepare(model, X)
+        classifier, images = prepare_images(model, X)
         random_state = check_random_state(random_state)
         if isinstance(titles, str):
             titles = _titles(X, y, classifier, images, target)
