@@ -152,7 +152,19 @@ def check_scan(scan, *, name="scan", dtype=np.float32):
 
 
 def check_spacing(spacing_mm, *, name="spacing_mm"):
-    """Return a pixel spacing as two positive floats (row_mm, column_mm).
+    """Return a pixel spacing as two positive floats.
+
+    Parameters
+    ----------
+    spacing_mm : tuple of float
+        Height and width of a pixel in mm.
+    name : str, default="spacing_mm"
+        How an error message names the spacing.
+
+    Returns
+    -------
+    spacing_mm : tuple of float
+        Height and width of a pixel in mm.
 
     Raises
     ------
@@ -270,7 +282,7 @@ def scan_dtype_of(X, *, column="scan"):
     if isinstance(dtype, np.dtype) and dtype.kind != "O":
         return None
     stated = [
-        ScanDtype(scan.spacing_mm, scan.unit) if hasattr(scan, "pixels") else None for scan in X
+        ScanDtype(scan.spacing, scan.unit) if hasattr(scan, "pixels") else None for scan in X
     ]
     for name, one in zip(scan_names(X, column=column), stated, strict=True):
         if one != stated[0]:
@@ -283,7 +295,21 @@ def scan_dtype_of(X, *, column="scan"):
 
 
 def scan_names(X, *, column="scan"):
-    """Return how an error message names each scan: by its index label or its position."""
+    """Return how an error message names each scan of a collection.
+
+    Parameters
+    ----------
+    X : DataFrame, Series, list, tuple or ndarray
+        The scans.
+    column : str, default="scan"
+        The column of a DataFrame that holds the scans.
+
+    Returns
+    -------
+    names : list of str
+        One name per scan, with its index label in a DataFrame or Series and its position
+        otherwise.
+    """
     if isinstance(X, pd.Series):
         column = X.name or column
     if isinstance(X, pd.DataFrame | pd.Series):
@@ -327,7 +353,20 @@ def like_input(scans, X, *, column="scan", unit=...):
 
 
 def as_series(scans, index):
-    """Return scans as a Series of arrays, also where all have one shape."""
+    """Return scans as a Series of arrays, also where all have one shape.
+
+    Parameters
+    ----------
+    scans : list of ndarray of shape (n_rows, n_columns)
+        The scans.
+    index : Index, array-like or None
+        The index of the Series; None counts from 0.
+
+    Returns
+    -------
+    column : Series of ndarray
+        One array per scan.
+    """
     column = np.empty(len(scans), dtype=object)
     for position, scan in enumerate(scans):
         column[position] = scan
@@ -335,7 +374,15 @@ def as_series(scans, index):
 
 
 def check_known(labels, name):
-    """Raise a `ValueError` if any label is missing, naming the first such row."""
+    """Raise a `ValueError` if any label is missing, naming the first such row.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_scans,)
+        Labels or patients.
+    name : str
+        How an error message names the labels.
+    """
     unknown = np.flatnonzero(pd.isna(fill_masked(labels)))
     if unknown.size:
         raise ValueError(
@@ -392,7 +439,18 @@ def check_two_classes(y, n_rows):
 
 
 def plain_labels(labels):
-    """Return labels as a NumPy array of numbers or texts, never of objects."""
+    """Return labels as a NumPy array of numbers or texts, never of objects.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_scans,)
+        Numbers or texts, none of them missing.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_scans,)
+        The labels.
+    """
     labels = np.asarray(fill_masked(labels))
     if labels.dtype == object:
         labels = np.array(labels.tolist())
@@ -555,12 +613,34 @@ def _warn_of_lookalikes(patients, name):
 
 
 def patient_codes(groups):
-    """Return the number of each scan's patient, counted from 0 in sorted order."""
+    """Return the number of each scan's patient, counted from 0 in sorted order.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n_scans,)
+        The patient of each scan, as `as_patients` returns it.
+
+    Returns
+    -------
+    codes : ndarray of int of shape (n_scans,)
+        Numbers of patients.
+    """
     return np.unique(groups, return_inverse=True)[1]
 
 
 def has_repeated_patients(groups):
-    """Return whether any patient has several scans; False where `groups` is None."""
+    """Return whether any patient has several scans.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n_scans,) or None
+        The patient of each scan, as `as_patients` returns it.
+
+    Returns
+    -------
+    bool
+        False where `groups` is None.
+    """
     return groups is not None and len(np.unique(groups)) < len(groups)
 
 

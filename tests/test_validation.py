@@ -73,7 +73,7 @@ class Stated:
 
     def __init__(self, spacing_mm, unit):
         self.pixels = np.ones((7, 9))
-        self.spacing_mm, self.unit = spacing_mm, unit
+        self.spacing, self.unit = spacing_mm, unit
 
 
 def test_spacing_and_unit_are_found_where_scans_state_them():

@@ -167,6 +167,8 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         tags.classifier_tags.poor_score = True
+        # A column is taken by its name, which an array does not have.
+        tags.input_tags.two_d_array = False
         return tags
 
 

@@ -15,6 +15,10 @@ _MASK_COLOURS = (_SKY, PURPLE, GREEN, BLUE, _AMBER)
 _LABEL_GAP = 2.0
 
 
+# In g/cm2: more than any bone has.
+_LARGEST_DENSITY = 10.0
+
+
 class ScanDisplay:
     """A scan drawn with the proportions of the body, bone bright.
 
@@ -258,7 +262,7 @@ class ScanDisplay:
         spine_line=False,
         vertebrae=None,
         masks=None,
-        unit="g/cm2",
+        unit="auto",
         ax=None,
         title=None,
         image_kwargs=None,
@@ -278,8 +282,10 @@ class ScanDisplay:
             The line, or True to find it.
         vertebrae, masks : dict or None, default=None
             What to outline, as in the constructor.
-        unit : str or None, default="g/cm2"
-            What the pixels are.
+        unit : str or None, default="auto"
+            What the pixels are. "auto" takes plain arrays as `skdxa.scans.read_scan` takes
+            them: floating-point pixels of at most 10 for areal density in g/cm2, all others
+            for grey levels. None leaves the colour bar out.
         ax : matplotlib Axes or None, default=None
             Where to draw.
         title : str or None, default=None
@@ -300,7 +306,10 @@ class ScanDisplay:
         """
         if hasattr(scan, "pixels"):
             scan, spacing_mm, unit = scan.pixels, scan.spacing or spacing_mm, scan.unit
+        is_float = np.asarray(scan).dtype.kind == "f"
         scan, spacing_mm = check_scan(scan), check_spacing(spacing_mm)
+        if unit == "auto":
+            unit = "g/cm2" if is_float and np.nanmax(scan) <= _LARGEST_DENSITY else "grey level"
         if isinstance(spine_line, bool):
             from skdxa.preprocessing import find_spine_line
 

@@ -20,7 +20,18 @@ def new_axes(ax, width=COLUMN_WIDTH, height=COLUMN_WIDTH):
 
 
 def paper_figure(width=COLUMN_WIDTH, height=COLUMN_WIDTH):
-    """Give a figure to be saved, which leaves the caller's pyplot and its backend alone."""
+    """Make a figure to be saved, which leaves the caller's pyplot and its backend alone.
+
+    Parameters
+    ----------
+    width, height : float, default=3.5
+        Size in inches; the default is one column of a journal.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+        An empty figure with a constrained layout.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

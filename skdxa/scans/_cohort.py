@@ -3,6 +3,7 @@
 import difflib
 import io
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,14 @@ from sklearn.utils import Bunch
 
 from skdxa.exceptions import CohortError, ScanError
 from skdxa.preprocessing import resample
+from skdxa.scan_dtype import ScanArray
 from skdxa.scans._read import read_scan
-from skdxa.validation import check_spacing
+from skdxa.validation import as_patients, check_spacing
 
 _SPACING_COLUMNS = ("row_mm", "column_mm")
 _MOST_LISTED = 10
+# Without leading zeros, and within 64 bits.
+_PLAIN_NUMBER = re.compile("0|[1-9][0-9]{0,17}")
 
 
 def load_cohort(
@@ -44,8 +48,9 @@ def load_cohort(
     target_columns : str or list of str
         Columns of labels: 0, 1, or empty where unknown.
     group_column : str, default=None
-        Column that tells which scans are of one patient, read as text without outer
-        spaces unless all are plain whole numbers. None: each scan is a patient of its own.
+        Column that tells which scans are of one patient. Numbers and texts are read as by
+        `skdxa.validation.as_patients`: ``1000``, ``1000.0`` and ``" 1000"`` are one patient,
+        ``007`` and ``7`` are two. None: each scan is a patient of its own.
     spacing_mm : tuple of float, default=(1.05, 0.60)
         Height and width of a pixel, in mm, that all scans are resampled to. The
         default is that of a GE Lunar Prodigy spine scan. Where no scan states a
@@ -63,13 +68,16 @@ def load_cohort(
 
         data : DataFrame of n_scans rows
             The table without the targets, numbered from 0. The column ``scan``
-            holds the resampled arrays, in place of `scan_column`.
+            holds the resampled arrays, in place of `scan_column`; its type states their
+            spacing, and their unit if it is the same for all.
         target : DataFrame of shape (n_scans, n_targets)
             0.0, 1.0, or NaN where unknown.
         groups : ndarray of shape (n_scans,)
             The patient of each scan.
         spacing_mm : tuple of float
             The spacing of all scans.
+        simulated : bool
+            False.
         excluded : DataFrame
             One row a scan left out: its line in the table (``row``), its path
             (``scan``) and the ``reason``.
@@ -168,12 +176,14 @@ def load_cohort(
 
     data = table.drop(columns=targets).loc[kept].reset_index(drop=True)
     data = data.rename(columns={scan_column: "scan"})
-    data["scan"] = _object_series(pixels)
+    unit = units[0] if len(set(units)) == 1 else None
+    data["scan"] = pd.Series(ScanArray(pixels, spacing_mm, unit))
     cohort = Bunch(
         data=data,
         target=target.loc[kept].reset_index(drop=True),
         groups=np.arange(len(kept)) if group_column is None else data[group_column].to_numpy(),
         spacing_mm=spacing_mm,
+        simulated=False,
         excluded=pd.DataFrame(excluded, columns=["row", "scan", "reason"]).astype({"row": int}),
     )
     cohort.DESCR = _describe(cohort, units, n_assumed, has_patients=group_column is not None)
@@ -231,13 +241,11 @@ def _read_csv(path, text_columns):
 
 
 def _patients(column):
-    """Give the patients; a stray space must not tear apart one, nor a zero join two."""
-    patients = [patient.strip() if isinstance(patient, str) else patient for patient in column]
-    are_plain_numbers = all(
-        isinstance(patient, str) and patient.isdecimal() and str(int(patient)) == patient
-        for patient in patients
-    )
-    return [int(patient) for patient in patients] if are_plain_numbers else patients
+    """Return each patient written in one way, as whole numbers if all are plain numbers."""
+    patients = as_patients(column, len(column), name=f"column '{column.name}'")
+    if patients.dtype.kind == "U" and all(map(_PLAIN_NUMBER.fullmatch, patients.tolist())):
+        return patients.astype(np.int64)
+    return patients
 
 
 def _check_columns(table, scan_column, targets, group_column):
@@ -342,13 +350,6 @@ def _list_excluded(excluded, n_scans, on_error):
         else "No scan is left."
     )
     return "\n".join([f"{len(excluded)} of {n_scans} scans cannot be used:", *listed, advice])
-
-
-def _object_series(arrays):
-    # A list of arrays of one shape would become one array of more dimensions.
-    objects = np.empty(len(arrays), dtype=object)
-    objects[:] = arrays
-    return pd.Series(objects)
 
 
 def _describe(cohort, units, n_assumed, *, has_patients):

@@ -9,6 +9,7 @@ from sklearn.utils import Bunch, check_random_state
 from threadpoolctl import threadpool_limits
 
 from skdxa._sklearn import Interval, StrOptions, validate_params
+from skdxa.scan_dtype import ScanArray
 
 from . import _anatomy, _pathology, _texture
 from ._anatomy import LEVELS, SPACING_MM
@@ -118,6 +119,8 @@ def make_spine_cohort(
             The patient's number.
         spacing_mm : tuple
             `(1.05, 0.60)`: height and width of a pixel.
+        simulated : bool
+            True.
         excluded : DataFrame
             Empty; columns `row`, `scan`, `reason`.
         truth : DataFrame
@@ -203,15 +206,15 @@ def make_spine_cohort(
         delayed(_render_batch)(jobs[start : start + _BATCH]) for start in range(0, n_scans, _BATCH)
     )
     images = [image for batch in drawn for image in batch]
-    scans = np.empty(n_scans, object)
-    scans[:] = [image.scan for image in images]
+    scans = ScanArray([image.scan for image in images], SPACING_MM, "g/cm2")
     data = patients.clinical
-    data.insert(0, "scan", pd.Series(scans, dtype=object))
+    data.insert(0, "scan", pd.Series(scans, index=data.index))
     return Bunch(
         data=data,
         target=patients.target,
         groups=patients.groups,
         spacing_mm=SPACING_MM,
+        simulated=True,
         excluded=pd.DataFrame(columns=["row", "scan", "reason"]),
         truth=patients.truth,
         pathology=patients.pathology,

@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils._param_validation import InvalidParameterError
 
 from skdxa.preprocessing import find_spine_line
+from skdxa.scan_dtype import ScanDtype
 from skdxa.simulation import make_spine_cohort, make_spine_scan
 
 BMD = [f"bmd_L{i}" for i in range(1, 5)]
@@ -41,7 +42,8 @@ def test_cohort_columns_types_and_lengths(cohort):
         "unreliable_r1",
         "unreliable_r2",
     ]
-    assert cohort.data["scan"].dtype == object
+    assert cohort.data["scan"].dtype == ScanDtype((1.05, 0.60), "g/cm2")
+    assert cohort.simulated is True
     assert cohort.spacing_mm == (1.05, 0.60)
     assert_array_equal(cohort.groups, np.arange(40))
     assert list(cohort.excluded) == ["row", "scan", "reason"]
