@@ -209,9 +209,8 @@ def grouped_metrics(positive, score, cell, n_cells, threshold):
     called = score >= threshold
     n_positive, n_negative = count(positive), count(~positive)
     n_hits, n_rejected = count(positive & called), count(~positive & ~called)
-    rank_sum = np.bincount(
-        cell[positive], weights=_ranks_within(score, cell)[positive], minlength=n_cells
-    )
+    ranks = pd.Series(score).groupby(cell).rank().to_numpy()
+    rank_sum = np.bincount(cell[positive], weights=ranks[positive], minlength=n_cells)
     with np.errstate(invalid="ignore", divide="ignore"):
         return pd.DataFrame(
             {
@@ -261,20 +260,3 @@ def resampled_metric(name, threshold, positive, score, weights):
         pairs = weights[..., among].sum(axis=-1)
     with np.errstate(invalid="ignore"):
         return wins / pairs
-
-
-def _ranks_within(score, cell):
-    """Rank of each score within its cell, from 1; ties share the mean of their ranks."""
-    order = np.lexsort((score, cell))
-    score, cell = score[order], cell[order]
-    position = np.arange(score.size)
-    new_cell = np.diff(cell, prepend=-1) != 0
-    new_value = new_cell.copy()
-    new_value[1:] |= score[1:] != score[:-1]
-    tie = np.cumsum(new_value) - 1
-    first_of_tie = np.flatnonzero(new_value)
-    last_of_tie = np.append(first_of_tie[1:], score.size) - 1
-    first_of_cell = np.maximum.accumulate(np.where(new_cell, position, 0))
-    ranks = np.empty(score.size)
-    ranks[order] = (first_of_tie[tie] + last_of_tie[tie]) / 2 - first_of_cell + 1
-    return ranks
