@@ -7,22 +7,18 @@ import numpy as np
 import pandas as pd
 from sklearn import get_config
 from sklearn.base import clone
-from sklearn.model_selection import (
-    RepeatedStratifiedKFold,
-    StratifiedGroupKFold,
-    cross_validate,
-)
+from sklearn.model_selection import cross_validate
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
 from skdxa._sklearn import HasMethods, Interval, StrOptions, validate_params
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest
+from skdxa.evaluation._folds import Folds, joint_strata
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import positive_scores, response_method_of
-from skdxa.validation import check_known, plain_labels
+from skdxa.validation import as_seed, check_same_rows, has_repeated_patients
 
 _CURVE = "history/"
 
@@ -158,21 +154,27 @@ def repeated_cross_validate(
     >>> len(result.scores)
     200
     """
-    y, groups, strata = _check_labels(X, y, groups, stratify)
+    for name, labels in (("y", y), ("groups", groups), ("stratify", stratify)):
+        check_same_rows(X, labels, ("X", name))
     seed = _seed(random_state, checkpoint)
-    has_twins = groups is not None and len(np.unique(groups)) < len(groups)
-    patients = groups if has_twins else None
-    if has_twins:
+    folds = Folds.draw(
+        y,
+        groups=groups,
+        stratify=stratify,
+        n_splits=n_splits,
+        n_repeats=n_repeats,
+        random_state=seed,
+    )
+    y, groups = folds.y, folds.groups
+    if has_repeated_patients(groups):
         params = _with_groups(params, estimator, groups)
-    _check_sizes(strata, patients, y if stratify is None else stratify, n_splits)
-    fold_of = _assign_folds(y, patients, strata, n_splits, n_repeats, seed)
     store = None
     if checkpoint is not None:
         settings = {"n_splits": n_splits, "n_repeats": n_repeats, "random_state": seed}
-        labels = {"y": y, "groups": groups, "stratify": None if stratify is None else strata}
-        store = Checkpoint(
-            checkpoint, describe_run(estimator, X, settings, labels, params, fold_of)
-        )
+        strata = None if stratify is None else joint_strata(stratify)
+        labels = {"y": y, "groups": groups, "stratify": strata}
+        run_described = describe_run(estimator, X, settings, labels, params, folds.fold_of)
+        store = Checkpoint(checkpoint, run_described)
 
     def run(splits, keep_model, store):
         # Scans in a DataFrame or list are arrays too small for joblib to share between
@@ -183,7 +185,7 @@ def repeated_cross_validate(
                 estimator,
                 X,
                 y,
-                fold_of[repeat],
+                folds.fold_of[repeat],
                 repeat,
                 fold,
                 params=params,
@@ -226,94 +228,13 @@ def repeated_cross_validate(
     return result
 
 
-def _check_labels(X, y, groups, stratify):
-    """Give labels, patients and strata as arrays that fit X."""
-    for name, labels in (("y", y), ("groups", groups), ("stratify", stratify)):
-        indexed = all(isinstance(rows, (pd.Series, pd.DataFrame)) for rows in (X, labels))
-        if indexed and len(X) == len(labels) and not X.index.equals(labels.index):
-            raise ValueError(
-                f"X and {name} have different indices: align them first, or pass {name} as a "
-                "NumPy array if the order of the rows is what pairs them"
-            )
-    check_consistent_length(X, y, groups, stratify)
-    y = column_or_1d(y, warn=True)
-    check_known(y, "y")
-    y = plain_labels(y)
-    classes = np.unique(y)
-    if len(classes) != 2:
-        found = ", ".join(map(repr, classes[:5].tolist())) + (", ..." if len(classes) > 5 else "")
-        raise ValueError(f"y must hold two labels, got {len(classes)}: {found}")
-    if groups is not None:
-        groups = column_or_1d(groups)
-        check_known(groups, "groups")
-        groups = plain_labels(groups)
-    if stratify is None:
-        return y, groups, y
-    # As objects a column of numbers and one of texts keep their types.
-    table = pd.DataFrame(np.asarray(stratify, dtype=object))
-    codes = table.groupby(list(table.columns), dropna=False, sort=False).ngroup().to_numpy()
-    return y, groups, codes
-
-
 def _seed(random_state, checkpoint):
-    """Give the one number from which all others follow."""
+    """Return the seed of the run: that of a checkpoint which has been begun without one."""
     if random_state is None and checkpoint is not None:
         begun = read_manifest(checkpoint)
         if begun is not None:
             return int(begun["setting"]["random_state"])
-    if isinstance(random_state, Integral):
-        return int(random_state)
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-def _check_sizes(strata, patients, labels, n_splits):
-    """Refuse a class or stratum that cannot be in every fold."""
-    members = pd.DataFrame({"stratum": strata})
-    members["member"] = np.arange(len(strata)) if patients is None else patients
-    sizes = members.groupby("stratum")["member"].nunique()
-    if sizes.min() < n_splits:
-        row = np.argmax(strata == sizes.idxmin())
-        label = np.asarray(labels, dtype=object)[row]
-        label = label.tolist() if isinstance(label, np.ndarray) else label
-        raise ValueError(
-            f"fewer {'scans' if patients is None else 'patients'} ({sizes.min()}) have the label "
-            f"{label!r}, as in row {row}, than n_splits={n_splits}: take fewer folds, or leave "
-            "that label out"
-        )
-
-
-def _assign_folds(y, patients, strata, n_splits, n_repeats, seed):
-    """Give the fold of every scan in every repeat, of shape (n_repeats, n_scans)."""
-    if patients is None:
-        kfold = RepeatedStratifiedKFold(n_splits=n_splits, n_repeats=n_repeats, random_state=seed)
-        splits = kfold.split(y, strata)
-    else:
-        shuffle = {"shuffle": True, "random_state": check_random_state(seed)}
-        splits = (
-            split
-            for _ in range(n_repeats)
-            for split in StratifiedGroupKFold(n_splits, **shuffle).split(y, strata, patients)
-        )
-    fold_of = np.full((n_repeats, len(y)), -1, dtype=np.int32)
-    for number, (train, test) in enumerate(splits):
-        repeat, fold = divmod(number, n_splits)
-        fold_of[repeat, test] = fold
-        if test.size == 0 or len(np.unique(y[train])) < 2:
-            what = "no scan" if test.size == 0 else "a training part of one class"
-            raise ValueError(
-                f"fold {fold} of repeat {repeat} has {what}: take fewer folds than "
-                f"n_splits={n_splits}, or stratify by y"
-            )
-    if patients is not None:
-        _check_patients_together(fold_of, patients)
-    return fold_of
-
-
-def _check_patients_together(fold_of, patients):
-    _, first, patient = np.unique(patients, return_index=True, return_inverse=True)
-    torn = (fold_of != fold_of[:, first[patient]]).any(axis=0)
-    if torn.any():
-        raise RuntimeError(f"patient {patients[np.argmax(torn)]} is in two folds of one repeat")
+    return as_seed(random_state)
 
 
 def _run_split(estimator, X, y, fold_of, repeat, fold, *, params, seed, store, keep_model):

@@ -1,29 +1,17 @@
 """Out-of-fold scores, and everything that is calculated from them."""
 
-import warnings
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_random_state
 
-from skdxa.evaluation._archive import read_arrays, write_arrays
-from skdxa.evaluation._metrics import METRICS, grouped_metrics, resampled_metric
+from skdxa.evaluation import _summary
+from skdxa.evaluation._folds import Folds
+from skdxa.evaluation._metrics import METRICS, grouped_metrics
+from skdxa.evaluation._result_file import read_result, write_result
 from skdxa.evaluation._scores import default_threshold
-from skdxa.significance import (
-    Interval,
-    bootstrap_interval,
-    corrected_t_interval,
-    delong_interval,
-    proportion_interval,
-    t_interval,
-)
-from skdxa.validation import has_repeated_patients, plain_labels, positive_and_known
-
-INTERVALS = ("corrected", "t", "delong", "bootstrap")
-_TABLES = ("scores", "folds", "histories")
-_FORMAT = 1
+from skdxa.evaluation._summary import INTERVALS
+from skdxa.validation import positive_and_known
 
 
 @dataclass(eq=False)
@@ -105,23 +93,20 @@ class CrossValidationResult:
     response_method: str = "predict_proba"
 
     def __post_init__(self):
-        self.y = plain_labels(self.y)
-        self.groups = None if self.groups is None else plain_labels(self.groups)
-        self.classes = np.unique(self.y)
-        if len(self.classes) != 2:
-            raise ValueError(f"y must hold two labels, got {self.classes.tolist()}")
-        self.scores = self.scores.sort_values(["repeat", "row"], ignore_index=True)
-        expected = np.tile(np.arange(len(self.y)), self.n_repeats)
-        if not np.array_equal(self.scores["row"], expected):
-            raise ValueError(f"scores must hold each of the {len(self.y)} rows of y once a repeat")
-        # One row a repeat, one column a scan.
-        self._score = self.scores["score"].to_numpy(float).reshape(self.n_repeats, -1)
-        self._fold = self.scores["fold"].to_numpy(int).reshape(self.n_repeats, -1)
-        self.scores = self.scores.sort_values(["repeat", "fold", "row"], ignore_index=True)
+        scores = self.scores.sort_values(["repeat", "row"], ignore_index=True)
+        n_repeats, n_scans = scores["repeat"].nunique(), len(self.y)
+        if not np.array_equal(scores["row"], np.tile(np.arange(n_scans), n_repeats)):
+            raise ValueError(f"scores must hold each of the {n_scans} rows of y once per repeat.")
+        self._score = scores["score"].to_numpy(float).reshape(n_repeats, n_scans)
+        fold_of = scores["fold"].to_numpy(int).reshape(n_repeats, n_scans)
+        self._folds = Folds(fold_of, self.y, self.groups)
+        self.y, self.groups = self._folds.y, self._folds.groups
+        self.classes = self._folds.classes
+        self.scores = scores.sort_values(["repeat", "fold", "row"], ignore_index=True)
         self.folds = self.folds.sort_values(["repeat", "fold"], ignore_index=True)
-        grid = np.indices((self.n_repeats, self.n_folds)).reshape(2, -1).T
+        grid = np.indices((n_repeats, self.n_folds)).reshape(2, -1).T
         if not np.array_equal(self.folds[["repeat", "fold"]], grid):
-            raise ValueError("folds must hold each fold of each repeat once, counted from 0")
+            raise ValueError("folds must hold each fold of each repeat once, counted from 0.")
 
     def __repr__(self):
         return (
@@ -132,12 +117,17 @@ class CrossValidationResult:
     @property
     def n_repeats(self):
         """Number of repeats."""
-        return self.scores["repeat"].nunique()
+        return self._folds.n_repeats
 
     @property
     def n_folds(self):
-        """Number of folds a repeat."""
-        return self.folds["fold"].nunique()
+        """Number of folds per repeat."""
+        return self._folds.n_folds
+
+    @property
+    def fold_assignment(self):
+        """The `Folds` of this result: other scores can be judged on them."""
+        return self._folds
 
     def summary(
         self,
@@ -203,32 +193,28 @@ class CrossValidationResult:
         others; ``benchmarks/coverage.py`` measures it.
         """
         if interval not in INTERVALS:
-            raise ValueError(f"interval must be one of {list(INTERVALS)}, got {interval!r}")
+            raise ValueError(f"interval must be one of {list(INTERVALS)}, got {interval!r}.")
         threshold = self._threshold(threshold)
         if interval in ("corrected", "t"):
-            rows = self._mean_intervals(y, threshold, interval, level)
-        elif interval == "delong":
-            rows = self._pooled_intervals(y, threshold, level)
-        else:
-            rows = self._bootstrap_intervals(y, threshold, level, n_resamples, random_state)
-        lines, without = [], {}
-        for name, (found, n_folds, reasons) in zip(METRICS, rows, strict=True):
-            if reasons:
-                without.setdefault(reasons[0], []).append(name)
-                found = replace(found, low=np.nan, high=np.nan)
-            lines.append((found.estimate, found.low, found.high, level, n_folds, found.method))
-        if without:
-            warnings.warn(
-                "no interval for "
-                + "; ".join(f"{', '.join(names)}: {reason}" for reason, names in without.items()),
-                RuntimeWarning,
-                stacklevel=2,
-            )
-        return pd.DataFrame(
-            lines,
-            index=pd.Index(METRICS, name="metric"),
-            columns=["estimate", "low", "high", "level", "n_folds", "method"],
+            metrics = self.fold_metrics(y, threshold=threshold)[list(METRICS)]
+            sizes = self.folds[["n_train", "n_test"]].mean().to_dict()
+            rows = _summary.over_folds(metrics, interval, level=level, sizes=sizes)
+            return _summary.tabulate(rows, level)
+        positive, known = self._positive_and_known(y)
+        judged = (
+            positive[known],
+            self._score[self.median_repeat(y), known],
+            None if self.groups is None else self.groups[known],
         )
+        options = {"threshold": threshold, "level": level}
+        if interval == "delong":
+            rows = _summary.of_pooled_scores(*judged, **options)
+        else:
+            rows = _summary.of_resamples(
+                *judged, n_resamples=n_resamples, random_state=random_state, **options
+            )
+        rows = [(found, self.n_folds, reasons) for found, reasons in rows]
+        return _summary.tabulate(rows, level)
 
     def fold_metrics(self, y=None, *, threshold=None):
         """Give sensitivity, specificity, accuracy and AUC of every fold.
@@ -246,7 +232,7 @@ class CrossValidationResult:
             Columns `repeat`, `fold`, `sensitivity`, `specificity`, `accuracy`, `auc`;
             NaN where a fold has nobody to judge by.
         """
-        cell = np.arange(self.n_repeats)[:, np.newaxis] * self.n_folds + self._fold
+        cell = np.arange(self.n_repeats)[:, np.newaxis] * self.n_folds + self._folds.fold_of
         metrics = self._metrics(y, threshold, cell, self.n_repeats * self.n_folds)
         return self.folds[["repeat", "fold"]].assign(**metrics)
 
@@ -360,7 +346,7 @@ class CrossValidationResult:
             Rows `actual`, columns `predicted`; the negative label first. The labels are
             `classes`.
         """
-        positive, known = self._labels(y)
+        positive, known = self._positive_and_known(y)
         repeat = self.median_repeat(y) if repeat is None else repeat
         called = self.repeat_scores(repeat) >= self._threshold(threshold)
         counts = np.bincount(2 * positive[known] + called[known], minlength=4).reshape(2, 2)
@@ -383,7 +369,7 @@ class CrossValidationResult:
         pandas.DataFrame of shape (n_repeats * n_scans, 5)
             Columns `repeat`, `fold`, `row`, `score`, and `y` as given.
         """
-        self._labels(y)
+        self._positive_and_known(y)
         labels = self.y if y is None else np.asarray(y)
         return self.scores.assign(y=labels[self.scores["row"]])
 
@@ -401,16 +387,7 @@ class CrossValidationResult:
         folds, learning curves, labels and patients' identifiers as given in `groups`,
         but neither scans nor fitted models.
         """
-        arrays = {
-            f"{table}/{name}": column.to_numpy()
-            for table in _TABLES
-            for name, column in getattr(self, table).items()
-        }
-        arrays["y"] = self.y
-        if self.groups is not None:
-            arrays["groups"] = self.groups
-        about = {"format": _FORMAT, "response_method": self.response_method}
-        write_arrays(path, arrays, about)
+        write_result(self, path)
 
     @classmethod
     def load(cls, path):
@@ -431,35 +408,15 @@ class CrossValidationResult:
         ValueError
             If the file is none of skdxa's, or of a later version's.
         """
-        arrays, about = read_arrays(path)
-        if about.get("format") != _FORMAT or "y" not in arrays:
-            raise ValueError(
-                f"{path} is not a cross-validation result that this version of skdxa can read"
-            )
-        tables = {
-            table: pd.DataFrame(
-                {
-                    name.removeprefix(f"{table}/"): array
-                    for name, array in arrays.items()
-                    if name.startswith(f"{table}/")
-                }
-            )
-            for table in _TABLES
-        }
-        return cls(
-            **tables,
-            y=arrays["y"],
-            groups=arrays.get("groups"),
-            response_method=about["response_method"],
-        )
+        return cls(**read_result(path))
 
-    def _labels(self, y):
+    def _positive_and_known(self, y):
         if y is None:
             return self.y == self.classes[1], np.ones(len(self.y), dtype=bool)
         return positive_and_known(y, self.classes, len(self.y))
 
     def _check_scorable(self, y):
-        positive, known = self._labels(y)
+        positive, known = self._positive_and_known(y)
         if positive[known].all() or not positive[known].any():
             raise ValueError("y must hold both positive and negative labels")
 
@@ -467,7 +424,7 @@ class CrossValidationResult:
         return default_threshold(self.response_method) if threshold is None else threshold
 
     def _metrics(self, y, threshold, cell, n_cells):
-        positive, known = self._labels(y)
+        positive, known = self._positive_and_known(y)
         return grouped_metrics(
             np.tile(positive[known], self.n_repeats),
             self._score[:, known].ravel(),
@@ -476,80 +433,8 @@ class CrossValidationResult:
             self._threshold(threshold),
         )
 
-    def _mean_intervals(self, y, threshold, interval, level):
-        metrics = self.fold_metrics(y, threshold=threshold)[list(METRICS)]
-        n_undefined = metrics.isna().sum()
-        if n_undefined.any():
-            counts = ", ".join(f"{name} in {n}" for name, n in n_undefined.items() if n)
-            warnings.warn(
-                f"undefined in some of {len(metrics)} folds, which hold no positive or no "
-                f"negative scan and are left out: {counts}",
-                RuntimeWarning,
-                stacklevel=3,
-            )
-        sizes = self.folds[["n_train", "n_test"]].mean().to_dict() if interval != "t" else {}
-        mean_interval = t_interval if interval == "t" else corrected_t_interval
-        for name in METRICS:
-            values = metrics[name].dropna().to_numpy()
-            if values.size < 2:
-                estimate = values[0] if values.size else np.nan
-                found = Interval(estimate, np.nan, np.nan, level, "none")
-                yield found, values.size, ["it is defined in fewer than two folds"]
-                continue
-            found, reasons = _recorded(mean_interval, values, level=level, **sizes)
-            low, high = np.clip([found.low, found.high], 0, 1)
-            yield replace(found, low=low, high=high), values.size, reasons
-
-    def _pooled_intervals(self, y, threshold, level):
-        if has_repeated_patients(self.groups):
-            warnings.warn(
-                "interval='delong' takes a patient's several scans for independent and is too "
-                "narrow: take interval='bootstrap', which resamples patients",
-                RuntimeWarning,
-                stacklevel=3,
-            )
-        positive, score, _ = self._median_scores(y)
-        right = (score >= threshold) == positive
-        for hits in (right[positive], right[~positive], right):
-            yield proportion_interval(hits.sum(), hits.size, level=level), self.n_folds, []
-        found, reasons = _recorded(delong_interval, positive.astype(int), score, level=level)
-        yield found, self.n_folds, reasons
-
-    def _bootstrap_intervals(self, y, threshold, level, n_resamples, random_state):
-        positive, score, groups = self._median_scores(y)
-        # Within classes, so that each resample has both; not where a patient belongs to both.
-        torn = groups is not None and pd.Series(positive).groupby(groups).nunique().max() > 1
-        seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-        for name in METRICS:
-            found, reasons = _recorded(
-                bootstrap_interval,
-                partial(resampled_metric, name, threshold),
-                (positive, score),
-                weighted=True,
-                groups=groups,
-                stratify=None if torn else positive,
-                level=level,
-                n_resamples=n_resamples,
-                random_state=seed,
-            )
-            yield found, self.n_folds, reasons
-
-    def _median_scores(self, y):
-        positive, known = self._labels(y)
-        score = self._score[self.median_repeat(y)]
-        groups = None if self.groups is None else self.groups[known]
-        return positive[known], score[known], groups
-
 
 def _median_position(areas):
     """Position of the median; the lower of two, the first of equals, NaN left out."""
     areas = areas.dropna()
     return areas.index[np.argsort(areas.to_numpy(), kind="stable")[(len(areas) - 1) // 2]]
-
-
-def _recorded(interval, *args, **kwargs):
-    """Give an interval and, in place of warnings, the reasons why it tells nothing."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        found = interval(*args, **kwargs)
-    return found, [str(warning.message) for warning in caught]

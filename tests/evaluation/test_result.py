@@ -169,7 +169,7 @@ def test_other_labels_than_those_trained_on(result):
 def test_folds_without_a_positive_are_left_out_and_counted(result):
     later = np.where(np.arange(113) == np.flatnonzero(result.y)[0], 1.0, 0.0)
     later[np.flatnonzero(result.y)[1]] = 1
-    expected = r"undefined in some of 20 folds.*: sensitivity in (\d+), auc in \1$"
+    expected = r"undefined in some of 20 folds.*: sensitivity in (\d+), auc in \1\.$"
     with pytest.warns(RuntimeWarning, match=expected):
         summary = result.summary(later)
     assert summary.loc["specificity", "n_folds"] == 20
@@ -370,8 +370,9 @@ def test_bad_questions_are_refused(result, call, message):
     ("change", "message"),
     [
         ({"y": np.zeros(113)}, "y must hold two labels"),
-        ({"y": np.arange(112) % 2}, "each of the 112 rows of y once a repeat"),
-        ({"y": np.array([0, None] * 56 + [1], dtype=object)}, "one column of numbers or texts"),
+        ({"y": np.arange(112) % 2}, "each of the 112 rows of y once per repeat"),
+        ({"y": np.array([0, None] * 56 + [1], dtype=object)}, "y is missing for 56 of 113 scans"),
+        ({"y": np.array([{}, 0] * 56 + [1], dtype=object)}, "one column of numbers or texts"),
         ({"y": np.zeros((113, 2))}, r"one column .* shape \(113, 2\)"),
         ({"folds": pd.DataFrame({"repeat": [0], "fold": [1]})}, "each fold of each repeat once"),
     ],
