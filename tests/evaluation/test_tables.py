@@ -1,5 +1,7 @@
 """External tests, and tables as they are printed."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -162,10 +164,36 @@ def test_latex(published):
 
 
 def test_html(published):
-    text = format_table(published, to="html")
-    assert "<th>Sensitivity (%)</th>" in text
-    assert "<tr><td>&lt;Age&gt; &amp; TBS</td><td>100.0 (NA, NA)</td>" in text
-    assert text.count("<tr>") == 3
+    table = ElementTree.fromstring(format_table(published, to="html"))
+    head, *rows = [[cell.text for cell in row] for row in table.iter("tr")]
+    assert head == ["Experiment", "Sensitivity (%)", "Specificity (%)", "Accuracy (%)", "AUC"]
+    intervals = [
+        "70.5 (70.0, 71.0)",
+        "97.6 (97.5, 97.6)",
+        "94.1 (94.0, 94.2)",
+        "0.96 (0.96, 0.97)",
+    ]
+    assert rows == [
+        ["Scoliosis: 100 % of L1_L4 | hip", *intervals],
+        ["<Age> & TBS", *["100.0 (NA, NA)"] * 3, "1.00 (NA, NA)"],
+    ]
+
+
+def test_text(published):
+    assert format_table(published, to="text").splitlines() == [
+        "Experiment                         Sensitivity (%)    Specificity (%)"
+        "       Accuracy (%)                AUC",
+        "Scoliosis: 100 % of L1_L4 | hip  70.5 (70.0, 71.0)  97.6 (97.5, 97.6)"
+        "  94.1 (94.0, 94.2)  0.96 (0.96, 0.97)",
+        "<Age> & TBS                         100.0 (NA, NA)     100.0 (NA, NA)"
+        "     100.0 (NA, NA)      1.00 (NA, NA)",
+    ]
+
+
+@pytest.mark.parametrize("to", ["text", "html", "markdown", "latex"])
+def test_long_names_are_not_cut(published, to):
+    name = "Min T-score and deep learning" + ", and age" * 9
+    assert name in format_table(published.rename({"<Age> & TBS": name}), to=to)
 
 
 def test_external_table_as_printed(result, hospitals):
