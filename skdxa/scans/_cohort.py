@@ -170,6 +170,7 @@ def load_cohort(
     data = data.rename(columns={scan_column: "scan"})
     data["scan"] = _object_series(pixels)
     cohort = Bunch(
+        simulated=False,
         data=data,
         target=target.loc[kept].reset_index(drop=True),
         groups=np.arange(len(kept)) if group_column is None else data[group_column].to_numpy(),

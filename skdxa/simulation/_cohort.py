@@ -208,6 +208,7 @@ def make_spine_cohort(
     data = patients.clinical
     data.insert(0, "scan", pd.Series(scans, dtype=object))
     return Bunch(
+        simulated=True,
         data=data,
         target=patients.target,
         groups=patients.groups,

@@ -23,10 +23,10 @@ from skdxa.study._added_value import (
     tabulate_net_benefit,
     tabulate_tests,
 )
+from skdxa.study._cohort import check_cohort
 from skdxa.study._fracture_models import predict_out_of_fold, score_on_folds
 from skdxa.study._fracture_predictors import (
     NETWORK,
-    check_cohort,
     check_varying,
     folds_of,
     predictors_of_repeats,

@@ -6,25 +6,11 @@ import pandas as pd
 from skdxa.densitometry import minimum_t_score, t_score
 from skdxa.evaluation import CrossValidationResult, Folds
 from skdxa.exceptions import CohortError
-from skdxa.validation import as_patients, check_known, check_same_rows, split_patients
+from skdxa.validation import check_known, check_same_rows, split_patients
 
 NETWORK = "deep_learning"
 _VERTEBRAE = ("bmd_L1", "bmd_L2", "bmd_L3", "bmd_L4")
 _HIP = {"bmd_neck": "femoral_neck", "bmd_total_hip": "total_hip"}
-
-
-def check_cohort(cohort):
-    """Return the table of predictors, the table of labels and the patients of a cohort."""
-    missing = [part for part in ("data", "target") if part not in cohort]
-    if missing:
-        raise CohortError(f"The cohort has no {missing[0]!r}; it has {list(cohort)}.")
-    data, target, groups = cohort["data"], cohort["target"], cohort.get("groups")
-    try:
-        check_same_rows(data, target, ("data", "target"))
-        groups = None if groups is None else as_patients(groups, len(data))
-    except ValueError as error:
-        raise CohortError(f"The cohort's parts do not fit together: {error}") from error
-    return data, target, groups
 
 
 def read_labels(target, trained_on, scored_on):

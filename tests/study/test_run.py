@@ -23,7 +23,7 @@ SMALL = {"n_splits": 3, "epochs": 1, "height": 32, "width": 24}
 @pytest.fixture(scope="module")
 def cohort():
     cohort = make_spine_cohort(60, random_state=0)
-    del cohort["truth"]
+    cohort.simulated = False
     cohort.target["scoliosis"] = np.arange(60) % 2.0
     return cohort
 
@@ -171,7 +171,7 @@ def test_overwriting_replaces_a_report_and_nothing_else(cohort, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
     (out / "scans").mkdir()
-    with pytest.raises(FileExistsError, match="out holds scans, which is not of a report"):
+    with pytest.raises(FileExistsError, match="out holds scans, no file of a report"):
         run_study(Protocol(**SMALL), cohort, out=out, overwrite=True)
     with pytest.raises(FileExistsError, match=r"manifest\.json is a file\. Choose a folder"):
         run_study(Protocol(**SMALL), cohort, out=out / "manifest.json", overwrite=True)
@@ -215,11 +215,16 @@ def test_too_few_positives_are_seen_before_anything_is_trained(cohort, tmp_path)
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"epochs": 0}, "epochs must be at least 1; got 0"),
-        ({"n_splits": 1}, "n_splits must be at least 2; got 1"),
-        ({"interval": "exact"}, r"interval must be one of \['corrected'.* got 'exact'"),
-        ({"validation_fraction": 1.0}, "validation_fraction must be at least 0 and below 1"),
-        ({"targets": "scoliosis"}, "targets must be one or more column names"),
+        ({"epochs": 0}, r"'epochs' .* of Protocol must be an int in the range \[1, inf\). Got 0"),
+        ({"n_splits": 1}, r"'n_splits' .* must be an int in the range \[2, inf\). Got 1"),
+        ({"n_subjects": 1.5}, r"'n_subjects' .* must be an int in the range \[1, inf\). Got 1.5"),
+        ({"interval": "exact"}, r"'interval' .* among {.*'corrected'.*}. Got 'exact'"),
+        ({"validation_fraction": 1.0}, r"'validation_fraction' .* in the range \[0.0, 1.0\)"),
+        ({"random_state": -1}, r"'random_state' .* in the range \[0, 4294967295\]. Got -1"),
+        ({"threshold": "half"}, "'threshold' .* must be an instance of 'float'"),
+        ({"targets": "scoliosis"}, "'targets' .* instance of 'tuple' .* Got 'scoliosis'"),
+        ({"targets": ()}, r"targets must be one or more column names; got \(\)\."),
+        ({"targets": (1,)}, r"targets must be one or more column names; got \(1,\)\."),
     ],
 )
 def test_bad_protocols(choices, message):
