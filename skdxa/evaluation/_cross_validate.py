@@ -1,4 +1,4 @@
-"""Repeated cross-validation that keeps every score, and survives being killed."""
+"""Repeated cross-validation that keeps every score and can be resumed."""
 
 from numbers import Integral
 from os import PathLike
@@ -61,45 +61,44 @@ def repeated_cross_validate(
 
     Each split goes through `sklearn.model_selection.cross_validate`: the estimator is
     cloned, fitted on the training folds alone (with all its preprocessing, if it is a
-    pipeline) and asked once for the scores of the fold left out. Metrics come after,
-    from the result.
+    pipeline) and scores the fold left out once. Metrics are computed from the result.
 
     Parameters
     ----------
     estimator : classifier or Pipeline
         With `predict_proba` or `decision_function`. Not changed.
     X : array-like, list or DataFrame of shape (n_scans, ...)
-        Scans or a table, row by row; `cohort.data` as it is.
+        Scans or a table, one row per scan; `cohort.data` as it is.
     y : array-like of shape (n_scans,)
         Two labels of any type; the second, sorted, is positive.
     groups : array-like of shape (n_scans,), optional
         The patient of each scan. A patient's scans stay together.
     stratify : array-like of shape (n_scans,) or (n_scans, n_labels), optional
         Labels whose shares the folds keep, `y` if not given. Several columns are kept
-        jointly, such as the label trained on and the one scored later; NaN in them is
-        a stratum of its own.
+        jointly, such as the label trained on and the one scored on; NaN in them is a
+        stratum of its own.
     n_splits : int, default=10
-        Folds a repeat.
+        Folds per repeat.
     n_repeats : int, default=100
         Repeats, each with other folds.
     random_state : int, RandomState instance or None, default=None
-        Seeds the folds and the fits. None draws a seed; with a checkpoint that has been
-        begun, it takes the one drawn then.
+        Seeds the folds and the fits. None draws a seed, or takes that of the checkpoint if
+        it has been begun.
     n_jobs : int, optional
         Splits in parallel, by joblib; `joblib.parallel_config` selects threads or a
-        cluster. Results don't depend on it.
+        cluster. Results do not depend on it.
     checkpoint : str or path-like, optional
         Folder for finished splits. Called again with the same arguments, the function
-        goes on where it was killed and ends with the same scores. One run at a time
-        uses a folder.
+        resumes where it was killed and ends with the same scores. Only one run at a time
+        may use a folder.
     return_models : {"median", "all"}, optional
         Fitted estimators to keep in the result: those of the median repeat (by `y`), or
-        all. A checkpoint holds no models, so those that an earlier run has fitted are
-        fitted again, with the same seeds, where they are asked for.
+        all. A checkpoint holds no models, so those of splits that an earlier run has
+        finished are fitted again, with the same seeds.
     params : dict, optional
         Passed to `fit` as by `cross_validate`: arrays of n_scans values are split like
-        `y`. `groups` are added of themselves where the classifier's `fit` takes them
-        (and scikit-learn's metadata routing, which has its own way, is off).
+        `y`. `groups` are added automatically if patients have several scans, the
+        classifier's `fit` takes them and scikit-learn's metadata routing is off.
     progress : bool, default=True
         Show a progress bar on the standard error stream.
 
@@ -113,15 +112,16 @@ def repeated_cross_validate(
     ValueError
         If `y` is NaN anywhere or has not two labels, a class (or stratum) has fewer
         scans or patients than `n_splits`, or an estimator fails or gives NaN in a fold;
-        the message then names the repeat and the fold, and the cause is chained. What
-        fails with anything but a ValueError comes as a RuntimeError.
+        the message then names the repeat and the fold, and the cause is chained. Other
+        errors of an estimator than a ValueError are raised as a RuntimeError.
     CheckpointError
-        If the folder belongs to another run, naming what differs, or a file in it is
+        If the folder belongs to another run, naming the differences, or a file in it is
         damaged.
 
     See Also
     --------
-    CrossValidationResult : What it returns.
+    CrossValidationResult : Metrics and intervals of the scores.
+    Folds : The folds, which other predictors can be judged on.
 
     Notes
     -----
@@ -129,15 +129,15 @@ def repeated_cross_validate(
     are those of `StratifiedGroupKFold`, shuffled anew each repeat.
 
     Each fit has a seed of its own, made from `random_state`, the repeat and the fold.
-    It is given to every parameter `random_state` of the estimator and its steps that is
-    None. One that is set to a number is left alone: every fold then uses that number.
+    Every parameter `random_state` of the estimator and its steps that is None is set by it.
+    A parameter that is set to a number keeps that number in every fold.
 
     A checkpoint's manifest binds it to data, labels, folds and parameters, functions
-    among them by their source text. It cannot see a changed version of a library, or
-    changed methods of a class. Workers write the files themselves where they see the
-    folder; otherwise this process writes them when they arrive. None is a pickle.
+    among them by their source text. A changed version of a library, or changed methods of
+    a class, go unnoticed. Workers that have access to the folder write the files;
+    otherwise this process writes them when the scores arrive. None is a pickle.
 
-    Memory on top of the data is a score a scan and repeat, and the models asked for:
+    Memory on top of the data is one score per scan and repeat, and the models asked for:
     with ``return_models="median"`` all models fitted in this call are held to the end.
 
     Examples
@@ -177,8 +177,8 @@ def repeated_cross_validate(
         store = Checkpoint(checkpoint, run_described)
 
     def run(splits, keep_model, store):
-        # Scans in a DataFrame or list are arrays too small for joblib to share between
-        # processes by default: it would send a copy of all of them with every split.
+        # Scans in a DataFrame or list are arrays that joblib by default takes for too small
+        # to share between processes: it would send copies of all with every split.
         workers = Parallel(n_jobs=n_jobs, return_as="generator_unordered", max_nbytes="32K")
         return workers(
             delayed(_run_split)(
@@ -238,7 +238,7 @@ def _seed(random_state, checkpoint):
 
 
 def _run_split(estimator, X, y, fold_of, repeat, fold, *, params, seed, store, keep_model):
-    """Fit on all folds but one, score that one, and write it down."""
+    """Fit on all folds but one, score that one, and write the scores to the checkpoint."""
     train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
     try:
         found = cross_validate(
@@ -278,14 +278,14 @@ def _run_split(estimator, X, y, fold_of, repeat, fold, *, params, seed, store, k
 
 
 def _score_rows(model, X, y):
-    """Score each row: a scorer of scikit-learn's that gives as many numbers as rows."""
-    # Only a fitted model knows: a StackingClassifier has no predict_proba before.
+    """Score each row: a scorer for scikit-learn that returns one number per row."""
+    # Only a fitted StackingClassifier has predict_proba.
     scores = positive_scores(model, X, response_method_of(model))
     return dict(enumerate(scores.tolist()))
 
 
 def _with_seed(estimator, seed, repeat, fold):
-    """Clone an estimator, a seed of the split's own wherever random_state is None."""
+    """Clone an estimator, and set its unset random states by the seed of the split."""
     estimator = clone(estimator)
     unset = sorted(
         name
@@ -297,7 +297,7 @@ def _with_seed(estimator, seed, repeat, fold):
 
 
 def _with_groups(params, estimator, groups):
-    """Add the patients to what `fit` is given, if the last step asks for them."""
+    """Add the patients to the parameters of `fit`, if the last step takes them."""
     prefix = ""
     while isinstance(estimator, Pipeline):
         name, estimator = estimator.steps[-1]
@@ -308,7 +308,7 @@ def _with_groups(params, estimator, groups):
 
 
 def _final_step(estimator):
-    """Give the classifier itself, out of pipelines and searches."""
+    """Return the classifier within pipelines and searches."""
     while True:
         if isinstance(estimator, Pipeline):
             estimator = estimator.steps[-1][1]
@@ -319,7 +319,7 @@ def _final_step(estimator):
 
 
 def _curves(classifier):
-    """Learning curves, one number an epoch; none from a history of another kind."""
+    """Return learning curves, one number per epoch; none from a history of another kind."""
     history = getattr(classifier, "history_", None)
     if not isinstance(history, dict):
         return {}
@@ -329,7 +329,7 @@ def _curves(classifier):
 
 
 def _gather(records, y, groups):
-    """Join the splits' records to tables."""
+    """Join the records of all splits to a result."""
     scores, histories = [], []
     for record in records:
         arrays = record["arrays"]

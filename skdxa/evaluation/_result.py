@@ -1,4 +1,4 @@
-"""Out-of-fold scores, and everything that is calculated from them."""
+"""Out-of-fold scores, and the metrics computed from them."""
 
 from dataclasses import dataclass, field
 
@@ -16,31 +16,31 @@ from skdxa.validation import positive_and_known
 
 @dataclass(eq=False)
 class CrossValidationResult:
-    """Out-of-fold scores of a repeated cross-validation, and what follows from them.
+    """Out-of-fold scores of a repeated cross-validation, and their metrics.
 
-    Nothing here trains or predicts: another threshold, other labels, another
+    No method trains or predicts: metrics by another threshold, other labels or another
     interval are functions of the scores and take milliseconds.
 
     Parameters
     ----------
     scores : pandas.DataFrame of shape (n_repeats * n_scans, 4)
         Columns `repeat`, `fold`, `row`, `score`. Repeats, folds and rows count from 0;
-        `row` is the position in X. Every row occurs once a repeat.
+        `row` is the position in X. Every row occurs once per repeat.
     folds : pandas.DataFrame of shape (n_repeats * n_folds, n_columns)
-        One row a fold: `repeat`, `fold`, `n_train`, `n_test`, `fit_time` and
-        `score_time` in seconds, `best_epoch` (NaN where the classifier has none).
+        One row per fold: `repeat`, `fold`, `n_train`, `n_test`, `fit_time` and
+        `score_time` in seconds, `best_epoch` (NaN if the classifier has none).
         Only the first four are necessary.
     y : array-like of shape (n_scans,)
         Labels trained on.
     groups : array-like of shape (n_scans,), optional
         The patient of each scan.
     histories : pandas.DataFrame, optional
-        Learning curves: `repeat`, `fold`, `epoch` (from 1), then a column a curve, such
-        as `loss` and `val_loss`. Empty where the classifier keeps none.
+        Learning curves: `repeat`, `fold`, `epoch` (from 1), then one column per curve,
+        such as `loss` and `val_loss`. Empty if the classifier keeps none.
     models : dict, optional
         Fitted estimators that were kept, by (repeat, fold).
     response_method : {"predict_proba", "decision_function"}, default="predict_proba"
-        Where the scores come from.
+        The method that gave the scores.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class CrossValidationResult:
 
     See Also
     --------
-    repeated_cross_validate : Makes it.
+    repeated_cross_validate : The function that returns such a result.
 
     Notes
     -----
@@ -60,9 +60,8 @@ class CrossValidationResult:
     Wherever a method takes `threshold`, positive is ``score >= threshold``; None means
     0.5 for probabilities and 0 for the values of a decision function.
 
-    A predictor that needs no training, such as a T-score, is judged on the same folds
-    by putting its values in place of the scores:
-    ``dataclasses.replace(result, scores=result.scores.assign(score=...))``.
+    A predictor that needs no training, such as a T-score, is judged on the same folds by
+    ``result.fold_assignment.with_scores(-t_score)``.
 
     Examples
     --------
@@ -139,7 +138,7 @@ class CrossValidationResult:
         n_resamples=2000,
         random_state=None,
     ):
-        """Give sensitivity, specificity, accuracy and AUC with their intervals.
+        """Return sensitivity, specificity, accuracy and AUC with their intervals.
 
         Parameters
         ----------
@@ -148,12 +147,12 @@ class CrossValidationResult:
         threshold : float, optional
             Positive is ``score >= threshold``.
         interval : {"corrected", "t", "delong", "bootstrap"}, default="corrected"
-            "corrected" and "t" judge the mean over all folds of all repeats, the first
-            by the corrected resampled t, the second by Student's t, which takes folds
-            for independent and is far too narrow: it is here to compare with studies
-            that report it. "delong" and "bootstrap" judge the pooled scores of the
-            median repeat, in which each scan counts once: DeLong's interval of the AUC
-            and Wilson's of the proportions, or a bootstrap of patients within classes.
+            "corrected" and "t" are intervals of the mean over all folds of all repeats,
+            the first by the corrected resampled t, the second by Student's t, which takes
+            folds for independent and is far too narrow: it allows comparison with studies
+            that report it. "delong" and "bootstrap" are intervals of the pooled scores of
+            the median repeat, in which each scan counts once: DeLong's of the AUC and
+            Wilson's of the proportions, or a bootstrap of patients within classes.
         level : float, default=0.95
             Confidence level.
         n_resamples : int, default=2000
@@ -171,21 +170,21 @@ class CrossValidationResult:
         Raises
         ------
         ValueError
-            If `y` does not fit, or `interval` is none of the four.
+            If `y` does not fit the scans, or `interval` is none of the four.
 
         Warns
         -----
         RuntimeWarning
-            If a metric is undefined in some folds, which are left out; if a metric is
-            the same in all folds, or defined in fewer than two, so that its ends are
-            NaN; if "delong" is asked for although patients have several scans, which it
-            takes for independent.
+            If a metric is undefined in some folds, which are left out; if a metric is the
+            same in all folds, or defined in fewer than two, so that the ends of its
+            interval are NaN; if `interval` is "delong" although patients have several
+            scans, which it takes for independent.
 
         Notes
         -----
-        A mean over folds and a pooled estimate are not the same number: the pooled AUC
-        compares scores across folds, whose models differ in level. The ends of a mean's
-        interval are cut at 0 and 1. Numbers of scans in the correction are means over
+        A mean over folds and a pooled estimate are two numbers: the pooled AUC compares
+        scores of different folds, whose models differ in level. The ends of the interval
+        of a mean are limited to 0 and 1. Numbers of scans in the correction are means over
         the folds, rows without a label in `y` included.
 
         On 300 simulated cohorts of 2,360 patients (3.9 % positive, 100 times 10 folds) a
@@ -217,7 +216,7 @@ class CrossValidationResult:
         return _summary.tabulate(rows, level)
 
     def fold_metrics(self, y=None, *, threshold=None):
-        """Give sensitivity, specificity, accuracy and AUC of every fold.
+        """Return sensitivity, specificity, accuracy and AUC of every fold.
 
         Parameters
         ----------
@@ -230,14 +229,14 @@ class CrossValidationResult:
         -------
         pandas.DataFrame of shape (n_repeats * n_folds, 6)
             Columns `repeat`, `fold`, `sensitivity`, `specificity`, `accuracy`, `auc`;
-            NaN where a fold has nobody to judge by.
+            NaN where a fold lacks the scans that define a metric.
         """
         cell = np.arange(self.n_repeats)[:, np.newaxis] * self.n_folds + self._folds.fold_of
         metrics = self._metrics(y, threshold, cell, self.n_repeats * self.n_folds)
         return self.folds[["repeat", "fold"]].assign(**metrics)
 
     def repeat_metrics(self, y=None, *, threshold=None):
-        """Give the metrics of every repeat, the scores of its folds pooled.
+        """Return the metrics of every repeat, the scores of its folds pooled.
 
         Parameters
         ----------
@@ -266,8 +265,8 @@ class CrossValidationResult:
         Returns
         -------
         int
-            The repeat; of an even number the lower of the two in the middle, and of
-            equal ones the first.
+            The repeat; of an even number of repeats the lower of the two middle ones, and
+            of equal ones the first.
         """
         self._check_scorable(y)
         return int(_median_position(self.repeat_metrics(y)["auc"]))
@@ -283,17 +282,17 @@ class CrossValidationResult:
         Returns
         -------
         repeat, fold : int
-            Folds without an AUC don't count; ties as in `median_repeat`.
+            Folds without an AUC are left out; ties as in `median_repeat`.
         """
         self._check_scorable(y)
         areas = self.fold_metrics(y)["auc"]
         if areas.isna().all():
-            raise ValueError("no fold holds both a positive and a negative scan")
+            raise ValueError("no fold holds both a positive and a negative scan.")
         repeat, fold = divmod(int(_median_position(areas)), self.n_folds)
         return repeat, fold
 
     def repeat_scores(self, repeat=None):
-        """Give one out-of-fold score a scan, in the order of X.
+        """Return the out-of-fold score of each scan in one repeat, in the order of X.
 
         Parameters
         ----------
@@ -308,12 +307,12 @@ class CrossValidationResult:
         repeat = self.median_repeat() if repeat is None else repeat
         if not 0 <= repeat < self.n_repeats:
             raise ValueError(
-                f"there are repeats 0 to {self.n_repeats - 1}, but no repeat {repeat!r}"
+                f"there are repeats 0 to {self.n_repeats - 1}, but no repeat {repeat!r}."
             )
         return self._score[repeat].copy()
 
     def oof_scores(self):
-        """Give each scan's out-of-fold score, averaged over the repeats.
+        """Return the out-of-fold score of each scan, averaged over the repeats.
 
         Returns
         -------
@@ -322,9 +321,9 @@ class CrossValidationResult:
 
         Notes
         -----
-        It is the score of an ensemble of as many models as there are repeats, and most
-        often separates better than one model does: report one model's performance from
-        `summary` or `repeat_scores`.
+        It is the score of an ensemble of as many models as there are repeats, which
+        usually separates better than one model does: report the performance of one model
+        from `summary` or `repeat_scores`.
         """
         return self._score.mean(axis=0)
 
@@ -357,7 +356,7 @@ class CrossValidationResult:
         )
 
     def frame(self, y=None):
-        """Give the scores as one long table with the labels.
+        """Return the scores as one long table with the labels.
 
         Parameters
         ----------
@@ -374,12 +373,12 @@ class CrossValidationResult:
         return self.scores.assign(y=labels[self.scores["row"]])
 
     def save(self, path):
-        """Write everything but the models to one file.
+        """Write all but the models to one file.
 
         Parameters
         ----------
         path : str or path-like
-            The file, by custom ``.npz``; an older one is replaced.
+            The file, usually ``.npz``; an existing one is replaced.
 
         Notes
         -----
@@ -391,7 +390,7 @@ class CrossValidationResult:
 
     @classmethod
     def load(cls, path):
-        """Read what `save` has written; no code in the file is run.
+        """Read a file that `save` has written; no code in the file is run.
 
         Parameters
         ----------
@@ -406,7 +405,7 @@ class CrossValidationResult:
         Raises
         ------
         ValueError
-            If the file is none of skdxa's, or of a later version's.
+            If the file was not written by `save`, or by a later version of it.
         """
         return cls(**read_result(path))
 
@@ -418,7 +417,7 @@ class CrossValidationResult:
     def _check_scorable(self, y):
         positive, known = self._positive_and_known(y)
         if positive[known].all() or not positive[known].any():
-            raise ValueError("y must hold both positive and negative labels")
+            raise ValueError("y must hold both positive and negative labels.")
 
     def _threshold(self, threshold):
         return default_threshold(self.response_method) if threshold is None else threshold
@@ -435,6 +434,6 @@ class CrossValidationResult:
 
 
 def _median_position(areas):
-    """Position of the median; the lower of two, the first of equals, NaN left out."""
+    """Return the position of the median: the lower of two, the first of equals, without NaN."""
     areas = areas.dropna()
     return areas.index[np.argsort(areas.to_numpy(), kind="stable")[(len(areas) - 1) // 2]]

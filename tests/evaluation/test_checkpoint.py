@@ -182,7 +182,7 @@ def test_without_a_seed_a_run_goes_on_with_the_one_it_drew(tmp_path, data):
         ),
         (
             {"estimator": make_pipeline(StandardScaler(), LogisticRegression())},
-            r"estimator parameter functiontransformer was \S+, is not there; .*; and \d+ more\.",
+            r"estimator parameter functiontransformer was \S+, is absent; .*; and \d+ more\.",
         ),
         ({"estimator": LogisticRegression()}, r"estimator was sklearn.pipeline.Pipeline, is "),
         ({"n_repeats": 3}, "setting n_repeats was 2, is 3; splits changed"),

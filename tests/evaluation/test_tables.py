@@ -86,7 +86,7 @@ def test_external_test_refuses(result, hospitals):
     model = LogisticRegression().fit(X, y)
     with pytest.raises(ValueError, match=r"no model to test: .*return_models='median'"):
         external_test({}, X_external, y_external)
-    with pytest.raises(ValueError, match="model 1 has another way to score"):
+    with pytest.raises(ValueError, match="model 1 is scored by another method than model 0"):
         external_test([model, RidgeClassifier().fit(X, y)], X_external, y_external)
     with pytest.raises(ValueError, match=r"model 1 has the classes \[0, 2\], model 0 \[0, 1\]"):
         external_test([model, LogisticRegression().fit(X, 2 * y)], X_external, y_external)
