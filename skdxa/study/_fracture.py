@@ -77,7 +77,7 @@ def fracture_benchmarks(
     n_repeats=10,
     random_state=None,
 ):
-    """Compare predictors of fractures: T-scores, texture, age, the network, and together.
+    """Compare T-scores, texture, age, a network and their combinations as fracture predictors.
 
     The rows are those of the fracture part of Table 1 in Nissinen et al. 2021 [1]_: six
     without the network, ten with it.
@@ -85,7 +85,7 @@ def fracture_benchmarks(
     Parameters
     ----------
     cohort : Bunch
-        From `make_spine_cohort` or `load_cohort`; the scans are not looked at. `data` has
+        From `make_spine_cohort` or `load_cohort`; its scans are not used. `data` has
         `age`, `bmd_L1` to `bmd_L4`, `bmd_neck`, `bmd_total_hip` (g/cm2) and the texture,
         without gaps; `target` has the two labels; `groups`, where given, the patients.
     cnn : CrossValidationResult or array-like of shape (n_scans,), optional
@@ -99,19 +99,19 @@ def fracture_benchmarks(
     texture : str, default="tbs"
         Column of the texture, of which lower is worse.
     reference : ReferencePopulation, default=FINNISH_WOMEN
-        Of the T-scores.
+        Reference population of the T-scores.
     sensitivity : float, optional
         Sensitivity wanted of all predictors but T-scores; that of the minimum T-score at
         -2.5 if not given.
     rule : {"at_least", "nearest", "interpolated"}, default="at_least"
-        How it is matched: see `threshold_at_sensitivity`.
+        How the sensitivity is matched: see `threshold_at_sensitivity`.
     interval : {"corrected", "t", "delong", "bootstrap"}, default="corrected"
         Intervals of the table: see `CrossValidationResult.summary`.
     level : float, default=0.95
         Confidence level of all intervals.
     risks : array-like of shape (n_risks,), optional
-        Risks from which one would treat, for the net benefit; 1 % to 10 % in steps of half
-        a per cent if not given.
+        Risks from which patients would be treated, for the net benefit; 1 % to 10 % in
+        steps of half a per cent if not given.
     n_splits, n_repeats : int, default=10
         Folds, and repeats with other folds. The folds of a `cnn` that is a
         CrossValidationResult take their place.
@@ -124,10 +124,10 @@ def fracture_benchmarks(
         With the attributes:
 
         table : DataFrame of shape (n_experiments, 12)
-            As from `performance_table`; `format_table` prints it.
+            As from `performance_table`; `format_table` returns it as text.
         thresholds : DataFrame
             One row per experiment: `threshold` (positive is ``score >= threshold``),
-            `criterion` (the same in the predictor's own unit and direction) and `rule`.
+            `criterion` (the same in the predictor's unit and direction) and `rule`.
         coefficients : DataFrame
             Logistic models of `scored_on`, one row per variable: `experiment`, `variable`,
             `coef`, `std_err`, `z`, `pvalue`, `odds_ratio`, `low`, `high`, per standard
@@ -145,7 +145,7 @@ def fracture_benchmarks(
             The decision curves: `experiment` and the columns of
             :func:`~skdxa.significance.net_benefit`.
         scores, risks : DataFrame of shape (n_scans, n_experiments)
-            Of the repeat below, higher is worse: scores for ROC curves (T-scores and
+            Of the `repeat` below, higher is worse: scores for ROC curves (T-scores and
             texture negated, age, the network's score, the combined models' probability of
             `trained_on`), and risks of `scored_on`.
         results : dict of str to CrossValidationResult
@@ -164,7 +164,7 @@ def fracture_benchmarks(
         or 1, naming column and row; if `data`, `target` and `groups` do not fit together.
     ValueError
         If `cnn` is of other scans, was trained on other labels, or has a patient's scans in
-        several folds; if a label has fewer scans than `n_splits`; if nobody with a fracture has a
+        several folds; if a label has fewer scans than `n_splits`; if no scan with a fracture has a
         minimum T-score of -2.5 or below and `sensitivity` is not given; or as for
         `logistic_table`.
 
@@ -177,7 +177,7 @@ def fracture_benchmarks(
     See Also
     --------
     skdxa.classification.make_stack : Network and columns in one nested model.
-    performance_table : The table of any results.
+    skdxa.evaluation.performance_table : The table of any results.
 
     Notes
     -----
@@ -188,8 +188,8 @@ def fracture_benchmarks(
     the same folds without training, so that the folds affect their intervals alone.
 
     *Thresholds* other than a T-score's are set on the scores of all repeats that they are
-    then judged by, as published, which flatters a little. The sensitivity matched is that
-    of all scans; the table's, a mean over folds, differs in the last digit.
+    then judged by, as published, which is slightly optimistic. The sensitivity matched is
+    that of all scans; the table's, a mean over folds, differs in the last digit.
 
     *The network as a predictor.* The model of a fold sees, of the same repeat, the scores
     that the network gave to its training scans out of their folds. No network has seen the
