@@ -40,8 +40,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
 from tqdm import tqdm
 
-from skdxa.evaluation import fracture_benchmarks, repeated_cross_validate
+from skdxa.evaluation import repeated_cross_validate
 from skdxa.simulation._patients import draw_patients
+from skdxa.study import fracture_benchmarks
 
 N_PATIENTS, N_NOISE = 2949, 50
 # Nissinen et al. 2021, Table 1: sensitivity, specificity, AUC.

@@ -13,16 +13,18 @@ from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length
 
+from skdxa._sklearn import num_samples
 from skdxa.exceptions import ScanError
 from skdxa.scan_dtype import ScanArray, ScanDtype
 
 __all__ = [
     "as_patients",
     "as_scans",
+    "as_seed",
     "as_series",
     "check_image",
     "check_known",
@@ -673,17 +675,18 @@ def check_same_rows(first, second, names):
 
     Parameters
     ----------
-    first, second : array-like, list, Series or DataFrame
+    first, second : array-like, sparse matrix, list, Series or DataFrame
         The collections; None is skipped.
     names : tuple of str
         How an error message names the two.
     """
     if first is None or second is None:
         return
-    if len(first) != len(second):
+    # A sparse matrix has no length.
+    n_first, n_second = num_samples(first), num_samples(second)
+    if n_first != n_second:
         raise ValueError(
-            f"{names[0]} and {names[1]} must have the same rows, got {len(first)} and "
-            f"{len(second)}."
+            f"{names[0]} and {names[1]} must have the same rows, got {n_first} and {n_second}."
         )
     indexed = pd.Series | pd.DataFrame
     if (
@@ -695,6 +698,24 @@ def check_same_rows(first, second, names):
             f"{names[0]} and {names[1]} have different indices: align them first, or pass "
             "NumPy arrays if the order of the rows is what pairs them."
         )
+
+
+def as_seed(random_state):
+    """Return the one integer that seeds all random numbers of a calculation.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        An integer stands for itself; a generator, or NumPy's own for None, is drawn from.
+
+    Returns
+    -------
+    seed : int
+        Not below 0 unless `random_state` is.
+    """
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 def _is_missing(value):
