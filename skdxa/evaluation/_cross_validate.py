@@ -1,21 +1,23 @@
 """Repeated cross-validation that keeps every score and can be resumed."""
 
+import os
+import sys
 from numbers import Integral
 from os import PathLike
 
 import numpy as np
 import pandas as pd
-from sklearn import get_config
+from joblib import cpu_count
 from sklearn.base import clone
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
 from skdxa._sklearn import HasMethods, Interval, StrOptions, validate_params
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest
 from skdxa.evaluation._folds import Folds, joint_strata
+from skdxa.evaluation._patients import with_patients
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import positive_scores, response_method_of
 from skdxa.validation import as_seed, check_same_rows, has_repeated_patients
@@ -97,8 +99,9 @@ def repeated_cross_validate(
         finished are fitted again, with the same seeds.
     params : dict, optional
         Passed to `fit` as by `cross_validate`: arrays of n_scans values are split like
-        `y`. `groups` are added automatically if patients have several scans, the
-        classifier's `fit` takes them and scikit-learn's metadata routing is off.
+        `y`. Where patients have several scans, `groups` are added for the classifier, or
+        for a search whose `cv` is a splitter for groups. With scikit-learn's metadata routing
+        on, they go wherever they are requested.
     progress : bool, default=True
         Show a progress bar on the standard error stream.
 
@@ -118,6 +121,12 @@ def repeated_cross_validate(
         If the folder belongs to another run, naming the differences, or a file in it is
         damaged.
 
+    Warns
+    -----
+    UserWarning
+        If patients have several scans and a part of the estimator, which is named, splits
+        its training scans without regard to them.
+
     See Also
     --------
     CrossValidationResult : Metrics and intervals of the scores.
@@ -127,6 +136,10 @@ def repeated_cross_validate(
     -----
     Folds are those of `RepeatedStratifiedKFold`. Where a patient has several scans they
     are those of `StratifiedGroupKFold`, shuffled anew each repeat.
+
+    The scores of a network also depend on the number of threads that TensorFlow uses, which
+    is that of the processors unless the environment variable TF_NUM_INTRAOP_THREADS says
+    otherwise: the column `n_threads` of the result's `folds` records it.
 
     Each fit has a seed of its own, made from `random_state`, the repeat and the fold.
     Every parameter `random_state` of the estimator and its steps that is None is set by it.
@@ -167,7 +180,7 @@ def repeated_cross_validate(
     )
     y, groups = folds.y, folds.groups
     if has_repeated_patients(groups):
-        params = _with_groups(params, estimator, groups)
+        params = with_patients(params, estimator, groups)
     store = None
     if checkpoint is not None:
         settings = {"n_splits": n_splits, "n_repeats": n_repeats, "random_state": seed}
@@ -265,6 +278,7 @@ def _run_split(estimator, X, y, fold_of, repeat, fold, *, params, seed, store, k
         "fit_time": float(found["fit_time"][0]),
         "score_time": float(found["score_time"][0]),
         "best_epoch": float(getattr(step, "best_epoch_", np.nan)),
+        "n_threads": _n_threads(),
         "response_method": response_method_of(model),
         "arrays": {
             "row": test,
@@ -275,6 +289,14 @@ def _run_split(estimator, X, y, fold_of, repeat, fold, *, params, seed, store, k
     if store is not None:
         store.write(record)
     return record, model if keep_model else None
+
+
+def _n_threads():
+    """Return how many threads a fit uses: TensorFlow's number, or that of the processors."""
+    tensorflow = sys.modules.get("tensorflow")
+    threads = tensorflow.config.threading.get_intra_op_parallelism_threads() if tensorflow else 0
+    threads = threads or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
+    return threads or cpu_count()
 
 
 def _score_rows(model, X, y):
@@ -294,17 +316,6 @@ def _with_seed(estimator, seed, repeat, fold):
     )
     seeds = np.random.SeedSequence(seed, spawn_key=(repeat, fold)).generate_state(len(unset))
     return estimator.set_params(**dict(zip(unset, seeds.tolist(), strict=True)))
-
-
-def _with_groups(params, estimator, groups):
-    """Add the patients to the parameters of `fit`, if the last step takes them."""
-    prefix = ""
-    while isinstance(estimator, Pipeline):
-        name, estimator = estimator.steps[-1]
-        prefix += f"{name}__"
-    if get_config()["enable_metadata_routing"] or not has_fit_parameter(estimator, "groups"):
-        return params
-    return {f"{prefix}groups": groups, **(params or {})}
 
 
 def _final_step(estimator):

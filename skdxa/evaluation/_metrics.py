@@ -17,7 +17,7 @@ METRICS = ("sensitivity", "specificity", "accuracy", "auc")
 _ROUNDING = 1e-12
 
 
-def sensitivity_score(y_true, y_pred, *, pos_label=1):
+def sensitivity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
     """Compute the share of the actual positives that are found.
 
     Parameters
@@ -26,6 +26,8 @@ def sensitivity_score(y_true, y_pred, *, pos_label=1):
         Actual and predicted labels.
     pos_label : int, float, bool or str, default=1
         The positive label; every other label is negative.
+    sample_weight : array-like of shape (n_scans,), optional
+        Weights of the scans.
 
     Returns
     -------
@@ -35,7 +37,7 @@ def sensitivity_score(y_true, y_pred, *, pos_label=1):
     Raises
     ------
     ValueError
-        If the lengths differ or a label is missing.
+        If the lengths differ, a label is missing, or `pos_label` is none of the labels.
 
     Warns
     -----
@@ -54,10 +56,10 @@ def sensitivity_score(y_true, y_pred, *, pos_label=1):
     0.667
     >>> scorer = make_scorer(sensitivity_score, pos_label="fracture")
     """
-    return _recall(y_true, y_pred, pos_label, "positive")
+    return _recall(y_true, y_pred, pos_label, "positive", sample_weight)
 
 
-def specificity_score(y_true, y_pred, *, pos_label=1):
+def specificity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
     """Compute the share of the actual negatives that are recognised as such.
 
     Parameters
@@ -66,6 +68,8 @@ def specificity_score(y_true, y_pred, *, pos_label=1):
         Actual and predicted labels.
     pos_label : int, float, bool or str, default=1
         The positive label; every other label is negative.
+    sample_weight : array-like of shape (n_scans,), optional
+        Weights of the scans.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def specificity_score(y_true, y_pred, *, pos_label=1):
     Raises
     ------
     ValueError
-        If the lengths differ or a label is missing.
+        If the lengths differ, a label is missing, or `pos_label` is none of the labels.
 
     Warns
     -----
@@ -92,14 +96,20 @@ def specificity_score(y_true, y_pred, *, pos_label=1):
     >>> specificity_score([1, 1, 1, 0, 0], [1, 1, 0, 0, 1])
     0.5
     """
-    return _recall(y_true, y_pred, pos_label, "negative")
+    return _recall(y_true, y_pred, pos_label, "negative", sample_weight)
 
 
-def _recall(y_true, y_pred, pos_label, side):
+def _recall(y_true, y_pred, pos_label, side, sample_weight):
     y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
     check_consistent_length(y_true, y_pred)
     for labels, name in ((y_true, "y_true"), (y_pred, "y_pred")):
         check_known(labels, name)
+    labels = np.union1d(y_true, y_pred).tolist()
+    # Of one label only, a number is the negative one: nobody has the disease.
+    if pos_label not in labels and (len(labels) > 1 or isinstance(labels[0], str)):
+        raise ValueError(
+            f"pos_label={pos_label!r} is not a valid label: it must be one of {labels}."
+        )
     actual, predicted = y_true == pos_label, y_pred == pos_label
     if side == "negative":
         actual, predicted = ~actual, ~predicted
@@ -111,7 +121,9 @@ def _recall(y_true, y_pred, pos_label, side):
             UndefinedMetricWarning,
             stacklevel=3,
         )
-    return float(recall_score(actual, predicted, zero_division=np.nan))
+    return float(
+        recall_score(actual, predicted, sample_weight=sample_weight, zero_division=np.nan)
+    )
 
 
 def threshold_at_sensitivity(y, score, sensitivity, *, rule="at_least"):

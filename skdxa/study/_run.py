@@ -253,6 +253,9 @@ def _manifest(protocol, cohort, results, times, *, simulated):
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": parameters.pop("random_state"),
         "parameters": parameters,
+        "threads": sorted(
+            {int(n) for result in results.values() for n in result.folds["n_threads"].unique()}
+        ),
         "precision": "bfloat16" if has_bfloat16() else "float32",
         "scans": {
             target: {

@@ -185,3 +185,23 @@ def test_grouped_metrics_without_positives_or_scans():
     np.testing.assert_array_equal(found["specificity"], [0.5, np.nan, np.nan])
     np.testing.assert_array_equal(found["accuracy"], [0.5, 1, np.nan])
     np.testing.assert_array_equal(found["auc"], [np.nan] * 3)
+
+
+@pytest.mark.parametrize("score", [sensitivity_score, specificity_score])
+def test_a_positive_label_that_is_none_of_the_labels_raises(score):
+    texts = ["healthy", "fracture", "healthy", "fracture"]
+    with pytest.raises(
+        ValueError, match=r"pos_label=1 is not a valid label.*'fracture', 'healthy'"
+    ):
+        score(texts, texts)
+    with pytest.raises(ValueError, match=r"pos_label=1 is not a valid label.*\['healthy'\]"):
+        score(["healthy"] * 3, ["healthy"] * 3)
+    with pytest.raises(ValueError, match=r"pos_label=1 is not a valid label.*\[2, 3\]"):
+        score([2, 3], [2, 3])
+    assert score(texts, texts, pos_label="fracture") == 1
+
+
+def test_scans_have_weights():
+    y_true, y_pred, weight = [1, 1, 0, 0], [1, 0, 0, 1], [3, 1, 1, 1]
+    assert sensitivity_score(y_true, y_pred, sample_weight=weight) == 0.75
+    assert specificity_score(y_true, y_pred, sample_weight=[1, 1, 4, 1]) == 0.8
