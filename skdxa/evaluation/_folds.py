@@ -72,7 +72,7 @@ class Folds:
 
     def __post_init__(self):
         y, classes = _two_labels(self.y)
-        # Whoever draws the folds is warned of patients that look alike; not each result again.
+        # The warning of patients that look alike comes once, where the folds are drawn.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             groups = None if self.groups is None else as_patients(self.groups, len(y))
