@@ -1,5 +1,6 @@
 """The folds of a repeated cross-validation."""
 
+import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -71,7 +72,10 @@ class Folds:
 
     def __post_init__(self):
         y, classes = _two_labels(self.y)
-        groups = None if self.groups is None else as_patients(self.groups, len(y))
+        # The warning of patients that look alike comes once, where the folds are drawn.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            groups = None if self.groups is None else as_patients(self.groups, len(y))
         fold_of = np.asarray(self.fold_of)
         if fold_of.ndim != 2 or fold_of.shape[1] != len(y) or fold_of.dtype.kind not in "iu":
             raise ValueError(

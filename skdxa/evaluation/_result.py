@@ -148,8 +148,8 @@ class CrossValidationResult:
             Positive is ``score >= threshold``.
         interval : {"corrected", "t", "delong", "bootstrap"}, default="corrected"
             "corrected" and "t" are intervals of the mean over all folds of all repeats,
-            the first by the corrected resampled t, the second by Student's t, which takes
-            folds for independent and is far too narrow: it allows comparison with studies
+            the first by the corrected resampled t, the second by Student's t, which treats
+            folds as independent and is far too narrow: it allows comparison with studies
             that report it. "delong" and "bootstrap" are intervals of the pooled scores of
             the median repeat, in which each scan counts once: DeLong's of the AUC and
             Wilson's of the proportions, or a bootstrap of patients within classes.
@@ -178,7 +178,7 @@ class CrossValidationResult:
             If a metric is undefined in some folds, which are left out; if a metric is the
             same in all folds, or defined in fewer than two, so that the ends of its
             interval are NaN; if `interval` is "delong" although patients have several
-            scans, which it takes for independent.
+            scans, which it treats as independent.
 
         Notes
         -----

@@ -83,8 +83,8 @@ def of_pooled_scores(positive, score, groups, *, threshold, level):
     """
     if has_repeated_patients(groups):
         warnings.warn(
-            "interval='delong' takes a patient's several scans for independent and is too "
-            "narrow: take interval='bootstrap', which resamples patients.",
+            "interval='delong' treats a patient's several scans as independent and is too "
+            "narrow: use interval='bootstrap', which resamples patients.",
             RuntimeWarning,
             stacklevel=_STACKLEVEL,
         )

@@ -171,7 +171,7 @@ def fracture_benchmarks(
     Warns
     -----
     RuntimeWarning
-        If patients have several scans, which all tests take for independent; or as for
+        If patients have several scans, which all tests treat as independent; or as for
         `CrossValidationResult.summary`.
 
     See Also
@@ -248,7 +248,7 @@ def fracture_benchmarks(
     check_varying(tables, known)
     if has_repeated_patients(groups):
         warnings.warn(
-            "the tests take a patient's several scans for independent, and their p-values are "
+            "the tests treat a patient's several scans as independent, and their p-values are "
             "too low: keep one scan per patient for them.",
             RuntimeWarning,
             stacklevel=3,

@@ -4,6 +4,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
@@ -229,6 +230,22 @@ def test_a_patients_scans_are_never_split(table):
     kfold = StratifiedGroupKFold(3, shuffle=True, random_state=0)
     test = next(kfold.split(X, y, groups))[1]
     np.testing.assert_array_equal(scores_of(found, (0, 0))["row"], test)
+
+
+def test_one_warning_tells_of_patients_that_look_alike(table):
+    X, y = table
+    groups = ["a7", "A7", *(f"b{number // 2}" for number in range(95))]
+    with pytest.warns(UserWarning, match="'A7' and 'a7'") as caught:
+        found = repeated_cross_validate(LogisticRegression(), X, y, groups=groups, **SHORT)
+    assert len(caught) == 1
+    assert found.groups.tolist() == groups
+
+
+def test_a_sparse_table(table):
+    X, y = table
+    found = repeated_cross_validate(LogisticRegression(), sparse.csr_array(X), y, **SHORT)
+    expected = repeated_cross_validate(LogisticRegression(), X, y, **SHORT)
+    np.testing.assert_allclose(found.scores["score"], expected.scores["score"], atol=1e-4)
 
 
 def test_patients_with_one_scan_each_make_no_difference(table):

@@ -79,7 +79,7 @@ def test_bootstrap_draws_a_patients_scans_together(with_both_labels, make_result
         summary = kind.summary(interval="bootstrap", random_state=0, n_resamples=100)
         widths.append(summary.loc["auc", "high"] - summary.loc["auc", "low"])
     assert widths[1] > 1.5 * widths[0]
-    with pytest.warns(RuntimeWarning, match="takes a patient's several scans for independent"):
+    with pytest.warns(RuntimeWarning, match="treats a patient's several scans as independent"):
         grouped.summary(interval="delong")
 
 

@@ -508,7 +508,7 @@ def test_patients_stay_together_and_a_warning_tells_of_too_low_p_values(cohort):
     twins.groups = np.arange(240) // 2
     for column in twins.target:
         twins.target[column] = np.repeat(twins.target[column].to_numpy()[::2], 2)
-    with pytest.warns(RuntimeWarning, match="several scans for independent"):
+    with pytest.warns(RuntimeWarning, match="several scans as independent"):
         found = fracture_benchmarks(twins, **OPTIONS)
     for repeat in range(3):
         fold = fold_of(found.results[MIN], repeat)
@@ -519,8 +519,8 @@ def test_patients_stay_together_and_a_warning_tells_of_too_low_p_values(cohort):
 def test_a_cohort_without_patients_takes_each_scan_for_one(cohort, without, cnn, with_network):
     alone = Bunch(data=cohort.data, target=cohort.target)
     pd.testing.assert_frame_equal(fracture_benchmarks(alone, **OPTIONS).table, without.table)
-    nobody = Bunch(data=cohort.data, target=cohort.target, groups=None)
-    found = fracture_benchmarks(nobody, cnn=cnn)
+    ungrouped = Bunch(data=cohort.data, target=cohort.target, groups=None)
+    found = fracture_benchmarks(ungrouped, cnn=cnn)
     assert found.results[MIN].groups is None
     pd.testing.assert_frame_equal(found.table, with_network.table)
 
