@@ -5,6 +5,7 @@ everywhere. Masked arrays are turned into arrays with NaN here as well, since Nu
 their masks in silence.
 """
 
+import contextlib
 import hashlib
 import re
 import unicodedata
@@ -546,7 +547,11 @@ def as_patients(groups, n_rows, *, name="groups"):
     if groups.dtype.kind in "iu":
         return groups
     check_known(groups, name)
-    written = [_identity(value, position, name) for position, value in enumerate(groups.tolist())]
+    values = groups.tolist()
+    if groups.dtype == object and all(isinstance(value, Integral) for value in values):
+        with contextlib.suppress(OverflowError):
+            return np.array(values, dtype=np.int64)
+    written = [_identity(value, position, name) for position, value in enumerate(values)]
     patients = np.array(written, dtype=str)
     if (patients == "").any():
         check_known(np.where(patients == "", None, patients), name)

@@ -129,6 +129,7 @@ def test_a_long_list_of_lookalikes_is_cut():
 
 def test_numbers_stay_numbers_and_large_ones_stay_apart():
     assert validation.as_patients([3, 1], 2).dtype.kind == "i"
+    assert validation.as_patients(np.array([3, 1], dtype=object), 2).dtype.kind == "i"
     assert validation.as_patients([3.0, 1.0], 2).tolist() == [3, 1]
     assert validation.as_patients([3.5, 1.0], 2).tolist() == ["3.5", "1"]
     large = pd.array([2**53, 2**53 + 1], dtype="Int64")

@@ -28,7 +28,7 @@ class CrossValidationResult:
         `row` is the position in X. Every row occurs once per repeat.
     folds : pandas.DataFrame of shape (n_repeats * n_folds, n_columns)
         One row per fold: `repeat`, `fold`, `n_train`, `n_test`, `fit_time` and
-        `score_time` in seconds, `best_epoch` (NaN if the classifier has none).
+        `score_time` in seconds, `best_epoch` (NaN if the classifier has none) and `n_threads`.
         Only the first four are necessary.
     y : array-like of shape (n_scans,)
         Labels trained on.
