@@ -540,6 +540,7 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             lend,
             optimizer_settings,
             reset,
+            trim_memory,
         )
         from skdxa.classification._network import KeepBestEpoch
 
@@ -590,6 +591,8 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                     callback.set_model(None)
             # SciKeras spells some names of metrics in its own way.
             history = {name: list(values) for name, values in network.history.history.items()}
+            del trainer
+            trim_memory()
             if keeper is not None and self.restore_best:
                 return keeper.weights, history, keeper.epoch
             return network.get_weights(), history, len(history["loss"])
