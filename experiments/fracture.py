@@ -1,8 +1,8 @@
 """Whether `fracture_benchmarks` gives the published table, and whether its p-values hold.
 
-    python benchmarks/fracture.py table          # 20 cohorts
-    python benchmarks/fracture.py tests          # 200 cohorts, far longer
-    python benchmarks/fracture.py leak           # 100 cohorts, likewise
+    python experiments/fracture.py table          # 20 cohorts
+    python experiments/fracture.py tests          # 200 cohorts, far longer
+    python experiments/fracture.py leak           # 100 cohorts, likewise
 
 All patients are simulated, 2,949 a cohort as in Nissinen et al. 2021, and drawn without
 scans. ``tests`` counts how often the tests of what a network adds find something at the 5 %

@@ -34,7 +34,6 @@ from skdxa.inspection import (
 from skdxa.preprocessing import HorizontalFlip, SpineCropper
 from skdxa.simulation import make_spine_cohort, make_spine_scan
 
-
 VERTEBRAE = ("L1", "L2", "L3", "L4")
 TOLERANCE_MM = 5.0
 ROW_MM, COLUMN_MM = 1.05, 0.60

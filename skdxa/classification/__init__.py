@@ -8,6 +8,7 @@ import importlib
 
 from skdxa.classification._cnn import SpineCNNClassifier
 from skdxa.classification._stacking import ColumnScores, make_stack
+from skdxa.classification._threads import set_threads
 
 __all__ = [
     "Architecture",
@@ -20,6 +21,7 @@ __all__ = [
     "lend",
     "make_stack",
     "reset",
+    "set_threads",
     "spine_network",
 ]
 

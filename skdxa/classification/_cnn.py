@@ -157,7 +157,8 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     The same seed gives the same fit only with the same number of threads: TensorFlow adds
     up in another order with another number, and the differences grow in training. With one
-    thread in place of two, scores of single patients moved by up to 0.83.
+    thread in place of two, scores of single simulated patients moved by up to 0.41 and the AUC
+    by up to 0.03 (``experiments/threads.py``); `set_threads` fixes the number.
 
     References
     ----------

@@ -189,7 +189,7 @@ class CrossValidationResult:
 
         On 300 simulated cohorts of 2,360 patients (3.9 % positive, 100 times 10 folds) a
         "95 %" interval held the true AUC 11 % of the time by "t" and 88 % by each of the
-        others; ``benchmarks/coverage.py`` measures it.
+        others; ``experiments/coverage.py`` measures it.
         """
         if interval not in INTERVALS:
             raise ValueError(f"interval must be one of {list(INTERVALS)}, got {interval!r}.")

@@ -44,6 +44,9 @@ class Protocol:
         Shuffle the labels among the scans, to check for leaks: the AUC must be near 0.5.
     random_state : int, default=0
         Seeds the simulation, the splits and the networks.
+    n_threads : int or None, default=None
+        Threads that TensorFlow uses for one fit, on which the scores depend; None leaves it
+        TensorFlow's own number. The manifest of a report states the number used.
 
     Raises
     ------
@@ -70,6 +73,7 @@ class Protocol:
     validation_fraction: float = 0.1
     shuffle_labels: bool = False
     random_state: int = 0
+    n_threads: int | None = None
 
     _parameter_constraints: ClassVar[dict] = {
         "targets": [tuple, list],
@@ -84,6 +88,7 @@ class Protocol:
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "shuffle_labels": ["boolean"],
         "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
 
     def __post_init__(self):

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from skdxa.classification import set_threads
 from skdxa.evaluation import performance_table, repeated_cross_validate
 from skdxa.exceptions import CohortError
 from skdxa.simulation import make_spine_cohort
@@ -119,6 +120,8 @@ def run_study(
     for target in protocol.targets:
         _check_target(protocol, cohort, target)
     simulated = cohort.get("simulated", False)
+    if protocol.n_threads is not None:
+        set_threads(protocol.n_threads)
     with _new_folder(out, overwrite) as folder:
         results = {}
         for target in protocol.targets:

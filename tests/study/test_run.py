@@ -200,3 +200,14 @@ def test_simulated_scoliosis_is_found_and_shuffled_labels_are_not(tmp_path):
     assert found.table.loc["scoliosis", "auc"] >= 0.90
     shuffled = run_study(Protocol(shuffle_labels=True), out=tmp_path / "shuffled", progress=False)
     assert abs(shuffled.table.loc["scoliosis", "auc"] - 0.5) <= 0.08
+
+
+def test_the_number_of_threads_is_set_before_a_study_and_recorded(monkeypatch, tmp_path):
+    chosen = []
+    monkeypatch.setattr("skdxa.study._run.set_threads", chosen.append)
+    with pytest.raises(ValueError, match="n_threads"):
+        Protocol(n_threads=0)
+    with pytest.raises(CohortError):
+        run_study(Protocol(n_threads=3, n_subjects=2), out=tmp_path / "out")
+    assert chosen == []
+    assert Protocol(n_threads=3).as_dict()["n_threads"] == 3
