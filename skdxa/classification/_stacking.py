@@ -114,7 +114,7 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
         return self
 
     def decision_function(self, X):
-        """Give the column, higher meaning worse.
+        """Return the column, higher meaning worse.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
         return -values if self.lower_is_worse else values
 
     def predict(self, X):
-        """Give the second class where the score is above 0, by scikit-learn's rule.
+        """Return the second class where the score is above 0, by scikit-learn's rule.
 
         Parameters
         ----------
@@ -205,7 +205,7 @@ def make_stack(
         column adds.
 
     final_estimator : classifier or None, default=None
-        Combines the scores, one row a scan: a column for each of `columns`, in that
+        Combines the scores, one row per scan: a column for each of `columns`, in that
         order, then the network's. None is a logistic regression on standardised scores
         without penalty, so that its coefficients are those of maximum likelihood, per
         standard deviation.
@@ -349,7 +349,7 @@ class StratifiedPatientKFold(BaseCrossValidator, BaseEstimator):
         self.random_state = random_state
 
     def get_n_splits(self, X=None, y=None, groups=None):
-        """Give the number of folds."""
+        """Return the number of folds."""
         return self.n_splits
 
     def split(self, X, y, groups=None):
@@ -394,7 +394,7 @@ class StratifiedPatientKFold(BaseCrossValidator, BaseEstimator):
 
 
 def _column(X, column):
-    """Give one column of a table, or say why there is none."""
+    """Return one column of a table, or say why there is none."""
     if not isinstance(X, pd.DataFrame):
         raise CohortError(
             f"X must be a DataFrame with the column {column!r}; it is a {type(X).__name__}."

@@ -104,7 +104,7 @@ class Chart:
             self._arrow((trunk, middle), (box.x, middle))
 
     def _place_targets(self, columns, stem, width):
-        """Give each target a box: side by side where all fit, else one below the other."""
+        """Place a box per target: side by side where all fit, else one below the other."""
         targets = [target for _, column in columns for target in column.targets]
         if not targets:
             return

@@ -158,7 +158,7 @@ class DecisionCurveDisplay:
         return self
 
     def frame(self):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Returns
         -------
@@ -363,7 +363,7 @@ class DecisionCurveDisplay:
 
 
 def _named(given, name, what):
-    """Give one thing or a dict of them as a dict by name."""
+    """Return one value, or a dict of values, as a dict by name."""
     if not isinstance(given, dict):
         return {"model" if name is None else name: given}
     if name is not None:

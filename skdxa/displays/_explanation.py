@@ -253,7 +253,7 @@ class ExplanationDisplay:
         return self
 
     def frame(self, *, pixels=False):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Parameters
         ----------
@@ -441,7 +441,7 @@ class ExplanationDisplay:
         )
 
     def _pictures(self, panels):
-        """Give the arrays of the panels to draw, in order, if all fit the images."""
+        """Return the arrays of the panels to draw, in order, if all fit the images."""
         there = {"input": self.images} | {name: getattr(self, name) for name in _PANELS[1:]}
         there = {name: array for name, array in there.items() if array is not None}
         if self.images.ndim != 3:
@@ -474,7 +474,7 @@ class ExplanationDisplay:
         return {name: array for name, array in there.items() if name in panels}
 
     def _edges(self):
-        """Give the outlines of each mask, scan by scan."""
+        """Return the outlines of each mask, scan by scan."""
         n_scans, *shape = self.images.shape
         edges = {}
         for name, of_scans in (self.masks or {}).items():
@@ -492,7 +492,7 @@ class ExplanationDisplay:
         return list(range(arrays.shape[-3]) if self.units is None else self.units)
 
     def _spacing_of(self, arrays):
-        """Give the spacing of an array's pixels, each of which may be several of the image's.
+        """Return the spacing of an array's pixels, each of which may be several of the image's.
 
         Pooling leaves out what does not fill a window, at the right and at the lower edge.
         """
@@ -505,7 +505,7 @@ class ExplanationDisplay:
 
 
 def _patterns(classifier, layer, units, n_steps, random_state):
-    """Give the pattern of each kernel, all zero where none was found that excites it."""
+    """Return the pattern of each kernel, all zero where none was found that excites it."""
     from skdxa import inspection
 
     with warnings.catch_warnings():
@@ -527,7 +527,7 @@ def _choose_kernels(maps, n_maps, random_state):
 
 
 def _limits(panel, arrays):
-    """Give the lowest and the highest value of each picture's scale: (..., 2)."""
+    """Return the lowest and the highest value of each picture's scale: (..., 2)."""
     if panel == "input":
         return np.array([grey_range(scan) for scan in arrays])
     if panel in ("gradients", "maximized"):
@@ -541,7 +541,7 @@ def _limits(panel, arrays):
 
 
 def _heat_colours():
-    """Give the colours of inferno, clear where they are lowest and soon opaque."""
+    """Return the colours of inferno, clear where they are lowest and soon opaque."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
@@ -570,7 +570,7 @@ def _titles(X, y, classifier, images, target):
 
 
 def _crop_masks(masks, X, model, shape):
-    """Give masks of whole scans as those of the images that a model makes of them."""
+    """Return masks of whole scans as those of the images that a model makes of them."""
     from skdxa.inspection import to_scan
 
     if not masks:

@@ -131,7 +131,7 @@ class CohortFlowDisplay:
         return self
 
     def frame(self):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Returns
         -------
@@ -222,7 +222,7 @@ class CohortFlowDisplay:
         return cls(frame, names=names).plot(ax)
 
     def _columns(self, max_reasons):
-        """Give the words of each cohort's column of the chart."""
+        """Return the words of each cohort's column of the chart."""
         columns = []
         for name, rows in self.counts.groupby("cohort", sort=False):
             listed, kept = (rows[rows["step"] == step].iloc[0] for step in ("listed", "kept"))

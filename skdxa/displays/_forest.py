@@ -165,7 +165,7 @@ class ForestDisplay:
         return self.estimates[["low", "high"]].notna().all(axis=1).to_numpy()
 
     def _words(self):
-        """Give the names of the rows and the label of the axis, broken into lines."""
+        """Return the names of the rows and the label of the axis, broken into lines."""
         names = [_wrap(str(name), _NAME_WIDTH) for name in self.estimates.index]
         kinds = {}
         for row in np.flatnonzero(self._has_interval()):
@@ -204,7 +204,7 @@ class ForestDisplay:
         ]
 
     def frame(self):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Returns
         -------

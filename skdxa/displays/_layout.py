@@ -202,14 +202,14 @@ class Layout:
 
 
 def _points(size):
-    """Give a font's size, such as "small", in points."""
+    """Return a font's size, such as "small", in points."""
     from matplotlib.font_manager import FontProperties
 
     return FontProperties(size=size).get_size_in_points()
 
 
 def _line_height(size):
-    """Give the height of a line of text in inches."""
+    """Return the height of a line of text in inches."""
     return 1.4 * _points(size) / 72
 
 

@@ -24,7 +24,7 @@ _TABLE, _KAPPAS = (0.0, 0.58), (0.61, 0.39)
 class RaterAgreementDisplay:
     """Ratings of each pair of raters, their agreement, and kappa with its interval.
 
-    A row a pair of raters, and one of all if there are more than two. The table on the
+    One row per pair of raters, and one of all if there are more than two. The table on the
     left counts the scans by both raters' ratings, shaded by their share, and gives the
     agreement; where nearly all lie in one cell, kappa is low though raters agree. On the
     right are Cohen's kappa of each pair and Fleiss' of all.
@@ -219,7 +219,7 @@ class RaterAgreementDisplay:
         return pd.DataFrame.from_dict(counts, orient="index")
 
     def frame(self):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Returns
         -------
@@ -235,7 +235,7 @@ class RaterAgreementDisplay:
         Parameters
         ----------
         ratings : DataFrame or array-like of shape (n_scans, n_raters)
-            One column a rater, one row a scan; two or more categories.
+            One column per rater, one row per scan; two or more categories.
         level : float, default=0.95
             Confidence level of the intervals.
         name : str or None, default=None

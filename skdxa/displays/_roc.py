@@ -242,7 +242,7 @@ class RepeatedRocDisplay:
         return self
 
     def frame(self):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Returns
         -------

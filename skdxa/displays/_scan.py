@@ -237,7 +237,7 @@ class ScanDisplay:
         )
 
     def frame(self):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Returns
         -------
@@ -353,12 +353,12 @@ def draw_image(ax, pixels, spacing_mm, limits, image_kwargs):
 
 
 def grey_range(scan):
-    """Give the densities that are black and white: noise and metal do not set them."""
+    """Return the densities that are black and white: noise and metal do not set them."""
     return np.nanpercentile(scan, [1, 99.5])
 
 
 def check_mask(mask, name, shape):
-    """Give a mask as bool of a scan's shape, or raise a `ScanError` that names it."""
+    """Return a mask as bool of a scan's shape, or raise a `ScanError` that names it."""
     mask = np.asarray(mask)
     if mask.shape != tuple(shape):
         raise ScanError(f"{name} has the shape {mask.shape}; the scan has {tuple(shape)}.")
@@ -368,7 +368,7 @@ def check_mask(mask, name, shape):
 
 
 def mask_edges(mask, spacing_mm):
-    """Give the edges between pixels inside and outside a mask.
+    """Return the edges between pixels inside and outside a mask.
 
     Parameters
     ----------
@@ -419,7 +419,7 @@ def _draw_segments(ax, segments, wanted):
 
 
 def _vertebra_outline(region, name, shape, spacing_mm):
-    """Give the outline of a vertebra as lines: (n_lines, n_points, 2), x and y in mm."""
+    """Return the outline of a vertebra as lines: (n_lines, n_points, 2), x and y in mm."""
     name = f"vertebrae[{name!r}]"
     region = np.asarray(region)
     row_mm, column_mm = spacing_mm

@@ -10,7 +10,7 @@ COLUMN_WIDTH, PAGE_WIDTH = 3.5, 7.2
 
 
 def new_axes(ax, width=COLUMN_WIDTH, height=COLUMN_WIDTH):
-    """Give the axes to draw on, and their figure: the caller's, or new ones."""
+    """Return the axes to draw on, and their figure: the caller's, or new ones."""
     if ax is None:
         from matplotlib import pyplot
 
@@ -41,7 +41,7 @@ def paper_figure(width=COLUMN_WIDTH, height=COLUMN_WIDTH):
 
 
 def ink():
-    """Give the colour that text has here: dark on a light figure, light on a dark one."""
+    """Return the colour that text has here: dark on a light figure, light on a dark one."""
     from matplotlib import rcParams
 
     return rcParams["text.color"]

@@ -228,7 +228,7 @@ class TrainingCurveDisplay:
         return bands
 
     def frame(self):
-        """Give the numbers behind the picture.
+        """Return the numbers behind the picture.
 
         Returns
         -------
@@ -399,7 +399,7 @@ class TrainingCurveDisplay:
 
 
 def _classifier_of(model):
-    """Give the classifier itself, out of pipelines and searches."""
+    """Return the classifier itself, out of pipelines and searches."""
     while True:
         if isinstance(model, Pipeline):
             model = model.steps[-1][1]
@@ -416,7 +416,7 @@ def _check_metric(metric, names):
 
 
 def _fold_of(result, repeat, fold):
-    """Give the repeat and fold that are meant."""
+    """Return the repeat and fold that are meant."""
     if repeat is None and fold is None:
         return result.median_fold()
     if repeat is None and result.n_repeats == 1:
@@ -440,7 +440,7 @@ def _rows_of(table, repeat, fold):
 
 
 def _ranges(curves):
-    """Give the lowest and highest error of all folds, by epoch."""
+    """Return the lowest and highest error of all folds, by epoch."""
     each = curves.groupby("epoch")
     ranges = {}
     for name in ("training", "validation"):

@@ -37,7 +37,7 @@ def load_cohort(
     Parameters
     ----------
     table : str, path-like or DataFrame
-        One row a scan. A file is read as comma-separated UTF-8 text with a header
+        One row per scan. A file is read as comma-separated UTF-8 text with a header
         line; lines without any entry are skipped. Optional columns ``row_mm`` and
         ``column_mm`` give the height and width of a scan's pixels in mm, which
         override what its file says.
@@ -79,7 +79,7 @@ def load_cohort(
         simulated : bool
             False.
         excluded : DataFrame
-            One row a scan left out: its line in the table (``row``), its path
+            One row per scan left out: its line in the table (``row``), its path
             (``scan``) and the ``reason``.
         DESCR : str
             What the cohort holds, in figures.
@@ -191,7 +191,7 @@ def load_cohort(
 
 
 def _read_table(table, text_columns):
-    """Give the table as a DataFrame whose index is the line, the header being line 1."""
+    """Return the table as a DataFrame whose index is the line, the header being line 1."""
     if isinstance(table, pd.DataFrame):
         source = "the table"
         table = table.set_axis(range(2, len(table) + 2), axis=0)
@@ -206,7 +206,7 @@ def _read_table(table, text_columns):
     if len(twice):
         raise CohortError(f"{source} has two columns named '{twice[0]}'. Rename one.")
     if table.empty:
-        raise CohortError(f"{source} has no rows. Give it one row a scan.")
+        raise CohortError(f"{source} has no rows. Give it one row per scan.")
     return table
 
 
@@ -297,7 +297,7 @@ def _lines(lines):
 
 
 def _paths(values, folder):
-    """Give the path of each line's scan."""
+    """Return the path of each line's scan."""
     _check_given(values, "scan")
     if not folder.is_dir():
         raise CohortError(f"the folder of scans {folder} does not exist.")
@@ -314,7 +314,7 @@ def _paths(values, folder):
 
 
 def _labels(table):
-    """Give the targets as 0.0, 1.0 and NaN."""
+    """Return the targets as 0.0, 1.0 and NaN."""
     labels = {}
     for name, values in table.items():
         numbers = pd.to_numeric(values.astype(object), errors="coerce").astype(float)
@@ -330,7 +330,7 @@ def _labels(table):
 
 
 def _given_spacing(table, line, path):
-    """Give the spacing that the table states for a scan, or None."""
+    """Return the spacing that the table states for a scan, or None."""
     if not set(_SPACING_COLUMNS) <= set(table.columns):
         return None
     # As objects, the numbers are Python's, which read well in a message.

@@ -363,7 +363,7 @@ def test_no_table(folder):
 
 
 def test_empty_frame(folder, table):
-    assert refusal(table[:0], folder) == "the table has no rows. Give it one row a scan."
+    assert refusal(table[:0], folder) == "the table has no rows. Give it one row per scan."
 
 
 def test_bad_target_spacing(folder, table):
