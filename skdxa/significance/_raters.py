@@ -430,8 +430,8 @@ def _as_table(ratings):
     values = np.asarray(ratings)
     if values.ndim != 2 or values.shape[1] < 2:
         raise ValueError(
-            "ratings must have one row per scan and one column per rater, at least two raters; got "
-            f"shape {values.shape}"
+            "ratings must have one row per scan and one column per rater, for two raters or more; "
+            f"got shape {values.shape}."
         )
     return values
 
