@@ -1,9 +1,11 @@
-"""Memory of many fits with predictions: resident size after each tenth.
+"""Memory of many fits with predictions, and of a search over many architectures.
 
-    python benchmarks/memory.py [--fits 60]
+    python benchmarks/memory.py fits [--fits 300]
+    python benchmarks/memory.py architectures [--architectures 30]
 
-Images are random. The first fits import TensorFlow and compile the network; growth is
-measured from the tenth fit on.
+Images are random. `fits` trains one architecture again and again; growth is measured from the
+tenth fit on, since the first fits import TensorFlow and compile the network. `architectures`
+trains networks that differ in their dense width; growth is measured from the first.
 """
 
 import argparse
@@ -23,23 +25,36 @@ def resident_mib():
     return int(line.split()[1]) / 1024
 
 
+def measure(settings, first, side):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(96, side, side)).astype(np.float32)
+    y = np.arange(96) % 2
+    print(f"{'fits':>5}{'MiB':>8}{f'MiB since fit {first}':>20}")
+    for number, changes in enumerate(settings, start=1):
+        cnn = SpineCNNClassifier(
+            **{"epochs": 2, "augmenter": HorizontalFlip(), "random_state": number, **changes}
+        )
+        cnn.fit(X, y).predict_proba(X)
+        if number == first:
+            start = resident_mib()
+        if number in (1, first, len(settings)) or number % max(len(settings) // 10, 1) == 0:
+            now = resident_mib()
+            growth = f"{now - start:20.1f}" if number >= first else ""
+            print(f"{number:5}{now:8.0f}{growth}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--fits", type=int, default=60)
-    n_fits = parser.parse_args().fits
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(96, 150, 150)).astype(np.float32)
-    y = np.arange(96) % 2
-    print(f"{'fits':>5}{'MiB':>8}{'MiB a fit since the tenth':>28}")
-    for number in range(1, n_fits + 1):
-        cnn = SpineCNNClassifier(epochs=2, augmenter=HorizontalFlip(), random_state=number)
-        cnn.fit(X, y).predict_proba(X)
-        if number == 10:
-            start = resident_mib()
-        if number % 10 == 0:
-            now = resident_mib()
-            growth = (now - start) / (number - 10) if number > 10 else 0
-            print(f"{number:5}{now:8.0f}{growth:28.2f}", flush=True)
+    parser.add_argument("what", choices=["fits", "architectures"])
+    parser.add_argument("--fits", type=int, default=300)
+    parser.add_argument("--architectures", type=int, default=30)
+    parser.add_argument("--side", type=int, default=150, help="rows and columns of an image")
+    options = parser.parse_args()
+    if options.what == "fits":
+        measure([{}] * options.fits, min(10, options.fits), options.side)
+    else:
+        widths = range(16, 16 + options.architectures)
+        measure([{"dense_units": width} for width in widths], 1, options.side)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,7 @@ import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline
 
-from skdxa.classification import SpineCNNClassifier
-from skdxa.classification._lending import Architecture, bfloat16_pays, lend
+from skdxa.classification import Architecture, SpineCNNClassifier, has_bfloat16, lend
 from skdxa.preprocessing import SpineCropper
 from skdxa.simulation import make_spine_cohort
 
@@ -88,7 +87,7 @@ def main():
     cnn = SpineCNNClassifier(**settings)
     pipeline = Pipeline([("cnn", SpineCNNClassifier(**settings))])
     model = plain_keras()
-    precision = "bfloat16" if bfloat16_pays() else "float32"
+    precision = "bfloat16" if has_bfloat16() else "float32"
 
     def fit_network():
         with lend(Architecture.of(cnn, (150, 150), precision)) as network:

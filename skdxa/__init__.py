@@ -1,7 +1,7 @@
 """Deep learning on DXA scans of the lumbar spine, the scikit-learn way.
 
 Importing skdxa loads neither TensorFlow nor Matplotlib: each subpackage is
-imported when it is first asked for.
+imported when it is first used.
 """
 
 import importlib

@@ -5,6 +5,8 @@ output container that a user has asked for. If a release moves one of these name
 module changes.
 """
 
+from importlib.util import find_spec
+
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -18,7 +20,20 @@ from sklearn.utils.validation import _check_feature_names as check_feature_names
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _num_samples as num_samples
 
+if find_spec("sklearn.callback"):
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+else:  # pragma: no cover
+    # Older than scikit-learn 1.9: there are no callbacks to support.
+    class CallbackSupportMixin:
+        """Stands in for scikit-learn's mixin."""
+
+    def with_callbacks(method):
+        """Return the method as it is."""
+        return method
+
+
 __all__ = [
+    "CallbackSupportMixin",
     "HasMethods",
     "Interval",
     "StrOptions",
@@ -29,6 +44,7 @@ __all__ = [
     "output_container",
     "validate_parameter_constraints",
     "validate_params",
+    "with_callbacks",
 ]
 
 

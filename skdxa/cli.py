@@ -1,11 +1,8 @@
 """The command `skdxa`."""
 
-import math
-import os
 import signal
 import sys
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +29,7 @@ def _print_version(wanted: bool):
 def common(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Say the version."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print version."),
     ] = False,
 ):
     """Deep learning on DXA scans of the lumbar spine. Research software, no medical device."""
@@ -42,7 +39,8 @@ def common(
 def study(
     out: Annotated[Path, typer.Option(help="Folder for the report; made when it is complete.")],
     cohort: Annotated[
-        Path | None, typer.Option(help="CSV table of scans and labels. None: simulate patients.")
+        Path | None,
+        typer.Option(help="CSV table of scans and labels; if none, patients are simulated."),
     ] = None,
     scans: Annotated[
         Path | None,
@@ -55,10 +53,10 @@ def study(
     ] = None,
     scan_column: Annotated[str, typer.Option(help="Column of the scans' paths.")] = "scan",
     group_column: Annotated[
-        str | None, typer.Option(help="Column of the patient, if some have several scans.")
+        str | None, typer.Option(help="Column of the patients, if some have several scans.")
     ] = None,
     exclude_unreadable: Annotated[
-        bool, typer.Option("--exclude-unreadable", help="Go on without scans that can't be read.")
+        bool, typer.Option("--exclude-unreadable", help="Leave out scans that cannot be read.")
     ] = False,
     subjects: Annotated[int, typer.Option(min=1, help="Patients to simulate.")] = 600,
     splits: Annotated[int, typer.Option(min=2, help="Folds; the paper has 10.")] = 5,
@@ -74,7 +72,7 @@ def study(
     seed: Annotated[int, typer.Option(help="Seed of simulation, splits and networks.")] = 0,
     jobs: Annotated[int | None, typer.Option(help="Processes that train.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Folder of finished splits, to go on after a crash.")
+        Path | None, typer.Option(help="Folder of finished splits, to resume after a crash.")
     ] = None,
     shuffle_labels: Annotated[
         bool, typer.Option("--shuffle-labels", help="Shuffle labels: the AUC must fall to 0.5.")
@@ -86,7 +84,8 @@ def study(
     """Cross-validate the paper's network and write a table, ROC curves and a manifest."""
     if out.exists() and not overwrite:
         raise ValueError(f"{out} exists. Choose another folder, or give --overwrite.")
-    # Imported here, so that --help and a mistyped option answer at once.
+    # Imported here, so that --help and a mistyped option are answered at once.
+    from skdxa.evaluation import format_table
     from skdxa.scans import load_cohort
     from skdxa.study import PAPER_EPOCHS, Protocol, run_study
 
@@ -115,10 +114,6 @@ def study(
             on_error="exclude" if exclude_unreadable else "raise",
         )
         typer.echo(patients.DESCR)
-    with _native_news_dropped():
-        from skdxa.classification import bfloat16_pays
-
-        bfloat16_pays()
     done = run_study(
         protocol,
         patients,
@@ -131,7 +126,7 @@ def study(
     kind = "simulated patients" if patients is None else "patients"
     shuffled = ", labels shuffled" if shuffle_labels else ""
     typer.echo(f"\nOut of fold, {kind}{shuffled}. {_METHODS[interval]}; 95 % intervals.\n")
-    typer.echo(_as_text(done.table))
+    typer.echo(format_table(done.table, to="text"))
     typer.echo(f"\nWritten to {done.out}. Research software; not for diagnosis or treatment.")
 
 
@@ -143,49 +138,19 @@ _METHODS = {
 }
 
 
-def _as_text(table):
-    lines = [f"{'experiment':20}{'sensitivity':>21}{'specificity':>21}{'accuracy':>21}{'AUC':>21}"]
-    for experiment, row in table.iterrows():
-        cells = [
-            f"{row[name]:.3f} "
-            + (
-                "(no interval)"
-                if math.isnan(row[f"{name}_low"])
-                else f"({row[f'{name}_low']:.3f}-{row[f'{name}_high']:.3f})"
-            )
-            for name in ("sensitivity", "specificity", "accuracy", "auc")
-        ]
-        lines.append(f"{experiment:20}" + "".join(f"{cell:>21}" for cell in cells))
-    return "\n".join(lines)
-
-
-@contextmanager
-def _native_news_dropped():
-    """Drop what C++ code writes to the error stream: TensorFlow's news of the processor."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
 def _show_warning(message, category, filename, lineno, file=None, line=None):
     typer.echo(f"Warning: {message}", err=True)
 
 
 def _end(number, frame):
-    """Stop as on Ctrl-C, so that what is half-written goes: POSIX's schedulers end a job so."""
-    # A second signal must not break off the cleaning up.
+    """Stop as on Ctrl-C, so that unfinished files are removed when a scheduler ends the job."""
+    # A second signal must not interrupt the removal.
     signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
 def main():
-    """Run the command; a user's error or a warning is one line, not a traceback."""
+    """Run the command; print an error of the user's or a warning as one line."""
     warnings.showwarning = _show_warning
     signal.signal(signal.SIGTERM, _end)
     try:

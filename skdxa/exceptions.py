@@ -4,7 +4,7 @@ Every error is a ``ValueError`` too, so that code which knows only scikit-learn
 catches it.
 """
 
-__all__ = ["CheckpointError", "CohortError", "ScanError", "ScanReadError"]
+__all__ = ["CheckpointError", "CohortError", "ScanError", "ScanReadError", "TrainingError"]
 
 
 class ScanError(ValueError):
@@ -21,3 +21,7 @@ class CohortError(ValueError):
 
 class CheckpointError(ValueError):
     """A checkpoint folder belongs to another run; the message names the difference."""
+
+
+class TrainingError(ValueError):
+    """A network's training has diverged; the message names the epoch and what to try."""

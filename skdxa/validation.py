@@ -5,6 +5,7 @@ everywhere. Masked arrays are turned into arrays with NaN here as well, since Nu
 their masks in silence.
 """
 
+import contextlib
 import hashlib
 import re
 import unicodedata
@@ -13,16 +14,18 @@ from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length
 
+from skdxa._sklearn import num_samples
 from skdxa.exceptions import ScanError
 from skdxa.scan_dtype import ScanArray, ScanDtype
 
 __all__ = [
     "as_patients",
     "as_scans",
+    "as_seed",
     "as_series",
     "check_image",
     "check_known",
@@ -152,7 +155,19 @@ def check_scan(scan, *, name="scan", dtype=np.float32):
 
 
 def check_spacing(spacing_mm, *, name="spacing_mm"):
-    """Return a pixel spacing as two positive floats (row_mm, column_mm).
+    """Return a pixel spacing as two positive floats.
+
+    Parameters
+    ----------
+    spacing_mm : tuple of float
+        Height and width of a pixel in mm.
+    name : str, default="spacing_mm"
+        How an error message names the spacing.
+
+    Returns
+    -------
+    spacing_mm : tuple of float
+        Height and width of a pixel in mm.
 
     Raises
     ------
@@ -270,7 +285,7 @@ def scan_dtype_of(X, *, column="scan"):
     if isinstance(dtype, np.dtype) and dtype.kind != "O":
         return None
     stated = [
-        ScanDtype(scan.spacing_mm, scan.unit) if hasattr(scan, "pixels") else None for scan in X
+        ScanDtype(scan.spacing, scan.unit) if hasattr(scan, "pixels") else None for scan in X
     ]
     for name, one in zip(scan_names(X, column=column), stated, strict=True):
         if one != stated[0]:
@@ -283,7 +298,21 @@ def scan_dtype_of(X, *, column="scan"):
 
 
 def scan_names(X, *, column="scan"):
-    """Return how an error message names each scan: by its index label or its position."""
+    """Return how an error message names each scan of a collection.
+
+    Parameters
+    ----------
+    X : DataFrame, Series, list, tuple or ndarray
+        The scans.
+    column : str, default="scan"
+        The column of a DataFrame that holds the scans.
+
+    Returns
+    -------
+    names : list of str
+        One name per scan, with its index label in a DataFrame or Series and its position
+        otherwise.
+    """
     if isinstance(X, pd.Series):
         column = X.name or column
     if isinstance(X, pd.DataFrame | pd.Series):
@@ -327,7 +356,20 @@ def like_input(scans, X, *, column="scan", unit=...):
 
 
 def as_series(scans, index):
-    """Return scans as a Series of arrays, also where all have one shape."""
+    """Return scans as a Series of arrays, also where all have one shape.
+
+    Parameters
+    ----------
+    scans : list of ndarray of shape (n_rows, n_columns)
+        The scans.
+    index : Index, array-like or None
+        The index of the Series; None counts from 0.
+
+    Returns
+    -------
+    column : Series of ndarray
+        One array per scan.
+    """
     column = np.empty(len(scans), dtype=object)
     for position, scan in enumerate(scans):
         column[position] = scan
@@ -335,7 +377,15 @@ def as_series(scans, index):
 
 
 def check_known(labels, name):
-    """Raise a `ValueError` if any label is missing, naming the first such row."""
+    """Raise a `ValueError` if any label is missing, naming the first such row.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_scans,)
+        Labels or patients.
+    name : str
+        How an error message names the labels.
+    """
     unknown = np.flatnonzero(pd.isna(fill_masked(labels)))
     if unknown.size:
         raise ValueError(
@@ -381,7 +431,8 @@ def check_two_classes(y, n_rows):
     if len(classes) > 2:
         raise ValueError(
             "Only binary classification is supported. The type of the target is "
-            f"{type_of_target(y)}."
+            f"{type_of_target(y)}. For more classes, train one classifier per class, for example "
+            "with sklearn.multiclass.OneVsRestClassifier."
         )
     if len(classes) < 2:
         raise ValueError(
@@ -391,7 +442,18 @@ def check_two_classes(y, n_rows):
 
 
 def plain_labels(labels):
-    """Return labels as a NumPy array of numbers or texts, never of objects."""
+    """Return labels as a NumPy array of numbers or texts, never of objects.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_scans,)
+        Numbers or texts, none of them missing.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_scans,)
+        The labels.
+    """
     labels = np.asarray(fill_masked(labels))
     if labels.dtype == object:
         labels = np.array(labels.tolist())
@@ -485,7 +547,11 @@ def as_patients(groups, n_rows, *, name="groups"):
     if groups.dtype.kind in "iu":
         return groups
     check_known(groups, name)
-    written = [_identity(value, position, name) for position, value in enumerate(groups.tolist())]
+    values = groups.tolist()
+    if groups.dtype == object and all(isinstance(value, Integral) for value in values):
+        with contextlib.suppress(OverflowError):
+            return np.array(values, dtype=np.int64)
+    written = [_identity(value, position, name) for position, value in enumerate(values)]
     patients = np.array(written, dtype=str)
     if (patients == "").any():
         check_known(np.where(patients == "", None, patients), name)
@@ -554,12 +620,34 @@ def _warn_of_lookalikes(patients, name):
 
 
 def patient_codes(groups):
-    """Return the number of each scan's patient, counted from 0 in sorted order."""
+    """Return the number of each scan's patient, counted from 0 in sorted order.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n_scans,)
+        The patient of each scan, as `as_patients` returns it.
+
+    Returns
+    -------
+    codes : ndarray of int of shape (n_scans,)
+        Numbers of patients.
+    """
     return np.unique(groups, return_inverse=True)[1]
 
 
 def has_repeated_patients(groups):
-    """Return whether any patient has several scans; False where `groups` is None."""
+    """Return whether any patient has several scans.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n_scans,) or None
+        The patient of each scan, as `as_patients` returns it.
+
+    Returns
+    -------
+    bool
+        False where `groups` is None.
+    """
     return groups is not None and len(np.unique(groups)) < len(groups)
 
 
@@ -592,17 +680,18 @@ def check_same_rows(first, second, names):
 
     Parameters
     ----------
-    first, second : array-like, list, Series or DataFrame
+    first, second : array-like, sparse matrix, list, Series or DataFrame
         The collections; None is skipped.
     names : tuple of str
         How an error message names the two.
     """
     if first is None or second is None:
         return
-    if len(first) != len(second):
+    # A sparse matrix has no length.
+    n_first, n_second = num_samples(first), num_samples(second)
+    if n_first != n_second:
         raise ValueError(
-            f"{names[0]} and {names[1]} must have the same rows, got {len(first)} and "
-            f"{len(second)}."
+            f"{names[0]} and {names[1]} must have the same rows, got {n_first} and {n_second}."
         )
     indexed = pd.Series | pd.DataFrame
     if (
@@ -614,6 +703,24 @@ def check_same_rows(first, second, names):
             f"{names[0]} and {names[1]} have different indices: align them first, or pass "
             "NumPy arrays if the order of the rows is what pairs them."
         )
+
+
+def as_seed(random_state):
+    """Return the one integer that seeds all random numbers of a calculation.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        An integer stands for itself; a generator, or NumPy's own for None, is drawn from.
+
+    Returns
+    -------
+    seed : int
+        Not below 0 unless `random_state` is.
+    """
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 def _is_missing(value):

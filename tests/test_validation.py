@@ -5,6 +5,7 @@ import unicodedata
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from skdxa import validation
 from skdxa.exceptions import ScanError
@@ -73,7 +74,7 @@ class Stated:
 
     def __init__(self, spacing_mm, unit):
         self.pixels = np.ones((7, 9))
-        self.spacing_mm, self.unit = spacing_mm, unit
+        self.spacing, self.unit = spacing_mm, unit
 
 
 def test_spacing_and_unit_are_found_where_scans_state_them():
@@ -128,6 +129,7 @@ def test_a_long_list_of_lookalikes_is_cut():
 
 def test_numbers_stay_numbers_and_large_ones_stay_apart():
     assert validation.as_patients([3, 1], 2).dtype.kind == "i"
+    assert validation.as_patients(np.array([3, 1], dtype=object), 2).dtype.kind == "i"
     assert validation.as_patients([3.0, 1.0], 2).tolist() == [3, 1]
     assert validation.as_patients([3.5, 1.0], 2).tolist() == ["3.5", "1"]
     large = pd.array([2**53, 2**53 + 1], dtype="Int64")
@@ -176,3 +178,17 @@ def test_rows_must_be_the_same():
         validation.check_same_rows(one, two[:1], ("X", "y"))
     validation.check_same_rows(one, two.to_numpy(), ("X", "y"))
     validation.check_same_rows(None, two, ("X", "y"))
+    one = sparse.csr_array(np.eye(2))
+    validation.check_same_rows(one, two, ("X", "y"))
+    with pytest.raises(ValueError, match="X and y must have the same rows, got 2 and 1"):
+        validation.check_same_rows(one, two[:1], ("X", "y"))
+
+
+def test_a_seed_is_itself_or_drawn():
+    assert validation.as_seed(np.int64(5)) == 5
+    assert type(validation.as_seed(np.int64(5))) is int
+    first, second = (validation.as_seed(np.random.RandomState(1)) for _ in range(2))
+    assert first == second
+    generator = np.random.RandomState(1)
+    assert validation.as_seed(generator) != validation.as_seed(generator)
+    assert validation.as_seed(None) != validation.as_seed(None)

@@ -8,24 +8,32 @@ import importlib
 
 from skdxa.classification._cnn import SpineCNNClassifier
 from skdxa.classification._stacking import ColumnScores, make_stack
+from skdxa.classification._threads import set_threads
 
 __all__ = [
     "Architecture",
     "ColumnScores",
     "ConvReLUPool",
+    "KerasClassifier",
     "SpineCNNClassifier",
-    "bfloat16_pays",
+    "clear_networks",
+    "has_bfloat16",
     "lend",
     "make_stack",
     "reset",
+    "set_threads",
+    "spine_network",
 ]
 
 _KERAS_MODULES = {
     "Architecture": "_lending",
     "ConvReLUPool": "_layers",
-    "bfloat16_pays": "_lending",
+    "KerasClassifier": "_scikeras",
+    "clear_networks": "_lending",
+    "has_bfloat16": "_lending",
     "lend": "_lending",
     "reset": "_lending",
+    "spine_network": "_network",
 }
 
 

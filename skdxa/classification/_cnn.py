@@ -1,28 +1,37 @@
 """The convolutional network of Nissinen et al. 2021 as a scikit-learn classifier."""
 
-import copy
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import StratifiedShuffleSplit
-from sklearn.utils import assert_all_finite, check_random_state, compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
 )
 
-from skdxa._sklearn import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skdxa._sklearn import (
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+    with_callbacks,
+)
 from skdxa.exceptions import ScanError
-from skdxa.validation import as_scans, scan_names
+from skdxa.validation import as_patients, as_scans, check_two_classes, patient_codes, scan_names
+
+# Images that are scored before training, to see whether a network returns probabilities.
+_CHECKED_AT_START = 64
 
 
-class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
+class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Convolutional network for cropped DXA scans, trained as in Nissinen et al. 2021 [1]_.
 
     Four times a 5 x 5 convolution, ReLU and 2 x 2 max-pooling, then dropout, one fully
@@ -85,16 +94,30 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in training, as in scikit-learn.
 
-    callbacks : list of keras.callbacks.Callback or None, default=None
-        Called at the beginning and end of training and of each epoch; each fit uses
-        copies of its own. Epochs run inside TensorFlow, so there are no calls for batches,
+    callbacks : list or None, default=None
+        Instances of ``keras.callbacks.Callback``, or callables that return one, such as
+        ``lambda: keras.callbacks.EarlyStopping(patience=5)``. A callable is called for each
+        fit. An instance is used as it is, and its own `on_train_begin` must reset it, as
+        Keras's callbacks do. Epochs run inside TensorFlow, so there are no calls for batches,
         and a callback cannot change layers or the optimiser other than its learning rate.
+
+    metrics : list or None, default=None
+        Keras's names of metrics, or ``keras.metrics.Metric`` instances, that `history_` and
+        the callbacks get for each epoch, such as ``["auc"]`` for "auc" and "val_auc".
+
+    patience : int or None, default=None
+        End the training after so many epochs without a lower validation error. The weights
+        kept are those of the whole training, unless a later epoch would have been better.
 
     verbose : int, default=0
         0 is silent, 1 shows a progress bar, 2 a line an epoch.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds the split, the weights, the order of the scans and the dropout.
+        Seeds the split, the weights, the order of the scans and the dropout. A fit also
+        depends on the number of threads that TensorFlow uses; see the Notes.
+
+    column : str, default="scan"
+        The column of a DataFrame that holds the images.
 
     network : callable or None, default=None
         A builder of one's own: called with the image shape (rows, columns), it returns
@@ -120,9 +143,6 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
     best_epoch_ : int
         The epoch whose weights are kept; the first is 1.
 
-    network_ : keras.Model
-        A float32 network with these weights, built anew each time it is asked for.
-
     See Also
     --------
     skdxa.preprocessing.SpineCropper : Makes a stack of equal images from scans.
@@ -132,8 +152,13 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
     Training goes through ``scikeras.wrappers.KerasClassifier``. A fitted classifier
     holds arrays, no Keras object: it is cheap to pickle and to send to a worker. One
     compiled network for each architecture lives in a process and is lent to whoever
-    fits or predicts. Another learning rate, batch size or number of epochs needs no other
-    network; another `l2`, `dropout` or `optimizer` does, about ten megabytes each.
+    fits or predicts. Another learning rate, `l2`, `dropout`, batch size or number of epochs
+    needs no other network. The networks used last are kept; `clear_networks` releases them.
+
+    The same seed gives the same fit only with the same number of threads: TensorFlow adds
+    up in another order with another number, and the differences grow in training. With one
+    thread in place of two, scores of single simulated patients moved by up to 0.41 and the AUC
+    by up to 0.03 (``experiments/threads.py``); `set_threads` fixes the number.
 
     References
     ----------
@@ -169,8 +194,11 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "callbacks": [list, None],
+        "metrics": [list, None],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
+        "column": [str],
         "network": [callable, None],
     }
 
@@ -192,8 +220,11 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         precision="auto",
         class_weight=None,
         callbacks=None,
+        metrics=None,
+        patience=None,
         verbose=0,
         random_state=None,
+        column="scan",
         network=None,
     ):
         self.filters = filters
@@ -211,10 +242,14 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         self.precision = precision
         self.class_weight = class_weight
         self.callbacks = callbacks
+        self.metrics = metrics
+        self.patience = patience
         self.verbose = verbose
         self.random_state = random_state
+        self.column = column
         self.network = network
 
+    @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, *, groups=None, sample_weight=None, X_val=None, y_val=None):
         """Train the network.
@@ -245,13 +280,23 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
             If an image has NaN or infinite pixels, or another shape than the first; the
             message names the scan.
         ValueError
-            If `y` has not exactly two classes or holds NaN, or a class is too small to
-            be split.
+            If `y` has not exactly two classes or holds NaN, a patient is missing in
+            `groups`, or a class is too small to be split.
+        TrainingError
+            If the loss is no longer finite, naming the epoch.
         """
         self._check_architecture()
         images = self._check_images(X)
         shape = images.shape[1:]
-        classes, labels, sample_weight = self._check_labels(images, y, sample_weight)
+        classes, labels = check_two_classes(y, len(images))
+        if groups is not None:
+            groups = as_patients(groups, len(images))
+        if sample_weight is None:
+            sample_weight = np.ones(len(images), np.float32)
+        else:
+            sample_weight = check_sample_weight(
+                sample_weight, images, dtype=np.float32, ensure_non_negative=True
+            )
         random_state = check_random_state(self.random_state)
         split_seed, weight_seed, order_seed = random_state.randint(np.iinfo(np.int32).max, size=3)
         training, held_out = self._hold_out(
@@ -266,7 +311,7 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X):
-        """Give the probability of each class, in float32 arithmetic.
+        """Return the probability of each class, in float32 arithmetic.
 
         Parameters
         ----------
@@ -277,18 +322,32 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         -------
         probability : ndarray of shape (n_scans, 2)
             Columns in the order of `classes_`.
+
+        Raises
+        ------
+        ScanError
+            As in `fit`.
+        ValueError
+            If the weights are not finite, or the user's network returns anything but
+            probabilities.
         """
         check_is_fitted(self)
         images = self._check_images(X, self.image_shape_)
+        if not all(np.isfinite(weight).all() for weight in self.weights_):
+            raise ValueError(
+                "The weights of the network are not finite, so that it cannot predict. Fit it "
+                "again with a lower learning_rate or with pixels on a common scale."
+            )
         from skdxa.classification._lending import Architecture, lend
 
         with lend(Architecture.for_prediction(self, self.image_shape_)) as network:
             network.set_weights(self.weights_)
             positive = network.scores(images[..., np.newaxis]).astype(np.float64)
+        _check_probabilities(positive)
         return np.column_stack([1 - positive, positive])
 
     def predict(self, X):
-        """Give the more probable class; the second at 0.5.
+        """Return the more probable class; the second at 0.5.
 
         Parameters
         ----------
@@ -303,32 +362,80 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         positive = self.predict_proba(X)[:, 1] >= 0.5
         return self.classes_[positive.astype(int)]
 
-    @property
-    def network_(self):
-        """A `keras.Model` in float32 with these weights, the caller's own to keep."""
-        check_is_fitted(self)
-        from skdxa.classification._lending import Architecture
+    def to_keras(self):
+        """Build a plain Keras model with the weights of this classifier.
 
-        network = Architecture.of(self, self.image_shape_, "float32").build_model()
-        network.set_weights(self.weights_)
-        return network
+        Returns
+        -------
+        model : keras.Model
+            From images (n, rows, columns, 1) to one probability (n, 1), in float32 and not
+            compiled. The paper's network consists of Keras's own layers, so that a file
+            saved as ``.keras`` loads where skdxa is not installed; a network of the user's
+            own is what its builder makes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skdxa.classification import SpineCNNClassifier
+        >>> X, y = np.random.default_rng(0).normal(size=(12, 16, 12)), np.tile([0, 1], 6)
+        >>> cnn = SpineCNNClassifier(filters=(4,), epochs=1, random_state=0).fit(X, y)
+        >>> cnn.to_keras().output_shape
+        (None, 1)
+        """
+        check_is_fitted(self)
+        from skdxa.classification._keras import keras_settings
+        from skdxa.classification._lending import Architecture
+        from skdxa.classification._network import spine_network
+
+        if self.network is not None:
+            model = Architecture.for_prediction(self, self.image_shape_).build_model()
+        else:
+            with keras_settings():
+                model = spine_network(
+                    self.image_shape_,
+                    filters=self.filters,
+                    kernel_size=self.kernel_size,
+                    dense_units=self.dense_units,
+                    l2=self.l2,
+                    dropout=self.dropout,
+                )
+        model.set_weights(self.weights_)
+        return model
 
     def _check_architecture(self):
         filters = np.asarray(self.filters)
         if filters.ndim != 1 or filters.size == 0 or filters.dtype.kind not in "iu":
             raise ValueError(
-                f"filters must be one or more whole numbers, a number of kernels for each "
+                f"filters must be one or more whole numbers, one number of kernels per "
                 f"convolution; got {self.filters!r}."
             )
         if filters.min() < 1:
             raise ValueError(f"filters must all be at least 1; got {self.filters!r}.")
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd; got {self.kernel_size}.")
+        if isinstance(self.optimizer, type):
+            raise ValueError(
+                f"optimizer must be a name or an instance; got the class "
+                f"{self.optimizer.__name__}. Call it: {self.optimizer.__name__}()."
+            )
+        # A Keras model can be called, so that it passes for a builder.
+        if hasattr(self.network, "get_weights"):
+            raise ValueError(
+                "network must be a function that builds a keras.Model for each fit; got a "
+                f"{type(self.network).__name__}. Pass a function of the image shape that returns "
+                "a new model, which may load weights."
+            )
+        for number, callback in enumerate(self.callbacks or []):
+            if not (callable(callback) or hasattr(callback, "on_epoch_end")):
+                raise ValueError(
+                    "callbacks must hold callbacks of Keras or callables that return one; "
+                    f"callback {number} is a {type(callback).__name__}."
+                )
 
     def _check_images(self, X, shape=None):
-        """Give a float32 stack (n, rows, columns) without NaN, of the shape seen in fit."""
-        images = as_scans(X)
-        names = scan_names(X)
+        """Return a float32 stack (n, rows, columns) without NaN, of the shape seen in fit."""
+        images = as_scans(X, column=self.column)
+        names = scan_names(X, column=self.column)
         expected = "the first scan's" if shape is None else "that of the scans in fit,"
         shape = images[0].shape if shape is None else shape
         for name, image in zip(names, images, strict=True):
@@ -337,7 +444,8 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
                     f"{name} has shape {image.shape}, not {expected} {shape}. Crop all scans "
                     "to one shape, for example with SpineCropper."
                 )
-        is_stack = isinstance(X, np.ndarray) and X.ndim == 3 and X.dtype == np.float32
+        # The stack itself, where it is one; the mask of a masked array has become NaN above.
+        is_stack = type(X) in (np.ndarray, np.memmap) and X.ndim == 3 and X.dtype == np.float32
         stack = X if is_stack else np.stack(images)
         finite = np.isfinite(stack).all(axis=(1, 2))
         if not finite.all():
@@ -347,44 +455,23 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
             )
         return stack
 
-    def _check_labels(self, images, y, sample_weight):
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(images, y)
-        unknown = np.flatnonzero(pd.isna(y))
-        if unknown.size:
-            raise ValueError(
-                f"Input y contains NaN for {unknown.size} of {len(y)} scans, the first in "
-                f"position {unknown[0]}. Leave out scans whose label is unknown."
-            )
-        assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        classes, labels = np.unique(y, return_inverse=True)
-        if len(classes) > 2:
-            raise ValueError(
-                "Only binary classification is supported. The type of the target is "
-                f"{type_of_target(y)}."
-            )
-        if len(classes) < 2:
-            raise ValueError(
-                f"y holds only one class, {classes[0].item()!r}; a classifier needs scans of two."
-            )
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(
-                sample_weight, images, dtype=np.float32, ensure_non_negative=True
-            )
-        else:
-            sample_weight = np.ones(len(y), np.float32)
-        return classes, labels, sample_weight
+    def _hold_out(self, classes, data, groups, X_val, y_val, seed):
+        """Split off the images on which the epoch is chosen: (training, held out or None).
 
-    def _hold_out(self, classes, everything, groups, X_val, y_val, seed):
-        """Split off the images on which the epoch is chosen: (training, held out or None)."""
-        images, labels, _ = everything
+        `data` is a tuple of images, labels and weights.
+        """
+        images, labels, _ = data
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together.")
         if X_val is not None:
-            return everything, self._check_held_out(X_val, y_val, classes, images.shape[1:])
+            return data, self._check_held_out(X_val, y_val, classes, images.shape[1:])
         if self.validation_fraction == 0:
-            return everything, None
+            if self.patience is not None:
+                raise ValueError(
+                    "patience needs validation images: set validation_fraction above 0, or give "
+                    "X_val and y_val."
+                )
+            return data, None
         sizes = _class_sizes(labels, groups)
         if sizes.min() < 2:
             raise ValueError(
@@ -393,7 +480,7 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
                 "to choose the epoch on. Set validation_fraction=0 or give X_val and y_val."
             )
         train, held_out = self._split(labels, groups, seed)
-        return tuple(a[train] for a in everything), tuple(a[held_out] for a in everything)
+        return tuple(a[train] for a in data), tuple(a[held_out] for a in data)
 
     def _check_held_out(self, X_val, y_val, classes, shape):
         held_out = self._check_images(X_val, shape)
@@ -409,12 +496,12 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         return held_out, labels, np.ones(len(labels), np.float32)
 
     def _split(self, labels, groups, seed):
-        """Give the positions of the scans to train on and of those held out."""
+        """Return the positions of the scans to train on and of those held out."""
         if groups is None:
             units, strata = np.arange(len(labels)), labels
         else:
             # A patient is positive who has a positive scan.
-            _, units = np.unique(np.asarray(groups), return_inverse=True)
+            units = patient_codes(groups)
             strata = np.zeros(units.max() + 1, dtype=int)
             np.maximum.at(strata, units, labels)
             if np.bincount(strata, minlength=2).min() < 2:
@@ -436,7 +523,7 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         copies = np.asarray(augmenter.fit_transform(images), dtype=np.float32)
         if copies.shape != images.shape:
             raise ValueError(
-                f"augmenter must give one image of the same shape for each image; from "
+                f"augmenter must return one image of the same shape for each image; from "
                 f"{images.shape} it made {copies.shape}."
             )
         return (
@@ -446,46 +533,85 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def _train(self, images, labels, weights, held_out, weight_seed, order_seed):
-        """Give the weights, the history and the number of the epoch that is kept."""
-        from scikeras.wrappers import KerasClassifier
-
-        from skdxa.classification._lending import Architecture, bfloat16_pays, lend, reset
+        """Return the weights, the history and the number of the epoch that is kept."""
+        # First, since it checks the backend and quietens TensorFlow before SciKeras imports it.
+        from skdxa.classification._lending import (
+            Architecture,
+            has_bfloat16,
+            lend,
+            optimizer_settings,
+            reset,
+            trim_memory,
+        )
         from skdxa.classification._network import KeepBestEpoch
+
+        # isort: split
+        from scikeras.wrappers import KerasClassifier
 
         precision = self.precision
         if precision == "auto":
-            precision = "bfloat16" if bfloat16_pays() else "float32"
+            precision = "bfloat16" if has_bfloat16() else "float32"
         architecture = Architecture.of(self, images.shape[1:], precision)
-        callbacks = copy.deepcopy(self.callbacks or [])
+        callbacks = self._make_callbacks()
         keeper = None
         if held_out is not None:
             val_images, val_labels, val_weights = held_out
             held_out = (val_images[..., np.newaxis], val_labels, val_weights)
-            if self.restore_best:
-                keeper = KeepBestEpoch()
-        with lend(architecture) as network:
-            reset(architecture, learning_rate=self.learning_rate, seed=weight_seed)
+            if self.restore_best or self.patience is not None:
+                keeper = KeepBestEpoch(self.restore_best, self.patience)
+        with lend(architecture) as network, _following_epochs(self) as following:
+            reset(
+                architecture,
+                learning_rate=optimizer_settings(self.optimizer, self.learning_rate)[1],
+                seed=weight_seed,
+                l2=self.l2,
+                dropout=self.dropout,
+            )
+            _check_probabilities(network.scores(images[:_CHECKED_AT_START, ..., np.newaxis]))
             trainer = KerasClassifier(
                 model=network,
                 loss="binary_crossentropy",
                 epochs=self.epochs,
                 batch_size=self.batch_size,
-                callbacks=[*callbacks, *([keeper] if keeper else [])],
+                callbacks=[*callbacks, *([keeper] if keeper else []), *following],
                 verbose=int(self.verbose),
             )
-            # SciKeras has transformers of its own inside, which must go on giving arrays.
-            with config_context(transform_output="default"):
-                trainer.fit(
-                    images[..., np.newaxis],
-                    labels,
-                    sample_weight=weights,
-                    validation_data=held_out,
-                    shuffle_seed=order_seed,
-                )
-            history = {name: list(values) for name, values in trainer.history_.items()}
-            if keeper is not None:
+            try:
+                # SciKeras has transformers of its own inside, which must go on giving arrays.
+                with config_context(transform_output="default"):
+                    trainer.fit(
+                        images[..., np.newaxis],
+                        labels,
+                        sample_weight=weights,
+                        validation_data=held_out,
+                        shuffle_seed=order_seed,
+                    )
+            finally:
+                # The user's callbacks must not keep the lent network.
+                for callback in callbacks:
+                    callback.set_model(None)
+            # SciKeras spells some names of metrics in its own way.
+            history = {name: list(values) for name, values in network.history.history.items()}
+            del trainer
+            trim_memory()
+            if keeper is not None and self.restore_best:
                 return keeper.weights, history, keeper.epoch
             return network.get_weights(), history, len(history["loss"])
+
+    def _make_callbacks(self):
+        """Return the callbacks of one fit, each an instance of Keras's class."""
+        from skdxa.classification._keras import keras
+
+        callbacks = []
+        for number, callback in enumerate(self.callbacks or []):
+            made = callback if isinstance(callback, keras.callbacks.Callback) else callback()
+            if not isinstance(made, keras.callbacks.Callback):
+                raise ValueError(
+                    f"callback {number} of callbacks returned a {type(made).__name__}, not a "
+                    "keras.callbacks.Callback."
+                )
+            callbacks.append(made)
+        return callbacks
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "weights_")
@@ -499,10 +625,42 @@ class SpineCNNClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
+@contextmanager
+def _following_epochs(estimator):
+    """Tell the callbacks that scikit-learn has set of each epoch, as a callback of Keras."""
+    from skdxa.classification._keras import keras
+
+    # Older versions of scikit-learn have no callbacks.
+    if not hasattr(estimator, "_init_callback_context"):
+        yield []
+        return
+    context = estimator._init_callback_context(max_subtasks=estimator.epochs)
+    context.call_on_fit_task_begin(estimator=estimator)
+
+    class Follow(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.task = context.subcontext(task_name="epoch")
+            self.task.call_on_fit_task_begin(estimator=estimator)
+
+        def on_epoch_end(self, epoch, logs=None):
+            if self.task.call_on_fit_task_end(estimator=estimator):
+                self.model.stop_training = True
+
+    yield [Follow()]
+    context.call_on_fit_task_end(estimator=estimator)
+
+
+def _check_probabilities(positive):
+    outside = np.flatnonzero(~((positive >= 0) & (positive <= 1)))
+    if outside.size:
+        raise ValueError(
+            f"The network returned {positive[outside[0]]:g} for scan {outside[0]}, which is no "
+            "probability: end the network in Dense(1, activation='sigmoid')."
+        )
+
+
 def _class_sizes(labels, groups):
     """Count the scans of each class or, where patients are given, the patients who have one."""
     if groups is None:
         return np.bincount(labels, minlength=2)
-    check_consistent_length(labels, groups)
-    groups = np.asarray(groups)
     return np.array([len(np.unique(groups[labels == label])) for label in (0, 1)])

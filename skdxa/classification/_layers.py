@@ -2,13 +2,12 @@
 
 Convolution, bias, ReLU and max-pooling are written as one function with its own
 gradient. It is the same function as Keras's ``Conv2D`` followed by ``MaxPooling2D``;
-only the order of the backward pass differs: where the pooled output is zero nothing
-flows back, so ReLU's gradient and the bias's are taken on the pooled map, a quarter
+only the order of the backward pass differs: where the pooled output is zero no gradient
+passes, so ReLU's gradient and the bias's are taken on the pooled map, a quarter
 of the full one's size. ``benchmarks/training.py`` measures what that is worth.
 """
 
-import keras
-import tensorflow as tf
+from skdxa.classification._keras import keras, tf
 
 # A vector register of a processor with AVX-512 holds 16 float32 or, in the product
 # instructions, 16 pairs of bfloat16: a convolution with 8 output channels leaves half
@@ -16,6 +15,7 @@ import tensorflow as tf
 _VECTOR_LANES = 16
 
 
+@keras.saving.register_keras_serializable(package="skdxa")
 class ConvReLUPool(keras.layers.Layer):
     """Convolution ('same'), bias, ReLU and max-pooling by two in each direction.
 
@@ -64,23 +64,43 @@ class ConvReLUPool(keras.layers.Layer):
         self.window = tuple(min(2, size) for size in input_shape[1:3])
 
     def call(self, inputs):
-        """Give the pooled maps, (n, rows // 2, columns // 2, filters)."""
+        """Return the pooled maps, (n, rows // 2, columns // 2, filters)."""
         kernel, bias = (tf.cast(weight, inputs.dtype) for weight in (self.kernel, self.bias))
         return _conv_relu_pool(inputs, kernel, bias, self.window)
 
     def compute_output_shape(self, input_shape):
-        """Give the shape of the pooled maps."""
+        """Return the shape of the pooled maps."""
         n, rows, columns, _ = input_shape
         return (n, rows // self.window[0], columns // self.window[1], self.filters)
 
     def get_config(self):
-        """Give what rebuilds the layer."""
+        """Return what rebuilds the layer."""
         return {
             **super().get_config(),
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
+
+
+@keras.saving.register_keras_serializable(package="skdxa")
+class VariableDropout(keras.layers.Dropout):
+    """Dropout whose rate is a variable, so that one traced network serves any rate."""
+
+    def __init__(self, rate=0.5, **kwargs):
+        super().__init__(rate, **kwargs)
+        self.variable_rate = tf.Variable(rate, trainable=False, dtype=tf.float32)
+
+    def call(self, inputs, training=False):
+        """Return the features, in training without a random share of them."""
+        if not training:
+            return inputs
+        return tf.nn.experimental.stateless_dropout(
+            inputs,
+            rate=tf.cast(self.variable_rate, inputs.dtype),
+            seed=self.seed_generator.next(),
+            noise_shape=None,
+        )
 
 
 def _conv_relu_pool(inputs, kernel, bias, window):
@@ -140,7 +160,7 @@ def _input_gradient(d_maps, kernel):
 
 
 def _half_empty(n_channels):
-    """Say whether so few output channels would fill at most half of a vector register."""
+    """Return whether so few output channels would fill at most half of a vector register."""
     return 2 * n_channels <= _VECTOR_LANES
 
 

@@ -1,28 +1,39 @@
 """One compiled network for each architecture, lent to whoever fits or predicts.
 
-Tracing a network costs about a second and ten megabytes that never come back, which a
-thousand fits do not survive. Here a network is traced once in a process; for each fit its
-weights, its optimiser and its random states are set anew. The values come from a model that
-is built for the purpose, which takes milliseconds, and so are right for any builder.
+Tracing a network costs about a second and ten megabytes, which a thousand fits do not survive.
+Here a network is traced once in a process; for each fit its weights, its optimiser and its
+random states are set anew. The values come from a model that is built for the purpose, which
+takes milliseconds, and so are right for any builder. The penalty, the dropout rate and the
+learning rate are variables of the traced network. The networks used last are kept; the memory
+of the others is released.
 """
 
 import contextlib
+import ctypes
 import functools
+import gc
+import hashlib
+import io
 import json
+import os
 import random
 import threading
-from dataclasses import dataclass, replace
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cloudpickle
-import keras
-import tensorflow as tf
 
-from skdxa.classification._network import EpochNetwork, spine_network
+from skdxa.classification._keras import gradient_registry, keras, keras_settings, tf
+from skdxa.classification._network import EpochNetwork, fast_spine_network
 
-_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+# Networks of a search that varies its architecture, for training and for prediction; each
+# takes five to ten megabytes.
+_MOST_NETWORKS = 8
 
-_loans = {}
+_loans = OrderedDict()
+# Builders whose pickled form differs from call to call, or that cannot be pickled.
+_unstable = OrderedDict()
 # One lock for all networks: TensorFlow uses every core for one of them anyway, and several
 # locks could be taken in different orders by callbacks that predict.
 _lock = threading.RLock()
@@ -36,69 +47,72 @@ class Architecture:
     filters: tuple
     kernel_size: int
     dense_units: int
-    l2: float
-    dropout: float
     optimizer: str | None
-    builder: bytes | None
+    metrics: tuple
+    builder_key: str | None
     precision: str
+    builder: object = field(compare=False)
 
     @classmethod
     def of(cls, estimator, image_shape, precision):
-        """Give the architecture that a classifier trains for images of a shape."""
-        predicts = cls.for_prediction(estimator, image_shape)
+        """Return the architecture that a classifier trains for images of a shape."""
         return replace(
-            predicts,
-            l2=float(estimator.l2),
-            dropout=float(estimator.dropout),
-            optimizer=_optimizer_config(estimator.optimizer, estimator.learning_rate),
+            cls.for_prediction(estimator, image_shape),
+            optimizer=optimizer_settings(estimator.optimizer, estimator.learning_rate)[0],
+            metrics=tuple(_metric_config(metric) for metric in estimator.metrics or ()),
             precision=precision,
         )
 
     @classmethod
     def for_prediction(cls, estimator, image_shape):
-        """Give the one that it predicts with, whatever was set for training alone."""
+        """Return the architecture that a classifier predicts with."""
+        builder = estimator.network
+        key, content = (None, None) if builder is None else _identify(builder)
         return cls(
             image_shape=tuple(image_shape),
-            filters=tuple(int(n) for n in estimator.filters),
-            kernel_size=int(estimator.kernel_size),
-            dense_units=int(estimator.dense_units),
-            l2=0.0,
-            dropout=0.0,
+            filters=() if builder else tuple(int(n) for n in estimator.filters),
+            kernel_size=0 if builder else int(estimator.kernel_size),
+            dense_units=0 if builder else int(estimator.dense_units),
             optimizer=None,
-            # By its content: a worker process gets a new copy with every task.
-            builder=None if estimator.network is None else cloudpickle.dumps(estimator.network),
+            metrics=(),
+            builder_key=key,
             precision="float32",
+            builder=content,
         )
 
-    def build_model(self):
-        """Build a new model, not compiled, with weights of its own."""
-        with _lock:
-            policy = keras.config.dtype_policy()
-            keras.config.set_dtype_policy(_POLICIES[self.precision])
-            try:
-                model = self._call_builder()
-            finally:
-                keras.config.set_dtype_policy(policy)
+    def build_model(self, seed=None):
+        """Build a new model, not compiled, with weights of its own.
+
+        Parameters
+        ----------
+        seed : int or None, default=None
+            Seeds the weights and the dropout, as far as the builder has not seeded them.
+        """
+        with _lock, keras_settings(self.precision), _seeded(seed) as seeded:
+            if self.builder is not None:
+                # A copy for each call: a model that the builder holds must not be trained on
+                # from one fit to the next.
+                builder = self.builder
+                builder = cloudpickle.loads(builder) if isinstance(builder, bytes) else builder
+                # Again, since unpickling may draw numbers.
+                seeded()
+                model = builder(self.image_shape)
+            else:
+                model = fast_spine_network(
+                    self.image_shape,
+                    filters=self.filters,
+                    kernel_size=self.kernel_size,
+                    dense_units=self.dense_units,
+                )
         _check_model(model, self.image_shape)
         return model
-
-    def _call_builder(self):
-        if self.builder is not None:
-            return cloudpickle.loads(self.builder)(self.image_shape)
-        return spine_network(
-            self.image_shape,
-            filters=self.filters,
-            kernel_size=self.kernel_size,
-            dense_units=self.dense_units,
-            l2=self.l2,
-            dropout=self.dropout,
-        )
 
 
 class _Loan:
     """A compiled network, and what brings it back to its beginning."""
 
     def __init__(self, architecture):
+        self.architecture = architecture
         self.model = architecture.build_model()
         self.network = EpochNetwork(self.model.inputs[0], self.model.outputs[0], name="spine_cnn")
         self.optimizer_state = []
@@ -107,17 +121,21 @@ class _Loan:
             self.network.compile(optimizer, "binary_crossentropy", jit_compile=False)
             optimizer.build(self.network.trainable_variables)
             self.optimizer_state = [variable.numpy() for variable in optimizer.variables]
-        self.network.compile_epochs()
+        self.network.compile_epochs(
+            keras.metrics.deserialize(json.loads(metric)) for metric in architecture.metrics
+        )
         self.settings = self.current_settings()
+        self.gradients = set()
         self.depth = 0
 
     @property
     def variables(self):
+        """All variables that a fit changes."""
         optimizer = getattr(self.network, "optimizer", None)
         return [*self.model.variables, *(optimizer.variables if optimizer else ())]
 
     def current_settings(self):
-        """Give what a callback could change and no reset would bring back."""
+        """Return what a callback could change and no reset would bring back."""
         trainable = [layer.trainable for layer in self.network._flatten_layers()]
         optimizer = getattr(self.network, "optimizer", None)
         config = optimizer.get_config() if optimizer else {}
@@ -126,7 +144,7 @@ class _Loan:
 
 @contextlib.contextmanager
 def lend(architecture):
-    """Lend the network of an architecture; nobody else has any meanwhile.
+    """Lend the network of an architecture; no other thread has any network meanwhile.
 
     Parameters
     ----------
@@ -138,43 +156,45 @@ def lend(architecture):
     network : EpochNetwork
         Its weights are whatever the last borrower left: set them.
     """
-    with _lock:
+    with _lock, keras_settings():
+        before = _registered_gradients()
         if architecture not in _loans:
             _loans[architecture] = _Loan(architecture)
         loan = _loans[architecture]
+        _loans.move_to_end(architecture)
         # A callback may train another classifier of the architecture that is being trained.
-        before = [variable.numpy() for variable in loan.variables] if loan.depth else None
+        values = [variable.numpy() for variable in loan.variables] if loan.depth else None
         loan.depth += 1
         try:
             yield loan.network
         finally:
             loan.depth -= 1
-            if before is not None:
-                _assign(loan.variables, before)
+            loan.gradients |= _registered_gradients() - before
+            if values is not None:
+                _assign(loan.variables, values)
             elif loan.current_settings() != loan.settings:
-                del _loans[architecture]
+                _drop(architecture)
+            _drop_oldest(_MOST_NETWORKS)
 
 
-def reset(architecture, *, learning_rate, seed):
+def reset(architecture, *, learning_rate, seed, l2=0.0, dropout=0.0):
     """Bring a lent network to the beginning of a training.
 
     Parameters
     ----------
     architecture : Architecture
-        The network's.
+        The architecture of the network.
     learning_rate : float or None
         The optimiser's learning rate; None keeps its own.
     seed : int
         Seeds the weights and the dropout, as far as the builder has not seeded them.
+    l2 : float, default=0.0
+        Weight of the penalty on the squares of the convolution kernels.
+    dropout : float, default=0.0
+        Share of the features left out at random in training.
     """
     loan = _loans[architecture]
-    # Keras takes the seeds of initialisers and dropout from Python's own generator.
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        model = architecture.build_model()
-    finally:
-        random.setstate(state)
+    model = architecture.build_model(seed)
     values = [variable.numpy() for variable in model.variables]
     if [value.shape for value in values] != [tuple(v.shape) for v in loan.model.variables]:
         raise ValueError(
@@ -182,12 +202,41 @@ def reset(architecture, *, learning_rate, seed):
             "for example with functools.partial, instead of changing global ones."
         )
     _assign(loan.variables, [*values, *loan.optimizer_state])
+    loan.network.set_knobs(l2=l2, dropout=dropout)
     if learning_rate is not None:
         loan.network.optimizer.learning_rate = learning_rate
 
 
-def bfloat16_pays():
-    """Say whether this processor multiplies bfloat16 in hardware (Linux, x86-64)."""
+def clear_networks():
+    """Release the memory of all compiled networks that no thread is using.
+
+    Fitted classifiers stay fitted: they hold arrays, and a network is compiled anew when one
+    of them next predicts.
+
+    Examples
+    --------
+    >>> from skdxa.classification import clear_networks
+    >>> clear_networks()
+    """
+    with _lock:
+        _drop_oldest(0)
+        _unstable.clear()
+
+
+def has_bfloat16():
+    """Return whether this processor multiplies bfloat16 in hardware.
+
+    Returns
+    -------
+    bool
+        True on Linux with AVX512-BF16 or AMX and without a GPU that TensorFlow uses.
+
+    Examples
+    --------
+    >>> from skdxa.classification import has_bfloat16
+    >>> has_bfloat16() in (True, False)
+    True
+    """
     if tf.config.list_physical_devices("GPU"):
         return False
     cpuinfo = Path("/proc/cpuinfo")
@@ -195,21 +244,150 @@ def bfloat16_pays():
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def _optimizer_config(optimizer, learning_rate):
-    """Give what rebuilds an optimiser, as text."""
-    if isinstance(optimizer, str):
-        optimizer = _optimizer_named(optimizer)
-    config = keras.optimizers.serialize(optimizer)
+def optimizer_settings(optimizer, learning_rate):
+    """Return what rebuilds an optimiser, as text, and the learning rate to set.
+
+    A constant learning rate is not part of the text, so that another one needs no other
+    network. The rate is None where a schedule of the optimiser's own sets it.
+
+    Parameters
+    ----------
+    optimizer : str or keras.optimizers.Optimizer
+        Keras's name of an optimiser, or an optimiser.
+    learning_rate : float or None
+        Takes the place of the optimiser's own rate if given.
+
+    Returns
+    -------
+    config : str
+        The optimiser as JSON.
+    learning_rate : float or None
+        The rate.
+    """
+    with keras_settings():
+        if isinstance(optimizer, str):
+            optimizer = _optimizer_named(optimizer)
+        config = keras.optimizers.serialize(optimizer)
     # Keras counts the optimisers of a process in their names.
     del config["config"]["name"]
+    if learning_rate is None and isinstance(config["config"]["learning_rate"], float):
+        learning_rate = config["config"]["learning_rate"]
     if learning_rate is not None:
-        # Set for each fit, so that another learning rate needs no other network.
         config["config"]["learning_rate"] = 1e-3
+    return json.dumps(config, sort_keys=True), learning_rate
+
+
+def _metric_config(metric):
+    """Return what rebuilds a metric, as text; one given by name keeps the name as given."""
+    config = keras.metrics.serialize(keras.metrics.get(metric))
+    if isinstance(metric, str):
+        config["config"]["name"] = metric
     return json.dumps(config, sort_keys=True)
 
 
 # Every optimiser that is made leaves some kilobytes behind in Keras.
 _optimizer_named = functools.cache(keras.optimizers.get)
+
+
+@contextlib.contextmanager
+def _seeded(seed):
+    """Seed Python's own generator, from which Keras takes the seeds of its layers."""
+    state = random.getstate()
+
+    def seeded():
+        if seed is not None:
+            random.seed(seed)
+
+    seeded()
+    try:
+        yield seeded
+    finally:
+        random.setstate(state)
+
+
+def _identify(builder):
+    """Return a text that is the same for the same builder, and the builder to call.
+
+    A worker process gets a new copy of a builder with every task, so that its content decides.
+    Where pickling gives other bytes each time, or fails, the object itself decides.
+    """
+    key = f"object {id(builder)}"
+    known, content = _unstable.get(key, (None, None))
+    if known is builder:
+        return key, content
+    try:
+        content, again = _pickled(builder), _pickled(builder)
+    except Exception:
+        # Whatever pickle cannot do with what a closure holds, such as a lock.
+        content, again = builder, None
+    if content == again:
+        return hashlib.sha256(content).hexdigest(), content
+    # Held, so that no other object gets its number.
+    _unstable[key] = builder, content
+    while len(_unstable) > 4 * _MOST_NETWORKS:
+        _unstable.popitem(last=False)
+    return key, content
+
+
+class _Pickler(cloudpickle.Pickler):
+    """Pickles a Keras model as its configuration and weights, which are alike each time."""
+
+    def reducer_override(self, obj):
+        """Return how an object is rebuilt."""
+        if isinstance(obj, keras.Model):
+            config = json.dumps(keras.saving.serialize_keras_object(obj), sort_keys=True)
+            return _rebuilt_model, (config, obj.get_weights())
+        return super().reducer_override(obj)
+
+
+def _pickled(builder):
+    file = io.BytesIO()
+    _Pickler(file).dump(builder)
+    return file.getvalue()
+
+
+def _rebuilt_model(config, weights):
+    model = keras.saving.deserialize_keras_object(json.loads(config))
+    model.set_weights(weights)
+    return model
+
+
+def _registered_gradients():
+    """Return the names under which TensorFlow has registered gradients of traced functions."""
+    return {name for name in gradient_registry() if name.startswith("CustomGradient")}
+
+
+def _drop_oldest(most):
+    """Release the networks used longest ago until at most so many are kept."""
+    idle = [architecture for architecture, loan in _loans.items() if not loan.depth]
+    for architecture in idle[: max(len(_loans) - most, 0)]:
+        _drop(architecture)
+
+
+def _drop(architecture):
+    """Release a network.
+
+    TensorFlow registers the gradient function of each trace for the life of the process. The
+    function keeps the whole traced graph alive, which would be five megabytes a network.
+    """
+    loan = _loans.pop(architecture)
+    for name in loan.gradients:
+        gradient_registry().pop(name, None)
+    del loan
+    gc.collect()
+
+
+def trim_memory():
+    """Return memory that was freed to the system, where the C library keeps it (glibc).
+
+    The buffers of a fit are large and freed by several threads; glibc keeps what lies between
+    them, by which a process grows by tens of megabytes over hundreds of fits.
+    """
+    if _malloc_trim is not None:
+        _malloc_trim(0)
+
+
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
 
 def _assign(variables, values):
@@ -228,4 +406,10 @@ def _check_model(model, image_shape):
         raise ValueError(
             "network(image_shape) must give a functional or sequential keras.Model from images "
             f"of shape {expected} to one probability (None, 1); it gave {given}."
+        )
+    last = model.layers[-1]
+    if isinstance(last, keras.layers.Dense) and last.activation is keras.activations.linear:
+        raise ValueError(
+            f"The last layer of network, {last.name!r}, has no activation, so that its outputs "
+            "are no probabilities: end the network in Dense(1, activation='sigmoid')."
         )

@@ -1,20 +1,109 @@
 """Networks: the paper's, or a user's own, trained an epoch at a time."""
 
-import keras
-import numpy as np
-import tensorflow as tf
+from types import SimpleNamespace
 
-from skdxa.classification._layers import ConvReLUPool
+import numpy as np
+
+from skdxa.classification._keras import keras, tf
+from skdxa.classification._layers import ConvReLUPool, VariableDropout
+from skdxa.exceptions import TrainingError
 
 # Scans that predict together: enough to keep two cores busy, few enough for any memory.
 _PREDICTION_BATCH = 64
+_VECTOR_LANES = 16
 
 
-def spine_network(image_shape, *, filters, kernel_size, dense_units, l2, dropout):
-    """Build the network of Nissinen et al. 2021 for images of one channel.
+def spine_network(
+    image_shape=None,
+    *,
+    filters=(8, 16, 32, 64),
+    kernel_size=5,
+    dense_units=64,
+    l2=1e-4,
+    dropout=0.5,
+    meta=None,
+):
+    """Build the network of Nissinen et al. 2021 [1]_ from Keras's own layers.
 
     For each number in `filters` a convolution, ReLU and max-pooling; then dropout, one
     fully connected layer and one sigmoid.
+
+    Parameters
+    ----------
+    image_shape : tuple of int, default=None
+        Rows and columns; taken from `meta` if not given.
+    filters : tuple of int, default=(8, 16, 32, 64)
+        Number of kernels of each convolution.
+    kernel_size : int, default=5
+        Height and width of the kernels in pixels, odd.
+    dense_units : int, default=64
+        Width of the fully connected layer.
+    l2 : float, default=1e-4
+        Weight of the penalty on the squares of the kernels.
+    dropout : float, default=0.5
+        Share of the flattened maps left out at random in training.
+    meta : dict, default=None
+        What SciKeras passes to a builder: ``meta["X_shape_"]`` is the shape of the training
+        images, (n, rows, columns) or (n, rows, columns, 1).
+
+    Returns
+    -------
+    model : keras.Model
+        From images (n, rows, columns, 1) to one probability (n, 1); not compiled.
+
+    Raises
+    ------
+    ValueError
+        If neither `image_shape` nor `meta` is given.
+
+    See Also
+    --------
+    SpineCNNClassifier : Trains the same network, faster.
+    KerasClassifier : Trains any Keras model as a classifier of scikit-learn.
+
+    References
+    ----------
+    .. [1] Nissinen et al., "Detecting pathological features and predicting fracture
+       risk from dual-energy X-ray absorptiometry images using deep learning", Bone
+       Reports 14, 2021, 101070. https://doi.org/10.1016/j.bonr.2021.101070
+
+    Examples
+    --------
+    >>> from skdxa.classification import spine_network
+    >>> spine_network((150, 150)).output_shape
+    (None, 1)
+    """
+    if image_shape is None:
+        if meta is None:
+            raise ValueError("spine_network needs image_shape, the rows and columns of an image.")
+        image_shape = meta["X_shape_"][1:3]
+    inputs = keras.Input((*image_shape, 1), dtype="float32")
+    maps = inputs
+    for number, n_kernels in enumerate(filters, start=1):
+        maps = keras.layers.Conv2D(
+            n_kernels,
+            kernel_size,
+            padding="same",
+            activation="relu",
+            data_format="channels_last",
+            kernel_regularizer=keras.regularizers.L2(l2),
+            name=f"conv{number}",
+        )(maps)
+        # A direction of a single pixel is not pooled, so that small images pass too.
+        window = tuple(min(2, size) for size in maps.shape[1:3])
+        maps = keras.layers.MaxPooling2D(
+            window, data_format="channels_last", name=f"pool{number}"
+        )(maps)
+    features = keras.layers.Flatten(data_format="channels_last", name="flatten")(maps)
+    features = keras.layers.Dropout(dropout, name="dropout")(features)
+    return _with_head(inputs, features, dense_units)
+
+
+def fast_spine_network(image_shape, *, filters, kernel_size, dense_units):
+    """Build the same network from layers that train faster.
+
+    Its dropout rate is a variable, and its penalty is added by `EpochNetwork`, so that one
+    traced network serves all values of both.
 
     Parameters
     ----------
@@ -26,31 +115,28 @@ def spine_network(image_shape, *, filters, kernel_size, dense_units, l2, dropout
         Height and width of the kernels, odd.
     dense_units : int
         Width of the fully connected layer.
-    l2 : float
-        Weight of the penalty on the kernels' squares.
-    dropout : float
-        Share of the flattened maps that are left out at random in training.
 
     Returns
     -------
     model : keras.Model
-        Not compiled, in the precision of Keras's present policy.
+        Not compiled, in the precision of Keras's present policy; its weights have the order
+        and shapes of those of `spine_network`.
     """
-    inputs = keras.Input((*image_shape, 1))
+    inputs = keras.Input((*image_shape, 1), dtype="float32")
     maps = inputs
     for number, n_kernels in enumerate(filters, start=1):
-        maps = ConvReLUPool(
-            n_kernels,
-            kernel_size,
-            kernel_regularizer=keras.regularizers.L2(l2),
-            name=f"conv{number}",
-        )(maps)
-    features = keras.layers.Dropout(dropout, name="dropout")(keras.layers.Flatten()(maps))
+        maps = ConvReLUPool(n_kernels, kernel_size, name=f"conv{number}")(maps)
+    features = keras.layers.Flatten(data_format="channels_last")(maps)
+    return _with_head(inputs, VariableDropout(name="dropout")(features), dense_units)
+
+
+def _with_head(inputs, features, dense_units):
     features = keras.layers.Dense(dense_units, activation="relu", name="dense")(features)
     outputs = keras.layers.Dense(1, activation="sigmoid", name="output", dtype="float32")(features)
     return keras.Model(inputs, outputs)
 
 
+@keras.saving.register_keras_serializable(package="skdxa")
 class EpochNetwork(keras.Model):
     """A functional model whose epochs run inside TensorFlow.
 
@@ -60,8 +146,22 @@ class EpochNetwork(keras.Model):
     see epochs, not batches.
     """
 
-    def compile_epochs(self):
-        """Trace nothing yet; fix the signatures, so that no later call traces again."""
+    def compile_epochs(self, metrics=()):
+        """Fix the signatures of the functions, so that none is traced twice.
+
+        Parameters
+        ----------
+        metrics : sequence of keras.metrics.Metric, default=()
+            Calculated for each epoch beside the loss.
+        """
+        layers = list(self._flatten_layers())
+        # Keras would count the parts of a list as further weights of the network.
+        self._knobs = SimpleNamespace(
+            l2=tf.Variable(0.0, trainable=False),
+            penalised=[layer.kernel for layer in layers if isinstance(layer, ConvReLUPool)],
+            dropouts=[layer for layer in layers if isinstance(layer, VariableDropout)],
+            metrics=list(metrics),
+        )
         images = tf.TensorSpec((None, *self.input_shape[1:]), self.compute_dtype)
         values = tf.TensorSpec((None,), tf.float32)
         rows = tf.TensorSpec((None,), tf.int32)
@@ -118,24 +218,46 @@ class EpochNetwork(keras.Model):
         for epoch in range(initial_epoch, epochs):
             calls.on_epoch_begin(epoch)
             order = tf.constant(rng.permutation(len(y)), tf.int32)
-            logs = {"loss": float(self._train(images, labels, weights, order, batch_size))}
+            loss, scores = self._train(images, labels, weights, order, batch_size)
+            logs = {"loss": float(loss), **self._measure(tf.gather(labels, order), scores)}
             if held_out is not None:
                 logs["val_loss"] = float(self._error(*held_out, _PREDICTION_BATCH))
+                if self._knobs.metrics:
+                    found = self._measure(held_out[1], self.scores(held_out[0]))
+                    logs.update({f"val_{name}": value for name, value in found.items()})
+            _check_finite(epoch + 1, logs)
             calls.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
         calls.on_train_end(logs)
         return self.history
 
+    def set_knobs(self, *, l2=0.0, dropout=0.0):
+        """Set the weight of the penalty and the dropout rate; a user's network has neither."""
+        self._knobs.l2.assign(l2)
+        for layer in self._knobs.dropouts:
+            layer.variable_rate.assign(dropout)
+
+    def _measure(self, labels, scores):
+        """Return the metrics of an epoch by name."""
+        found = {}
+        for metric in self._knobs.metrics:
+            metric.reset_state()
+            metric.update_state(labels[:, None], tf.convert_to_tensor(scores)[:, None])
+            found[metric.name] = float(metric.result())
+        return found
+
     def scores(self, images):
-        """Give the probability of the second class for each image, (n,) float32."""
-        batches = range(0, len(images), _PREDICTION_BATCH)
-        return np.concatenate(
-            [
-                self._forward(tf.cast(images[i : i + _PREDICTION_BATCH], self.compute_dtype))
-                for i in batches
-            ]
-        )
+        """Return the probability of the second class for each image, (n,) float32."""
+        scores = []
+        for start in range(0, len(images), _PREDICTION_BATCH):
+            batch = tf.cast(images[start : start + _PREDICTION_BATCH], self.compute_dtype)
+            # The last images of a batch that does not fill vector registers are calculated by
+            # other instructions, whose last bit can differ.
+            missing = -batch.shape[0] % _VECTOR_LANES
+            padded = tf.pad(batch, [[0, missing], [0, 0], [0, 0], [0, 0]])
+            scores.append(self._forward(padded)[: batch.shape[0]])
+        return np.concatenate(scores)
 
     def _as_tensors(self, x, y, sample_weight=None):
         weights = np.ones(len(y)) if sample_weight is None else sample_weight
@@ -150,36 +272,60 @@ class EpochNetwork(keras.Model):
     def _train_epoch(self, images, labels, weights, order, batch_size):  # pragma: no cover
         n = tf.size(order)
         total = 0.0
+        kept = tf.TensorArray(tf.float32, 0, dynamic_size=True, infer_shape=False)
         for start in tf.range(0, n, batch_size):
             rows = order[start : start + batch_size]
             batch = tf.gather(images, rows)
             with tf.GradientTape() as tape:
-                loss = self._loss(
+                loss, scores = self._loss(
                     batch, tf.gather(labels, rows), tf.gather(weights, rows), training=True
                 )
             trainable = self.trainable_weights
             self.optimizer.apply(tape.gradient(loss, trainable), trainable)
             total += loss * tf.cast(tf.size(rows), tf.float32)
-        return total / tf.cast(n, tf.float32)
+            kept = kept.write(start // batch_size, scores)
+        return total / tf.cast(n, tf.float32), kept.concat()
 
     def _validation_error(self, images, labels, weights, batch_size):  # pragma: no cover
         n = tf.size(labels)
         total = 0.0
         for start in tf.range(0, n, batch_size):
             rows = slice(start, start + batch_size)
-            loss = self._loss(images[rows], labels[rows], weights[rows], training=False)
+            loss, _ = self._loss(images[rows], labels[rows], weights[rows], training=False)
             total += loss * tf.cast(tf.size(labels[rows]), tf.float32)
         return total / tf.cast(n, tf.float32)
 
     def _loss(self, images, labels, weights, *, training):  # pragma: no cover
         scores = tf.cast(self(images, training=training), tf.float32)
-        return self.compute_loss(
+        loss = self.compute_loss(
             y=labels[:, None], y_pred=scores, sample_weight=weights, training=training
         )
+        squares = [
+            tf.reduce_sum(tf.square(tf.convert_to_tensor(k))) for k in self._knobs.penalised
+        ]
+        return (loss + self._knobs.l2 * tf.add_n(squares) if squares else loss), scores[:, 0]
+
+
+def _check_finite(epoch, logs):
+    """Stop a training that has diverged: its weights would call everybody negative."""
+    for name in ("loss", "val_loss"):
+        if not np.isfinite(logs.get(name, 0.0)):
+            raise TrainingError(
+                f"Training diverged in epoch {epoch}: {name} is {logs[name]}. Lower the "
+                "learning_rate, or bring the pixels to a common scale, for example with "
+                "skdxa.preprocessing.IntensityScaler."
+            )
 
 
 class KeepBestEpoch(keras.callbacks.Callback):
     """Keep the weights of the epoch with the lowest validation error.
+
+    Parameters
+    ----------
+    restore_best : bool, default=True
+        Whether to keep weights at all.
+    patience : int or None, default=None
+        End the training after so many epochs without a lower validation error.
 
     Attributes
     ----------
@@ -189,16 +335,17 @@ class KeepBestEpoch(keras.callbacks.Callback):
         Its weights.
     """
 
-    def __init__(self):
+    def __init__(self, restore_best=True, patience=None):
         super().__init__()
+        self.restore_best, self.patience = restore_best, patience
         self.lowest = np.inf
 
     def on_epoch_end(self, epoch, logs=None):
         """Look at the validation error of an epoch."""
-        error = logs["val_loss"]
-        # The first epoch counts even if its error is not a number, so that there are
-        # weights to return.
-        if error < self.lowest or epoch == 0:
-            self.lowest = error if error == error else np.inf
+        if logs["val_loss"] < self.lowest:
+            self.lowest = logs["val_loss"]
             self.epoch = epoch + 1
-            self.weights = self.model.get_weights()
+            if self.restore_best:
+                self.weights = self.model.get_weights()
+        elif self.patience is not None and epoch + 1 - self.epoch >= self.patience:
+            self.model.stop_training = True

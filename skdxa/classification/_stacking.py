@@ -11,12 +11,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import BaseCrossValidator, StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import assert_all_finite, check_scalar
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_is_fitted
 
 from skdxa._sklearn import fit_context
 from skdxa.exceptions import CohortError
+from skdxa.validation import as_patients, check_two_classes
 
 
 class ColumnScores(ClassifierMixin, BaseEstimator):
@@ -110,11 +110,11 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
             If `y` has not exactly two classes or holds NaN.
         """
         values = self._read(X, reset=True)
-        self.classes_ = _two_classes(values, y)
+        self.classes_, _ = check_two_classes(y, len(values))
         return self
 
     def decision_function(self, X):
-        """Give the column, higher meaning worse.
+        """Return the column, higher meaning worse.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
         return -values if self.lower_is_worse else values
 
     def predict(self, X):
-        """Give the second class where the score is above 0, by scikit-learn's rule.
+        """Return the second class where the score is above 0, by scikit-learn's rule.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
         return self.classes_[positive.astype(int)]
 
     def _read(self, X, *, reset=False):
-        values = _numbers(X, self.column)
+        values = _finite_column(X, self.column)
         if reset:
             self.feature_names_in_ = X.columns.to_numpy(dtype=object)
             self.n_features_in_ = X.shape[1]
@@ -167,6 +167,8 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         tags.classifier_tags.poor_score = True
+        # A column is taken by its name, which an array does not have.
+        tags.input_tags.two_d_array = False
         return tags
 
 
@@ -203,7 +205,7 @@ def make_stack(
         column adds.
 
     final_estimator : classifier or None, default=None
-        Combines the scores, one row a scan: a column for each of `columns`, in that
+        Combines the scores, one row per scan: a column for each of `columns`, in that
         order, then the network's. None is a logistic regression on standardised scores
         without penalty, so that its coefficients are those of maximum likelihood, per
         standard deviation.
@@ -314,7 +316,8 @@ def make_stack(
             "your own, keep a patient's scans together there."
         )
     if final_estimator is None:
-        final_estimator = make_pipeline(StandardScaler(), LogisticRegression(C=np.inf))
+        logistic = LogisticRegression(C=np.inf, tol=1e-6, max_iter=1000)
+        final_estimator = make_pipeline(StandardScaler(), logistic)
     scores = [
         (column, ColumnScores(column, lower_is_worse=column in turned)) for column in columns
     ]
@@ -346,7 +349,7 @@ class StratifiedPatientKFold(BaseCrossValidator, BaseEstimator):
         self.random_state = random_state
 
     def get_n_splits(self, X=None, y=None, groups=None):
-        """Give the number of folds."""
+        """Return the number of folds."""
         return self.n_splits
 
     def split(self, X, y, groups=None):
@@ -390,32 +393,8 @@ class StratifiedPatientKFold(BaseCrossValidator, BaseEstimator):
         yield from folds
 
 
-def _two_classes(values, y):
-    y = column_or_1d(y, warn=True)
-    check_consistent_length(values, y)
-    unknown = np.flatnonzero(pd.isna(y))
-    if unknown.size:
-        raise ValueError(
-            f"Input y contains NaN for {unknown.size} of {len(y)} scans, the first in "
-            f"position {unknown[0]}. Leave out scans whose label is unknown."
-        )
-    assert_all_finite(y, input_name="y")
-    check_classification_targets(y)
-    classes = np.unique(y)
-    if len(classes) > 2:
-        raise ValueError(
-            "Only binary classification is supported. The type of the target is "
-            f"{type_of_target(y)}."
-        )
-    if len(classes) < 2:
-        raise ValueError(
-            f"y holds only one class, {classes[0].item()!r}; a classifier needs scans of two."
-        )
-    return classes
-
-
 def _column(X, column):
-    """Give one column of a table, or say why there is none."""
+    """Return one column of a table, or say why there is none."""
     if not isinstance(X, pd.DataFrame):
         raise CohortError(
             f"X must be a DataFrame with the column {column!r}; it is a {type(X).__name__}."
@@ -432,8 +411,8 @@ def _column(X, column):
     return values
 
 
-def _numbers(X, column):
-    """Give one column of a table as finite float64."""
+def _finite_column(X, column):
+    """Return one column of a table as finite float64."""
     values = _column(X, column)
     if not pd.api.types.is_any_real_numeric_dtype(values):
         values = values.astype(object)
@@ -458,15 +437,15 @@ def _numbers(X, column):
 
 
 def _patients(X, column):
-    """Give each row the number of its patient."""
-    patients, _ = pd.factorize(_column(X, column))
-    unknown = np.flatnonzero(patients == -1)
+    """Return the patient of each row."""
+    patients = _column(X, column)
+    unknown = np.flatnonzero(pd.isna(patients))
     if unknown.size:
         raise CohortError(
             f"Column {column!r} does not tell the patient of {unknown.size} of {len(X)} rows, the "
             f"first being row {_label(X, unknown)!r}. Give every scan a patient."
         )
-    return patients
+    return as_patients(patients, len(X), name=f"column {column!r}")
 
 
 def _label(X, positions):

@@ -11,7 +11,7 @@ ROUNDING = 1e-6
 
 
 def as_floats(values, name):
-    """Give numbers as a float64 array; None and pd.NA become NaN."""
+    """Return numbers as a float64 array; None and pd.NA become NaN."""
     array = np.asarray(fill_masked(values))
     if array.dtype == object:
         array = np.where(pd.isna(array), np.nan, array)
@@ -51,7 +51,7 @@ def first_place(values, marked):
 
 
 def decide(known, decision, values):
-    """Give decisions in the kind of `values`, and what is unknown as unknown."""
+    """Return decisions in the kind of `values`, and what is unknown as unknown."""
     if isinstance(values, pd.DataFrame | pd.Series):
         return same_kind(decision, values).astype("boolean").where(same_kind(known, values))
     if decision.ndim == 0:

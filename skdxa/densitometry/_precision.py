@@ -36,7 +36,7 @@ def precision_error(repeated):
     Parameters
     ----------
     repeated : array-like or DataFrame of shape (n_patients, n_repeats)
-        Areal densities, all above 0: a row a patient, repositioned between measurements. NaN
+        Areal densities, all above 0: one row per patient, repositioned between measurements. NaN
         where a repeat is missing.
 
     Returns
@@ -78,7 +78,7 @@ def precision_error(repeated):
     values = as_floats(repeated, "repeated")
     if values.ndim != 2:
         raise ValueError(
-            "repeated must have a row a patient and a column a measurement; "
+            "repeated must have one row per patient and one column per measurement; "
             f"its shape is {values.shape}."
         )
     bad = (values <= 0) | np.isinf(values)

@@ -259,7 +259,7 @@ def minimum_t_score(t_scores, *, missing="ignore"):
     scores = as_floats(t_scores, "t_scores")
     if scores.ndim not in (1, 2) or scores.shape[-1] == 0:
         raise ValueError(
-            "t_scores must have a row a patient and a column a vertebra or site; "
+            "t_scores must have one row per patient and one column per vertebra or site; "
             f"its shape is {scores.shape}."
         )
     lowest = (np.fmin if missing == "ignore" else np.minimum).reduce(scores, axis=-1)
@@ -274,13 +274,13 @@ def _four_columns(values, name):
     if array.ndim not in (1, 2) or array.shape[-1] != len(_VERTEBRAE):
         raise ValueError(
             f"{name} must have four columns, {', '.join(_VERTEBRAE)} from the head down, with a "
-            f"row a patient; its shape is {array.shape}."
+            f"row per patient; its shape is {array.shape}."
         )
     return array
 
 
 def _truths(marks, table, names):
-    """Give marks of the shape of a table as bool, and refuse all but true and false."""
+    """Return marks of the shape of a table as bool, and refuse all but true and false."""
     check_same_index(table, marks, names)
     array = _four_columns(marks, names[1])
     odd = (array != 0) & (array != 1)

@@ -364,7 +364,7 @@ class ExplanationDisplay(BaseDisplay):
         panels = list(panels)
         if not panels or set(panels) - set(_PANELS):
             raise ValueError(f"panels must be some of {list(_PANELS)}; got {panels}.")
-        classifier, images = inspection.prepare(model, X)
+        classifier, images = inspection.prepare_images(model, X)
         random_state = check_random_state(random_state)
         if isinstance(titles, str):
             titles = _titles(X, y, classifier, images, target)

@@ -26,6 +26,9 @@ _MASK_COLOURS = (_SKY, PURPLE, GREEN, BLUE, _AMBER)
 # From a vertebra's outline to its name, in mm.
 _LABEL_GAP = 2.0
 
+# In g/cm2: more than any bone has.
+_LARGEST_DENSITY = 10.0
+
 
 @dataclass(eq=False, repr=False)
 class ScanDisplay(BaseDisplay):
@@ -260,7 +263,7 @@ class ScanDisplay(BaseDisplay):
         spine_line=False,
         vertebrae=None,
         masks=None,
-        unit="g/cm2",
+        unit="auto",
         ax=None,
         title=None,
         style=None,
@@ -277,8 +280,10 @@ class ScanDisplay(BaseDisplay):
             The line, or True to find it.
         vertebrae, masks : dict or None, default=None
             What to outline, as in the constructor.
-        unit : str or None, default="g/cm2"
-            What the pixels are.
+        unit : str or None, default="auto"
+            What the pixels are. "auto" takes plain arrays as `skdxa.scans.read_scan` takes
+            them: floating-point pixels of at most 10 for areal density in g/cm2, all others
+            for grey levels. None leaves the colour bar out.
         ax, title, style : as in `plot`
             Where to draw, title of the axes, and style by artist.
 
@@ -295,7 +300,10 @@ class ScanDisplay(BaseDisplay):
         """
         if hasattr(scan, "pixels"):
             scan, spacing_mm, unit = scan.pixels, scan.spacing or spacing_mm, scan.unit
+        is_float = np.asarray(scan).dtype.kind == "f"
         scan, spacing_mm = check_scan(scan), check_spacing(spacing_mm)
+        if unit == "auto":
+            unit = "g/cm2" if is_float and np.nanmax(scan) <= _LARGEST_DENSITY else "grey level"
         if isinstance(spine_line, bool):
             spine_line = find_spine_line(scan, spacing_mm=spacing_mm) if spine_line else None
         display = cls(

@@ -1,4 +1,4 @@
-"""Files of plain arrays, written whole or not at all."""
+"""Files of plain arrays, written completely or not at all."""
 
 import json
 import os
@@ -14,7 +14,7 @@ _ABOUT = "about"
 
 @contextmanager
 def replacing(path):
-    """Open a temporary file that takes the path's place when all is written."""
+    """Open a temporary file that replaces the file at `path` when it is complete."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
@@ -28,7 +28,7 @@ def replacing(path):
 
 
 def write_arrays(path, arrays, about):
-    """Write arrays, none of objects, and a dict that JSON can hold."""
+    """Write arrays of numbers or texts, and a dict that JSON can hold."""
     with replacing(path) as file:
         np.savez_compressed(
             file, allow_pickle=False, **arrays, **{_ABOUT: np.array(json.dumps(about))}
@@ -38,9 +38,9 @@ def write_arrays(path, arrays, about):
 def read_arrays(path):
     """Read what `write_arrays` has written: the arrays and the dict."""
     try:
-        # Opened here: of a damaged file, np.load leaves the one that it opens unclosed.
+        # Opened here, since np.load does not close a damaged file that it has opened itself.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         return arrays, json.loads(str(arrays.pop(_ABOUT)))
     except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged, or not a file of skdxa's: {error}") from error
+        raise ValueError(f"{path} is damaged, or not a file of skdxa: {error}") from error

@@ -19,16 +19,17 @@ _WITHOUT_EFFECT = {"memory", "n_jobs", "verbose"}
 
 
 class Checkpoint:
-    """A folder with one file a finished split, and a manifest of the run.
+    """A folder with one file per finished split, and a manifest of the run.
 
-    Opening it refuses a folder of another run. It is small and can be sent to a worker.
+    A folder that belongs to another run is refused. The object is small and can be sent to
+    a worker.
 
     Parameters
     ----------
     folder : str or path-like
         Made if missing.
     identity : dict
-        What the run is: texts, and dicts and lists of them.
+        The run's description by `describe_run`.
     """
 
     def __init__(self, folder, identity):
@@ -42,36 +43,36 @@ class Checkpoint:
         elif any(self.folder.glob("repeat-*-fold-*.npz")):
             raise CheckpointError(
                 f"the checkpoint folder {self.folder} holds splits but no {_MANIFEST}, so that "
-                "nobody can tell what run they belong to. Take another folder."
+                "the run that they belong to is unknown. Take another folder."
             )
         else:
             with replacing(self.folder / _MANIFEST) as file:
                 file.write(json.dumps(identity, indent=1).encode())
 
     def path(self, repeat, fold):
-        """File of one split."""
+        """Return the path of one split's file."""
         return self.folder / f"repeat-{repeat:04d}-fold-{fold:03d}.npz"
 
     def write(self, record):
-        """Write a split, whole or not at all, where this machine sees the folder."""
+        """Write a split, completely or not at all, if this machine has the folder."""
         if self.folder.is_dir():
             about = {name: value for name, value in record.items() if name != "arrays"}
             write_arrays(self.path(record["repeat"], record["fold"]), record["arrays"], about)
 
     def read(self, repeat, fold):
-        """Read a split; None if it isn't finished."""
+        """Read a split; return None if it is not finished."""
         path = self.path(repeat, fold)
         if not path.exists():
             return None
         try:
             arrays, about = read_arrays(path)
         except ValueError as error:
-            raise CheckpointError(f"{error}. Delete it: the split runs again.") from error
+            raise CheckpointError(f"{error}. Delete it, and the split is run again.") from error
         return {**about, "arrays": arrays}
 
 
 def read_manifest(folder):
-    """Read what run a checkpoint folder belongs to; None if it is new."""
+    """Read the manifest of a checkpoint folder; return None if the folder is new."""
     path = Path(folder) / _MANIFEST
     if not path.exists():
         return None
@@ -84,7 +85,7 @@ def read_manifest(folder):
 
 
 def describe_run(estimator, X, settings, labels, params, fold_of):
-    """Give a run's identity: what must not change between its parts.
+    """Describe all of a run that must not change when it is resumed.
 
     Parameters
     ----------
@@ -124,7 +125,7 @@ def _describe_data(X):
 
 
 def _digest(values):
-    """Hash of the values, whatever their place and order in memory."""
+    """Return a hash of the values, whatever their place and order in memory."""
     if isinstance(values, (pd.Series, pd.Index)):
         values = values.to_numpy()
     if isinstance(values, np.ndarray) and values.dtype != object:
@@ -138,7 +139,7 @@ def _digest(values):
 
 def _describe_parameters(estimator):
     parameters = estimator.get_params(deep=True)
-    # Steps occur on their own as well, with their parameters.
+    # The steps of a pipeline are parameters too, listed with parameters of their own.
     listed = {id(value) for value in parameters.values()}
     return {
         name: _describe(value, listed)
@@ -148,7 +149,7 @@ def _describe_parameters(estimator):
 
 
 def _describe(value, listed=frozenset()):
-    """Say what a parameter is, alike in every process."""
+    """Describe a parameter, in the same way in every process."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
@@ -170,7 +171,7 @@ def _describe(value, listed=frozenset()):
         return [name, value.dist.name, _describe(value.args), _describe(value.kwds)]
     try:
         return f"{name} {_digest(value)}"
-    except Exception:  # whatever pickle can't do with it
+    except Exception:  # Pickle calls the value's own methods, which may raise anything.
         return name
 
 
@@ -179,7 +180,7 @@ def _describe_name(value):
 
 
 def _describe_function(function):
-    # By its text as well: a builder of networks is edited more often than renamed.
+    # With its source, since a function that builds a network is edited more often than renamed.
     try:
         return f"{_describe_name(function)} {joblib.hash(inspect.getsource(function))}"
     except (OSError, TypeError):
@@ -189,7 +190,7 @@ def _describe_function(function):
 def _refuse_another_run(folder, before, now):
     before, now = _flat(before), _flat(now)
     differences = [
-        f"{name} was {before.get(name, 'not there')}, is {now.get(name, 'not there')}"
+        f"{name} was {before.get(name, 'absent')}, is {now.get(name, 'absent')}"
         if _is_readable(name)
         else f"{name} changed"
         for name in sorted(before.keys() | now.keys())
@@ -210,7 +211,7 @@ def _is_readable(name):
 
 
 def _flat(tree, name=""):
-    """Texts by their path in the tree."""
+    """Return the texts of a tree of dicts and lists, by their path in it."""
     if isinstance(tree, dict):
         items = tree.items()
     elif isinstance(tree, list):

@@ -1,28 +1,26 @@
-"""Repeated cross-validation that keeps every score, and survives being killed."""
+"""Repeated cross-validation that keeps every score and can be resumed."""
 
+import os
+import sys
 from numbers import Integral
 from os import PathLike
 
 import numpy as np
 import pandas as pd
-from sklearn import get_config
+from joblib import cpu_count
 from sklearn.base import clone
-from sklearn.model_selection import (
-    RepeatedStratifiedKFold,
-    StratifiedGroupKFold,
-    cross_validate,
-)
+from sklearn.model_selection import cross_validate
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
 from skdxa._sklearn import HasMethods, Interval, StrOptions, validate_params
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest
+from skdxa.evaluation._folds import Folds, joint_strata
+from skdxa.evaluation._patients import with_patients
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import positive_scores, response_method_of
-from skdxa.validation import check_known, plain_labels
+from skdxa.validation import as_seed, check_same_rows, has_repeated_patients
 
 _CURVE = "history/"
 
@@ -65,45 +63,45 @@ def repeated_cross_validate(
 
     Each split goes through `sklearn.model_selection.cross_validate`: the estimator is
     cloned, fitted on the training folds alone (with all its preprocessing, if it is a
-    pipeline) and asked once for the scores of the fold left out. Metrics come after,
-    from the result.
+    pipeline) and scores the fold left out once. Metrics are computed from the result.
 
     Parameters
     ----------
     estimator : classifier or Pipeline
         With `predict_proba` or `decision_function`. Not changed.
     X : array-like, list or DataFrame of shape (n_scans, ...)
-        Scans or a table, row by row; `cohort.data` as it is.
+        Scans or a table, one row per scan; `cohort.data` as it is.
     y : array-like of shape (n_scans,)
         Two labels of any type; the second, sorted, is positive.
     groups : array-like of shape (n_scans,), optional
         The patient of each scan. A patient's scans stay together.
     stratify : array-like of shape (n_scans,) or (n_scans, n_labels), optional
         Labels whose shares the folds keep, `y` if not given. Several columns are kept
-        jointly, such as the label trained on and the one scored later; NaN in them is
-        a stratum of its own.
+        jointly, such as the label trained on and the one scored on; NaN in them is a
+        stratum of its own.
     n_splits : int, default=10
-        Folds a repeat.
+        Folds per repeat.
     n_repeats : int, default=100
         Repeats, each with other folds.
     random_state : int, RandomState instance or None, default=None
-        Seeds the folds and the fits. None draws a seed; with a checkpoint that has been
-        begun, it takes the one drawn then.
+        Seeds the folds and the fits. None draws a seed, or takes that of the checkpoint if
+        it has been begun.
     n_jobs : int, optional
         Splits in parallel, by joblib; `joblib.parallel_config` selects threads or a
-        cluster. Results don't depend on it.
+        cluster. Results do not depend on it.
     checkpoint : str or path-like, optional
         Folder for finished splits. Called again with the same arguments, the function
-        goes on where it was killed and ends with the same scores. One run at a time
-        uses a folder.
+        resumes where it was killed and ends with the same scores. Only one run at a time
+        may use a folder.
     return_models : {"median", "all"}, optional
         Fitted estimators to keep in the result: those of the median repeat (by `y`), or
-        all. A checkpoint holds no models, so those that an earlier run has fitted are
-        fitted again, with the same seeds, where they are asked for.
+        all. A checkpoint holds no models, so those of splits that an earlier run has
+        finished are fitted again, with the same seeds.
     params : dict, optional
         Passed to `fit` as by `cross_validate`: arrays of n_scans values are split like
-        `y`. `groups` are added of themselves where the classifier's `fit` takes them
-        (and scikit-learn's metadata routing, which has its own way, is off).
+        `y`. Where patients have several scans, `groups` are added for the classifier, or
+        for a search whose `cv` is a splitter for groups. With scikit-learn's metadata routing
+        on, they go wherever they are requested.
     progress : bool, default=True
         Show a progress bar on the standard error stream.
 
@@ -117,31 +115,42 @@ def repeated_cross_validate(
     ValueError
         If `y` is NaN anywhere or has not two labels, a class (or stratum) has fewer
         scans or patients than `n_splits`, or an estimator fails or gives NaN in a fold;
-        the message then names the repeat and the fold, and the cause is chained. What
-        fails with anything but a ValueError comes as a RuntimeError.
+        the message then names the repeat and the fold, and the cause is chained. Other
+        errors of an estimator than a ValueError are raised as a RuntimeError.
     CheckpointError
-        If the folder belongs to another run, naming what differs, or a file in it is
+        If the folder belongs to another run, naming the differences, or a file in it is
         damaged.
+
+    Warns
+    -----
+    UserWarning
+        If patients have several scans and a part of the estimator, which is named, splits
+        its training scans without regard to them.
 
     See Also
     --------
-    CrossValidationResult : What it returns.
+    CrossValidationResult : Metrics and intervals of the scores.
+    Folds : The folds, which other predictors can be judged on.
 
     Notes
     -----
     Folds are those of `RepeatedStratifiedKFold`. Where a patient has several scans they
     are those of `StratifiedGroupKFold`, shuffled anew each repeat.
 
+    The scores of a network also depend on the number of threads that TensorFlow uses, which
+    is that of the processors unless the environment variable TF_NUM_INTRAOP_THREADS says
+    otherwise: the column `n_threads` of the result's `folds` records it.
+
     Each fit has a seed of its own, made from `random_state`, the repeat and the fold.
-    It is given to every parameter `random_state` of the estimator and its steps that is
-    None. One that is set to a number is left alone: every fold then uses that number.
+    Every parameter `random_state` of the estimator and its steps that is None is set by it.
+    A parameter that is set to a number keeps that number in every fold.
 
     A checkpoint's manifest binds it to data, labels, folds and parameters, functions
-    among them by their source text. It cannot see a changed version of a library, or
-    changed methods of a class. Workers write the files themselves where they see the
-    folder; otherwise this process writes them when they arrive. None is a pickle.
+    among them by their source text. A changed version of a library, or changed methods of
+    a class, go unnoticed. Workers that have access to the folder write the files;
+    otherwise this process writes them when the scores arrive. None is a pickle.
 
-    Memory on top of the data is a score a scan and repeat, and the models asked for:
+    Memory on top of the data is one score per scan and repeat, and the models asked for:
     with ``return_models="median"`` all models fitted in this call are held to the end.
 
     Examples
@@ -158,32 +167,38 @@ def repeated_cross_validate(
     >>> len(result.scores)
     200
     """
-    y, groups, strata = _check_labels(X, y, groups, stratify)
+    for name, labels in (("y", y), ("groups", groups), ("stratify", stratify)):
+        check_same_rows(X, labels, ("X", name))
     seed = _seed(random_state, checkpoint)
-    has_twins = groups is not None and len(np.unique(groups)) < len(groups)
-    patients = groups if has_twins else None
-    if has_twins:
-        params = _with_groups(params, estimator, groups)
-    _check_sizes(strata, patients, y if stratify is None else stratify, n_splits)
-    fold_of = _assign_folds(y, patients, strata, n_splits, n_repeats, seed)
+    folds = Folds.draw(
+        y,
+        groups=groups,
+        stratify=stratify,
+        n_splits=n_splits,
+        n_repeats=n_repeats,
+        random_state=seed,
+    )
+    y, groups = folds.y, folds.groups
+    if has_repeated_patients(groups):
+        params = with_patients(params, estimator, groups)
     store = None
     if checkpoint is not None:
         settings = {"n_splits": n_splits, "n_repeats": n_repeats, "random_state": seed}
-        labels = {"y": y, "groups": groups, "stratify": None if stratify is None else strata}
-        store = Checkpoint(
-            checkpoint, describe_run(estimator, X, settings, labels, params, fold_of)
-        )
+        strata = None if stratify is None else joint_strata(stratify)
+        labels = {"y": y, "groups": groups, "stratify": strata}
+        run_described = describe_run(estimator, X, settings, labels, params, folds.fold_of)
+        store = Checkpoint(checkpoint, run_described)
 
     def run(splits, keep_model, store):
-        # Scans in a DataFrame or list are arrays too small for joblib to share between
-        # processes by default: it would send a copy of all of them with every split.
+        # Scans in a DataFrame or list are arrays that joblib by default takes for too small
+        # to share between processes: it would send copies of all with every split.
         workers = Parallel(n_jobs=n_jobs, return_as="generator_unordered", max_nbytes="32K")
         return workers(
             delayed(_run_split)(
                 estimator,
                 X,
                 y,
-                fold_of[repeat],
+                folds.fold_of[repeat],
                 repeat,
                 fold,
                 params=params,
@@ -226,98 +241,17 @@ def repeated_cross_validate(
     return result
 
 
-def _check_labels(X, y, groups, stratify):
-    """Give labels, patients and strata as arrays that fit X."""
-    for name, labels in (("y", y), ("groups", groups), ("stratify", stratify)):
-        indexed = all(isinstance(rows, (pd.Series, pd.DataFrame)) for rows in (X, labels))
-        if indexed and len(X) == len(labels) and not X.index.equals(labels.index):
-            raise ValueError(
-                f"X and {name} have different indices: align them first, or pass {name} as a "
-                "NumPy array if the order of the rows is what pairs them"
-            )
-    check_consistent_length(X, y, groups, stratify)
-    y = column_or_1d(y, warn=True)
-    check_known(y, "y")
-    y = plain_labels(y)
-    classes = np.unique(y)
-    if len(classes) != 2:
-        found = ", ".join(map(repr, classes[:5].tolist())) + (", ..." if len(classes) > 5 else "")
-        raise ValueError(f"y must hold two labels, got {len(classes)}: {found}")
-    if groups is not None:
-        groups = column_or_1d(groups)
-        check_known(groups, "groups")
-        groups = plain_labels(groups)
-    if stratify is None:
-        return y, groups, y
-    # As objects a column of numbers and one of texts keep their types.
-    table = pd.DataFrame(np.asarray(stratify, dtype=object))
-    codes = table.groupby(list(table.columns), dropna=False, sort=False).ngroup().to_numpy()
-    return y, groups, codes
-
-
 def _seed(random_state, checkpoint):
-    """Give the one number from which all others follow."""
+    """Return the seed of the run: that of a checkpoint which has been begun without one."""
     if random_state is None and checkpoint is not None:
         begun = read_manifest(checkpoint)
         if begun is not None:
             return int(begun["setting"]["random_state"])
-    if isinstance(random_state, Integral):
-        return int(random_state)
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-def _check_sizes(strata, patients, labels, n_splits):
-    """Refuse a class or stratum that cannot be in every fold."""
-    members = pd.DataFrame({"stratum": strata})
-    members["member"] = np.arange(len(strata)) if patients is None else patients
-    sizes = members.groupby("stratum")["member"].nunique()
-    if sizes.min() < n_splits:
-        row = np.argmax(strata == sizes.idxmin())
-        label = np.asarray(labels, dtype=object)[row]
-        label = label.tolist() if isinstance(label, np.ndarray) else label
-        raise ValueError(
-            f"fewer {'scans' if patients is None else 'patients'} ({sizes.min()}) have the label "
-            f"{label!r}, as in row {row}, than n_splits={n_splits}: take fewer folds, or leave "
-            "that label out"
-        )
-
-
-def _assign_folds(y, patients, strata, n_splits, n_repeats, seed):
-    """Give the fold of every scan in every repeat, of shape (n_repeats, n_scans)."""
-    if patients is None:
-        kfold = RepeatedStratifiedKFold(n_splits=n_splits, n_repeats=n_repeats, random_state=seed)
-        splits = kfold.split(y, strata)
-    else:
-        shuffle = {"shuffle": True, "random_state": check_random_state(seed)}
-        splits = (
-            split
-            for _ in range(n_repeats)
-            for split in StratifiedGroupKFold(n_splits, **shuffle).split(y, strata, patients)
-        )
-    fold_of = np.full((n_repeats, len(y)), -1, dtype=np.int32)
-    for number, (train, test) in enumerate(splits):
-        repeat, fold = divmod(number, n_splits)
-        fold_of[repeat, test] = fold
-        if test.size == 0 or len(np.unique(y[train])) < 2:
-            what = "no scan" if test.size == 0 else "a training part of one class"
-            raise ValueError(
-                f"fold {fold} of repeat {repeat} has {what}: take fewer folds than "
-                f"n_splits={n_splits}, or stratify by y"
-            )
-    if patients is not None:
-        _check_patients_together(fold_of, patients)
-    return fold_of
-
-
-def _check_patients_together(fold_of, patients):
-    _, first, patient = np.unique(patients, return_index=True, return_inverse=True)
-    torn = (fold_of != fold_of[:, first[patient]]).any(axis=0)
-    if torn.any():
-        raise RuntimeError(f"patient {patients[np.argmax(torn)]} is in two folds of one repeat")
+    return as_seed(random_state)
 
 
 def _run_split(estimator, X, y, fold_of, repeat, fold, *, params, seed, store, keep_model):
-    """Fit on all folds but one, score that one, and write it down."""
+    """Fit on all folds but one, score that one, and write the scores to the checkpoint."""
     train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
     try:
         found = cross_validate(
@@ -344,6 +278,7 @@ def _run_split(estimator, X, y, fold_of, repeat, fold, *, params, seed, store, k
         "fit_time": float(found["fit_time"][0]),
         "score_time": float(found["score_time"][0]),
         "best_epoch": float(getattr(step, "best_epoch_", np.nan)),
+        "n_threads": _n_threads(),
         "response_method": response_method_of(model),
         "arrays": {
             "row": test,
@@ -356,15 +291,23 @@ def _run_split(estimator, X, y, fold_of, repeat, fold, *, params, seed, store, k
     return record, model if keep_model else None
 
 
+def _n_threads():
+    """Return how many threads a fit uses: TensorFlow's number, or that of the processors."""
+    tensorflow = sys.modules.get("tensorflow")
+    threads = tensorflow.config.threading.get_intra_op_parallelism_threads() if tensorflow else 0
+    threads = threads or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
+    return threads or cpu_count()
+
+
 def _score_rows(model, X, y):
-    """Score each row: a scorer of scikit-learn's that gives as many numbers as rows."""
-    # Only a fitted model knows: a StackingClassifier has no predict_proba before.
+    """Score each row: a scorer for scikit-learn that returns one number per row."""
+    # Only a fitted StackingClassifier has predict_proba.
     scores = positive_scores(model, X, response_method_of(model))
     return dict(enumerate(scores.tolist()))
 
 
 def _with_seed(estimator, seed, repeat, fold):
-    """Clone an estimator, a seed of the split's own wherever random_state is None."""
+    """Clone an estimator, and set its unset random states by the seed of the split."""
     estimator = clone(estimator)
     unset = sorted(
         name
@@ -375,19 +318,8 @@ def _with_seed(estimator, seed, repeat, fold):
     return estimator.set_params(**dict(zip(unset, seeds.tolist(), strict=True)))
 
 
-def _with_groups(params, estimator, groups):
-    """Add the patients to what `fit` is given, if the last step asks for them."""
-    prefix = ""
-    while isinstance(estimator, Pipeline):
-        name, estimator = estimator.steps[-1]
-        prefix += f"{name}__"
-    if get_config()["enable_metadata_routing"] or not has_fit_parameter(estimator, "groups"):
-        return params
-    return {f"{prefix}groups": groups, **(params or {})}
-
-
 def _final_step(estimator):
-    """Give the classifier itself, out of pipelines and searches."""
+    """Return the classifier within pipelines and searches."""
     while True:
         if isinstance(estimator, Pipeline):
             estimator = estimator.steps[-1][1]
@@ -398,7 +330,7 @@ def _final_step(estimator):
 
 
 def _curves(classifier):
-    """Learning curves, one number an epoch; none from a history of another kind."""
+    """Return learning curves, one number per epoch; none from a history of another kind."""
     history = getattr(classifier, "history_", None)
     if not isinstance(history, dict):
         return {}
@@ -408,7 +340,7 @@ def _curves(classifier):
 
 
 def _gather(records, y, groups):
-    """Join the splits' records to tables."""
+    """Join the records of all splits to a result."""
     scores, histories = [], []
     for record in records:
         arrays = record["arrays"]

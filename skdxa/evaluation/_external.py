@@ -1,4 +1,4 @@
-"""Trained models on patients of another hospital."""
+"""Tests of trained models on patients of another hospital."""
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,9 @@ def external_test(models, X, y, *, threshold=None):
     Parameters
     ----------
     models : dict or list of fitted classifiers
-        Most often ``result.models``, those of the median repeat.
+        Usually ``result.models``, those of the median repeat.
     X : array-like, list or DataFrame of shape (n_scans, ...)
-        As the models take it.
+        Scans or a table, as the models take them.
     y : array-like of shape (n_scans,)
         Labels as in training, or 0 and 1; rows with NaN are left out.
     threshold : float, optional
@@ -32,12 +32,12 @@ def external_test(models, X, y, *, threshold=None):
     Raises
     ------
     ValueError
-        If there is no model, models differ in their classes or their way to score, or
-        `y` lacks a class.
+        If there is no model, models differ in their classes or in the method that scores,
+        or `y` lacks a class.
 
     Notes
     -----
-    Minimum and maximum say how much the models differ, not how certain the mean is:
+    Minimum and maximum tell how much the models differ, not how certain the mean is:
     all are judged by the same patients.
 
     References
@@ -59,22 +59,22 @@ def external_test(models, X, y, *, threshold=None):
     models = list(models.values()) if isinstance(models, dict) else list(models)
     if not models:
         raise ValueError(
-            "there is no model to test: call repeated_cross_validate with return_models='median'"
+            "there is no model to test: call repeated_cross_validate with return_models='median'."
         )
     response_method, classes = response_method_of(models[0]), models[0].classes_
     for number, model in enumerate(models):
         if response_method_of(model) != response_method:
-            raise ValueError(f"model {number} has another way to score than model 0")
+            raise ValueError(f"model {number} is scored by another method than model 0.")
         if not np.array_equal(model.classes_, classes):
             raise ValueError(
                 f"model {number} has the classes {model.classes_.tolist()}, model 0 "
-                f"{classes.tolist()}"
+                f"{classes.tolist()}."
             )
     score = np.array([positive_scores(model, X, response_method) for model in models])
     positive, known = positive_and_known(y, classes, score.shape[1])
     positive, score = positive[known], score[:, known]
     if positive.all() or not positive.any():
-        raise ValueError("y must hold both positive and negative labels")
+        raise ValueError("y must hold both positive and negative labels.")
     score = np.vstack([score, score.mean(axis=0)])
     metrics = pd.DataFrame(
         grouped_metrics(

@@ -1,4 +1,4 @@
-"""Sensitivity, specificity, thresholds, and all metrics of many folds at once."""
+"""Sensitivity, specificity, thresholds, and the metrics of many folds at once."""
 
 import warnings
 
@@ -13,12 +13,12 @@ from skdxa.validation import check_known
 
 METRICS = ("sensitivity", "specificity", "accuracy", "auc")
 
-# Sensitivities are fractions of small whole numbers: what differs by less differs by rounding.
+# Sensitivities are fractions of small whole numbers: smaller differences come from rounding.
 _ROUNDING = 1e-12
 
 
-def sensitivity_score(y_true, y_pred, *, pos_label=1):
-    """Share of the actual positives that are found.
+def sensitivity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
+    """Compute the share of the actual positives that are found.
 
     Parameters
     ----------
@@ -26,16 +26,18 @@ def sensitivity_score(y_true, y_pred, *, pos_label=1):
         Actual and predicted labels.
     pos_label : int, float, bool or str, default=1
         The positive label; every other label is negative.
+    sample_weight : array-like of shape (n_scans,), optional
+        Weights of the scans.
 
     Returns
     -------
     float
-        From 0 to 1; NaN where nobody is positive.
+        From 0 to 1; NaN if no scan is positive.
 
     Raises
     ------
     ValueError
-        If the lengths differ or a label is missing.
+        If the lengths differ, a label is missing, or `pos_label` is none of the labels.
 
     Warns
     -----
@@ -44,7 +46,7 @@ def sensitivity_score(y_true, y_pred, *, pos_label=1):
 
     See Also
     --------
-    specificity_score : The same of the negatives.
+    specificity_score : The share of the negatives that are recognised.
 
     Examples
     --------
@@ -54,11 +56,11 @@ def sensitivity_score(y_true, y_pred, *, pos_label=1):
     0.667
     >>> scorer = make_scorer(sensitivity_score, pos_label="fracture")
     """
-    return _recall(y_true, y_pred, pos_label, "positive")
+    return _recall(y_true, y_pred, pos_label, "positive", sample_weight)
 
 
-def specificity_score(y_true, y_pred, *, pos_label=1):
-    """Share of the actual negatives that are recognised as such.
+def specificity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
+    """Compute the share of the actual negatives that are recognised as such.
 
     Parameters
     ----------
@@ -66,16 +68,18 @@ def specificity_score(y_true, y_pred, *, pos_label=1):
         Actual and predicted labels.
     pos_label : int, float, bool or str, default=1
         The positive label; every other label is negative.
+    sample_weight : array-like of shape (n_scans,), optional
+        Weights of the scans.
 
     Returns
     -------
     float
-        From 0 to 1; NaN where nobody is negative.
+        From 0 to 1; NaN if no scan is negative.
 
     Raises
     ------
     ValueError
-        If the lengths differ or a label is missing.
+        If the lengths differ, a label is missing, or `pos_label` is none of the labels.
 
     Warns
     -----
@@ -84,7 +88,7 @@ def specificity_score(y_true, y_pred, *, pos_label=1):
 
     See Also
     --------
-    sensitivity_score : The same of the positives.
+    sensitivity_score : The share of the positives that are found.
 
     Examples
     --------
@@ -92,14 +96,20 @@ def specificity_score(y_true, y_pred, *, pos_label=1):
     >>> specificity_score([1, 1, 1, 0, 0], [1, 1, 0, 0, 1])
     0.5
     """
-    return _recall(y_true, y_pred, pos_label, "negative")
+    return _recall(y_true, y_pred, pos_label, "negative", sample_weight)
 
 
-def _recall(y_true, y_pred, pos_label, side):
+def _recall(y_true, y_pred, pos_label, side, sample_weight):
     y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
     check_consistent_length(y_true, y_pred)
     for labels, name in ((y_true, "y_true"), (y_pred, "y_pred")):
         check_known(labels, name)
+    labels = np.union1d(y_true, y_pred).tolist()
+    # Of one label only, a number is the negative one: nobody has the disease.
+    if pos_label not in labels and (len(labels) > 1 or isinstance(labels[0], str)):
+        raise ValueError(
+            f"pos_label={pos_label!r} is not a valid label: it must be one of {labels}."
+        )
     actual, predicted = y_true == pos_label, y_pred == pos_label
     if side == "negative":
         actual, predicted = ~actual, ~predicted
@@ -107,11 +117,13 @@ def _recall(y_true, y_pred, pos_label, side):
         metric = "sensitivity" if side == "positive" else "specificity"
         warnings.warn(
             f"{metric} is undefined and set to NaN: y_true has no {side} label "
-            f"(pos_label={pos_label!r})",
+            f"(pos_label={pos_label!r}).",
             UndefinedMetricWarning,
             stacklevel=3,
         )
-    return float(recall_score(actual, predicted, zero_division=np.nan))
+    return float(
+        recall_score(actual, predicted, sample_weight=sample_weight, zero_division=np.nan)
+    )
 
 
 def threshold_at_sensitivity(y, score, sensitivity, *, rule="at_least"):
@@ -126,11 +138,10 @@ def threshold_at_sensitivity(y, score, sensitivity, *, rule="at_least"):
     sensitivity : float
         Wanted sensitivity, above 0 and at most 1; often that of another predictor.
     rule : {"at_least", "nearest", "interpolated"}, default="at_least"
-        "at_least" is the highest threshold whose sensitivity is not below the one
-        wanted. "nearest" is the threshold whose sensitivity is nearest; of several
-        equally near the highest, which is the most specific.
-        "interpolated" lies between the neighbours on the ROC curve, in proportion to
-        the sensitivity.
+        "at_least" is the highest threshold whose sensitivity is not below the wanted one.
+        "nearest" is the threshold whose sensitivity is nearest; of several equally near
+        ones the highest, which is the most specific. "interpolated" lies between the
+        neighbouring points of the ROC curve, in proportion to the sensitivity.
 
     Returns
     -------
@@ -140,20 +151,20 @@ def threshold_at_sensitivity(y, score, sensitivity, *, rule="at_least"):
     Raises
     ------
     ValueError
-        If `y` has one class only or anything but 0 and 1, a value is missing, or
+        If `y` has one class only or other labels than 0 and 1, a value is missing, or
         `sensitivity` or `rule` is out of range.
 
     Notes
     -----
-    The three rules are three answers, and a publication should say which it took. Few
+    The three rules give three thresholds, and a publication should state its rule. Few
     sensitivities occur on a finite sample: with 92 positives, 60 % lies between 55
-    (59.8 %) and 56 (60.9 %) of them. The interpolated threshold has the sensitivity
-    wanted on the straight line between two points of the ROC curve alone; applied to
-    the same scores it gives that of the point with the higher threshold. Where the
-    wanted sensitivity lies below that of the highest score there is no point to
-    interpolate from, and the highest score is the threshold by every rule.
+    (59.8 %) and 56 (60.9 %) of them. The interpolated threshold has the wanted
+    sensitivity only on the straight line between two points of the ROC curve; applied to
+    the same scores it has that of the point with the higher threshold. If the wanted
+    sensitivity lies below that of the highest score there is no point to interpolate
+    from, and the highest score is the threshold by every rule.
 
-    A threshold set on the scores that it is then judged on flatters a little.
+    A threshold set on the scores that it is then judged on is slightly optimistic.
 
     Examples
     --------
@@ -166,10 +177,10 @@ def threshold_at_sensitivity(y, score, sensitivity, *, rule="at_least"):
     0.6
     """
     if rule not in ("at_least", "nearest", "interpolated"):
-        raise ValueError(f"rule must be 'at_least', 'nearest' or 'interpolated', got {rule!r}")
+        raise ValueError(f"rule must be 'at_least', 'nearest' or 'interpolated', got {rule!r}.")
     if not 0 < sensitivity <= 1:
-        raise ValueError(f"sensitivity must lie above 0 and not above 1, got {sensitivity!r}")
-    # The first point, at infinity, calls nobody positive and is no threshold to work with.
+        raise ValueError(f"sensitivity must lie above 0 and not above 1, got {sensitivity!r}.")
+    # At the first point, whose threshold is infinite, no scan is positive.
     points = roc_points(y, score).iloc[1:]
     thresholds, reached = points["threshold"].to_numpy(), points["sensitivity"].to_numpy()
     above = int(np.argmax(reached >= sensitivity - _ROUNDING))
@@ -185,7 +196,7 @@ def threshold_at_sensitivity(y, score, sensitivity, *, rule="at_least"):
 
 
 def grouped_metrics(positive, score, cell, n_cells, threshold):
-    """Metrics of every cell (a fold, or a whole repeat) at once.
+    """Compute the metrics of every cell (a fold, or a whole repeat) at once.
 
     Parameters
     ----------
@@ -200,7 +211,7 @@ def grouped_metrics(positive, score, cell, n_cells, threshold):
     Returns
     -------
     dict of str to ndarray of shape (n_cells,)
-        The four metrics; NaN where a cell has nobody to judge by.
+        The four metrics; NaN where a cell lacks the scans that define it.
     """
 
     def count(where):
@@ -209,9 +220,8 @@ def grouped_metrics(positive, score, cell, n_cells, threshold):
     called = score >= threshold
     n_positive, n_negative = count(positive), count(~positive)
     n_hits, n_rejected = count(positive & called), count(~positive & ~called)
-    rank_sum = np.bincount(
-        cell[positive], weights=_ranks_within(score, cell)[positive], minlength=n_cells
-    )
+    ranks = pd.Series(score).groupby(cell).rank().to_numpy()
+    rank_sum = np.bincount(cell[positive], weights=ranks[positive], minlength=n_cells)
     with np.errstate(invalid="ignore", divide="ignore"):
         return pd.DataFrame(
             {
@@ -225,7 +235,7 @@ def grouped_metrics(positive, score, cell, n_cells, threshold):
 
 
 def resampled_metric(name, threshold, positive, score, weights):
-    """One metric of many resamples at once, by how often each scan was drawn.
+    """Compute one metric of many resamples, from how often each scan was drawn.
 
     Parameters
     ----------
@@ -240,13 +250,13 @@ def resampled_metric(name, threshold, positive, score, weights):
     Returns
     -------
     ndarray of shape (...)
-        NaN where a resample has nobody to judge by.
+        NaN where a resample lacks the scans that define it.
     """
     if name == "auc":
         of_positive, of_negative = weights[..., positive], weights[..., ~positive]
         order = np.argsort(score[~positive])
         sorted_score = score[~positive][order]
-        # Column k: how many negatives there are among those with the k lowest scores.
+        # Column k: the number of drawn negatives among the k lowest scores.
         lowest = np.zeros((*weights.shape[:-1], order.size + 1))
         np.cumsum(of_negative[..., order], axis=-1, out=lowest[..., 1:])
         lower, upto = (
@@ -261,20 +271,3 @@ def resampled_metric(name, threshold, positive, score, weights):
         pairs = weights[..., among].sum(axis=-1)
     with np.errstate(invalid="ignore"):
         return wins / pairs
-
-
-def _ranks_within(score, cell):
-    """Rank of each score within its cell, from 1; ties share the mean of their ranks."""
-    order = np.lexsort((score, cell))
-    score, cell = score[order], cell[order]
-    position = np.arange(score.size)
-    new_cell = np.diff(cell, prepend=-1) != 0
-    new_value = new_cell.copy()
-    new_value[1:] |= score[1:] != score[:-1]
-    tie = np.cumsum(new_value) - 1
-    first_of_tie = np.flatnonzero(new_value)
-    last_of_tie = np.append(first_of_tie[1:], score.size) - 1
-    first_of_cell = np.maximum.accumulate(np.where(new_cell, position, 0))
-    ranks = np.empty(score.size)
-    ranks[order] = (first_of_tie[tie] + last_of_tie[tie]) / 2 - first_of_cell + 1
-    return ranks

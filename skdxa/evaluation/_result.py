@@ -1,58 +1,46 @@
-"""Out-of-fold scores, and everything that is calculated from them."""
+"""Out-of-fold scores, and the metrics computed from them."""
 
-import warnings
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_random_state
 
-from skdxa.evaluation._archive import read_arrays, write_arrays
-from skdxa.evaluation._metrics import METRICS, grouped_metrics, resampled_metric
+from skdxa.evaluation import _summary
+from skdxa.evaluation._folds import Folds
+from skdxa.evaluation._metrics import METRICS, grouped_metrics
+from skdxa.evaluation._result_file import read_result, write_result
 from skdxa.evaluation._scores import default_threshold
-from skdxa.significance import (
-    Interval,
-    bootstrap_interval,
-    corrected_t_interval,
-    delong_interval,
-    proportion_interval,
-    t_interval,
-)
-from skdxa.validation import has_repeated_patients, plain_labels, positive_and_known
-
-INTERVALS = ("corrected", "t", "delong", "bootstrap")
-_TABLES = ("scores", "folds", "histories")
-_FORMAT = 1
+from skdxa.evaluation._summary import INTERVALS
+from skdxa.validation import positive_and_known
 
 
 @dataclass(eq=False)
 class CrossValidationResult:
-    """Out-of-fold scores of a repeated cross-validation, and what follows from them.
+    """Out-of-fold scores of a repeated cross-validation, and their metrics.
 
-    Nothing here trains or predicts: another threshold, other labels, another
+    No method trains or predicts: metrics by another threshold, other labels or another
     interval are functions of the scores and take milliseconds.
 
     Parameters
     ----------
     scores : pandas.DataFrame of shape (n_repeats * n_scans, 4)
         Columns `repeat`, `fold`, `row`, `score`. Repeats, folds and rows count from 0;
-        `row` is the position in X. Every row occurs once a repeat.
+        `row` is the position in X. Every row occurs once per repeat.
     folds : pandas.DataFrame of shape (n_repeats * n_folds, n_columns)
-        One row a fold: `repeat`, `fold`, `n_train`, `n_test`, `fit_time` and
-        `score_time` in seconds, `best_epoch` (NaN where the classifier has none).
+        One row per fold: `repeat`, `fold`, `n_train`, `n_test`, `fit_time` and
+        `score_time` in seconds, `best_epoch` (NaN if the classifier has none) and `n_threads`.
         Only the first four are necessary.
     y : array-like of shape (n_scans,)
         Labels trained on.
     groups : array-like of shape (n_scans,), optional
         The patient of each scan.
     histories : pandas.DataFrame, optional
-        Learning curves: `repeat`, `fold`, `epoch` (from 1), then a column a curve, such
-        as `loss` and `val_loss`. Empty where the classifier keeps none.
+        Learning curves: `repeat`, `fold`, `epoch` (from 1), then one column per curve,
+        such as `loss` and `val_loss`. Empty if the classifier keeps none.
     models : dict, optional
         Fitted estimators that were kept, by (repeat, fold).
     response_method : {"predict_proba", "decision_function"}, default="predict_proba"
-        Where the scores come from.
+        The method that gave the scores.
 
     Attributes
     ----------
@@ -61,7 +49,7 @@ class CrossValidationResult:
 
     See Also
     --------
-    repeated_cross_validate : Makes it.
+    repeated_cross_validate : The function that returns such a result.
 
     Notes
     -----
@@ -72,9 +60,8 @@ class CrossValidationResult:
     Wherever a method takes `threshold`, positive is ``score >= threshold``; None means
     0.5 for probabilities and 0 for the values of a decision function.
 
-    A predictor that needs no training, such as a T-score, is judged on the same folds
-    by putting its values in place of the scores:
-    ``dataclasses.replace(result, scores=result.scores.assign(score=...))``.
+    A predictor that needs no training, such as a T-score, is judged on the same folds by
+    ``result.fold_assignment.with_scores(-t_score)``.
 
     Examples
     --------
@@ -105,23 +92,20 @@ class CrossValidationResult:
     response_method: str = "predict_proba"
 
     def __post_init__(self):
-        self.y = plain_labels(self.y)
-        self.groups = None if self.groups is None else plain_labels(self.groups)
-        self.classes = np.unique(self.y)
-        if len(self.classes) != 2:
-            raise ValueError(f"y must hold two labels, got {self.classes.tolist()}")
-        self.scores = self.scores.sort_values(["repeat", "row"], ignore_index=True)
-        expected = np.tile(np.arange(len(self.y)), self.n_repeats)
-        if not np.array_equal(self.scores["row"], expected):
-            raise ValueError(f"scores must hold each of the {len(self.y)} rows of y once a repeat")
-        # One row a repeat, one column a scan.
-        self._score = self.scores["score"].to_numpy(float).reshape(self.n_repeats, -1)
-        self._fold = self.scores["fold"].to_numpy(int).reshape(self.n_repeats, -1)
-        self.scores = self.scores.sort_values(["repeat", "fold", "row"], ignore_index=True)
+        scores = self.scores.sort_values(["repeat", "row"], ignore_index=True)
+        n_repeats, n_scans = scores["repeat"].nunique(), len(self.y)
+        if not np.array_equal(scores["row"], np.tile(np.arange(n_scans), n_repeats)):
+            raise ValueError(f"scores must hold each of the {n_scans} rows of y once per repeat.")
+        self._score = scores["score"].to_numpy(float).reshape(n_repeats, n_scans)
+        fold_of = scores["fold"].to_numpy(int).reshape(n_repeats, n_scans)
+        self._folds = Folds(fold_of, self.y, self.groups)
+        self.y, self.groups = self._folds.y, self._folds.groups
+        self.classes = self._folds.classes
+        self.scores = scores.sort_values(["repeat", "fold", "row"], ignore_index=True)
         self.folds = self.folds.sort_values(["repeat", "fold"], ignore_index=True)
-        grid = np.indices((self.n_repeats, self.n_folds)).reshape(2, -1).T
+        grid = np.indices((n_repeats, self.n_folds)).reshape(2, -1).T
         if not np.array_equal(self.folds[["repeat", "fold"]], grid):
-            raise ValueError("folds must hold each fold of each repeat once, counted from 0")
+            raise ValueError("folds must hold each fold of each repeat once, counted from 0.")
 
     def __repr__(self):
         return (
@@ -132,12 +116,17 @@ class CrossValidationResult:
     @property
     def n_repeats(self):
         """Number of repeats."""
-        return self.scores["repeat"].nunique()
+        return self._folds.n_repeats
 
     @property
     def n_folds(self):
-        """Number of folds a repeat."""
-        return self.folds["fold"].nunique()
+        """Number of folds per repeat."""
+        return self._folds.n_folds
+
+    @property
+    def fold_assignment(self):
+        """The `Folds` of this result: other scores can be judged on them."""
+        return self._folds
 
     def summary(
         self,
@@ -149,7 +138,7 @@ class CrossValidationResult:
         n_resamples=2000,
         random_state=None,
     ):
-        """Give sensitivity, specificity, accuracy and AUC with their intervals.
+        """Return sensitivity, specificity, accuracy and AUC with their intervals.
 
         Parameters
         ----------
@@ -158,12 +147,12 @@ class CrossValidationResult:
         threshold : float, optional
             Positive is ``score >= threshold``.
         interval : {"corrected", "t", "delong", "bootstrap"}, default="corrected"
-            "corrected" and "t" judge the mean over all folds of all repeats, the first
-            by the corrected resampled t, the second by Student's t, which takes folds
-            for independent and is far too narrow: it is here to compare with studies
-            that report it. "delong" and "bootstrap" judge the pooled scores of the
-            median repeat, in which each scan counts once: DeLong's interval of the AUC
-            and Wilson's of the proportions, or a bootstrap of patients within classes.
+            "corrected" and "t" are intervals of the mean over all folds of all repeats,
+            the first by the corrected resampled t, the second by Student's t, which treats
+            folds as independent and is far too narrow: it allows comparison with studies
+            that report it. "delong" and "bootstrap" are intervals of the pooled scores of
+            the median repeat, in which each scan counts once: DeLong's of the AUC and
+            Wilson's of the proportions, or a bootstrap of patients within classes.
         level : float, default=0.95
             Confidence level.
         n_resamples : int, default=2000
@@ -181,57 +170,53 @@ class CrossValidationResult:
         Raises
         ------
         ValueError
-            If `y` does not fit, or `interval` is none of the four.
+            If `y` does not fit the scans, or `interval` is none of the four.
 
         Warns
         -----
         RuntimeWarning
-            If a metric is undefined in some folds, which are left out; if a metric is
-            the same in all folds, or defined in fewer than two, so that its ends are
-            NaN; if "delong" is asked for although patients have several scans, which it
-            takes for independent.
+            If a metric is undefined in some folds, which are left out; if a metric is the
+            same in all folds, or defined in fewer than two, so that the ends of its
+            interval are NaN; if `interval` is "delong" although patients have several
+            scans, which it treats as independent.
 
         Notes
         -----
-        A mean over folds and a pooled estimate are not the same number: the pooled AUC
-        compares scores across folds, whose models differ in level. The ends of a mean's
-        interval are cut at 0 and 1. Numbers of scans in the correction are means over
+        A mean over folds and a pooled estimate are two numbers: the pooled AUC compares
+        scores of different folds, whose models differ in level. The ends of the interval
+        of a mean are limited to 0 and 1. Numbers of scans in the correction are means over
         the folds, rows without a label in `y` included.
 
         On 300 simulated cohorts of 2,360 patients (3.9 % positive, 100 times 10 folds) a
         "95 %" interval held the true AUC 11 % of the time by "t" and 88 % by each of the
-        others; ``benchmarks/coverage.py`` measures it.
+        others; ``experiments/coverage.py`` measures it.
         """
         if interval not in INTERVALS:
-            raise ValueError(f"interval must be one of {list(INTERVALS)}, got {interval!r}")
+            raise ValueError(f"interval must be one of {list(INTERVALS)}, got {interval!r}.")
         threshold = self._threshold(threshold)
         if interval in ("corrected", "t"):
-            rows = self._mean_intervals(y, threshold, interval, level)
-        elif interval == "delong":
-            rows = self._pooled_intervals(y, threshold, level)
-        else:
-            rows = self._bootstrap_intervals(y, threshold, level, n_resamples, random_state)
-        lines, without = [], {}
-        for name, (found, n_folds, reasons) in zip(METRICS, rows, strict=True):
-            if reasons:
-                without.setdefault(reasons[0], []).append(name)
-                found = replace(found, low=np.nan, high=np.nan)
-            lines.append((found.estimate, found.low, found.high, level, n_folds, found.method))
-        if without:
-            warnings.warn(
-                "no interval for "
-                + "; ".join(f"{', '.join(names)}: {reason}" for reason, names in without.items()),
-                RuntimeWarning,
-                stacklevel=2,
-            )
-        return pd.DataFrame(
-            lines,
-            index=pd.Index(METRICS, name="metric"),
-            columns=["estimate", "low", "high", "level", "n_folds", "method"],
+            metrics = self.fold_metrics(y, threshold=threshold)[list(METRICS)]
+            sizes = self.folds[["n_train", "n_test"]].mean().to_dict()
+            rows = _summary.over_folds(metrics, interval, level=level, sizes=sizes)
+            return _summary.tabulate(rows, level)
+        positive, known = self._positive_and_known(y)
+        judged = (
+            positive[known],
+            self._score[self.median_repeat(y), known],
+            None if self.groups is None else self.groups[known],
         )
+        options = {"threshold": threshold, "level": level}
+        if interval == "delong":
+            rows = _summary.of_pooled_scores(*judged, **options)
+        else:
+            rows = _summary.of_resamples(
+                *judged, n_resamples=n_resamples, random_state=random_state, **options
+            )
+        rows = [(found, self.n_folds, reasons) for found, reasons in rows]
+        return _summary.tabulate(rows, level)
 
     def fold_metrics(self, y=None, *, threshold=None):
-        """Give sensitivity, specificity, accuracy and AUC of every fold.
+        """Return sensitivity, specificity, accuracy and AUC of every fold.
 
         Parameters
         ----------
@@ -244,14 +229,14 @@ class CrossValidationResult:
         -------
         pandas.DataFrame of shape (n_repeats * n_folds, 6)
             Columns `repeat`, `fold`, `sensitivity`, `specificity`, `accuracy`, `auc`;
-            NaN where a fold has nobody to judge by.
+            NaN where a fold lacks the scans that define a metric.
         """
-        cell = np.arange(self.n_repeats)[:, np.newaxis] * self.n_folds + self._fold
+        cell = np.arange(self.n_repeats)[:, np.newaxis] * self.n_folds + self._folds.fold_of
         metrics = self._metrics(y, threshold, cell, self.n_repeats * self.n_folds)
         return self.folds[["repeat", "fold"]].assign(**metrics)
 
     def repeat_metrics(self, y=None, *, threshold=None):
-        """Give the metrics of every repeat, the scores of its folds pooled.
+        """Return the metrics of every repeat, the scores of its folds pooled.
 
         Parameters
         ----------
@@ -280,8 +265,8 @@ class CrossValidationResult:
         Returns
         -------
         int
-            The repeat; of an even number the lower of the two in the middle, and of
-            equal ones the first.
+            The repeat; of an even number of repeats the lower of the two middle ones, and
+            of equal ones the first.
         """
         self._check_scorable(y)
         return int(_median_position(self.repeat_metrics(y)["auc"]))
@@ -297,17 +282,17 @@ class CrossValidationResult:
         Returns
         -------
         repeat, fold : int
-            Folds without an AUC don't count; ties as in `median_repeat`.
+            Folds without an AUC are left out; ties as in `median_repeat`.
         """
         self._check_scorable(y)
         areas = self.fold_metrics(y)["auc"]
         if areas.isna().all():
-            raise ValueError("no fold holds both a positive and a negative scan")
+            raise ValueError("no fold holds both a positive and a negative scan.")
         repeat, fold = divmod(int(_median_position(areas)), self.n_folds)
         return repeat, fold
 
     def repeat_scores(self, repeat=None):
-        """Give one out-of-fold score a scan, in the order of X.
+        """Return the out-of-fold score of each scan in one repeat, in the order of X.
 
         Parameters
         ----------
@@ -322,12 +307,12 @@ class CrossValidationResult:
         repeat = self.median_repeat() if repeat is None else repeat
         if not 0 <= repeat < self.n_repeats:
             raise ValueError(
-                f"there are repeats 0 to {self.n_repeats - 1}, but no repeat {repeat!r}"
+                f"there are repeats 0 to {self.n_repeats - 1}, but no repeat {repeat!r}."
             )
         return self._score[repeat].copy()
 
     def oof_scores(self):
-        """Give each scan's out-of-fold score, averaged over the repeats.
+        """Return the out-of-fold score of each scan, averaged over the repeats.
 
         Returns
         -------
@@ -336,9 +321,9 @@ class CrossValidationResult:
 
         Notes
         -----
-        It is the score of an ensemble of as many models as there are repeats, and most
-        often separates better than one model does: report one model's performance from
-        `summary` or `repeat_scores`.
+        It is the score of an ensemble of as many models as there are repeats, which
+        usually separates better than one model does: report the performance of one model
+        from `summary` or `repeat_scores`.
         """
         return self._score.mean(axis=0)
 
@@ -360,7 +345,7 @@ class CrossValidationResult:
             Rows `actual`, columns `predicted`; the negative label first. The labels are
             `classes`.
         """
-        positive, known = self._labels(y)
+        positive, known = self._positive_and_known(y)
         repeat = self.median_repeat(y) if repeat is None else repeat
         called = self.repeat_scores(repeat) >= self._threshold(threshold)
         counts = np.bincount(2 * positive[known] + called[known], minlength=4).reshape(2, 2)
@@ -371,7 +356,7 @@ class CrossValidationResult:
         )
 
     def frame(self, y=None):
-        """Give the scores as one long table with the labels.
+        """Return the scores as one long table with the labels.
 
         Parameters
         ----------
@@ -383,17 +368,17 @@ class CrossValidationResult:
         pandas.DataFrame of shape (n_repeats * n_scans, 5)
             Columns `repeat`, `fold`, `row`, `score`, and `y` as given.
         """
-        self._labels(y)
+        self._positive_and_known(y)
         labels = self.y if y is None else np.asarray(y)
         return self.scores.assign(y=labels[self.scores["row"]])
 
     def save(self, path):
-        """Write everything but the models to one file.
+        """Write all but the models to one file.
 
         Parameters
         ----------
         path : str or path-like
-            The file, by custom ``.npz``; an older one is replaced.
+            The file, usually ``.npz``; an existing one is replaced.
 
         Notes
         -----
@@ -401,20 +386,11 @@ class CrossValidationResult:
         folds, learning curves, labels and patients' identifiers as given in `groups`,
         but neither scans nor fitted models.
         """
-        arrays = {
-            f"{table}/{name}": column.to_numpy()
-            for table in _TABLES
-            for name, column in getattr(self, table).items()
-        }
-        arrays["y"] = self.y
-        if self.groups is not None:
-            arrays["groups"] = self.groups
-        about = {"format": _FORMAT, "response_method": self.response_method}
-        write_arrays(path, arrays, about)
+        write_result(self, path)
 
     @classmethod
     def load(cls, path):
-        """Read what `save` has written; no code in the file is run.
+        """Read a file that `save` has written; no code in the file is run.
 
         Parameters
         ----------
@@ -429,45 +405,25 @@ class CrossValidationResult:
         Raises
         ------
         ValueError
-            If the file is none of skdxa's, or of a later version's.
+            If the file was not written by `save`, or by a later version of it.
         """
-        arrays, about = read_arrays(path)
-        if about.get("format") != _FORMAT or "y" not in arrays:
-            raise ValueError(
-                f"{path} is not a cross-validation result that this version of skdxa can read"
-            )
-        tables = {
-            table: pd.DataFrame(
-                {
-                    name.removeprefix(f"{table}/"): array
-                    for name, array in arrays.items()
-                    if name.startswith(f"{table}/")
-                }
-            )
-            for table in _TABLES
-        }
-        return cls(
-            **tables,
-            y=arrays["y"],
-            groups=arrays.get("groups"),
-            response_method=about["response_method"],
-        )
+        return cls(**read_result(path))
 
-    def _labels(self, y):
+    def _positive_and_known(self, y):
         if y is None:
             return self.y == self.classes[1], np.ones(len(self.y), dtype=bool)
         return positive_and_known(y, self.classes, len(self.y))
 
     def _check_scorable(self, y):
-        positive, known = self._labels(y)
+        positive, known = self._positive_and_known(y)
         if positive[known].all() or not positive[known].any():
-            raise ValueError("y must hold both positive and negative labels")
+            raise ValueError("y must hold both positive and negative labels.")
 
     def _threshold(self, threshold):
         return default_threshold(self.response_method) if threshold is None else threshold
 
     def _metrics(self, y, threshold, cell, n_cells):
-        positive, known = self._labels(y)
+        positive, known = self._positive_and_known(y)
         return grouped_metrics(
             np.tile(positive[known], self.n_repeats),
             self._score[:, known].ravel(),
@@ -476,80 +432,8 @@ class CrossValidationResult:
             self._threshold(threshold),
         )
 
-    def _mean_intervals(self, y, threshold, interval, level):
-        metrics = self.fold_metrics(y, threshold=threshold)[list(METRICS)]
-        n_undefined = metrics.isna().sum()
-        if n_undefined.any():
-            counts = ", ".join(f"{name} in {n}" for name, n in n_undefined.items() if n)
-            warnings.warn(
-                f"undefined in some of {len(metrics)} folds, which hold no positive or no "
-                f"negative scan and are left out: {counts}",
-                RuntimeWarning,
-                stacklevel=3,
-            )
-        sizes = self.folds[["n_train", "n_test"]].mean().to_dict() if interval != "t" else {}
-        mean_interval = t_interval if interval == "t" else corrected_t_interval
-        for name in METRICS:
-            values = metrics[name].dropna().to_numpy()
-            if values.size < 2:
-                estimate = values[0] if values.size else np.nan
-                found = Interval(estimate, np.nan, np.nan, level, "none")
-                yield found, values.size, ["it is defined in fewer than two folds"]
-                continue
-            found, reasons = _recorded(mean_interval, values, level=level, **sizes)
-            low, high = np.clip([found.low, found.high], 0, 1)
-            yield replace(found, low=low, high=high), values.size, reasons
-
-    def _pooled_intervals(self, y, threshold, level):
-        if has_repeated_patients(self.groups):
-            warnings.warn(
-                "interval='delong' takes a patient's several scans for independent and is too "
-                "narrow: take interval='bootstrap', which resamples patients",
-                RuntimeWarning,
-                stacklevel=3,
-            )
-        positive, score, _ = self._median_scores(y)
-        right = (score >= threshold) == positive
-        for hits in (right[positive], right[~positive], right):
-            yield proportion_interval(hits.sum(), hits.size, level=level), self.n_folds, []
-        found, reasons = _recorded(delong_interval, positive.astype(int), score, level=level)
-        yield found, self.n_folds, reasons
-
-    def _bootstrap_intervals(self, y, threshold, level, n_resamples, random_state):
-        positive, score, groups = self._median_scores(y)
-        # Within classes, so that each resample has both; not where a patient belongs to both.
-        torn = groups is not None and pd.Series(positive).groupby(groups).nunique().max() > 1
-        seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-        for name in METRICS:
-            found, reasons = _recorded(
-                bootstrap_interval,
-                partial(resampled_metric, name, threshold),
-                (positive, score),
-                weighted=True,
-                groups=groups,
-                stratify=None if torn else positive,
-                level=level,
-                n_resamples=n_resamples,
-                random_state=seed,
-            )
-            yield found, self.n_folds, reasons
-
-    def _median_scores(self, y):
-        positive, known = self._labels(y)
-        score = self._score[self.median_repeat(y)]
-        groups = None if self.groups is None else self.groups[known]
-        return positive[known], score[known], groups
-
 
 def _median_position(areas):
-    """Position of the median; the lower of two, the first of equals, NaN left out."""
+    """Return the position of the median: the lower of two, the first of equals, without NaN."""
     areas = areas.dropna()
     return areas.index[np.argsort(areas.to_numpy(), kind="stable")[(len(areas) - 1) // 2]]
-
-
-def _recorded(interval, *args, **kwargs):
-    """Give an interval and, in place of warnings, the reasons why it tells nothing."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        found = interval(*args, **kwargs)
-    return found, [str(warning.message) for warning in caught]

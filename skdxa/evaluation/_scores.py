@@ -6,33 +6,69 @@ from skdxa._sklearn import num_samples
 
 
 def response_method_of(estimator):
-    """Name the method that scores: probabilities where there are any."""
+    """Return the name of the method that scores: probabilities where there are any.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted, since some classifiers have their methods only then.
+
+    Returns
+    -------
+    str
+        "predict_proba" or "decision_function".
+
+    Raises
+    ------
+    ValueError
+        If the classifier has neither method.
+    """
     for method in ("predict_proba", "decision_function"):
         if hasattr(estimator, method):
             return method
     raise ValueError(
         f"{type(estimator).__name__} has neither predict_proba nor decision_function, and a "
-        "label alone is no score"
+        "label alone is no score."
     )
 
 
 def default_threshold(response_method):
-    """Threshold at which the classifier itself calls a scan positive."""
+    """Return the threshold at which a classifier itself calls a scan positive.
+
+    Parameters
+    ----------
+    response_method : {"predict_proba", "decision_function"}
+        The method that scores.
+
+    Returns
+    -------
+    float
+        0.5 for probabilities, 0 for the values of a decision function.
+    """
     return 0.5 if response_method == "predict_proba" else 0.0
 
 
 def positive_scores(estimator, X, response_method):
-    """Score of the second class, finite.
+    """Return the finite score of the second class for each scan.
 
     Parameters
     ----------
-    estimator : fitted classifier of two classes
+    estimator : classifier
+        Fitted, of two classes.
     X : array-like of shape (n_scans, ...)
+        Scans, as the classifier takes them.
     response_method : {"predict_proba", "decision_function"}
+        The method that scores.
 
     Returns
     -------
     ndarray of shape (n_scans,)
+        Scores, higher for the positive class.
+
+    Raises
+    ------
+    ValueError
+        If the scores are of another shape than that of two classes, or not finite.
     """
     scores = np.asarray(getattr(estimator, response_method)(X), dtype=float)
     n_scans = num_samples(X)
@@ -40,13 +76,13 @@ def positive_scores(estimator, X, response_method):
     if scores.shape != expected:
         raise ValueError(
             f"{response_method} of {type(estimator).__name__} gave shape {scores.shape} for "
-            f"{n_scans} scans, not {expected}: only two classes can be scored"
+            f"{n_scans} scans, not {expected}: only two classes can be scored."
         )
     scores = scores[:, 1] if scores.ndim == 2 else scores
     bad = np.flatnonzero(~np.isfinite(scores))
     if bad.size:
         raise ValueError(
             f"{response_method} of {type(estimator).__name__} gave {scores[bad[0]]} for "
-            f"{bad.size} of {len(scores)} scans, the first in position {bad[0]}"
+            f"{bad.size} of {len(scores)} scans, the first in position {bad[0]}."
         )
     return scores

@@ -1,6 +1,4 @@
-"""Tables as they are printed: a row an experiment."""
-
-import html
+"""Tables of performance, one row per experiment, and the texts they are printed as."""
 
 import pandas as pd
 
@@ -16,17 +14,17 @@ _LATEX_ESCAPES = str.maketrans(
 def performance_table(
     results, *, y=None, threshold=None, interval="corrected", level=0.95, random_state=None
 ):
-    """Tabulate cross-validated performance, an experiment a row.
+    """Tabulate cross-validated performance, one row per experiment.
 
     Parameters
     ----------
     results : dict of str to CrossValidationResult
         Results by the name of the experiment.
     y : array-like of shape (n_scans,) or dict, optional
-        Other labels to score against; a dict gives them by experiment, and those that it
-        lacks are scored by the labels trained on.
+        Other labels to score against; a dict holds them by experiment, and experiments that
+        it lacks are scored by the labels trained on.
     threshold : float or dict, optional
-        Positive is ``score >= threshold``; a dict gives it by experiment.
+        Positive is ``score >= threshold``; a dict holds the thresholds by experiment.
     interval, level : as in `CrossValidationResult.summary`
         Kind and confidence level of the intervals.
     random_state : int, RandomState instance or None, default=None
@@ -42,11 +40,11 @@ def performance_table(
     Raises
     ------
     ValueError
-        If `y` or `threshold` names an experiment that isn't there.
+        If `y` or `threshold` names an experiment that is not among the results.
 
     See Also
     --------
-    format_table : Prints it.
+    format_table : The table as text.
 
     Examples
     --------
@@ -65,7 +63,7 @@ def performance_table(
         unknown = set(option) - set(results) if isinstance(option, dict) else ()
         if unknown:
             raise ValueError(
-                f"{name} names experiments that aren't among the results: {sorted(unknown)}"
+                f"{name} names experiments that are not among the results: {sorted(unknown)}."
             )
 
     def of(option, experiment):
@@ -85,12 +83,12 @@ def performance_table(
 
 
 def external_table(tests):
-    """Tabulate external tests, an experiment a row.
+    """Tabulate external tests, one row per experiment.
 
     Parameters
     ----------
     tests : dict of str to DataFrame
-        What `external_test` gave, by the name of the experiment.
+        Tables from `external_test`, by the name of the experiment.
 
     Returns
     -------
@@ -101,7 +99,7 @@ def external_table(tests):
 
     See Also
     --------
-    format_table : Prints it.
+    format_table : The table as text.
 
     Examples
     --------
@@ -122,26 +120,26 @@ def external_table(tests):
 
 
 def format_table(table, to="markdown"):
-    """Print a table of performance: per cent with one decimal, AUC with two.
+    """Return a table of performance as text: per cent with one decimal, AUC with two.
 
     Parameters
     ----------
     table : pandas.DataFrame
         From `performance_table` or `external_table`.
-    to : {"markdown", "latex", "html", "frame"}, default="markdown"
-        Kind of text, or "frame" for a DataFrame of texts. The LaTeX is a ``tabular``
-        environment that needs no package.
+    to : {"markdown", "text", "latex", "html", "frame"}, default="markdown"
+        Kind of text, or "frame" for a DataFrame of texts. "text" has aligned columns, for
+        a terminal. The LaTeX is a ``tabular`` environment that needs no package.
 
     Returns
     -------
     str or pandas.DataFrame
         Each cell as in ``70.5 (70.0, 71.0)``: the estimate, and its interval or, of an
-        external test, minimum and maximum. What is undefined is printed as ``NA``.
+        external test, minimum and maximum. Undefined numbers are ``NA``.
 
     Raises
     ------
     ValueError
-        If the table or `to` is of another kind.
+        If the table has no metric with its bounds, or `to` is none of the five.
 
     Examples
     --------
@@ -154,9 +152,15 @@ def format_table(table, to="markdown"):
     | --- | --- |
     | Scoliosis | 70.5 (70.0, 71.0) |
     """
-    writers = {"markdown": _markdown, "latex": _latex, "html": _html, "frame": None}
+    writers = {
+        "markdown": _markdown,
+        "text": lambda texts: texts.rename_axis(index=None, columns="Experiment").to_string(),
+        "latex": _latex,
+        "html": _html,
+        "frame": lambda texts: texts,
+    }
     if to not in writers:
-        raise ValueError(f"to must be one of {list(writers)}, got {to!r}")
+        raise ValueError(f"to must be one of {list(writers)}, got {to!r}.")
     columns = {}
     for name in METRICS:
         ends = [pair for pair in _BOUNDS if {name + pair[0], name + pair[1]} <= {*table.columns}]
@@ -167,14 +171,10 @@ def format_table(table, to="markdown"):
     if not columns:
         raise ValueError(
             "the table has no metric with its bounds, such as auc, auc_low, auc_high: its "
-            f"columns are {list(table.columns)}"
+            f"columns are {list(table.columns)}."
         )
     texts = pd.DataFrame(columns, index=pd.Index(table.index.astype(str), name="Experiment"))
-    if to == "frame":
-        return texts
-    lines = [["Experiment", *texts.columns]]
-    lines += [[str(experiment), *cells] for experiment, *cells in texts.itertuples()]
-    return writers[to](lines)
+    return writers[to](texts)
 
 
 def _one_row_each(tables, suffixes):
@@ -199,25 +199,28 @@ def _cell(estimate, low, high, metric):
     return f"{number(estimate)} ({number(low)}, {number(high)})"
 
 
-def _markdown(lines):
-    cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    cells.insert(1, ["---"] * len(lines[0]))
+def _lines(texts):
+    """Return the head and the rows of a table, each as a list of cells."""
+    return [["Experiment", *texts.columns], *([name, *row] for name, *row in texts.itertuples())]
+
+
+def _markdown(texts):
+    cells = [[cell.replace("|", "\\|") for cell in line] for line in _lines(texts)]
+    cells.insert(1, ["---"] * len(cells[0]))
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
-def _latex(lines):
+def _latex(texts):
     head, *rows = (
-        " & ".join(cell.translate(_LATEX_ESCAPES) for cell in line) + r" \\" for line in lines
+        " & ".join(cell.translate(_LATEX_ESCAPES) for cell in line) + r" \\"
+        for line in _lines(texts)
     )
-    begin = r"\begin{tabular}{l" + "r" * (len(lines[0]) - 1) + "}"
+    begin = r"\begin{tabular}{l" + "r" * texts.shape[1] + "}"
     lines = [begin, r"\hline", head, r"\hline", *rows, r"\hline", r"\end{tabular}"]
     return "\n".join(lines)
 
 
-def _html(lines):
-    def line(cells, tag):
-        return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
-
-    head, *rows = lines
-    body = "\n".join(line(row, "td") for row in rows)
-    return f"<table>\n<thead>\n{line(head, 'th')}\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+def _html(texts):
+    # By default pandas cuts a cell after 50 characters.
+    with pd.option_context("display.max_colwidth", None):
+        return texts.reset_index().to_html(index=False, border=0, justify="left")

@@ -1,29 +1,25 @@
-"""What a trained network looks at, and whether the picture can be believed.
+"""Explanations of a trained network, and tests of whether they are faithful to it.
 
-Maps of the pixels that speak for a class, the network's own feature maps and the
-patterns its kernels wait for; then the measures that tell a faithful map from a
-plausible one. Everything takes a fitted `SpineCNNClassifier`, or a pipeline that ends
-in one, and gives arrays.
+Maps of the pixels that support a class, the network's feature maps and the images that
+activate its kernels most; then measures that tell a faithful map from a plausible one.
+All functions take a fitted `SpineCNNClassifier`, or a pipeline that ends in one, and
+return arrays.
 
-Keras and TensorFlow are imported when a network is first looked into.
+Keras and TensorFlow are imported when a network is first inspected.
 """
 
-from skdxa.inspection._attribution import (
-    class_score,
-    grad_cam,
-    integrated_gradients,
-    occlusion,
-    smooth_grad,
-    vanilla_gradients,
-)
+from skdxa.inspection._class_score import class_score
 from skdxa.inspection._faithfulness import (
     deletion_insertion,
     localization_score,
     map_similarity,
     randomized,
 )
+from skdxa.inspection._grad_cam import grad_cam
+from skdxa.inspection._gradients import integrated_gradients, smooth_grad, vanilla_gradients
 from skdxa.inspection._kernels import feature_maps, maximize_activation
-from skdxa.inspection._model import prepare
+from skdxa.inspection._model import prepare_images
+from skdxa.inspection._occlusion import occlusion
 from skdxa.inspection._placement import to_scan
 
 __all__ = [
@@ -36,7 +32,7 @@ __all__ = [
     "map_similarity",
     "maximize_activation",
     "occlusion",
-    "prepare",
+    "prepare_images",
     "randomized",
     "smooth_grad",
     "to_scan",

@@ -1,7 +1,7 @@
-"""Whether a map shows what the network goes by: against truth, the network and chance."""
+"""Tests of a map's faithfulness: against known truth, the network and random weights."""
 
 import copy
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -11,16 +11,15 @@ from sklearn.utils import Bunch, check_random_state
 
 from skdxa._sklearn import Interval, StrOptions, validate_params
 from skdxa.inspection._model import (
+    COUNT,
     background,
     batches,
     lend_views,
-    prepare,
+    prepare_images,
     sign_of,
     steps_and_classifier,
 )
 from skdxa.validation import check_spacing
-
-_COUNT = [Interval(Integral, 1, None, closed="left")]
 
 
 @validate_params(
@@ -28,34 +27,34 @@ _COUNT = [Interval(Integral, 1, None, closed="left")]
     prefer_skip_nested_validation=True,
 )
 def localization_score(maps, masks, *, tolerance_mm=0.0, spacing_mm=(1.05, 0.60)):
-    """Measure how well maps point at what is known to be there.
+    """Compute how well maps locate known findings.
 
     Parameters
     ----------
     maps : array-like of shape (n_scans, n_rows, n_columns), or list of arrays
-        A map for each scan; positive values are evidence, negative ones are not counted.
-        NaN is outside the map, as `to_scan` makes it.
+        One map per scan; positive values are evidence, negative ones are not counted.
+        Pixels outside the map are NaN, as `to_scan` returns them.
     masks : array-like of bool, shaped as `maps`
-        True on what is to be found, for example the lesions of a simulated cohort.
+        True on the findings, for example the lesions of a simulated cohort.
     tolerance_mm : float, default=0
-        How far from the mask the peak may lie and still hit.
+        Largest distance from the mask at which the peak still counts as a hit, mm.
     spacing_mm : tuple of float, default=(1.05, 0.60)
         Height and width of a pixel, in mm.
 
     Returns
     -------
     scores : DataFrame
-        A row for each scan, with the columns
+        One row per scan, with the columns
 
         - `hit`: the pointing game [1]_: 1 if the map's highest pixel lies in the mask or
           within the tolerance, else 0. If several pixels share the maximum, the share of
           them that hit.
         - `energy`: the share of the map's positive values that lies in the mask [2]_.
-        - `hit_by_chance`, `energy_by_chance`: what a map without meaning gives: the share
+        - `hit_by_chance`, `energy_by_chance`: the expectation of a random map: the share
           of the pixels that hit, and that lie in the mask.
 
-        `hit` and `energy` are 0 for a map with nothing positive. All are NaN where the
-        mask is empty on the map, so that means over the rows leave such scans out.
+        `hit` and `energy` are 0 for a map without positive values. All columns are NaN
+        where the mask is empty on the map, so that means over the rows omit such scans.
 
     Raises
     ------
@@ -86,7 +85,7 @@ def localization_score(maps, masks, *, tolerance_mm=0.0, spacing_mm=(1.05, 0.60)
         heat, mask = np.asarray(heat, float), np.asarray(mask)
         if heat.ndim != 2 or heat.shape != mask.shape:
             raise ValueError(
-                f"Map {number} has shape {heat.shape} and its mask {mask.shape}; they must be "
+                f"Map {number} has shape {heat.shape} and its mask {mask.shape}; they must have "
                 "the same rows and columns."
             )
         if not np.isin(mask, (0, 1)).all():
@@ -97,10 +96,10 @@ def localization_score(maps, masks, *, tolerance_mm=0.0, spacing_mm=(1.05, 0.60)
 
 @validate_params(
     {
-        "n_steps": _COUNT,
+        "n_steps": COUNT,
         "fill": [StrOptions({"tissue"}), Real, "array-like"],
         "random_state": ["random_state"],
-        "batch_size": _COUNT,
+        "batch_size": COUNT,
     },
     prefer_skip_nested_validation=True,
 )
@@ -115,44 +114,43 @@ def deletion_insertion(
     random_state=None,
     batch_size=64,
 ):
-    """Take away, and bring back, the pixels in a map's order and watch the probability [1]_.
+    """Compute the probability as pixels are deleted and inserted in a map's order [1]_.
 
     Parameters
     ----------
     model : SpineCNNClassifier or Pipeline
-        Fitted; a pipeline ends in the classifier.
+        A fitted classifier, or a fitted pipeline that ends in one.
     X : DataFrame, Series, list, ndarray of object, or ndarray of shape (n, rows, columns)
-        What the model predicts on.
+        The scans, as the model takes them.
     maps : array-like of shape (n_scans, n_rows, n_columns)
-        A map for each image that the network gets; the highest pixel goes first.
+        One map per image of the network's input; the highest pixel is taken first.
     n_steps : int, default=50
-        Steps from the whole image to none of it.
+        Steps from the whole image to an image without any of its pixels.
     fill : "tissue", float or array-like of shape (n_rows, n_columns), default="tissue"
-        What stands where a pixel is away, in the unit of the image that the network
-        gets. "tissue" is soft tissue, the lower quartile of each image.
+        Value of the deleted pixels, in the unit of the network's input. "tissue" is
+        soft tissue, the lower quartile of each image.
     target : label, default=None
-        The class that the maps explain; the positive one, ``classes_[1]``, by default.
+        The class that the maps explain; by default the positive one, ``classes_[1]``.
     random_state : int, RandomState instance or None, default=None
-        Orders pixels of one value, such as the zeros of `grad_cam`, at random.
+        Orders pixels of equal value, such as the zeros of `grad_cam`, at random.
     batch_size : int, default=64
-        Images that go through the network together; no matter for the result.
+        Images that go through the network together; it does not affect the result.
 
     Returns
     -------
     result : :class:`~sklearn.utils.Bunch`
         share : ndarray of shape (n_steps + 1,)
-            Share of the pixels that are taken away, or brought back: 0 to 1.
+            Share of the pixels that are deleted, or inserted: 0 to 1.
         deletion, insertion : ndarray of shape (n_scans, n_steps + 1)
             The class's probability.
         deletion_auc, insertion_auc : ndarray of shape (n_scans,)
-            Areas under these curves, from 0 to 1. A faithful map has a small area of
-            deletion and a large one of insertion; compare it with the areas of random
-            maps.
+            Areas under these curves, from 0 to 1. A faithful map has a small deletion
+            area and a large insertion area, compared with random maps.
 
     Raises
     ------
     ValueError
-        If the maps have not the shape of the images, or hold NaN.
+        If the maps do not have the shape of the images, or hold NaN.
 
     References
     ----------
@@ -172,34 +170,34 @@ def deletion_insertion(
     >>> result.deletion.shape, result.deletion_auc.shape
     ((16, 11), (16,))
     """
-    classifier, images = prepare(model, X)
+    classifier, images = prepare_images(model, X)
     sign = sign_of(classifier, target)
     maps = np.asarray(maps, np.float32)
     if maps.shape != images.shape or not np.isfinite(maps).all():
         raise ValueError(
-            f"maps must have the shape of the images that the network gets, {images.shape}, and "
+            f"maps must have the shape of the images that the network takes, {images.shape}, and "
             f"no NaN; got shape {maps.shape}."
         )
     fillings = background(images, fill, name="fill")
     random_state = check_random_state(random_state)
     n_pixels = maps[0].size
-    n_away = np.round(np.linspace(0, n_pixels, n_steps + 1)).astype(int)
+    n_deleted = np.round(np.linspace(0, n_pixels, n_steps + 1)).astype(int)
     curves = np.empty((2, len(images), n_steps + 1))
     with lend_views(classifier) as views:
         for number, (image, filling, heat) in enumerate(zip(images, fillings, maps, strict=True)):
-            # The last key sorts first.
+            # lexsort takes the last key as the primary one.
             order = np.lexsort((random_state.permutation(n_pixels), -heat.ravel()))
             rank = np.empty(n_pixels, int)
             rank[order] = np.arange(n_pixels)
             rank = rank.reshape(image.shape)
             for part in batches(n_steps + 1, batch_size):
-                chosen = rank < n_away[part, None, None]
-                for curve, kept, gone in zip(
+                first = rank < n_deleted[part, None, None]
+                for curve, original, replacing in zip(
                     curves, (image, filling), (filling, image), strict=True
                 ):
-                    scores = views.scores(np.where(chosen, gone, kept))
+                    scores = views.scores(np.where(first, replacing, original))
                     curve[number, part] = special.expit(sign * scores.astype(float))
-    share = n_away / n_pixels
+    share = n_deleted / n_pixels
     deletion, insertion = curves
     return Bunch(
         share=share,
@@ -215,25 +213,25 @@ def deletion_insertion(
     prefer_skip_nested_validation=True,
 )
 def randomized(model, *, layers=None, random_state=None):
-    """Give a copy of a model whose network has forgotten what it learned.
+    """Return a copy of a model whose network has random weights.
 
-    A map that stays the same for a network with random weights does not show what was
-    learned, but for instance the edges of the image [1]_.
+    A map that stays the same for a network with random weights does not show what the
+    network has learned, but for instance the edges of the image [1]_.
 
     Parameters
     ----------
     model : SpineCNNClassifier or Pipeline
-        Fitted; a pipeline ends in the classifier.
+        A fitted classifier, or a fitted pipeline that ends in one.
     layers : list of str, default=None
         Names of the layers whose weights are drawn anew, for example from the output
-        down: ["output"], ["output", "dense"], ... All by default.
+        backwards: ["output"], ["output", "dense"], ... By default all layers.
     random_state : int, RandomState instance or None, default=None
-        Draws the weights, as at the beginning of training.
+        Seed of the weights, which are drawn as at the beginning of training.
 
     Returns
     -------
     copy : SpineCNNClassifier or Pipeline
-        Fitted; `model` is left as it is, and shares its preprocessing.
+        A fitted model that shares its preprocessing with `model`, which is unchanged.
 
     Raises
     ------
@@ -253,8 +251,8 @@ def randomized(model, *, layers=None, random_state=None):
     >>> y = np.tile([0, 1], 8)
     >>> X = rng.normal(size=(16, 16, 12)).astype("float32") + y[:, None, None]
     >>> cnn = SpineCNNClassifier(filters=(4,), epochs=1, random_state=0).fit(X, y)
-    >>> forgetful = randomized(cnn, random_state=0)
-    >>> map_similarity(vanilla_gradients(cnn, X), vanilla_gradients(forgetful, X)).shape
+    >>> untrained = randomized(cnn, random_state=0)
+    >>> map_similarity(vanilla_gradients(cnn, X), vanilla_gradients(untrained, X)).shape
     (16,)
     """
     _, classifier = steps_and_classifier(model)
@@ -266,19 +264,19 @@ def randomized(model, *, layers=None, random_state=None):
 
 @validate_params({"absolute": ["boolean"]}, prefer_skip_nested_validation=True)
 def map_similarity(maps, others, *, absolute=False):
-    """Give Spearman's rank correlation of two maps of each scan.
+    """Compute Spearman's rank correlation between two maps of each scan.
 
     Parameters
     ----------
     maps, others : array-like of shape (n_scans, n_rows, n_columns), or lists of arrays
         Two maps of each scan. Pixels that are NaN in either are left out.
     absolute : bool, default=False
-        Compare sizes without signs.
+        Compare absolute values.
 
     Returns
     -------
     correlation : ndarray of shape (n_scans,)
-        From -1 to 1; NaN where one of the maps is the same everywhere.
+        From -1 to 1; NaN where one of the maps is constant.
 
     Raises
     ------
@@ -304,12 +302,13 @@ def map_similarity(maps, others, *, absolute=False):
         pair = np.stack([one[known], other[known]])
         if absolute:
             pair = np.abs(pair)
-        varied = pair.size > 0 and (np.ptp(pair, axis=1) > 0).all()
-        correlations.append(stats.spearmanr(*pair).statistic if varied else np.nan)
+        varying = pair.size > 0 and (np.ptp(pair, axis=1) > 0).all()
+        correlations.append(stats.spearmanr(*pair).statistic if varying else np.nan)
     return np.array(correlations)
 
 
 def _localize(heat, mask, tolerance_mm, spacing_mm):
+    """Compute one row of `localization_score`."""
     inside = ~np.isnan(heat)
     mask = mask & inside
     if not mask.any():
@@ -324,6 +323,7 @@ def _localize(heat, mask, tolerance_mm, spacing_mm):
 
 
 def _redraw(classifier, layers, seed):
+    """Return the classifier's weights, those of some layers drawn anew."""
     from skdxa.classification import Architecture, lend, reset
 
     architecture = Architecture.for_prediction(classifier, classifier.image_shape_)
@@ -344,7 +344,7 @@ def _redraw(classifier, layers, seed):
 
 
 def _with_classifier(model, classifier):
-    """Give a pipeline like this one that ends in another classifier."""
+    """Return a copy of a pipeline that ends in another classifier."""
     if not isinstance(model, Pipeline):
         return classifier
     other = copy.copy(model)

@@ -1,213 +1,207 @@
-"""What is asked of the network itself: scores, maps and gradients, in TensorFlow.
+"""Maps from the derivative of a class's score by each pixel."""
 
-Nothing else in this package knows TensorFlow. Images come and results go as NumPy
-arrays in float32.
-"""
+from numbers import Real
 
-import contextlib
+import numpy as np
+from sklearn.utils import check_random_state
 
-import keras
-import tensorflow as tf
-
-from skdxa.classification import Architecture, ConvReLUPool, lend
-
-# Layers that hand maps on: what the network has found stands in the layer before them.
-_PASSING_ON = (
-    keras.layers.AveragePooling2D,
-    keras.layers.Dropout,
-    keras.layers.GlobalAveragePooling2D,
-    keras.layers.GlobalMaxPooling2D,
-    keras.layers.MaxPooling2D,
+from skdxa._sklearn import Interval, StrOptions, validate_params
+from skdxa.inspection._model import (
+    COUNT,
+    background,
+    batches,
+    lend_views,
+    prepare_images,
+    sign_of,
 )
 
-# The slope below zero that lets a kernel which is silent at the start be reached.
-_LEAK = 0.1
 
-# Nearer to 0 and 1 a float32 probability has no logit.
-_NEAREST = 1e-7
-
-
-@contextlib.contextmanager
-def lend_views(classifier):
-    """Lend the views of a fitted classifier's network, in float32, with its weights.
+@validate_params({"batch_size": COUNT}, prefer_skip_nested_validation=True)
+def vanilla_gradients(model, X, *, target=None, batch_size=64):
+    """Compute the derivative of a class's score by each pixel [1]_.
 
     Parameters
     ----------
-    classifier : SpineCNNClassifier
-        Fitted.
+    model : SpineCNNClassifier or Pipeline
+        A fitted classifier, or a fitted pipeline that ends in one.
+    X : DataFrame, Series, list, ndarray of object, or ndarray of shape (n, rows, columns)
+        The scans, as the model takes them.
+    target : label, default=None
+        The class to explain; by default the positive one, ``classes_[1]``.
+    batch_size : int, default=64
+        Images that go through the network together; it does not affect the result.
 
-    Yields
-    ------
-    views : Views
-        Nobody else has them meanwhile.
+    Returns
+    -------
+    maps : ndarray of shape (n_scans, n_rows, n_columns), dtype float32
+        Log odds per unit of a pixel of the network's input. Where a map is positive, a
+        brighter pixel raises the score of the class.
+
+    See Also
+    --------
+    smooth_grad : The same derivative with less noise.
+    integrated_gradients : The contribution of each pixel.
+
+    References
+    ----------
+    .. [1] Simonyan K., Vedaldi A., Zisserman A., "Deep inside convolutional networks:
+       visualising image classification models and saliency maps", ICLR workshop 2014,
+       arXiv:1312.6034.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.classification import SpineCNNClassifier
+    >>> from skdxa.inspection import vanilla_gradients
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.tile([0, 1], 8)
+    >>> X = rng.normal(size=(16, 16, 12)).astype("float32") + y[:, None, None]
+    >>> cnn = SpineCNNClassifier(filters=(4,), epochs=1, random_state=0).fit(X, y)
+    >>> vanilla_gradients(cnn, X[:3]).shape
+    (3, 16, 12)
     """
-    with lend(Architecture.for_prediction(classifier, classifier.image_shape_)) as network:
-        network.set_weights(classifier.weights_)
-        # Kept with the network, which is lent again and again, so that nothing is traced twice.
-        if not hasattr(network, "views"):
-            network.views = Views(network)
-        yield network.views
+    classifier, images = prepare_images(model, X)
+    sign = sign_of(classifier, target)
+    with lend_views(classifier) as views:
+        return sign * np.concatenate(
+            [views.input_gradients(images[part]) for part in batches(len(images), batch_size)]
+        )
 
 
-class Views:
-    """Functions of one network, each traced when it is first asked for.
+@validate_params(
+    {
+        "n_samples": COUNT,
+        "noise": [Interval(Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+        "batch_size": COUNT,
+    },
+    prefer_skip_nested_validation=True,
+)
+def smooth_grad(
+    model, X, *, n_samples=50, noise=0.15, target=None, random_state=None, batch_size=64
+):
+    """Compute the mean gradient over noisy copies of each image [1]_.
 
     Parameters
     ----------
-    network : keras.Model
-        From images (n, rows, columns, 1) to one probability (n, 1).
+    model : SpineCNNClassifier or Pipeline
+        A fitted classifier, or a fitted pipeline that ends in one.
+    X : DataFrame, Series, list, ndarray of object, or ndarray of shape (n, rows, columns)
+        The scans, as the model takes them.
+    n_samples : int, default=50
+        Noisy copies of each image.
+    noise : float, default=0.15
+        Standard deviation of the noise, as a share of the image's range.
+    target : label, default=None
+        The class to explain; by default the positive one, ``classes_[1]``.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the noise. Every image gets the same noise pattern, so that a map does
+        not depend on the other images in `X`.
+    batch_size : int, default=64
+        Images that go through the network together; it does not affect the result.
 
-    Attributes
+    Returns
+    -------
+    maps : ndarray of shape (n_scans, n_rows, n_columns), dtype float32
+        In the unit of `vanilla_gradients`.
+
+    References
     ----------
-    n_maps : dict of str to int
-        For each layer that gives maps, from first to last, the number of its maps.
-    last_layer : str or None
-        The last of them that does more than hand maps on.
+    .. [1] Smilkov D. et al., "SmoothGrad: removing noise by adding noise", 2017,
+       arXiv:1706.03825.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.classification import SpineCNNClassifier
+    >>> from skdxa.inspection import smooth_grad
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.tile([0, 1], 8)
+    >>> X = rng.normal(size=(16, 16, 12)).astype("float32") + y[:, None, None]
+    >>> cnn = SpineCNNClassifier(filters=(4,), epochs=1, random_state=0).fit(X, y)
+    >>> smooth_grad(cnn, X[:3], random_state=0).shape
+    (3, 16, 12)
     """
-
-    def __init__(self, network):
-        self._network = network
-        self._images = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32)
-        self._functions = {}
-        self.n_maps = {}
-        self.last_layer = None
-        _rerun(network, self._note)
-
-    def check_layer(self, layer):
-        """Give the name of a layer with maps; the last one for None."""
-        if not self.n_maps:
-            raise ValueError("The network has no layer that gives maps (rows, columns, kernels).")
-        if layer is not None and layer not in self.n_maps:
-            raise ValueError(
-                f"The network has no convolution layer {layer!r}; it has {', '.join(self.n_maps)}."
-            )
-        return layer or self.last_layer or next(reversed(self.n_maps))
-
-    def scores(self, images):
-        """Give the positive class's score before the sigmoid, (n,)."""
-        return self._call(_scores, None, images)
-
-    def input_gradients(self, images):
-        """Give the score's derivative by each pixel, (n, rows, columns)."""
-        return self._call(_input_gradients, None, images)
-
-    def maps(self, images, layer):
-        """Give a layer's maps, before pooling, (n, rows, columns, kernels)."""
-        return self._call(_maps, layer, images)
-
-    def maps_and_gradients(self, images, layer):
-        """Give a layer's maps and the score's derivative by each of their pixels."""
-        return self._call(_maps_and_gradients, layer, images)
-
-    def ascent(self, images, layer, units):
-        """Give the way uphill for one kernel an image: (gradient by pixel, mean activation)."""
-        return self._call(_ascent, layer, images, tf.constant(units, tf.int32))
-
-    def _note(self, layer, *args, **kwargs):
-        outputs = layer(*args, **kwargs)
-        if isinstance(outputs, keras.KerasTensor) and len(outputs.shape) == 4:
-            self.n_maps[layer.name] = outputs.shape[-1]
-            if not isinstance(layer, _PASSING_ON):
-                self.last_layer = layer.name
-        return outputs
-
-    def _call(self, make, layer, images, *units):
-        if (make, layer) not in self._functions:
-            source = self._network if layer is None else _open(self._network, layer)
-            self._functions[make, layer] = tf.function(
-                make(source),
-                input_signature=[self._images, *(tf.TensorSpec((None,), tf.int32) for _ in units)],
-                autograph=False,
-            )
-        results = self._functions[make, layer](tf.constant(images[..., None]), *units)
-        return tf.nest.map_structure(lambda result: result.numpy(), results)
+    classifier, images = prepare_images(model, X)
+    sign = sign_of(classifier, target)
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    maps = np.empty(images.shape, np.float32)
+    with lend_views(classifier) as views:
+        for image, mean in zip(images, maps, strict=True):
+            rng = np.random.default_rng(seed)
+            spread = noise * np.ptp(image)
+            total = np.zeros(image.shape)
+            for part in batches(n_samples, batch_size):
+                draws = rng.standard_normal(
+                    (part.stop - part.start, *image.shape), dtype=np.float32
+                )
+                total += views.input_gradients(image + spread * draws).sum(axis=0, dtype=float)
+            mean[:] = sign * total / n_samples
+    return maps
 
 
-def _rerun(network, call):
-    """Run a network's layers once more on its symbolic input, each through `call`."""
-    return keras.models.clone_model(
-        network, clone_function=lambda layer: layer, call_function=call
-    )
+@validate_params(
+    {
+        "baseline": [StrOptions({"tissue"}), Real, "array-like"],
+        "n_steps": COUNT,
+        "batch_size": COUNT,
+    },
+    prefer_skip_nested_validation=True,
+)
+def integrated_gradients(model, X, *, baseline="tissue", n_steps=64, target=None, batch_size=64):
+    """Compute the contribution of each pixel to a class's score against a baseline [1]_.
 
+    Parameters
+    ----------
+    model : SpineCNNClassifier or Pipeline
+        A fitted classifier, or a fitted pipeline that ends in one.
+    X : DataFrame, Series, list, ndarray of object, or ndarray of shape (n, rows, columns)
+        The scans, as the model takes them.
+    baseline : "tissue", float or array-like of shape (n_rows, n_columns), default="tissue"
+        The image without findings, in the unit of the network's input. "tissue" is
+        uniform soft tissue, the lower quartile of each image.
+    n_steps : int, default=64
+        Steps from the baseline to the image, each evaluated at its midpoint.
+    target : label, default=None
+        The class to explain; by default the positive one, ``classes_[1]``.
+    batch_size : int, default=64
+        Images that go through the network together; it does not affect the result.
 
-def _open(network, name):
-    """Give a model with the same weights and three outputs: maps, drive, probability.
+    Returns
+    -------
+    maps : ndarray of shape (n_scans, n_rows, n_columns), dtype float32
+        Log odds. The sum of a map approaches the `class_score` of the image minus that
+        of the baseline as `n_steps` grows: compare the two before trusting the map.
 
-    Maps are those after ReLU and before pooling. The drive is what is to grow when the
-    layer's kernels are to be more active.
+    References
+    ----------
+    .. [1] Sundararajan M., Taly A., Yan Q., "Axiomatic attribution for deep networks",
+       ICML 2017, PMLR 70, 3319-3328.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.classification import SpineCNNClassifier
+    >>> from skdxa.inspection import class_score, integrated_gradients
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.tile([0, 1], 8)
+    >>> X = rng.normal(size=(16, 16, 12)).astype("float32") + y[:, None, None]
+    >>> cnn = SpineCNNClassifier(filters=(4,), epochs=1, random_state=0).fit(X, y)
+    >>> maps = integrated_gradients(cnn, X, baseline=0, n_steps=500)
+    >>> difference = class_score(cnn, X) - class_score(cnn, 0 * X)
+    >>> np.allclose(maps.sum(axis=(1, 2)), difference, atol=0.01)
+    True
     """
-    opened = {}
-
-    def call(layer, *args, **kwargs):
-        if layer.name != name:
-            return layer(*args, **kwargs)
-        if not isinstance(layer, ConvReLUPool):
-            opened["maps"] = opened["drive"] = maps = layer(*args, **kwargs)
-            return maps
-        (inputs,) = args
-        linear = keras.ops.conv(inputs, layer.kernel, padding="same") + layer.bias
-        opened["maps"] = keras.ops.relu(linear)
-        opened["drive"] = keras.ops.leaky_relu(linear, _LEAK)
-        return keras.ops.max_pool(opened["maps"], layer.window, layer.window)
-
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        whole = _rerun(network, call)
-        return keras.Model(whole.inputs, [opened["maps"], opened["drive"], whole.outputs[0]])
-    finally:
-        keras.config.set_dtype_policy(policy)
-
-
-def _scores(network):
-    return lambda images: _logit(network(images, training=False))
-
-
-def _input_gradients(network):
-    def function(images):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(images)
-            score = _logit(network(images, training=False))
-        return tape.gradient(score, images)[..., 0]
-
-    return function
-
-
-def _maps(opened):
-    return lambda images: opened(images, training=False)[0]
-
-
-def _maps_and_gradients(opened):
-    def function(images):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(images)
-            maps, _, probability = opened(images, training=False)
-            score = _logit(probability)
-        return maps, tape.gradient(score, maps, unconnected_gradients="zero")
-
-    return function
-
-
-def _ascent(opened):
-    def function(images, units):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(images)
-            _, drive, _ = opened(images, training=False)
-            # Every image has its own kernel, so that their gradients do not mix.
-            height = tf.gather(tf.reduce_mean(drive, axis=(1, 2)), units, axis=1, batch_dims=1)
-        active = tf.reduce_mean(tf.nn.relu(drive), axis=(1, 2))
-        activation = tf.gather(active, units, axis=1, batch_dims=1)
-        return tape.gradient(height, images)[..., 0], activation
-
-    return function
-
-
-def _logit(probability):
-    """Give what the sigmoid was taken of, (n,)."""
-    last = probability
-    while last.op.type in ("Identity", "Cast"):
-        last = last.op.inputs[0]
-    if last.op.type == "Sigmoid":
-        return tf.cast(last.op.inputs[0], tf.float32)[:, 0]
-    bounded = tf.clip_by_value(probability[:, 0], _NEAREST, 1 - _NEAREST)
-    return tf.math.log(bounded) - tf.math.log1p(-bounded)
+    classifier, images = prepare_images(model, X)
+    sign = sign_of(classifier, target)
+    starts = background(images, baseline, name="baseline")
+    midpoints = ((np.arange(n_steps) + 0.5) / n_steps).astype(np.float32)[:, None, None]
+    maps = np.empty(images.shape, np.float32)
+    with lend_views(classifier) as views:
+        for start, image, contribution in zip(starts, images, maps, strict=True):
+            total = np.zeros(image.shape)
+            for part in batches(n_steps, batch_size):
+                path = start + midpoints[part] * (image - start)
+                total += views.input_gradients(path).sum(axis=0, dtype=float)
+            contribution[:] = sign * total / n_steps * (image - start)
+    return maps

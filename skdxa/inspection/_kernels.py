@@ -1,56 +1,60 @@
-"""What single kernels see, and what they wait for."""
+"""Feature maps of single kernels, and the images that activate them most."""
 
 import warnings
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from scipy import ndimage
 from sklearn.utils import check_random_state
 
 from skdxa._sklearn import Interval, validate_params
-from skdxa.inspection._model import batches, lend_views, prepare, steps_and_classifier
+from skdxa.inspection._model import (
+    COUNT,
+    batches,
+    lend_views,
+    prepare_images,
+    steps_and_classifier,
+)
 
-_COUNT = [Interval(Integral, 1, None, closed="left")]
-
-# Spread of the noise that an ascent starts from, in steps.
-_START = 2
+# Standard deviation of the noise that the ascent starts from, in steps.
+_START_SD = 2
 
 
 @validate_params(
     {
         "layer": [str, None],
-        "n_maps": [*_COUNT, None],
+        "n_maps": [*COUNT, None],
         "units": ["array-like", None],
         "random_state": ["random_state"],
-        "batch_size": _COUNT,
+        "batch_size": COUNT,
     },
     prefer_skip_nested_validation=True,
 )
 def feature_maps(model, X, *, layer=None, n_maps=8, units=None, random_state=None, batch_size=64):
-    """Give what kernels of a convolution make of each image [1]_.
+    """Compute the feature maps of a convolution's kernels for each image [1]_.
 
     Parameters
     ----------
     model : SpineCNNClassifier or Pipeline
-        Fitted; a pipeline ends in the classifier.
+        A fitted classifier, or a fitted pipeline that ends in one.
     X : DataFrame, Series, list, ndarray of object, or ndarray of shape (n, rows, columns)
-        What the model predicts on.
+        The scans, as the model takes them.
     layer : str, default=None
-        Name of the convolution, such as "conv4"; the last by default.
+        Name of the convolution, such as "conv4"; by default the last one.
     n_maps : int or None, default=8
-        How many kernels are drawn at random, all if there are fewer or for None.
+        How many kernels are drawn at random; all of them for None or if there are fewer.
     units : array-like of int, default=None
-        Numbers of the kernels, the first being 0, in place of random ones.
+        Indices of the kernels, from 0, in place of random ones.
     random_state : int, RandomState instance or None, default=None
-        Draws the kernels, the same here and in `maximize_activation`.
+        Seed of the choice of kernels, which is the same in `maximize_activation`.
     batch_size : int, default=64
-        Images that go through the network together; no matter for the result.
+        Images that go through the network together; it does not affect the result.
 
     Returns
     -------
     maps : ndarray of shape (n_scans, n_maps, n_rows, n_columns), dtype float32
-        After ReLU and before pooling, in the layer's own, smaller, number of rows and
-        columns. Kernels drawn at random are in ascending order.
+        After ReLU and before pooling, with the layer's number of rows and columns.
+        Kernels drawn at random are in ascending order.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def feature_maps(model, X, *, layer=None, n_maps=8, units=None, random_state=Non
     >>> feature_maps(cnn, X[:3], n_maps=5, random_state=0).shape
     (3, 5, 8, 6)
     """
-    classifier, images = prepare(model, X)
+    classifier, images = prepare_images(model, X)
     with lend_views(classifier) as views:
         layer = views.check_layer(layer)
         units = _choose(units, n_maps, views.n_maps[layer], layer, random_state)
@@ -89,13 +93,13 @@ def feature_maps(model, X, *, layer=None, n_maps=8, units=None, random_state=Non
     {
         "layer": [str, None],
         "units": ["array-like", None],
-        "n_units": [*_COUNT, None],
-        "n_steps": _COUNT,
+        "n_units": [*COUNT, None],
+        "n_steps": COUNT,
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "l2": [Interval(Real, 0, 1, closed="left")],
         "blur": [Interval(Real, 0, None, closed="left")],
         "random_state": ["random_state"],
-        "batch_size": _COUNT,
+        "batch_size": COUNT,
     },
     prefer_skip_nested_validation=True,
 )
@@ -112,42 +116,43 @@ def maximize_activation(
     random_state=None,
     batch_size=64,
 ):
-    """Give the pictures that excite kernels of a convolution most [1]_.
+    """Compute the images that activate kernels of a convolution most [1]_.
 
-    A picture starts as noise and climbs the gradient of its kernel's mean activation.
-    Decay and blur after every step keep it from growing without end and from filling
-    with fine noise [2]_.
+    An image starts as noise and follows the gradient of its kernel's mean activation.
+    Decay and blur keep it from growing without limit and from filling with fine noise
+    [2]_.
 
     Parameters
     ----------
     model : SpineCNNClassifier or Pipeline
-        Fitted; a pipeline ends in the classifier.
+        A fitted classifier, or a fitted pipeline that ends in one.
     layer : str, default=None
-        Name of the convolution, such as "conv4"; the last by default.
+        Name of the convolution, such as "conv4"; by default the last one.
     units : array-like of int, default=None
-        Numbers of the kernels, the first being 0, in place of random ones.
+        Indices of the kernels, from 0, in place of random ones.
     n_units : int or None, default=8
-        How many kernels are drawn at random, all if there are fewer or for None.
+        How many kernels are drawn at random; all of them for None or if there are fewer.
     n_steps : int, default=200
         Steps of the ascent.
     learning_rate : float, default=0.05
-        Root mean square of a step, in the unit of the image that the network gets.
+        Root mean square of a step, in the unit of the network's input.
     l2 : float, default=0.05
-        Share of the picture that decays after every step, less than 1. It keeps the root
-        mean square of the picture below about ``learning_rate / l2``.
+        Share of the image that decays in every step, less than 1. It keeps the root mean
+        square of the image below about ``learning_rate / l2``.
     blur : float, default=0.5
         Standard deviation, in pixels, of the Gaussian blur after every fourth step; 0
-        leaves it out.
+        means no blur.
     random_state : int, RandomState instance or None, default=None
-        Draws the kernels, the same here and in `feature_maps`, and then the noise.
+        Seed of the choice of kernels, which is the same in `feature_maps`, and of the
+        noise.
     batch_size : int, default=64
-        Pictures that go through the network together; no matter for the result.
+        Images that go through the network together; it does not affect the result.
 
     Returns
     -------
     pictures : ndarray of shape (n_units, n_rows, n_columns), dtype float32
-        In the shape and unit of the image that the network gets, about a mean of zero:
-        a pattern, not a scan. Kernels drawn at random are in ascending order.
+        With the shape and unit of the network's input and values about zero: a pattern,
+        not a scan. Kernels drawn at random are in ascending order.
 
     Raises
     ------
@@ -157,7 +162,7 @@ def maximize_activation(
     Warns
     -----
     RuntimeWarning
-        If nothing that was tried excites a kernel; its picture means nothing then.
+        If a kernel stays inactive throughout; its image is then meaningless.
 
     References
     ----------
@@ -184,15 +189,15 @@ def maximize_activation(
         layer = views.check_layer(layer)
         units = _choose(units, n_units, views.n_maps[layer], layer, random_state)
         pictures = random_state.normal(
-            scale=_START * learning_rate, size=(len(units), *classifier.image_shape_)
+            scale=_START_SD * learning_rate, size=(len(units), *classifier.image_shape_)
         ).astype(np.float32)
         activations = np.empty(len(units))
         for part in batches(len(units), batch_size):
             for step in range(1, n_steps + 1):
-                uphill, _ = views.ascent(pictures[part], layer, units[part])
-                length = np.sqrt((uphill**2).mean(axis=(1, 2), keepdims=True))
-                np.divide(uphill, length, out=uphill, where=length > 0)
-                pictures[part] = (1 - l2) * (pictures[part] + learning_rate * uphill)
+                gradient, _ = views.ascent(pictures[part], layer, units[part])
+                length = np.sqrt((gradient**2).mean(axis=(1, 2), keepdims=True))
+                np.divide(gradient, length, out=gradient, where=length > 0)
+                pictures[part] = (1 - l2) * (pictures[part] + learning_rate * gradient)
                 if blur and step % 4 == 0:
                     pictures[part] = ndimage.gaussian_filter(pictures[part], (0, blur, blur))
             activations[part] = views.ascent(pictures[part], layer, units[part])[1]
@@ -208,7 +213,7 @@ def maximize_activation(
 
 
 def _choose(units, n, n_available, layer, random_state):
-    """Give the numbers of the kernels that were asked for, or of some."""
+    """Return the indices of the requested kernels, or of random ones."""
     if units is None:
         n = n_available if n is None else min(n, n_available)
         return np.sort(check_random_state(random_state).permutation(n_available)[:n])

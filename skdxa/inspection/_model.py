@@ -1,25 +1,31 @@
-"""A fitted model taken apart: steps, classifier, images; and what its images lack."""
+"""The parts of a fitted model: its steps, its classifier and the images it predicts on."""
+
+from numbers import Integral
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skdxa._sklearn import Interval
 from skdxa.classification import SpineCNNClassifier
 from skdxa.preprocessing import tissue_level
 
+# A parameter that is a number of things, for `validate_params`.
+COUNT = [Interval(Integral, 1, None, closed="left")]
+
 
 def steps_and_classifier(model):
-    """Give the named steps before a fitted classifier, and the classifier.
+    """Return the named steps before a fitted classifier, and the classifier.
 
     Parameters
     ----------
     model : SpineCNNClassifier or Pipeline
-        Fitted; a pipeline ends in the classifier or in such a pipeline.
+        A fitted classifier, or a fitted pipeline that ends in one or in such a pipeline.
 
     Returns
     -------
     steps : list of tuple
-        Name and transformer, without those that pass everything through.
+        Name and transformer of each step but "passthrough" and None.
     classifier : SpineCNNClassifier
         Fitted.
     """
@@ -33,7 +39,7 @@ def steps_and_classifier(model):
     if not isinstance(last, SpineCNNClassifier):
         found = type(last).__name__
         where = "a Pipeline that ends in " if isinstance(model, Pipeline) else ""
-        hint = " Give its best_estimator_." if hasattr(model, "best_estimator_") else ""
+        hint = " Pass its best_estimator_." if hasattr(model, "best_estimator_") else ""
         raise TypeError(
             "model must be a fitted SpineCNNClassifier or a Pipeline that ends in one; "
             f"got {where}{found}.{hint}"
@@ -42,8 +48,46 @@ def steps_and_classifier(model):
     return steps, last
 
 
-def prepare(model, X):
-    """Give the classifier and the images as it gets them: float32 (n, rows, columns)."""
+def prepare_images(model, X):
+    """Return a model's classifier, and the images that it predicts on.
+
+    Parameters
+    ----------
+    model : SpineCNNClassifier or Pipeline
+        A fitted classifier, or a fitted pipeline that ends in one.
+    X : DataFrame, Series, list, ndarray of object, or ndarray of shape (n, rows, columns)
+        The scans, as the model takes them.
+
+    Returns
+    -------
+    classifier : SpineCNNClassifier
+        The fitted classifier at the end of the model.
+    images : ndarray of shape (n_scans, n_rows, n_columns), dtype float32
+        The scans after all steps before the classifier, in its `image_shape_`.
+
+    Raises
+    ------
+    TypeError
+        If the model is neither a `SpineCNNClassifier` nor a pipeline that ends in one.
+    ValueError
+        If an image does not have the shape that the classifier was fitted on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skdxa.classification import SpineCNNClassifier
+    >>> from skdxa.inspection import prepare_images
+    >>> from skdxa.preprocessing import SpineCropper
+    >>> y = np.tile([0, 1], 8)
+    >>> X = np.random.default_rng(0).normal(size=(16, 20, 40)).astype("float32")
+    >>> model = make_pipeline(
+    ...     SpineCropper(16, 12), SpineCNNClassifier(filters=(4,), epochs=1, random_state=0)
+    ... ).fit(X, y)
+    >>> classifier, images = prepare_images(model, X[:3])
+    >>> images.shape
+    (3, 16, 12)
+    """
     steps, classifier = steps_and_classifier(model)
     for _, step in steps:
         X = step.transform(X)
@@ -51,14 +95,15 @@ def prepare(model, X):
 
 
 def lend_views(classifier):
-    """Lend the views of a classifier's network; see `skdxa.inspection._gradients`."""
-    from skdxa.inspection import _gradients
+    """Lend the views of a classifier's network; see `skdxa.inspection._views`."""
+    # Only here, so that importing the package does not load TensorFlow.
+    from skdxa.inspection import _views
 
-    return _gradients.lend_views(classifier)
+    return _views.lend_views(classifier)
 
 
 def sign_of(classifier, target):
-    """Give 1 for the positive class, which None means too, and -1 for the other."""
+    """Return 1 for the positive class, which is the default, and -1 for the other."""
     if target is None:
         return 1
     classes = classifier.classes_.tolist()
@@ -68,19 +113,19 @@ def sign_of(classifier, target):
 
 
 def batches(n, size):
-    """Give the slices that cut `n` things into batches."""
+    """Return the slices that divide `n` rows into batches."""
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def background(images, value, *, name):
-    """Give, for each image, the image without anything to see.
+    """Return for each image the background that stands in for its pixels.
 
     Parameters
     ----------
     images : ndarray of shape (n, rows, columns)
         Images.
     value : "tissue", float or array-like of shape (rows, columns)
-        "tissue" is each image's own soft-tissue level.
+        "tissue" is the soft-tissue level of each image.
     name : str
         The parameter's name, for an error message.
 

@@ -1,4 +1,4 @@
-"""Maps put back where their pixels were on the scan."""
+"""Maps of crops, placed on the whole scans."""
 
 from functools import partial
 
@@ -11,37 +11,36 @@ from skdxa.validation import as_scans, scan_names
 
 
 def to_scan(maps, X, pipeline):
-    """Put the maps of cropped images back on the scans.
+    """Place the maps of cropped images on the whole scans.
 
     Parameters
     ----------
     maps : array-like of shape (n_scans, n_rows, n_columns)
-        A map for each image that the pipeline's classifier got, such as `grad_cam`
-        gives.
+        One map per image of the pipeline's classifier, as `grad_cam` returns them.
     X : DataFrame, Series, list, ndarray of object, or ndarray of shape (n, rows, columns)
-        The scans that the pipeline got.
+        The scans that the pipeline was given.
     pipeline : Pipeline
-        Fitted; it ends in a `SpineCNNClassifier`.
+        A fitted pipeline that ends in a `SpineCNNClassifier`.
 
     Returns
     -------
     maps_on_scans : list of ndarray, dtype float32
-        For each scan a map of its own shape, NaN where the crop left it out.
+        One map per scan, with the scan's shape; NaN outside the crop.
 
     Raises
     ------
     ValueError
-        If a map has not the shape of the image, or a step of the pipeline changes the
-        scans' shapes in a way that cannot be undone.
+        If a map does not have the shape of its image, or a step of the pipeline changes
+        the scans' shapes in a way that cannot be undone.
 
     See Also
     --------
-    skdxa.preprocessing.SpineCropper.window : Where on a scan its crop lies.
+    skdxa.preprocessing.SpineCropper.window : The position of the crop on a scan.
 
     Notes
     -----
-    What `SpineCropper` and `HorizontalFlip` did is undone. Any other step must leave
-    every pixel where it is, as `IntensityScaler` does.
+    The effects of `SpineCropper` and `HorizontalFlip` are undone. Any other step must
+    leave every pixel in its place, as `IntensityScaler` does.
 
     Examples
     --------
@@ -72,8 +71,7 @@ def to_scan(maps, X, pipeline):
         elif [scan.shape for scan in as_scans(X)] != [scan.shape for scan in scans]:
             raise ValueError(
                 f"The step {name!r} ({type(step).__name__}) changes the scans' shapes, so that "
-                "to_scan cannot say where a pixel was. It can undo SpineCropper and "
-                "HorizontalFlip."
+                "to_scan cannot place its pixels. It can undo SpineCropper and HorizontalFlip."
             )
     images = as_scans(X)
     if len(maps) != len(images):
@@ -90,6 +88,7 @@ def to_scan(maps, X, pipeline):
 
 
 def _uncrop(shape, on_scan, on_crop, cropped):
+    """Return a cropped map on the whole scan, NaN outside the crop."""
     whole = np.full(shape, np.nan, np.float32)
     whole[on_scan] = cropped[on_crop]
     return whole

@@ -95,7 +95,7 @@ class SpineCropper(ScanTransformer):
         self.column = column
 
     def window(self, scan):
-        """Say where on a scan its crop lies.
+        """Return where on a scan its crop lies.
 
         Parameters
         ----------
@@ -158,7 +158,18 @@ class SpineCropper(ScanTransformer):
 
 
 def tissue_level(scan):
-    """Give the level of a scan's soft tissue: the lower quartile of its scanned pixels."""
+    """Return the level of a scan's soft tissue, the lower quartile of its scanned pixels.
+
+    Parameters
+    ----------
+    scan : ndarray of shape (n_rows, n_columns)
+        Scan, NaN where the scanner did not scan.
+
+    Returns
+    -------
+    level : float
+        Level in the unit of the scan.
+    """
     scanned = scan[~np.isnan(scan)]
     rank = int(_TISSUE_QUANTILE * (scanned.size - 1))
     return np.partition(scanned, rank)[rank]

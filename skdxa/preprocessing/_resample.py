@@ -102,7 +102,19 @@ def _apply(rows, columns, pixels):
 # A cohort has few sizes of scan and many scans of each.
 @lru_cache(maxsize=64)
 def axis_weights(n_in, n_out):
-    """Give the sparse matrix (n_out, n_in) whose rows sum to one and resample one axis."""
+    """Return the matrix that resamples one axis of a scan.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Number of pixels before and after.
+
+    Returns
+    -------
+    weights : scipy.sparse.csr_array of shape (n_out, n_in)
+        Rows sum to one: area averages where pixels become larger, linear interpolation where
+        they become smaller.
+    """
     if n_out <= n_in:
         # Overlap of output pixel [i, i + 1) * ratio with input pixel [j, j + 1).
         edges = np.arange(n_out + 1) * (n_in / n_out)

@@ -3,6 +3,7 @@
 import difflib
 import io
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,14 @@ from sklearn.utils import Bunch
 
 from skdxa.exceptions import CohortError, ScanError
 from skdxa.preprocessing import resample
+from skdxa.scan_dtype import ScanArray
 from skdxa.scans._read import read_scan
-from skdxa.validation import check_spacing
+from skdxa.validation import as_patients, check_spacing
 
 _SPACING_COLUMNS = ("row_mm", "column_mm")
 _MOST_LISTED = 10
+# Without leading zeros, and within 64 bits.
+_PLAIN_NUMBER = re.compile("0|[1-9][0-9]{0,17}")
 
 
 def load_cohort(
@@ -33,7 +37,7 @@ def load_cohort(
     Parameters
     ----------
     table : str, path-like or DataFrame
-        One row a scan. A file is read as comma-separated UTF-8 text with a header
+        One row per scan. A file is read as comma-separated UTF-8 text with a header
         line; lines without any entry are skipped. Optional columns ``row_mm`` and
         ``column_mm`` give the height and width of a scan's pixels in mm, which
         override what its file says.
@@ -44,8 +48,9 @@ def load_cohort(
     target_columns : str or list of str
         Columns of labels: 0, 1, or empty where unknown.
     group_column : str, default=None
-        Column that tells which scans are of one patient, read as text without outer
-        spaces unless all are plain whole numbers. None: each scan is a patient of its own.
+        Column that tells which scans are of one patient. Numbers and texts are read as by
+        `skdxa.validation.as_patients`: ``1000``, ``1000.0`` and ``" 1000"`` are one patient,
+        ``007`` and ``7`` are two. None: each scan is a patient of its own.
     spacing_mm : tuple of float, default=(1.05, 0.60)
         Height and width of a pixel, in mm, that all scans are resampled to. The
         default is that of a GE Lunar Prodigy spine scan. Where no scan states a
@@ -63,18 +68,19 @@ def load_cohort(
 
         data : DataFrame of n_scans rows
             The table without the targets, numbered from 0. The column ``scan``
-            holds the resampled arrays, in place of `scan_column`.
+            holds the resampled arrays, in place of `scan_column`; its type states their
+            spacing, and their unit if it is the same for all.
         target : DataFrame of shape (n_scans, n_targets)
             0.0, 1.0, or NaN where unknown.
         groups : ndarray of shape (n_scans,)
             The patient of each scan.
         spacing_mm : tuple of float
             The spacing of all scans.
-        excluded : DataFrame
-            One row a scan left out: its line in the table (``row``), its path
-            (``scan``) and the ``reason``.
         simulated : bool
             False.
+        excluded : DataFrame
+            One row per scan left out: its line in the table (``row``), its path
+            (``scan``), the ``reason``, and its ``kind`` in a few words, for a flow chart.
         DESCR : str
             What the cohort holds, in figures.
 
@@ -143,7 +149,7 @@ def load_cohort(
         try:
             read[line] = read_scan(path, spacing_mm=_given_spacing(table, line, path))
         except ScanError as error:
-            excluded.append((line, table.at[line, scan_column], str(error)))
+            excluded.append((line, table.at[line, scan_column], str(error), "file not readable"))
     # A folder of plain arrays is taken to be at the cohort's spacing; a single one among
     # scans that state theirs is more likely a mistake.
     n_assumed = sum(scan.spacing is None for scan in read.values())
@@ -157,6 +163,7 @@ def load_cohort(
                     table.at[line, scan_column],
                     f"{paths[line]}: the file does not say how large its pixels are. Give their "
                     "height and width in mm in columns 'row_mm' and 'column_mm' of the table.",
+                    "pixel spacing unknown",
                 )
             )
     excluded.sort()
@@ -170,13 +177,16 @@ def load_cohort(
 
     data = table.drop(columns=targets).loc[kept].reset_index(drop=True)
     data = data.rename(columns={scan_column: "scan"})
-    data["scan"] = _object_series(pixels)
+    unit = units[0] if len(set(units)) == 1 else None
+    data["scan"] = pd.Series(ScanArray(pixels, spacing_mm, unit))
     cohort = Bunch(
         data=data,
         target=target.loc[kept].reset_index(drop=True),
         groups=np.arange(len(kept)) if group_column is None else data[group_column].to_numpy(),
         spacing_mm=spacing_mm,
-        excluded=pd.DataFrame(excluded, columns=["row", "scan", "reason"]).astype({"row": int}),
+        excluded=pd.DataFrame(excluded, columns=["row", "scan", "reason", "kind"]).astype(
+            {"row": int}
+        ),
         simulated=False,
     )
     cohort.DESCR = _describe(cohort, units, n_assumed, has_patients=group_column is not None)
@@ -184,7 +194,7 @@ def load_cohort(
 
 
 def _read_table(table, text_columns):
-    """Give the table as a DataFrame whose index is the line, the header being line 1."""
+    """Return the table as a DataFrame whose index is the line, the header being line 1."""
     if isinstance(table, pd.DataFrame):
         source = "the table"
         table = table.set_axis(range(2, len(table) + 2), axis=0)
@@ -199,7 +209,7 @@ def _read_table(table, text_columns):
     if len(twice):
         raise CohortError(f"{source} has two columns named '{twice[0]}'. Rename one.")
     if table.empty:
-        raise CohortError(f"{source} has no rows. Give it one row a scan.")
+        raise CohortError(f"{source} has no rows. Give it one row per scan.")
     return table
 
 
@@ -234,13 +244,11 @@ def _read_csv(path, text_columns):
 
 
 def _patients(column):
-    """Give the patients; a stray space must not tear apart one, nor a zero join two."""
-    patients = [patient.strip() if isinstance(patient, str) else patient for patient in column]
-    are_plain_numbers = all(
-        isinstance(patient, str) and patient.isdecimal() and str(int(patient)) == patient
-        for patient in patients
-    )
-    return [int(patient) for patient in patients] if are_plain_numbers else patients
+    """Return each patient written in one way, as whole numbers if all are plain numbers."""
+    patients = as_patients(column, len(column), name=f"column '{column.name}'")
+    if patients.dtype.kind == "U" and all(map(_PLAIN_NUMBER.fullmatch, patients.tolist())):
+        return patients.astype(np.int64)
+    return patients
 
 
 def _check_columns(table, scan_column, targets, group_column):
@@ -292,7 +300,7 @@ def _lines(lines):
 
 
 def _paths(values, folder):
-    """Give the path of each line's scan."""
+    """Return the path of each line's scan."""
     _check_given(values, "scan")
     if not folder.is_dir():
         raise CohortError(f"the folder of scans {folder} does not exist.")
@@ -309,7 +317,7 @@ def _paths(values, folder):
 
 
 def _labels(table):
-    """Give the targets as 0.0, 1.0 and NaN."""
+    """Return the targets as 0.0, 1.0 and NaN."""
     labels = {}
     for name, values in table.items():
         numbers = pd.to_numeric(values.astype(object), errors="coerce").astype(float)
@@ -325,7 +333,7 @@ def _labels(table):
 
 
 def _given_spacing(table, line, path):
-    """Give the spacing that the table states for a scan, or None."""
+    """Return the spacing that the table states for a scan, or None."""
     if not set(_SPACING_COLUMNS) <= set(table.columns):
         return None
     # As objects, the numbers are Python's, which read well in a message.
@@ -336,7 +344,7 @@ def _given_spacing(table, line, path):
 
 
 def _list_excluded(excluded, n_scans, on_error):
-    listed = [f"  line {line}: {reason}" for line, _, reason in excluded[:_MOST_LISTED]]
+    listed = [f"  line {line}: {reason}" for line, _, reason, _ in excluded[:_MOST_LISTED]]
     if len(excluded) > _MOST_LISTED:
         listed.append(f"  and {len(excluded) - _MOST_LISTED} more")
     advice = (
@@ -345,13 +353,6 @@ def _list_excluded(excluded, n_scans, on_error):
         else "No scan is left."
     )
     return "\n".join([f"{len(excluded)} of {n_scans} scans cannot be used:", *listed, advice])
-
-
-def _object_series(arrays):
-    # A list of arrays of one shape would become one array of more dimensions.
-    objects = np.empty(len(arrays), dtype=object)
-    objects[:] = arrays
-    return pd.Series(objects)
 
 
 def _describe(cohort, units, n_assumed, *, has_patients):

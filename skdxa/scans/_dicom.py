@@ -141,7 +141,7 @@ def _rescaling(found):
 
 
 def _bone_bright(stored, found):
-    """Give the stored values as floats; for MONOCHROME1, lowest and highest change places."""
+    """Return the stored values as floats; for MONOCHROME1, lowest and highest change places."""
     stored = stored.astype(np.float64)
     if found["PhotometricInterpretation"] == "MONOCHROME2":
         return stored
@@ -160,7 +160,7 @@ def _upright(path, pixels, found):
 
 
 def _directions(orientation):
-    """Give the first letters of where a row and a column lead, empty if unknown."""
+    """Return the first letters of where a row and a column lead, empty if unknown."""
     if orientation is None or isinstance(orientation, str) or len(orientation) != 2:
         return "", ""
     return orientation[0][:1], orientation[1][:1]
@@ -177,7 +177,7 @@ def _padding(stored, found):
 
 
 def _spacing(found):
-    """Give (row_mm, column_mm) from the first of the elements that says it, else None."""
+    """Return (row_mm, column_mm) from the first of the elements that says it, else None."""
     for tag in ("PixelSpacing", "ImagerPixelSpacing"):
         pair = _positive_pair(found[tag])
         if pair is not None:
@@ -193,7 +193,7 @@ def _spacing(found):
 
 
 def _positive_pair(value):
-    """Give two positive floats, or None if the element is absent or is not that."""
+    """Return two positive floats, or None if the element is absent or is not that."""
     if value is None or isinstance(value, str | float | int) or len(value) != 2:
         return None
     first, second = (float(number) for number in value)

@@ -52,7 +52,7 @@ def _from_left(white):
 
 
 def _stepped(widths, *, shortest):
-    """Give the width of the margin in each row of a band, 0 throughout if it is none."""
+    """Return the width of the margin in each row of a band, 0 throughout if it is none."""
     high = [run for run in _runs(widths) if run.stop - run.start >= shortest]
     stops = [0, *(run.stop for run in high)]
     starts = [*(run.start for run in high), len(widths)]

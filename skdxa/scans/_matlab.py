@@ -74,7 +74,7 @@ def _kind(item):
 
 
 def _choose(path, held, variable):
-    """Give the name of the array to read."""
+    """Return the name of the array to read."""
     listing = ", ".join(
         f"'{name}' ({' x '.join(map(str, shape))} {kind})" for name, (shape, kind) in held.items()
     )

@@ -199,7 +199,7 @@ def _read_numpy(path):
 
 
 def _check_pixels(path, array):
-    """Give the array as float32 pixels, or raise a `ScanReadError`."""
+    """Return the array as float32 pixels, or raise a `ScanReadError`."""
     shape = " x ".join(map(str, array.shape)) or "a single number"
     if array.dtype.kind not in "iuf":
         raise ScanReadError(

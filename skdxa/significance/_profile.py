@@ -30,7 +30,7 @@ class LogisticProfile:
         self._design = np.column_stack([np.ones(y.size), columns]) / self._scale
 
     def signed_root(self, position, value):
-        """Give the signed root of the likelihood ratio of `value`: R's profile.
+        """Return the signed root of the likelihood ratio of `value`: R's profile.
 
         Parameters
         ----------
@@ -72,7 +72,7 @@ class LogisticProfile:
         return float(np.sign(value - self.coef[position]) * np.sqrt(lost))
 
     def interval(self, position, level):
-        """Give the ends between which the likelihood ratio test does not reject.
+        """Return the ends between which the likelihood ratio test does not reject.
 
         Parameters
         ----------

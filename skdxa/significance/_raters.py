@@ -32,7 +32,7 @@ def rater_agreement(ratings, *, weights=None, level=0.95):
     Parameters
     ----------
     ratings : DataFrame or array-like of shape (n_scans, n_raters)
-        One column a rater, one row a scan; two or more categories, as numbers
+        One column per rater, one row per scan; two or more categories, as numbers
         or text.
     weights : {None, "linear", "quadratic"}, default=None
         Weights of a pair's disagreements, by the distance of the categories
@@ -44,7 +44,7 @@ def rater_agreement(ratings, *, weights=None, level=0.95):
     Returns
     -------
     pandas.DataFrame of shape (n_pairs + 1, 5)
-        A row a pair of raters (`1-2`, `1-3`, ...) with Cohen's kappa, and a row
+        One row per pair of raters (`1-2`, `1-3`, ...) with Cohen's kappa, and a row
         `all` with Fleiss'. Columns `agreement` (share of scans rated alike; in
         `all` the mean over the pairs), `kappa`, `std_err`, and `low` and
         `high`, kappa's interval, which is not cut at 1.
@@ -291,7 +291,7 @@ def fleiss_kappa(ratings, *, level=0.95):
     Parameters
     ----------
     ratings : DataFrame or array-like of shape (n_scans, n_raters)
-        One column a rater, one row a scan.
+        One column per rater, one row per scan.
     level : float, default=0.95
         Confidence level.
 
@@ -430,8 +430,8 @@ def _as_table(ratings):
     values = np.asarray(ratings)
     if values.ndim != 2 or values.shape[1] < 2:
         raise ValueError(
-            "ratings must have one row a scan and one column a rater, at least two raters; got "
-            f"shape {values.shape}"
+            "ratings must have one row per scan and one column per rater, for two raters or more; "
+            f"got shape {values.shape}."
         )
     return values
 

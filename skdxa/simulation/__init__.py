@@ -1,4 +1,4 @@
-"""Simulated patients and scans of the lumbar spine, with the truth beside them."""
+"""Simulated patients and scans of the lumbar spine with known truth."""
 
 from ._cohort import make_spine_cohort, make_spine_scan
 

@@ -1,4 +1,4 @@
-"""Where the bones of one patient lie: T9 to S1, curves, rotation and slips.
+"""The positions of one patient's vertebrae: T9 to S1, curves, rotation and slips.
 
 Lengths are millimetres in the plane of the scan: x grows with the column, y with
 the row, the origin is the centre of the first pixel.
@@ -27,27 +27,27 @@ _HEIGHT = np.array([19.3, 20.2, 21.3, 22.7, 23.8, 24.3, 23.8, 24.1, 22.9, 24.0])
 # Gap between one body and the next as an AP scan of a woman in her sixties shows it; with
 # the heights above, L1-L4 span 13 cm, the length of a usual L1-L4 region of interest.
 _DISC_BELOW = np.array([5.0, 5.0, 5.5, 6.5, 7.5, 8.5, 9.5, 9.5, 8.0, 4.0])
-# Vertebrae of one patient about the patient's own size: SD as shares of the mean.
+# Variation of the vertebrae about the patient's size: SD as shares of the mean.
 _HEIGHT_SD, _DISC_SD, _WIDTH_SD = 0.025, 0.09, 0.02
 
-# A curve: half the length of its main bend, in mm, and how strongly a second bend above or
-# below it swings back.
+# A curve: half the length of its main bend, in mm, and the relative strength of a
+# compensating bend above or below it.
 _HALF_BEND_MM = (34.0, 80.0)
 _COUNTER_BEND = (0.0, 0.6)
 # Tilt of single vertebrae off the smooth curve, as a share of the Cobb angle.
 _TILT_SCATTER = 0.05
-# Axial rotation at the apex a degree of Cobb angle; a curve of 30 degrees usually shows a
+# Axial rotation at the apex per degree of Cobb angle; a curve of 30 degrees usually shows a
 # rotation of grade I to II (Nash and Moe 1969), which is some 10 degrees.
 _ROTATION_PER_DEGREE, _ROTATION_SD = 0.35, 1.0
-# From the axis of rotation, in the body, back to the pedicles and to the tip of the spinous
-# process.
+# Distance from the axis of rotation, in the body, back to the pedicles and to the tip of the
+# spinous process.
 _PEDICLE_DEPTH_MM, _TIP_DEPTH_MM = 20.0, 48.0
-# Over this length of the spine a slipped vertebra's line steps to the next one's.
+# Length of the spine over which the spine line shifts from a slipped vertebra to the next.
 _SLIP_STEP_MM = 2.5
 
 
 class Spine(NamedTuple):
-    """The vertebrae of one patient, one entry a level of `LEVELS`."""
+    """The vertebrae of one patient, one entry per level of `LEVELS`."""
 
     centre: np.ndarray  # (n_levels, 2): x, y
     tilt: np.ndarray  # (n_levels,): radians from the vertical, of the axis of the body
@@ -58,6 +58,16 @@ class Spine(NamedTuple):
     disc: np.ndarray  # (n_levels,): gap to the body below
     curve: np.ndarray  # (n, 2): x, y of the line through the bodies
     size: tuple  # factors of height and width
+
+    @property
+    def axis(self):
+        """Unit vectors (x, y) down the axes of the bodies: (n_levels, 2)."""
+        return np.column_stack([np.sin(self.tilt), np.cos(self.tilt)])
+
+    @property
+    def across(self):
+        """Unit vectors (x, y) across the bodies, to the last columns: (n_levels, 2)."""
+        return np.column_stack([np.cos(self.tilt), -np.sin(self.tilt)])
 
     @property
     def arch_shift(self):
@@ -71,14 +81,14 @@ class Spine(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """How the technologist has placed one patient for one scan, in mm."""
+    """The position of a patient on the table for one scan, in mm."""
 
     below_l5: float  # from the centre of L5 to the last row
     aside: float  # from the middle of the scan to the middle of the spine
 
 
 def draw_placement(rng):
-    """Place the patient: the scan starts in L5 or below it, the spine about in the middle."""
+    """Draw the patient's position: the scan starts at or below L5, the spine near its middle."""
     return Placement(rng.uniform(-3.0, 15.0), float(np.clip(rng.normal(0, 3.5), -9, 9)))
 
 
@@ -94,11 +104,12 @@ def lay_out_spine(
     disc_loss=None,
     slip=None,
 ):
-    """Place the vertebrae along a smooth curve that has exactly the Cobb angle asked for.
+    """Place the vertebrae along a smooth curve with exactly the given Cobb angle.
 
     Parameters
     ----------
     rng : numpy.random.Generator
+        Source of all draws.
     cobb_angle : float
         Degrees: the largest difference of tilt between two vertebrae of T12 to L5. The two
         endplates of a body are parallel, so that it is also the largest angle between an upper
@@ -108,16 +119,18 @@ def lay_out_spine(
     n_rows : int
         Rows of the scan, which ends at or below L5.
     placement : Placement
+        The position of the patient.
     size : tuple of float
         Factors of the mean heights and widths.
     height_loss, disc_loss : ndarray of shape (n_levels,), optional
-        Share of the body's height and of the disc below it that is gone.
+        Share of each body's height, and of the disc below it, that is lost.
     slip : ndarray of shape (n_levels,), optional
         Sideways slip of each vertebra on the one below, mm, positive to the last columns.
 
     Returns
     -------
     Spine
+        The vertebrae, in mm on the scan.
     """
     n = len(LEVELS)
     none = np.zeros(n)
@@ -150,7 +163,7 @@ def lay_out_spine(
     middle = (N_COLUMNS - 1) / 2 * SPACING_MM[1] + placement.aside
     x = curve[:, 0] - curve[inside, 0].mean() + middle
     centre = np.column_stack([np.interp(along, path, x), np.interp(along, path, y)])
-    # Rotation follows the bending: bodies turn to the convex side, spinous processes away.
+    # Rotation follows the bending: bodies turn to the convex side, spinous processes away from it.
     bending = np.gradient(bend(path), path)
     bending /= np.abs(bending[(path > along[T12]) & (path < along[L5])]).max()
     rotation = convex * _ROTATION_PER_DEGREE * cobb_angle * np.interp(along, path, bending)
@@ -168,25 +181,29 @@ def lay_out_spine(
 
 
 def _centres(height, disc):
+    """Return the bodies' centres along the spine, mm from L3: (n_levels,)."""
     steps = height[:-1] / 2 + disc[:-1] + height[1:] / 2
     along = np.concatenate([[0.0], np.cumsum(steps)])
     return along - along[LEVELS.index("L3")]
 
 
 def _draw_bend(rng):
-    """Draw how the tilt runs along the spine: a function of mm from L3, no unit.
+    """Draw the course of the tilt along the spine: a function of mm from L3, without unit.
 
-    One bend turns back to the vertical beyond its ends; a weaker one, above or below, turns
-    the other way.
+    A main bend returns to the vertical beyond its ends; a weaker one, above or below, bends
+    the opposite way.
     """
     apex, half = rng.normal(-8, 16), rng.uniform(*_HALF_BEND_MM)
     counter = rng.uniform(*_COUNTER_BEND)
-    other_apex = apex + rng.choice([-1, 1]) * half * rng.uniform(1.8, 2.6)
-    other_half = half * rng.uniform(0.7, 1.1)
+    counter_apex = apex + rng.choice([-1, 1]) * half * rng.uniform(1.8, 2.6)
+    counter_half = half * rng.uniform(0.7, 1.1)
 
     def tilt(along):
         total = 0.0
-        for strength, centre, length in ((1.0, apex, half), (-counter, other_apex, other_half)):
+        for strength, centre, length in (
+            (1.0, apex, half),
+            (-counter, counter_apex, counter_half),
+        ):
             t = (along - centre) / length
             total = total - strength * t * np.exp(0.5 - 0.5 * t**2)
         return total
@@ -195,17 +212,15 @@ def _draw_bend(rng):
 
 
 def endplate_corners(spine):
-    """Corners of T12 to L5 in mm: shape (6, 4, 2), in the order TL, TR, BL, BR; x, y."""
-    axis = np.column_stack([np.sin(spine.tilt), np.cos(spine.tilt)])
-    across = np.column_stack([np.cos(spine.tilt), -np.sin(spine.tilt)])
-    top = spine.centre - axis * spine.height[:, None] / 2
-    bottom = spine.centre + axis * spine.height[:, None] / 2
-    upper, lower = across * spine.upper[:, None], across * spine.lower[:, None]
+    """Return the corners of T12 to L5 in mm: (6, 4, 2), in the order TL, TR, BL, BR; x, y."""
+    top = spine.centre - spine.axis * spine.height[:, None] / 2
+    bottom = spine.centre + spine.axis * spine.height[:, None] / 2
+    upper, lower = spine.across * spine.upper[:, None], spine.across * spine.lower[:, None]
     corners = np.stack([top - upper, top + upper, bottom - lower, bottom + lower], axis=1)
     return corners[COBB_LEVELS]
 
 
 def spine_line(spine, n_rows):
-    """Column of the spine's centre in each row: float array (n_rows,)."""
+    """Return the column of the spine's centre in each row: float array (n_rows,)."""
     y = np.arange(n_rows) * SPACING_MM[0]
     return np.interp(y, spine.curve[:, 1], spine.curve[:, 0]) / SPACING_MM[1]

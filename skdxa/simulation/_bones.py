@@ -1,7 +1,7 @@
-"""How the bones look face on: relative areal density, about 1 over a vertebral body.
+"""The bones in anteroposterior projection: relative areal density, about 1 over a body.
 
-Every part is drawn in the coordinates of its own vertebra: u mm to the last columns and
-v mm downwards from the body's centre. `scale_to_bmd` turns relative density into g/cm2.
+Every part is drawn in the coordinates of its vertebra: u mm to the last columns and v mm
+downwards from the body's centre. `scale_to_bmd` turns relative density into g/cm2.
 """
 
 import numpy as np
@@ -9,11 +9,11 @@ import numpy as np
 from ._anatomy import L1, L5, LEVELS, LUMBAR, S1, T12
 from ._grid import Region, body_half_width, ridge, step, window
 
-# Half of how far an endplate opens into an ellipse: lordosis tips the lowest ones.
+# Half height, mm, of the ellipse that each endplate projects to: lordosis tilts the lowest ones.
 _ENDPLATE_OPENING = np.array([1.2, 0.8, 0.5, 0.4, 0.5, 0.6, 1.0, 1.8, 3.4, 5.0])
 # Tip of the transverse process from the midline: longest at L3 (Gray's Anatomy).
 _TRANSVERSE_REACH = np.array([0.0, 0.0, 0.0, 0.0, 35.0, 40.0, 44.0, 42.0, 43.0, 0.0])
-# Random marks of each vertebra: how many numbers, and how many of them a side.
+# Random variations of each vertebra: how many numbers, and how many per side.
 _MARKS, _SIDE_MARKS = 8, 6
 
 # Relative densities. They follow a GE Lunar scan of a healthy spine: flaring corners of the
@@ -25,28 +25,28 @@ _SPINOUS_WALL, _SPINOUS_CORE = 0.80, 0.56
 _TRANSVERSE = 0.14
 _RIB, _CREST, _ALA = 0.36, 0.30, 0.45
 
-# Patients differ in how dense their arches are beside their bodies, and ribs and pelvis beside
-# the spine: SD of the logarithm.
+# Patients differ in the density of their arches relative to the bodies, and of ribs and pelvis
+# relative to the spine: SD of the logarithm.
 _ARCH_SD, _AROUND_SD = 0.16, 0.30
-# Ribs leave the scan or end in it; the twelfth differs most from one person to the next.
+# Ribs leave the scan or end in it; the length of the twelfth varies most.
 _RIB_LENGTH_MM = {"T11": (150.0, 10.0), "T12": (75.0, 25.0)}
 _RIB_SLOPE = {"T11": (0.55, 0.08), "T12": (0.78, 0.12)}
 
 
 def render_spine(spine, grid, rng, *, missing_arch=None):
-    """Draw the vertebrae; returns the relative density (fine grid) and a `Region` a level.
+    """Draw the vertebrae: their relative density on the fine grid, and one `Region` per level.
 
-    `missing_arch`, bool (n_levels,), tells which laminae and spinous processes were removed.
+    `missing_arch`, bool (n_levels,), marks levels without laminae and spinous process.
     """
     canvas = np.zeros(grid.shape, np.float32)
     marks = np.clip(rng.normal(size=(len(LEVELS), _MARKS)), -2.5, 2.5).astype(np.float32)
-    # Two sides of a vertebra are alike, but not quite.
+    # The two sides of a vertebra are similar, but not identical.
     sides = rng.normal(size=(len(LEVELS), 1, _SIDE_MARKS)) * 0.7
     sides = sides + rng.normal(size=(len(LEVELS), 2, _SIDE_MARKS)) * 0.7
     sides = np.clip(sides, -2.5, 2.5).astype(np.float32)
     if missing_arch is None:
         missing_arch = np.zeros(len(LEVELS), bool)
-    # Some people have stout arches and processes behind slender bodies, and the reverse.
+    # Some people have stout arches and processes with slender bodies, and vice versa.
     frame, process = np.exp(_ARCH_SD * rng.standard_normal(2)).astype(np.float32)
     arches = np.zeros(grid.shape, np.float32)
     regions = []
@@ -68,13 +68,13 @@ def render_spine(spine, grid, rng, *, missing_arch=None):
 
 
 def _in_sight(spine, level, grid):
-    """Whether any of a vertebra may be on the scan: its processes reach past the next disc."""
+    """Return whether part of a vertebra may be on the scan: processes reach past the next disc."""
     y, reach = spine.centre[level, 1], 2.0 * spine.height[level]
     return -reach < y < grid.y[-1, 0] + reach
 
 
 def pedicle_distance(spine, level):
-    """From the midline to the pedicles, mm: they stand further apart towards L5."""
+    """Return the distance of the pedicles from the midline, mm, which grows towards L5."""
     half_width = (spine.upper[level] + spine.lower[level]) / 2
     return half_width * (0.60 + 0.035 * np.clip(level - L1, -1, 4))
 
@@ -88,7 +88,7 @@ def _draw_body(canvas, grid, spine, level, marks):
     )
     half_width = body_half_width(spine, level, v)
     off_axis = np.minimum((u / half_width) ** 2, 1)
-    # Endplates are hollow towards the disc by about a millimetre and a half.
+    # Endplates are concave by about a millimetre and a half.
     hollow = (1.3 + 0.5 * marks[1]) * (1 - off_axis)
     edge = height / 2 - np.abs(v)
     inside = half_width - np.abs(u)
@@ -98,21 +98,21 @@ def _draw_body(canvas, grid, spine, level, marks):
     density = cover * (_BODY_EDGE + _BODY_DEPTH * chord)
     # Cortical shell seen edge on.
     density += (_SHELL * (1 + 0.3 * marks[2])) * ridge(inside - 1.2, 1.1) * within
-    # Each endplate is a thin disc that lordosis opens into an ellipse; its bone stays the same.
+    # Each endplate is a thin disc that lordosis opens into an ellipse of the same mineral.
     upper = v < 0
     thickness = 0.6 + np.where(upper, 0.7, 1.1) * abs(opening) * chord
     plate = step(thickness - np.abs(edge - hollow * 0.8 - 0.5))
     # The rim of the lower endplate hangs down at its corners.
     strength = _ENDPLATE * np.where(upper, 0.75 + 0.2 * marks[3], 1.0 + 0.2 * marks[4])
     density += plate * step(inside + 0.6) * strength / np.sqrt(0.5 + thickness)
-    # Bone is denser towards both endplates than in the waist, and never alike throughout.
+    # Bone is denser towards both endplates than in the waist, and never uniform.
     density *= 0.92 + 0.45 * (v / height) ** 2 + 0.06 * marks[5] * u / half_width
     canvas[rows, columns] += density
     return Region(rows, columns, cover)
 
 
 def _draw_half_arch(canvas, grid, spine, level, side, marks):
-    """One side's pedicle, pars and articular processes: a bright, crooked column."""
+    """Draw one side's pedicle, pars and articular processes: a bright, crooked column."""
     height = spine.height[level]
     sign = (-1, 1)[side]
     lumbar = np.clip(level - L1, 0, 4)
@@ -124,10 +124,8 @@ def _draw_half_arch(canvas, grid, spine, level, side, marks):
     a = (3.1 + 0.45 * lumbar) * narrow * (1 + 0.08 * marks[2])
     b = 6.6 - 0.35 * lumbar
     tilt = spine.tilt[level]
-    axis = np.array([np.sin(tilt), np.cos(tilt)])
-    across = np.array([np.cos(tilt), -np.sin(tilt)])
-    middle = spine.centre[level] + axis * 0.10 * height
-    middle = middle + across * (sign * pedicle_u + shift)
+    middle = spine.centre[level] + spine.axis[level] * 0.10 * height
+    middle = middle + spine.across[level] * (sign * pedicle_u + shift)
     rows, columns, u, v = window(grid, middle, 13, 1.05 * height, tilt)
     # Outwards from the pedicle's centre; downwards from the body's.
     out, v = sign * u, v + np.float32(0.10 * height)
@@ -136,7 +134,7 @@ def _draw_half_arch(canvas, grid, spine, level, side, marks):
     medial = np.where(out < 0, 1.2, 0.75)
     density = _PEDICLE * (1 + 0.12 * marks[3]) * medial * ridge(ring, 1.5)
     density += 0.10 * step(-ring, 2)
-    # Beside the ring the bone is thick where pedicle, facets and pars meet.
+    # The bone around the ring is thick where pedicle, facets and pars meet.
     density += 0.16 * ridge(ring, 3.8) * step(ring, 2.5)
 
     # The pars runs down from the pedicle towards the midline, and below the body out again to
@@ -152,7 +150,7 @@ def _draw_half_arch(canvas, grid, spine, level, side, marks):
     wall = np.where(out > path, 0.9, 0.45)
     density += length * _PARS * (0.62 * step(beside, 3.4) + wall * 0.6 * ridge(beside - 0.8, 1.3))
 
-    # The upper articular process reaches past the disc, outside the one it meets.
+    # The upper articular process reaches past the disc, lateral to the process it meets.
     reach = step(v + (0.80 + 0.04 * marks[5]) * height, 4) * step(-0.16 * height - v, 6)
     process = 3.6 - np.abs(out - 0.8 + 0.10 * (v + 0.5 * height))
     density += reach * _FACET * (0.6 * step(process, 2.6) + 0.4 * ridge(process - 1, 1.4))
@@ -162,7 +160,7 @@ def _draw_half_arch(canvas, grid, spine, level, side, marks):
 
 
 def _draw_laminae(canvas, grid, spine, level, marks):
-    """Roof of the canal over the lower half of a body and the disc; a dark window above it."""
+    """Draw the roof of the canal over the lower half of a body and the disc, below a dark gap."""
     height = spine.height[level]
     width = pedicle_distance(spine, level)
     rows, columns, u, v = window(
@@ -176,7 +174,7 @@ def _draw_laminae(canvas, grid, spine, level, marks):
     lamina = step(v - roof, 2.2) * step(floor - v, 5.0) * step(0.92 * width - across, 4.0)
     density = (_LAMINA * (1 + 0.1 * marks[5])) * lamina
     density += 0.12 * ridge(v - roof - 1.0, 1.4) * step(0.6 * width - across, 3.0)
-    # Articular processes and what remains of the arch veil the disc space.
+    # Articular processes and the rest of the arch overlie the disc space.
     veil = step(v - 0.45 * height, 4) * step((1.06 + 0.05 * marks[6]) * height - v, 7)
     density += _VEIL * veil * step(0.76 * width - across, 6)
     canvas[rows, columns] += density
@@ -188,7 +186,7 @@ def _draw_spinous_process(canvas, grid, spine, level, marks, stoutness):
     bottom = (1.04 + 0.06 * marks[0]) * height
     middle, reach = (top + bottom) / 2, (bottom - top) / 2
     tilt = spine.tilt[level]
-    centre = spine.centre[level] + middle * np.array([np.sin(tilt), np.cos(tilt)])
+    centre = spine.centre[level] + middle * spine.axis[level]
     arch, tip = spine.arch_shift[level], spine.tip_shift[level] + 1.1 * marks[5]
     half_width = 9 + max(abs(arch), abs(tip))
     rows, columns, u, v = window(grid, centre, half_width, reach + 3, tilt)
@@ -212,7 +210,7 @@ def _draw_transverse_process(canvas, grid, spine, level, side, marks):
     reach = _TRANSVERSE_REACH[level] * spine.size[1] * (1 + 0.07 * marks[0])
     waist = 0.80 * (spine.upper[level] + spine.lower[level]) / 2
     tilt, middle = spine.tilt[level], (waist + reach) / 2
-    centre = spine.centre[level] + sign * middle * np.array([np.cos(tilt), -np.sin(tilt)])
+    centre = spine.centre[level] + sign * middle * spine.across[level]
     rows, columns, u, v = window(grid, centre, (reach - waist) / 2 + 4, 0.65 * height, tilt)
     across = sign * u + np.float32(middle)
     out = np.clip((across - waist) / (reach - waist), 0, 1)
@@ -222,7 +220,7 @@ def _draw_transverse_process(canvas, grid, spine, level, side, marks):
     thick = (0.25 - 0.09 * out + (0.08 if level == L5 else 0.0)) * height * (1 + 0.1 * marks[3])
     edge = thick - np.abs(v - axis)
     shape = step(edge, 3.5) * step(reach - across, 7.0)
-    # Hidden behind the body, where it has become the pedicle.
+    # Nothing is drawn over the body, where the process joins the pedicle.
     shape *= step(across - waist + 2.0, 3.0)
     strength = _TRANSVERSE * (1 + 0.25 * marks[4]) * (1.25 if level == L5 else 1.0)
     canvas[rows, columns] += strength * shape * (1.0 + 0.15 * ridge(edge - 1.2, 1.6) - 0.35 * out)
@@ -265,7 +263,7 @@ def _draw_rib(canvas, grid, spine, level, side, rng):
 
 
 def _draw_crest(canvas, grid, spine, side, height, rng):
-    """Draw an iliac crest, which tops out about the L4-L5 disc, the line of Tuffier."""
+    """Draw an iliac crest, whose top lies about the L4-L5 disc, the line of Tuffier."""
     top = (spine.centre[L5 - 1, 1] + spine.centre[L5, 1]) / 2 + height + rng.normal(0, 2)
     middle = spine.centre[L5, 0] + side * 88 * spine.size[1] * (1 + 0.04 * rng.normal())
     half_width, half_height = 42 * spine.size[1], 46 * spine.size[0]
@@ -292,21 +290,25 @@ def _draw_sacral_wing(canvas, grid, spine, side):
 
 
 def scale_to_bmd(relative, regions, spine, grid, bmd):
-    """Scale relative density along the spine so that L1 to L4 have the mean BMD asked for.
+    """Compute the factors that scale relative density to the given mean BMD of L1 to L4.
 
     Parameters
     ----------
     relative : ndarray of shape (n_fine_rows, 300)
+        Relative density on the fine grid.
     regions : list of Region
+        The bodies, one region per level.
     spine : Spine
+        The vertebrae.
     grid : Grid
+        The fine grid.
     bmd : array-like of shape (4,)
         Mean areal density over the bodies of L1 to L4, g/cm2.
 
     Returns
     -------
     ndarray of shape (n_fine_rows,)
-        Factor of each row: level over a body, straight over the disc between two.
+        Factor of each row: constant over a body, linear over a disc.
     """
     y = grid.y[:, 0]
     lumbar = range(LUMBAR.start, LUMBAR.stop)

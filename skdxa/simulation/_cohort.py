@@ -9,6 +9,7 @@ from sklearn.utils import Bunch, check_random_state
 from threadpoolctl import threadpool_limits
 
 from skdxa._sklearn import Interval, StrOptions, validate_params
+from skdxa.scan_dtype import ScanArray
 
 from . import _anatomy, _pathology, _texture
 from ._anatomy import LEVELS, SPACING_MM
@@ -23,14 +24,14 @@ fractures are drawn from distributions set after published figures (Nissinen et 
 Reports 14, 2021, 101070); their scans are drawn from published anatomy and passed through a
 model of a dual-energy scanner. Results on them are simulated results.
 
-data         one row a scan: scan (float32, g/cm2, NaN where not scanned), age (years), sex,
+data         one row per scan: scan (float32, g/cm2, NaN where not scanned), age (years), sex,
              bmd_L1 to bmd_L4, bmd_neck, bmd_total_hip (g/cm2), tbs
 target       scoliosis, unreliable, fracture_ever, fracture_5y: 0, 1, NaN where unknown.
              {labels}
 groups       the patient of each scan
-ratings      each rater's own labels
-truth        what no reader knows: the Cobb angle (degrees), BMD without pathology (g/cm2), which
-             vertebrae are affected, the probability of a fracture within five years, and the
+ratings      the labels of each rater
+truth        hidden from all readers: the Cobb angle (degrees), BMD without pathology (g/cm2),
+             which vertebrae are affected, the probability of a fracture within five years, and the
              slope of the texture's variogram
 pathology    the severity of each finding, by vertebra
 spine_lines  column of the spine's centre in each row of each scan
@@ -38,15 +39,15 @@ lesions      pixels of each scan that a finding changed
 lesion_kinds which findings changed a pixel: bit k stands for the k-th of lesion_names
 """
 _LABELS = {
-    "population": "Positive where both raters say so.",
-    "hospital": "Positive where two of three raters say so; fractures are not recorded.",
+    "population": "Positive where both raters agree on it.",
+    "hospital": "Positive where two of three raters agree on it; fractures are not recorded.",
 }
-# Scans that a worker draws at a time.
+# Scans that a worker draws in one task.
 _BATCH = 16
-# A scan that is asked for is of an average woman.
+# Defaults of `make_spine_scan`: an average woman.
 _SIZE, _THICKNESS_CM, _FAT = (0.97, 0.96), 20.0, 0.38
 _WORDS = {2: "two", 4: "four"}
-_VERTEBRAE_OF = (
+_LOCAL_FINDINGS = (
     "fractured",
     "cement",
     "rods",
@@ -85,20 +86,20 @@ def make_spine_cohort(
         Number of patients.
     site : {"population", "hospital"}, default="population"
         "population": women of 62 to 75 years, labelled by two raters. "hospital": patients of
-        20 to 96 years, 80 % women, on a second scanner with other noise, blur and gain,
+        20 to 96 years, 80 % women, on a second scanner with different noise, blur and gain,
         labelled twice by each of three raters; their fractures are unknown.
     n_scans_per_subject : float, default=1
-        Mean number of scans of a patient, 1 to 10; at 1.25 one patient in four has two. Scans
-        of one patient differ in placement, bowel, soft-tissue baseline, noise and margins, not
-        in the bones.
+        Mean number of scans per patient, 1 to 10; at 1.25 one patient in four has two. Scans
+        of one patient differ in placement, bowel, soft-tissue baseline, noise and margins, but
+        show the same bones.
     image_risk : float, default=0.0
-        What the image alone tells of fractures, 0 to 0.1: the AUC that it adds to the minimum
-        T-score of spine and hip, for fractures within five years and ever alike. Above 0, the
-        bones have upright streaks, and the more they stand out, the higher the risk; BMD, TBS
-        and age know nothing of them. Seeded alike, cohorts of any `image_risk` differ in
-        streaks and fractures only.
+        Information on fractures that only the image holds, 0 to 0.1: the AUC that it adds to
+        the minimum T-score of spine and hip, the same for fractures within five years and
+        ever. Above 0, the bones have vertical streaks whose contrast rises with the risk; BMD,
+        TBS and age are independent of them. With the same seed, cohorts of any `image_risk`
+        differ in streaks and fractures only.
     random_state : int, RandomState instance or None, default=None
-        Seeds patients and scans. The same seed gives the same cohort for any `n_jobs`.
+        Seed of patients and scans. The same seed gives the same cohort for any `n_jobs`.
     n_jobs : int, default=None
         Workers that draw scans, through joblib. None means 1 unless in a
         :class:`joblib.parallel_config` context.
@@ -118,15 +119,15 @@ def make_spine_cohort(
             The patient's number.
         spacing_mm : tuple
             `(1.05, 0.60)`: height and width of a pixel.
-        excluded : DataFrame
-            Empty; columns `row`, `scan`, `reason`.
         simulated : bool
             True.
+        excluded : DataFrame
+            Empty; columns `row`, `scan`, `reason`, `kind`.
         truth : DataFrame
             `cobb_angle` (degrees, T12 to L5), `bmd_L1` .. `bmd_L4` (g/cm2, without pathology),
             `affected_L1` .. `affected_L4` (bool), `risk` (of a fracture within five years),
             `texture_slope` (of log variogram against log lag, near the origin). With
-            `image_risk` also `striation`, how much the streaks stand out (standard score).
+            `image_risk` also `striation`, the contrast of the streaks (standard score).
         pathology : DataFrame
             Severity of each finding: `osteophytes_L1` .. `facet_arthrosis_L4` (grades 0 to 4),
             `collapse_L1` .. (share of height), `slip_L1` .. (mm), `cement_L1` .. (bool) and so
@@ -143,23 +144,23 @@ def make_spine_cohort(
         lesion_names : tuple of str
             Names of the findings.
         DESCR : str
-            What the cohort is, in words.
+            A description of the cohort.
 
     See Also
     --------
-    make_spine_scan : One scan with the anatomy and pathology that you choose.
+    make_spine_scan : One scan with chosen anatomy and pathology.
 
     Notes
     -----
     Vertebrae have published mean sizes [2]_ [3]_. The Cobb angle is exact: the largest
-    difference of tilt between the bodies of T12 to L5. Labels come from raters who err, most
-    often near 10 degrees and near three affected vertebrae. Prevalences, rater agreement and
-    the discrimination of T-scores, age and TBS for fractures are set to those of [1]_.
+    difference of tilt between the bodies of T12 to L5. Labels come from raters with errors,
+    most often near 10 degrees and near three affected vertebrae. Prevalences, rater agreement
+    and the discrimination of T-scores, age and TBS for fractures are set to those of [1]_.
 
-    Streaks are what is left of a bone that has lost its horizontal struts. How much they are
-    worth is `image_risk`, as a logistic regression on the minimum T-score and the true
-    `striation` would find; a network that reads them off the image finds somewhat less.
-    Nothing says that patients' images hold as much, or anything: `image_risk` is there to test
+    Streaks represent the vertical struts of a bone that has lost its horizontal ones.
+    `image_risk` is the gain of a logistic regression on the minimum T-score and the true
+    `striation`; a network that estimates the streaks from the image gains somewhat less. It is
+    unknown whether images of patients hold such information: `image_risk` is there to test
     methods that should find it.
 
     References
@@ -205,16 +206,15 @@ def make_spine_cohort(
         delayed(_render_batch)(jobs[start : start + _BATCH]) for start in range(0, n_scans, _BATCH)
     )
     images = [image for batch in drawn for image in batch]
-    scans = np.empty(n_scans, object)
-    scans[:] = [image.scan for image in images]
+    scans = ScanArray([image.scan for image in images], SPACING_MM, "g/cm2")
     data = patients.clinical
-    data.insert(0, "scan", pd.Series(scans, dtype=object))
+    data.insert(0, "scan", pd.Series(scans, index=data.index))
     return Bunch(
         data=data,
         target=patients.target,
         groups=patients.groups,
         spacing_mm=SPACING_MM,
-        excluded=pd.DataFrame(columns=["row", "scan", "reason"]),
+        excluded=pd.DataFrame(columns=["row", "scan", "reason", "kind"]),
         simulated=True,
         truth=patients.truth,
         pathology=patients.pathology,
@@ -228,18 +228,20 @@ def make_spine_cohort(
 
 
 def _seed(rng):
+    """Draw a seed sequence."""
     return np.random.SeedSequence(rng.randint(0, 2**32, size=4, dtype=np.uint32).tolist())
 
 
 def _render_batch(jobs):
+    """Draw the scans of one task."""
     images = []
-    # The matrices are small: threads would only wait for each other.
+    # The matrices are so small that BLAS threads would slow each other down.
     with threadpool_limits(1, user_api="blas"):
         for patient_seed, scan_seed, recipe in jobs:
-            # A seed sequence counts its children: scans of one patient need the same ones.
+            # Spawning changes a seed sequence, and all scans of a patient need the same children.
             fresh = np.random.SeedSequence(patient_seed.entropy, spawn_key=patient_seed.spawn_key)
             image = render(fresh, scan_seed, recipe)
-            # Only the scans of a cohort travel back from a worker.
+            # A cohort does not include the noise-free bone, so workers do not return it.
             del image["bone"]
             images.append(image)
     return images
@@ -252,7 +254,7 @@ def _render_batch(jobs):
         "bmd": ["array-like"],
         "degeneration": ["array-like"],
         **{part: ["array-like", None] for part in DEGENERATIVE},
-        **{name: ["array-like"] for name in _VERTEBRAE_OF},
+        **{name: ["array-like"] for name in _LOCAL_FINDINGS},
         "slip_mm": ["array-like"],
         "clips": ["boolean"],
         "aortic_calcification": [Interval(Real, 0, 1, closed="both")],
@@ -319,17 +321,16 @@ def make_spine_scan(
     bmd : array-like of shape (4,), default=(1.00, 1.05, 1.10, 1.10)
         Mean areal density over the bodies of L1 to L4 without pathology, g/cm2, 0.4 to 2.
     degeneration : array-like of shape (4,), default=(0.0, 0.0, 0.0, 0.0)
-        Grades of L1 to L4, 0 to 4: below 1 slight, from 1 a radiologist calls the vertebra
-        affected. How a grade shows is drawn.
+        Grades of L1 to L4, 0 to 4: below 1 slight; from 1 on a radiologist calls the
+        vertebra affected. The parts of a grade are drawn at random.
     osteophytes, sclerosis, disc_narrowing, facet_arthrosis : array-like, default=None
         Four grades of one part of the degeneration, 0 to 4, instead of drawn ones. The disc is
         the one below the vertebra.
     fractured, cement, rods, laminectomy : array-like of str, default=()
-        Vertebrae of L1 to L4 that are crushed, are filled with bone cement, are spanned by
-        rods and screws, or have lost laminae and spinous process.
+        Vertebrae of L1 to L4 that are fractured, filled with bone cement, spanned by rods and
+        screws, or without laminae and spinous process.
     button, zip_fastener, contrast : array-like of str, default=()
-        Vertebrae of L1 to L4 that have a button, a zip or contrast agent left in the bowel
-        lying over them.
+        Vertebrae of L1 to L4 under a button, a zip or contrast agent left in the bowel.
     slip_mm : array-like of shape (4,), default=(0.0, 0.0, 0.0, 0.0)
         How far L1 to L4 have slipped sideways on the vertebra below, -15 to 15 mm, positive to
         the right of the image.
@@ -340,22 +341,22 @@ def make_spine_scan(
     motion_mm : float, default=0.0
         How far the patient moved aside while some rows were scanned, 0 to 10.
     tbs : float, default=1.24
-        Trabecular bone score that sets the bone's texture, 0.5 to 2.
+        Trabecular bone score, which determines the bone's texture, 0.5 to 2.
     size : array-like of shape (2,), default=(0.97, 0.96)
         Factors of the mean height and width of the vertebrae, 0.8 to 1.25.
     thickness_cm : float, default=20.0
-        Soft tissue, 10 to 35 cm.
+        Thickness of the soft tissue, 10 to 35 cm.
     fat_fraction : float, default=0.38
-        Share of fat in it, 0 to 0.8.
+        Share of fat in the soft tissue, 0 to 0.8.
     texture, blur, noise, bowel, margins : bool, default=True
-        Whether bone has texture, the scanner blurs, photons are counted, the bowel shows, and
-        the arm leaves margins unscanned.
+        Whether the bone has texture, the scanner blurs, photon counts are noisy, the bowel is
+        visible, and margins are unscanned.
     n_rows : int, default=164
         Rows of the scan, 150 to 178.
     site : {"population", "hospital"}, default="population"
-        Whose scanner.
+        The site whose scanner is simulated.
     random_state : int, RandomState instance or None, default=None
-        Seeds position, shape, soft tissue, noise and margins.
+        Seed of position, shape, soft tissue, noise and margins.
 
     Returns
     -------
@@ -369,7 +370,7 @@ def make_spine_scan(
         lesions : ndarray of shape (n_rows, 300), bool
             Pixels changed by pathology.
         lesion_masks : dict of str to ndarray of shape (n_rows, 300), bool
-            The same by kind of finding, for those that show.
+            The same by kind of finding, for the visible ones.
         bone : ndarray of shape (n_rows, 300), float32
             Areal density before blur, noise and margins, g/cm2.
         endplates : ndarray of shape (6, 4, 2)
@@ -388,7 +389,7 @@ def make_spine_scan(
     Raises
     ------
     ValueError
-        If a parameter has a value or length outside its range, or a level has no such name.
+        If a parameter has a value or length outside its range, or names an unknown level.
 
     See Also
     --------
@@ -396,8 +397,8 @@ def make_spine_scan(
 
     Notes
     -----
-    Outlines wander about the plan by half a millimetre, as bones do; `endplates` and the Cobb
-    angle are the plan's.
+    Outlines deviate from the planned geometry by half a millimetre; `endplates` and the Cobb
+    angle are those of the planned geometry.
 
     Examples
     --------
@@ -407,28 +408,28 @@ def make_spine_scan(
     ((164, 300), ['fracture'])
     """
     rng = check_random_state(random_state)
-    bmd = _numbers(bmd, "bmd", 0.4, 2.0, "g/cm2")
-    grade = _numbers(degeneration, "degeneration", 0.0, 4.0, "grades")
+    bmd = _check_values(bmd, "bmd", 0.4, 2.0, "g/cm2")
+    grade = _check_values(degeneration, "degeneration", 0.0, 4.0, "grades")
     parts = _pathology.split_grade(rng, grade)
-    asked = zip(
+    chosen_parts = zip(
         DEGENERATIVE, (osteophytes, sclerosis, disc_narrowing, facet_arthrosis), strict=True
     )
     parts |= {
-        name: _numbers(values, name, 0.0, 4.0, "grades")
-        for name, values in asked
+        name: _check_values(values, name, 0.0, 4.0, "grades")
+        for name, values in chosen_parts
         if values is not None
     }
-    named = dict(
+    findings = dict(
         zip(
-            _VERTEBRAE_OF,
+            _LOCAL_FINDINGS,
             (fractured, cement, rods, laminectomy, button, zip_fastener, contrast),
             strict=True,
         )
     )
-    flags = {name: _named_levels(levels, name) for name, levels in named.items()}
+    flags = {name: _named_levels(levels, name) for name, levels in findings.items()}
     collapse = np.where(flags.pop("fractured"), rng.uniform(0.25, 0.4), 0.0)
     slip = np.zeros(len(LEVELS))
-    slip[_anatomy.LUMBAR] = _numbers(slip_mm, "slip_mm", -15.0, 15.0, "mm")
+    slip[_anatomy.LUMBAR] = _check_values(slip_mm, "slip_mm", -15.0, 15.0, "mm")
     pathology = _pathology.no_pathology()._replace(
         **{name: np.minimum(_pathology.all_levels(values), 4.0) for name, values in parts.items()},
         collapse=collapse,
@@ -446,7 +447,7 @@ def make_spine_scan(
         pathology=pathology,
         texture_slope=float(_texture.slope_of_tbs(tbs)),
         n_rows=n_rows,
-        size=tuple(_numbers(size, "size", 0.8, 1.25, "factors", n=2, of="height and width")),
+        size=tuple(_check_values(size, "size", 0.8, 1.25, "factors", n=2, of="height and width")),
         thickness_cm=thickness_cm,
         fat_fraction=fat_fraction,
         site=site,
@@ -463,7 +464,8 @@ def make_spine_scan(
     return image
 
 
-def _numbers(values, name, low, high, unit, *, n=4, of="L1 to L4"):
+def _check_values(values, name, low, high, unit, *, n=4, of="L1 to L4"):
+    """Return `n` values as an array, or raise an error if any is outside its range."""
     array = np.asarray(values, float)
     if array.shape != (n,) or not ((array >= low) & (array <= high)).all():
         raise ValueError(
@@ -474,6 +476,7 @@ def _numbers(values, name, low, high, unit, *, n=4, of="L1 to L4"):
 
 
 def _named_levels(names, parameter):
+    """Return which levels are named: bool (n_levels,)."""
     unknown = [name for name in np.atleast_1d(names).tolist() if name not in VERTEBRAE]
     if unknown:
         raise ValueError(f"{parameter} must name vertebrae of L1 to L4; got {unknown[0]!r}.")

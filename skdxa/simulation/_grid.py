@@ -1,4 +1,4 @@
-"""The raster that bones and lesions are drawn on, and the shapes they are made of."""
+"""The raster of bones and lesions, and the shapes that are drawn on it."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -7,15 +7,15 @@ import numpy as np
 
 from ._anatomy import N_COLUMNS, SPACING_MM
 
-# The scan is drawn on rows of half height, which makes its grid nearly square, then pooled.
+# The scan is drawn on rows of half height, whose pixels are nearly square, then averaged.
 _ROWS_PER_PIXEL = 2
 _EDGE_MM = 0.7
-# Outlines wander about the plan: SD in mm, and waves down and across the scan.
+# Outlines deviate from the planned geometry: SD in mm, and waves down and across the scan.
 _WANDER_MM, _WANDER_WAVES = 0.45, (20, 22)
 
 
 class Grid(NamedTuple):
-    """Coordinates of the raster, and how far the outlines wander at each of its pixels."""
+    """Coordinates of the raster, and the deviation of outlines at each of its pixels."""
 
     y: np.ndarray  # (n, 1), mm
     x: np.ndarray  # (1, 300), mm
@@ -36,7 +36,7 @@ class Region(NamedTuple):
 
 
 def make_grid(n_rows, rng):
-    """Raster of a scan of `n_rows`, float32, with a new wandering of the outlines."""
+    """Return the raster of a scan of `n_rows`, float32, and draw the deviation of outlines."""
     n_fine = n_rows * _ROWS_PER_PIXEL
     y = (np.arange(n_fine) + 0.5) / _ROWS_PER_PIXEL - 0.5
     x = np.arange(N_COLUMNS) * SPACING_MM[1]
@@ -62,13 +62,13 @@ def smooth_field(rng, n_rows, n_waves, exponent=1.0):
 
 @lru_cache(maxsize=256)
 def _cosines(n, n_waves):
-    """Cosines of 0, 1/2, 1, ... periods over n pixels: (n, n_waves), float32."""
+    """Compute cosines of 0, 1/2, 1, ... periods over n pixels: (n, n_waves), float32."""
     angles = np.pi * np.outer(np.arange(n) + 0.5, np.arange(n_waves)) / n
     return np.cos(angles).astype(np.float32)
 
 
 def pool(fine):
-    """Average the rows of half height to pixels."""
+    """Average rows of half height to the rows of the scan."""
     total = fine[::_ROWS_PER_PIXEL].copy()
     for offset in range(1, _ROWS_PER_PIXEL):
         total += fine[offset::_ROWS_PER_PIXEL]
@@ -76,11 +76,12 @@ def pool(fine):
 
 
 def window(grid, centre, half_width, half_height, tilt):
-    """Slices round a tilted box, and its pixels' coordinates along and across the tilt.
+    """Return the slices around a tilted box, and coordinates of its pixels in the tilted frame.
 
     Returns
     -------
     rows, columns : slice
+        Part of the raster that holds the box.
     u, v : ndarray, float32
         Across (to the last columns) and along (downwards) the tilted axis, in mm.
     """
@@ -95,7 +96,7 @@ def window(grid, centre, half_width, half_height, tilt):
 
 
 def step(distance, width=_EDGE_MM):
-    """Go from 0 outside to 1 inside over `width` mm: the anti-aliased edge of a shape."""
+    """Rise from 0 outside to 1 inside over `width` mm: the anti-aliased edge of a shape."""
     share = distance * np.float32(1 / width)
     share += np.float32(0.5)
     np.maximum(share, 0, out=share)
@@ -103,19 +104,19 @@ def step(distance, width=_EDGE_MM):
 
 
 def ridge(distance, width):
-    """Go from 1 at a distance of 0 down like a Gaussian of this half width: a bright line."""
+    """Fall from 1 at a distance of 0 like a Gaussian of this half width: a bright line."""
     t = distance * np.float32(1 / width)
     t *= t
     return np.exp(np.negative(t, out=t), out=t)
 
 
 def body_half_width(spine, level, v):
-    """Half width of a body `v` mm below its centre: wide endplates, a waist between."""
+    """Return the half width of a body `v` mm below its centre: wide endplates and a waist."""
     t = np.clip(v / spine.height[level], -0.5, 0.5)
     straight = spine.upper[level] * (0.5 - t) + spine.lower[level] * (0.5 + t)
     return (straight * (0.78 + 0.22 * np.abs(2 * t) ** 2.2)).astype(np.float32)
 
 
 def region_mean(density, region):
-    """Mean of a density over a vertebra's body."""
+    """Compute the mean of a density over a vertebral body."""
     return (density[region.rows, region.columns] * region.cover).sum() / region.cover.sum()

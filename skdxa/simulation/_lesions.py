@@ -1,4 +1,4 @@
-"""How findings look on a scan: added mineral in g/cm2, kind by kind."""
+"""The projection of findings on a scan: added mineral in g/cm2, kind by kind."""
 
 import numpy as np
 
@@ -8,20 +8,20 @@ from ._bones import pedicle_distance
 from ._grid import body_half_width, pool, region_mean, ridge, step, window
 from ._pathology import LESION_KINDS
 
-# Calcium of clips, of the aorta's wall, g/cm2.
+# Density of clips, and of calcium in the aortic wall, g/cm2.
 _CLIP_DENSITY, _AORTA_DENSITY = 0.9, 0.34
-# Brightest that one scaled lesion may become, g/cm2.
+# Largest density of a scaled lesion, g/cm2.
 _LARGEST_DENSITY = 4.0
 # A pixel belongs to a lesion where it adds more than this: twice the noise.
 _VISIBLE = 0.08
-# Longest osteophyte, mm.
+# Length of the longest osteophyte, mm.
 _LARGEST_SPUR_MM = 8.0
-# Discs narrowed by a grade less than this look like any other.
+# Disc narrowing below this grade is not visible.
 _NARROW_GRADE = 0.5
 
 
 class Lesions:
-    """The findings of one scan as they are drawn: density and extent of each kind."""
+    """The findings drawn on one scan: density and extent of each kind."""
 
     def __init__(self, grid):
         self._grid = grid
@@ -29,21 +29,21 @@ class Lesions:
         self.extent = {}
 
     def layer(self, kind):
-        """Raster of the mineral that one kind adds."""
+        """Return the raster of the mineral that one kind adds."""
         return self.density.setdefault(kind, np.zeros(self._grid.shape, np.float32))
 
     def mark(self, kind, rows, columns, cover):
-        """Count pixels as this kind's although no mineral is added."""
+        """Mark pixels as belonging to a kind, without adding mineral."""
         extent = self.extent.setdefault(kind, np.zeros(self._grid.shape, np.float32))
         extent[rows, columns] = np.maximum(extent[rows, columns], cover)
 
     def total(self):
-        """Mineral that all kinds add, on the raster of the scan's pixels."""
+        """Return the mineral that all kinds add, on the pixels of the scan."""
         layers = list(self.density.values())
         return pool(sum(layers[1:], layers[0])) if layers else 0.0
 
     def kinds(self):
-        """Bit k of a pixel tells that the k-th of `LESION_KINDS` shows there: uint16."""
+        """Return the kinds at each pixel as uint16: bit k for the k-th of `LESION_KINDS`."""
         code = np.zeros((self._grid.shape[0] // 2, N_COLUMNS), np.uint16)
         for bit, kind in enumerate(LESION_KINDS):
             if kind in self.density:
@@ -54,12 +54,12 @@ class Lesions:
 
 
 def render_pathology(spine, regions, grid, pathology, rng):
-    """Draw all findings but slips and motion.
+    """Draw all findings except slips and motion.
 
     Returns
     -------
     Lesions
-        A finding's mean over its vertebra's body is its share of `bmd_gain`.
+        The mean of each finding over its vertebral body is its part of `bmd_gain`.
     """
     lesions = Lesions(grid)
     gain = _pathology.degenerative_gain(pathology)
@@ -68,40 +68,46 @@ def render_pathology(spine, regions, grid, pathology, rng):
         if not region.cover.any():
             continue
         if gain[level] > 0:
-            _degeneration(lesions, grid, spine, level, region, pathology, gain[level], rng)
+            _draw_degeneration(lesions, grid, spine, level, region, pathology, gain[level], rng)
         if pathology.disc_narrowing[level] > _NARROW_GRADE:
             _mark_disc(lesions, grid, spine, level)
         if pathology.collapse[level] > 0:
-            _fracture(lesions, grid, spine, level, region, rng)
+            _draw_fracture(lesions, grid, spine, level, region, rng)
         if pathology.laminectomy[level]:
             _mark_laminectomy(lesions, grid, spine, level)
         for kind, draw, mean in (
-            ("cement", _cement, _pathology.CEMENT_GAIN),
-            ("button", _button, _pathology.BUTTON_GAIN),
-            ("contrast", _contrast, _pathology.CONTRAST_GAIN),
+            ("cement", _draw_cement, _pathology.CEMENT_GAIN),
+            ("button", _draw_button, _pathology.BUTTON_GAIN),
+            ("contrast", _draw_contrast, _pathology.CONTRAST_GAIN),
         ):
             if getattr(pathology, kind)[level]:
                 drawn = np.zeros(grid.shape, np.float32)
                 draw(drawn, grid, spine, level, rng)
-                lesions.layer(kind)[:] += drawn * _factor(drawn, region, mean)
+                lesions.layer(kind)[:] += drawn * _factor(drawn, [region], mean)
     if pathology.rods.any():
-        lesions.layer("rods")[:] = _rods(grid, spine, pathology.rods, regions)
+        lesions.layer("rods")[:] = _draw_rods(grid, spine, pathology.rods, regions)
     if pathology.zip.any():
-        lesions.layer("zip")[:] = _zip(grid, spine, pathology.zip, regions, rng)
+        lesions.layer("zip")[:] = _draw_zip(grid, spine, pathology.zip, regions, rng)
     if pathology.clips:
-        _clips(lesions.layer("clips"), grid, spine, rng)
+        _draw_clips(lesions.layer("clips"), grid, spine, rng)
     if pathology.aorta > 0:
-        _aorta(lesions.layer("aortic_calcification"), grid, spine, pathology.aorta, rng)
+        _draw_aorta(lesions.layer("aortic_calcification"), grid, spine, pathology.aorta, rng)
     return lesions
 
 
-def _factor(drawn, region, mean):
-    """Factor that lets a lesion add `mean` to the body's BMD."""
-    # A body that the scan cuts off may show little of its lesion: no factor without limit.
-    return np.float32(mean / max(region_mean(drawn, region), mean / _LARGEST_DENSITY))
+def _factor(drawn, regions, mean):
+    """Return the factor by which a lesion adds `mean` to the average BMD of its bodies."""
+    drawn_mean = np.mean([region_mean(drawn, region) for region in regions])
+    # The scan may cut off most of a lesion, so the factor has a limit.
+    return np.float32(mean / max(drawn_mean, mean / _LARGEST_DENSITY))
 
 
-def _degeneration(lesions, grid, spine, level, region, pathology, gain, rng):
+def _bodies(regions, chosen):
+    """Return the regions of the chosen levels that are on the scan."""
+    return [regions[level] for level in chosen if regions[level].cover.any()]
+
+
+def _draw_degeneration(lesions, grid, spine, level, region, pathology, gain, rng):
     """Draw osteophytes at the corners, dense endplates and facet joints."""
     height = spine.height[level]
     widest = max(spine.upper[level], spine.lower[level])
@@ -115,7 +121,7 @@ def _degeneration(lesions, grid, spine, level, region, pathology, gain, rng):
     )
     inside = np.zeros(grid.shape, np.float32)
     if size > 0:
-        inside[rows, columns] = _osteophytes(spine, level, u, v, size, rng)
+        inside[rows, columns] = _draw_osteophytes(spine, level, u, v, size, rng)
         lesions.layer("osteophytes")[rows, columns] += inside[rows, columns]
 
     rows, columns, u, v = window(
@@ -137,17 +143,17 @@ def _degeneration(lesions, grid, spine, level, region, pathology, gain, rng):
         joints += rng.uniform(0.15, 0.9) * ridge(away, rng.uniform(3.0, 4.6))
     joints *= np.float32(pathology.facet_arthrosis[level])
 
-    # Together the three parts add the level's gain.
-    rest = np.zeros(grid.shape, np.float32)
-    rest[rows, columns] = bands + joints
+    # The three parts together add the gain of the level.
+    other_parts = np.zeros(grid.shape, np.float32)
+    other_parts[rows, columns] = bands + joints
     missing = gain - region_mean(inside, region)
-    if missing > 0 and rest[rows, columns].any():
-        factor = _factor(rest, region, missing)
+    if missing > 0 and other_parts[rows, columns].any():
+        factor = _factor(other_parts, [region], missing)
         lesions.layer("sclerosis")[rows, columns] += bands * factor
         lesions.layer("facet_arthrosis")[rows, columns] += joints * factor
 
 
-def _osteophytes(spine, level, u, v, grade, rng):
+def _draw_osteophytes(spine, level, u, v, grade, rng):
     height = spine.height[level]
     spurs = np.zeros_like(u)
     for end, half_width in ((-1, spine.upper[level]), (1, spine.lower[level])):
@@ -157,7 +163,7 @@ def _osteophytes(spine, level, u, v, grade, rng):
             droop, shape = rng.uniform(-0.05, 0.35), rng.uniform(0.40, 0.75)
             if size < 0.5:
                 continue
-            # A beak: it leaves the corner sideways and bends over the disc.
+            # A beak that leaves the corner sideways and bends over the disc.
             du = (side * u - (half_width + 0.25 * size)) / (size + 1.2)
             dv = end * v - (height / 2 + droop * size * np.clip(du, 0, 1))
             away = np.hypot(du, dv / (shape * size + 0.8))
@@ -167,25 +173,22 @@ def _osteophytes(spine, level, u, v, grade, rng):
 
 def _mark_disc(lesions, grid, spine, level):
     gap = spine.disc[level]
-    tilt = spine.tilt[level]
-    axis = np.array([np.sin(tilt), np.cos(tilt)])
-    centre = spine.centre[level] + axis * (spine.height[level] + gap) / 2
-    rows, columns, u, v = window(grid, centre, spine.lower[level], gap / 2 + 1, tilt)
+    centre = spine.centre[level] + spine.axis[level] * (spine.height[level] + gap) / 2
+    rows, columns, u, v = window(grid, centre, spine.lower[level], gap / 2 + 1, spine.tilt[level])
     cover = step(gap / 2 - np.abs(v)) * step(spine.lower[level] - np.abs(u))
     lesions.mark("disc_narrowing", rows, columns, cover)
 
 
 def _mark_laminectomy(lesions, grid, spine, level):
     height, width = spine.height[level], pedicle_distance(spine, level)
-    tilt = spine.tilt[level]
-    centre = spine.centre[level] + 0.5 * height * np.array([np.sin(tilt), np.cos(tilt)])
-    rows, columns, u, v = window(grid, centre, width, 0.55 * height, tilt)
+    centre = spine.centre[level] + 0.5 * height * spine.axis[level]
+    rows, columns, u, v = window(grid, centre, width, 0.55 * height, spine.tilt[level])
     gap = step(0.5 * height - np.abs(v)) * step(0.7 * width - np.abs(u - spine.arch_shift[level]))
     lesions.mark("laminectomy", rows, columns, gap)
 
 
-def _fracture(lesions, grid, spine, level, region, rng):
-    """Draw the dense band of impacted bone under an endplate; the whole body counts."""
+def _draw_fracture(lesions, grid, spine, level, region, rng):
+    """Draw the dense band of impacted bone under an endplate, and mark the whole body."""
     lesions.mark("fracture", region.rows, region.columns, region.cover)
     height, half = spine.height[level], spine.upper[level]
     rows, columns, u, v = window(
@@ -199,7 +202,7 @@ def _fracture(lesions, grid, spine, level, region, rng):
     lesions.layer("fracture")[rows, columns] += np.float32(0.35) * (band * cover - share * cover)
 
 
-def _cement(canvas, grid, spine, level, rng):
+def _draw_cement(canvas, grid, spine, level, rng):
     """Draw a lobed cast of bone cement inside the body."""
     rows, columns, u, v = window(grid, spine.centre[level], 16, 11, spine.tilt[level])
     density = np.zeros_like(u)
@@ -210,7 +213,7 @@ def _cement(canvas, grid, spine, level, rng):
     canvas[rows, columns] = density
 
 
-def _button(canvas, grid, spine, level, rng):
+def _draw_button(canvas, grid, spine, level, rng):
     """Draw a round button with its rim and four holes over the body."""
     centre = spine.centre[level] + rng.uniform([-9, -5], [9, 5])
     rows, columns, u, v = window(grid, centre, 9, 9, rng.uniform(0, 1.5))
@@ -221,7 +224,7 @@ def _button(canvas, grid, spine, level, rng):
     canvas[rows, columns] = step(radius - away) * step(holes - 0.8) * rim
 
 
-def _zip(grid, spine, levels, regions, rng):
+def _draw_zip(grid, spine, levels, regions, rng):
     """Draw the interlocking teeth of one metal zip that runs down over the levels."""
     chosen = np.flatnonzero(levels)
     ends = spine.centre[chosen[[0, -1]], 1] + np.array([-0.5, 0.5]) * spine.height[chosen[[0, -1]]]
@@ -233,16 +236,10 @@ def _zip(grid, spine, levels, regions, rng):
     drawn[rows, columns] = np.maximum(
         step(1.9 - np.abs(u + 0.6)) * step(teeth), step(1.9 - np.abs(u - 0.6)) * step(-teeth)
     )
-    return drawn * _common_factor(drawn, regions, chosen, _pathology.ZIP_GAIN)
+    return drawn * _factor(drawn, _bodies(regions, chosen), _pathology.ZIP_GAIN)
 
 
-def _common_factor(drawn, regions, chosen, mean):
-    """Factor that lets a thing of one material add `mean` to the levels' average BMD."""
-    own = [region_mean(drawn, regions[level]) for level in chosen if regions[level].cover.any()]
-    return np.float32(mean / max(np.mean(own), mean / _LARGEST_DENSITY))
-
-
-def _contrast(canvas, grid, spine, level, rng):
+def _draw_contrast(canvas, grid, spine, level, rng):
     """Draw blots of contrast agent in a loop of bowel that crosses the body."""
     centre = spine.centre[level] + rng.uniform([-10, -4], [10, 4])
     rows, columns, u, v = window(grid, centre, 34, 13, rng.normal(0, 0.5))
@@ -254,7 +251,7 @@ def _contrast(canvas, grid, spine, level, rng):
     canvas[rows, columns] = density
 
 
-def _rods(grid, spine, levels, regions):
+def _draw_rods(grid, spine, levels, regions):
     """Draw two rods along the pedicles, with a screw at each level."""
     density = np.zeros(grid.shape, np.float32)
     chosen = np.flatnonzero(levels)
@@ -272,10 +269,10 @@ def _rods(grid, spine, levels, regions):
             head = step(5.5 - np.hypot(side * u - 15, down))
             piece = np.maximum(shank * (0.8 + 0.2 * np.cos(2.2 * u)), 1.3 * head)
             density[rows, columns] = np.maximum(density[rows, columns], piece)
-    return density * _common_factor(density, regions, chosen, _pathology.ROD_GAIN)
+    return density * _factor(density, _bodies(regions, chosen), _pathology.ROD_GAIN)
 
 
-def _clips(canvas, grid, spine, rng):
+def _draw_clips(canvas, grid, spine, rng):
     """Draw three or four clips left in the gall bladder's bed, beside L1 and L2."""
     bed = spine.centre[L1 + 1] + rng.uniform([32, -25], [48, 5])
     for _ in range(rng.integers(3, 5)):
@@ -283,17 +280,17 @@ def _clips(canvas, grid, spine, rng):
         canvas[rows, columns] += _CLIP_DENSITY * step(0.7 - np.abs(u)) * step(2.6 - np.abs(v))
 
 
-def _aorta(canvas, grid, spine, severity, rng):
-    """Draw flecks of calcium along both walls of the aorta, from L1 to where it forks at L4."""
+def _draw_aorta(canvas, grid, spine, severity, rng):
+    """Draw flecks of calcium along both walls of the aorta, from L1 to its bifurcation at L4."""
     axis = np.interp(grid.y[:, 0], spine.curve[:, 1], spine.curve[:, 0])
     top, fork = spine.centre[L1, 1] - 10, spine.centre[L1 + 3, 1] + 5
-    lies, radius = -rng.uniform(6, 15), rng.uniform(7.5, 10.5)
+    shift, radius = -rng.uniform(6, 15), rng.uniform(7.5, 10.5)
     wobble = rng.normal(0, 2.0)
     for _ in range(rng.poisson(4 + 26 * severity)):
         y = fork - (fork - top) * rng.beta(1.0, 1.6)
         bow = wobble * np.sin((y - top) / 25)
         wall = rng.choice([-1, 1]) * radius * rng.uniform(0.93, 1.02)
-        at = np.array([np.interp(y, grid.y[:, 0], axis) + lies + bow + wall, y])
+        at = np.array([np.interp(y, grid.y[:, 0], axis) + shift + bow + wall, y])
         length, thick = rng.uniform(2, 6 + 6 * severity), rng.uniform(0.6, 1.3)
         rows, columns, u, v = window(grid, at, 4, length + 2, rng.normal(0, 0.15))
         fleck = step(length - np.abs(v), 2.0) * ridge(u, thick)

@@ -1,4 +1,4 @@
-"""Who the patients are: age, bone, degeneration, fractures, all set after published figures."""
+"""Simulated patients: age, bone, degeneration and fractures, set to published figures."""
 
 import copy
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from sklearn.utils import Bunch
 
 from . import _anatomy, _pathology, _physics, _texture
 from ._anatomy import L1, LEVELS, LUMBAR
-from ._pathology import DEGENERATIVE, Pathology
+from ._pathology import DEGENERATIVE, OBVIOUS, Pathology
 from ._raters import combine, rate
 from ._render import Recipe
 
@@ -18,9 +18,9 @@ VERTEBRAE = ("L1", "L2", "L3", "L4")
 
 
 class Site(NamedTuple):
-    """Who comes to be scanned, and where."""
+    """The patients of one site."""
 
-    women: float
+    women: float  # share
     age: tuple  # mean, SD, lowest, highest
     scoliotic: float  # share with a structural curve
     straight: tuple  # gamma distribution of the other Cobb angles: shape, scale in degrees
@@ -38,7 +38,7 @@ SITES = {
         degeneration=1.135,
         operated=0.004,
     ),
-    # The same paper's external set: a hospital's patients, 80 % women; three radiologists,
+    # The external set of the same paper: a hospital's patients, 80 % women; three radiologists,
     # each reading twice.
     "hospital": Site(
         women=0.8,
@@ -54,18 +54,19 @@ SITES = {
 _CURVED = (1.7, 5.0, 10.0)
 _LARGEST_COBB = 45.0
 
-# Degeneration: spread between patients, between vertebrae, and what age and curves add.
+# Degeneration: SD between patients and between vertebrae, and the effects of age and curves.
 _GRADE_SD_PATIENT, _GRADE_SD_VERTEBRA = 1.05, 0.60
 _GRADE_PER_YEAR, _GRADE_CURVED = 0.025, 0.30
 _GRADE_LEVEL = np.array([-0.12, 0.0, 0.05, 0.07])
 _LARGEST_GRADE = 3.5
 
-# Prevalence of what is not wear. One vertebral fracture in 25 women of this age shows at L1-L4.
+# Prevalence of findings other than degeneration. One in 25 women of this age has a vertebral
+# fracture at L1-L4.
 _COLLAPSED, _CEMENT, _BUTTON, _ZIP, _CONTRAST, _CLIPS = 0.04, 0.004, 0.010, 0.004, 0.004, 0.05
 _COLLAPSE_LEVEL = (0.45, 0.25, 0.17, 0.13)
-# Calcium in the abdominal aorta is common near 70 and rare at 40: shares assumed.
+# Calcium in the abdominal aorta is common near 70 and rare at 40; the shares are assumed.
 _AORTIC, _AORTIC_PER_YEAR = 0.5, 0.015
-# Lateral slips: rare in straight spines, one in four curves of 20 degrees; shares assumed.
+# Lateral slips: rare in straight spines, one in four curves of 20 degrees; assumed shares.
 _SLIP_PER_DEGREE, _SLIP_MM = 0.012, (2.5, 6.0)
 _MOTION, _MOTION_MM = 0.02, (1.2, 4.0)
 
@@ -76,8 +77,8 @@ _SPINE_SD = np.array([0.150, 0.160, 0.165, 0.170])
 _NECK, _TOTAL_HIP = (0.862, 0.104), (0.930, 0.120)
 _BMD_MALE, _BMD_PER_YEAR = 0.09, -0.004
 _BONE_IN_SPINE, _BONE_IN_HIP, _SPINE_IN_VERTEBRA, _HIP_IN_SITE = 0.85, 0.82, 0.94, 0.95
-# Mineral that a worn spine lacks between its spurs and dense endplates, g/cm2 a grade: most
-# of what a densitometer gains from these.
+# Mineral that a degenerated spine lacks between its osteophytes and dense endplates, g/cm2 per
+# grade: most of what a densitometer gains from these.
 _BMD_LOST_PER_GRADE = 0.04
 # In-vivo precision (SD), g/cm2: about 1 % of a BMD.
 _SPINE_PRECISION, _HIP_PRECISION = 0.012, 0.010
@@ -89,11 +90,11 @@ _TBS_WITH_SPINE, _TBS_PER_YEAR = 0.35, -0.004
 # AUC for the next five years are the paper's: spine 0.62, hip 0.62, age 0.55, TBS 0.59.
 _WEIGHTS = {"spine": -0.105, "hip": -0.10, "tbs": -0.07, "age": 0.08}
 _FRACTURE_5Y, _FRACTURE_EVER, _UNKNOWN_5Y = 0.039, 0.144, 0.20
-# How far the fractures of the other years of 25 share the causes of the coming five's.
+# How strongly the fractures of the other 20 years share the causes of those in the next five.
 _EARLIER_WITH_RISK, _EARLIER_WITH_COLLAPSE = 0.6, 0.8
-# What the image alone may tell: the AUC of min T for fractures within five years and ever, and
-# the weights of a trait that separates the classes by one SD. Fitted on 300,000 patients with
-# their expected risks; within 0.003 of the AUC asked for up to a gain of 0.1.
+# Risk visible in the image alone: the AUC of min T for fractures within five years and ever, and
+# the weights of a trait that separates the classes by one SD. Fitted to the expected risks of
+# 300,000 patients; within 0.003 of the requested AUC up to a gain of 0.1.
 _MIN_T_5Y, _MIN_T_EVER = 0.621, 0.576
 _TRAIT_5Y, _TRAIT_EVER = 0.431, 0.465
 
@@ -103,42 +104,45 @@ _WIDTH_FACTOR = {"F": (0.96, 0.07), "M": (1.07, 0.07)}
 # mean, SD, lowest, highest
 _THICKNESS_CM, _FAT = (20.0, 3.0, 13.0, 29.0), (0.38, 0.08, 0.15, 0.60)
 _BASELINE_SD = 0.05
-# Accuracy: fat in the marrow and unevenly about the spine shifts a patient's density by some
-# per cent, alike in the scan and in the BMD read from it (Bolotin and Sievanen 2001).
+# Accuracy: fat in the marrow and uneven fat around the spine shift a patient's density by some
+# per cent, equally in the scan and in the BMD read from it (Bolotin and Sievanen 2001).
 _ACCURACY_SD = 0.03
-# The pixels that a scanner exports have not seen the corrections that its BMD has: the beam
-# hardens in thick patients, and what remains differs from scan to scan. So an image gives a
-# patient's density less exactly than the report does.
+# The exported pixels lack the corrections of the reported BMD: the beam hardens in thick
+# patients, and the remaining error differs from scan to scan. So the image is less accurate about
+# a patient's density than the report.
 _EXPORT_PER_CM, _EXPORT_SD = -0.015, 0.15
-# Calibration: a phantom is measured daily; what it leaves is noise of the day, and a drift
-# through the years that the scans were taken in.
+# Calibration: a phantom is measured daily; what remains is daily noise, and a drift over the
+# years of the study.
 _GAIN_DAY_SD, _GAIN_DRIFT_SD, _STUDY_YEARS, _DRIFT_WAVES = 0.003, 0.003, 4.0, 6
 
 
 def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0, image_risk=0.0):
-    """Draw everything about the patients but their scans.
+    """Draw all properties of the patients, and the recipes of their scans.
 
     Parameters
     ----------
     n_subjects : int
+        Number of patients.
     site : {"population", "hospital"}
+        The site that the patients come from.
     rng : numpy.random.RandomState
+        Source of all draws.
     n_scans_per_subject : float
-        Mean number of scans; a patient has the whole number below or above it.
+        Mean number of scans per patient; each has the whole number below or above it.
     image_risk : float
-        AUC for fractures that a trait which shows in the image alone adds to min T; 0 leaves the
-        trait out. All other draws but the fractures are the same for any value.
+        AUC for fractures that a trait visible in the image alone adds to min T; 0 leaves the
+        trait out. All draws except the fractures are the same for any value.
 
     Returns
     -------
     Bunch
         `groups` (the patient of each scan), `clinical`, `target`, `truth`, `ratings`,
         `pathology` (DataFrames, as `make_spine_cohort` returns them), and `recipes`: a list of
-        one `Recipe` a scan.
+        one `Recipe` per scan.
     """
     place = SITES[site]
     n = n_subjects
-    striation = _own_stream(rng).standard_normal(n)
+    striation = _derived_generator(rng).standard_normal(n)
     sex = np.where(rng.uniform(size=n) < place.women, "F", "M")
     mean, sd, youngest, oldest = place.age
     age = np.round(_truncated_normal(rng, mean, sd, youngest, oldest, n), 1)
@@ -149,8 +153,8 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0, image_risk=
     cobb = np.minimum(cobb, _LARGEST_COBB)
     pathology, latent_grade = _draw_pathology(rng, place, years, cobb, curved)
     truth_bmd, spine, hip = _draw_bmd(rng, sex, years)
-    worn = latent_grade.mean(axis=1, keepdims=True) - place.degeneration
-    truth_bmd = np.clip(truth_bmd - _BMD_LOST_PER_GRADE * worn, 0.45, 1.8)
+    excess_grade = latent_grade.mean(axis=1, keepdims=True) - place.degeneration
+    truth_bmd = np.clip(truth_bmd - _BMD_LOST_PER_GRADE * excess_grade, 0.45, 1.8)
     neck, total_hip = (
         mean + sd * (_HIP_IN_SITE * hip + np.sqrt(1 - _HIP_IN_SITE**2) * rng.normal(size=n))
         for mean, sd in (_NECK, _TOTAL_HIP)
@@ -170,7 +174,7 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0, image_risk=
     fat = _truncated_normal(rng, *_FAT, n)
     thickness = _truncated_normal(rng, *_THICKNESS_CM, n)
 
-    # From here on an entry is a scan, not a patient.
+    # From here on arrays have one entry per scan, not per patient.
     groups = _draw_groups(rng, n, n_scans_per_subject)
     scans = len(groups)
     pathology = Pathology(*(part[groups] for part in pathology))
@@ -190,7 +194,7 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0, image_risk=
     )
 
     clinical = pd.DataFrame({"age": age[groups], "sex": sex[groups]})
-    clinical[_names("bmd")] = np.round(bmd, 3)
+    clinical[_vertebra_columns("bmd")] = np.round(bmd, 3)
     clinical["bmd_neck"], clinical["bmd_total_hip"] = np.round(neck, 3), np.round(total_hip, 3)
     clinical["tbs"] = np.round(tbs[groups], 3)
 
@@ -215,14 +219,14 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0, image_risk=
 
     slope = _texture.slope_of_tbs(tbs)[groups]
     truth = pd.DataFrame({"cobb_angle": cobb})
-    truth[_names("bmd")] = truth_bmd
-    truth[_names("affected")] = _pathology.affected(pathology)[:, LUMBAR]
+    truth[_vertebra_columns("bmd")] = truth_bmd
+    truth[_vertebra_columns("affected")] = _pathology.affected(pathology)[:, LUMBAR]
     truth["risk"] = risk[groups]
     truth["texture_slope"] = slope
     if image_risk:
         truth["striation"] = striation[groups]
 
-    # The height of a scan is the technologist's choice, not the patient's stature.
+    # The technologist chooses the height of a scan, independent of the patient's stature.
     rows = np.clip(
         np.round(rng.normal(_MEAN_ROWS, _ROWS_SD, scans)), _anatomy.MIN_ROWS, _anatomy.MAX_ROWS
     ).astype(int)
@@ -258,34 +262,37 @@ def draw_patients(n_subjects, site, rng, *, n_scans_per_subject=1.0, image_risk=
     )
 
 
-def _own_stream(rng):
-    """Give a generator seeded by the state of another, which stays as it is."""
+def _derived_generator(rng):
+    """Return a generator seeded by the state of another, which stays unchanged."""
     seed = copy.deepcopy(rng).randint(0, 2**32, size=4, dtype=np.uint32)
     return np.random.default_rng(seed.tolist())
 
 
-def _names(quantity):
+def _vertebra_columns(quantity):
+    """Return the names of the columns that hold a quantity of L1 to L4."""
     return [f"{quantity}_{vertebra}" for vertebra in VERTEBRAE]
 
 
 def _truncated_normal(rng, mean, sd, low, high, size):
+    """Draw from a normal distribution within limits."""
     lowest, highest = ndtr((np.array([low, high]) - mean) / sd)
     return mean + sd * ndtri(rng.uniform(lowest, highest, size))
 
 
 def _gamma(rng, parameters, size):
+    """Draw from a shifted gamma distribution of (shape, scale, start)."""
     shape, scale, start = parameters
     return start + rng.gamma(shape, scale, size)
 
 
 def _draw_groups(rng, n, mean):
-    """Patient of each scan: everyone has the whole number below or above the mean."""
+    """Draw the patient of each scan: each has the whole number below or above the mean."""
     whole = int(mean)
     return np.repeat(np.arange(n), whole + (rng.uniform(size=n) < mean - whole))
 
 
 def _draw_size(rng, sex):
-    """Factors of height and width: (n, 2)."""
+    """Draw the factors of height and width: (n, 2)."""
     factors = []
     for table in (_HEIGHT_FACTOR, _WIDTH_FACTOR):
         mean, sd = np.array([table[s] for s in sex]).T
@@ -294,7 +301,7 @@ def _draw_size(rng, sex):
 
 
 def _draw_gain(rng, n):
-    """Calibration of each scan: drift over the study's years, and noise of the day."""
+    """Draw the calibration of each scan: drift over the years of the study, and daily noise."""
     wave = np.arange(1, _DRIFT_WAVES + 1)
     amplitude = rng.normal(size=_DRIFT_WAVES) / wave
     amplitude *= _GAIN_DRIFT_SD / np.sqrt((0.5 / wave**2).sum())
@@ -304,6 +311,7 @@ def _draw_gain(rng, n):
 
 
 def _draw_pathology(rng, place, years, cobb, curved):
+    """Draw the findings, and the degeneration of L1 to L4 before it is cut off at 0."""
     n = len(years)
     patient = place.degeneration + _GRADE_SD_PATIENT * rng.normal(size=n)
     patient += _GRADE_PER_YEAR * years + _GRADE_CURVED * (curved - place.scoliotic)
@@ -317,7 +325,7 @@ def _draw_pathology(rng, place, years, cobb, curved):
         return chosen
 
     def some_levels(prevalence, shortest, longest):
-        """Two to four neighbours that end at L4 or L5."""
+        """Choose neighbouring levels that end at L4 or L5."""
         number = np.arange(len(LEVELS))
         last = L1 + rng.randint(3, 5, size=n)
         length = rng.randint(shortest, longest + 1, size=n)
@@ -325,7 +333,7 @@ def _draw_pathology(rng, place, years, cobb, curved):
         return spanned & (rng.uniform(size=n) < prevalence)[:, None]
 
     collapsed = one_level(_COLLAPSED, _COLLAPSE_LEVEL)
-    # The third and fourth vertebra slip most often.
+    # L3 and L4 slip most often.
     slips = (
         one_level(1.0, (0.05, 0.20, 0.40, 0.35))
         & (rng.uniform(size=n) < _SLIP_PER_DEGREE * cobb)[:, None]
@@ -358,14 +366,14 @@ def _draw_bmd(rng, sex, years):
         return common * bone + np.sqrt(1 - common**2) * noise
 
     spine, hip = share(_BONE_IN_SPINE, n), share(_BONE_IN_HIP, n)
-    own = np.sqrt(1 - _SPINE_IN_VERTEBRA**2) * rng.normal(size=(n, 4))
-    bmd = _SPINE_MEAN + _SPINE_SD * (_SPINE_IN_VERTEBRA * spine[:, None] + own)
+    vertebral = np.sqrt(1 - _SPINE_IN_VERTEBRA**2) * rng.normal(size=(n, 4))
+    bmd = _SPINE_MEAN + _SPINE_SD * (_SPINE_IN_VERTEBRA * spine[:, None] + vertebral)
     bmd += (_BMD_MALE * (sex == "M") + _BMD_PER_YEAR * years)[:, None]
     return np.clip(bmd, 0.45, 1.8), spine, hip
 
 
 def _draw_fractures(rng, predictors, collapsed, trait, image_risk):
-    """Draw the risk, and who breaks a bone within five years and in all 25.
+    """Draw the risk, and who has a fracture within five years and within all 25.
 
     `trait` (standard normal, independent of the predictors) adds `image_risk` to the AUC of
     min T for either.
@@ -375,7 +383,7 @@ def _draw_fractures(rng, predictors, collapsed, trait, image_risk):
     names = list(_WEIGHTS)
     weights = np.array([_WEIGHTS[name] for name in names])
     score = weights @ np.stack([predictors[name] for name in names])
-    # Correlations as drawn above: bone is common to spine and hip, spine to TBS.
+    # Correlations as drawn above: spine and hip share bone; TBS depends on the spine.
     spine_hip = _BONE_IN_SPINE * _BONE_IN_HIP
     correlation = np.eye(4)
     correlation[0, 1] = correlation[1, 0] = spine_hip
@@ -386,34 +394,31 @@ def _draw_fractures(rng, predictors, collapsed, trait, image_risk):
         (score + trait_5y * trait + ndtri(_FRACTURE_5Y)) / np.sqrt(1 - explained - trait_5y**2)
     )
     five = rng.uniform(size=len(score)) < risk
-    # The others broke before the scan, or after the five years.
-    rest = 1 - (1 - _FRACTURE_EVER) / (1 - _FRACTURE_5Y)
+    # Other fractures occurred before the scan, or after the five years.
+    other_share = 1 - (1 - _FRACTURE_EVER) / (1 - _FRACTURE_5Y)
     earlier = _EARLIER_WITH_RISK * score + _EARLIER_WITH_COLLAPSE * (collapsed - _COLLAPSED)
-    # About this much do the two terms widen the liability.
+    # Approximate SD of the liability with these two terms.
     spread = np.sqrt(
         1
         + _EARLIER_WITH_RISK**2 * explained
         + _EARLIER_WITH_COLLAPSE**2 * _COLLAPSED * (1 - _COLLAPSED)
     )
-    # The trait takes its share of the chance, so that the others' remains.
+    # The trait replaces part of the random variation, so that the other effects keep their size.
     other = ndtr(
-        (ndtri(rest) * spread + earlier + trait_ever * trait) / np.sqrt(1 - trait_ever**2)
+        (ndtri(other_share) * spread + earlier + trait_ever * trait) / np.sqrt(1 - trait_ever**2)
     )
     return risk, five, five | (rng.uniform(size=len(score)) < other)
 
 
 def _separation(area, gain):
-    """Difference of the classes' means, in SD, of an independent trait that adds `gain`."""
+    """Return the difference of class means, in SD, of an independent trait that adds `gain`."""
     return np.sqrt(2 * (ndtri(area + gain) ** 2 - ndtri(area) ** 2))
 
 
 def _tabulate(pathology):
-    """One row a scan: the severity of each finding, by vertebra where it has one."""
+    """Return a table with one row per scan: the severity of each finding, by vertebra if local."""
     columns = {}
-    for name in (*DEGENERATIVE, "collapse", "slip"):
-        values = getattr(pathology, name)[:, LUMBAR]
-        columns |= {f"{name}_{v}": values[:, i] for i, v in enumerate(VERTEBRAE)}
-    for name in ("cement", "rods", "laminectomy", "button", "zip", "contrast"):
+    for name in (*DEGENERATIVE, "collapse", "slip", *OBVIOUS):
         values = getattr(pathology, name)[:, LUMBAR]
         columns |= {f"{name}_{v}": values[:, i] for i, v in enumerate(VERTEBRAE)}
     columns |= {name: getattr(pathology, name) for name in ("clips", "aorta", "motion")}

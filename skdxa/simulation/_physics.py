@@ -1,8 +1,8 @@
-"""From bone to what a dual-energy scanner measures: areal density with its noise.
+"""The dual-energy scanner: from bone to measured areal density with noise.
 
 Two narrow spectra pass through soft tissue and bone; photons are counted; the two
-logarithms are decomposed into bone mineral, with the soft tissue's own ratio of
-attenuations taken from the patient's bone-free pixels, as densitometers do.
+logarithms are decomposed into bone mineral, with the soft tissue's ratio of attenuations
+taken from the patient's bone-free pixels, as densitometers do.
 """
 
 from typing import NamedTuple
@@ -22,27 +22,27 @@ _FAT = np.array([0.2481, 0.1875])
 
 
 class Scanner(NamedTuple):
-    """How one densitometer differs from the next."""
+    """The properties of one densitometer."""
 
     photons: float  # detected per pixel behind the average patient, high energy
     blur_mm: float  # standard deviation of the point spread
-    gain: float  # calibration against another device
+    gain: float  # calibration relative to the first device
 
 
-# Photons are set so that soft tissue has a noise of about 0.035 g/cm2 in a pixel.
+# With these photons, soft tissue has a noise of about 0.035 g/cm2 per pixel.
 SCANNERS = {
     "population": Scanner(photons=6800.0, blur_mm=0.55, gain=1.0),
     "hospital": Scanner(photons=5500.0, blur_mm=0.70, gain=1.02),
 }
 
-# Unscanned margins: a sweep of the arm covers some 20 to 36 mm, and each is set in by
-# itself; 0 to 11 mm are missing on a GE Lunar scan.
+# Unscanned margins: a sweep of the arm covers some 20 to 36 mm, and each has its own
+# margins; 0 to 11 mm are missing on a GE Lunar scan.
 _SWEEP_MM = (20.0, 36.0)
 _LARGEST_MARGIN_MM = 11.0
 # Pixels with less mineral than this (g/cm2) serve as soft-tissue baseline.
 _BONE_FREE = 0.02
-# Bowel: loops in a scan, their half axes in mm, the gas in them in cm (it takes the place of
-# lean tissue) and the mineral of what they hold in g/cm2.
+# Bowel: loops per scan, their half axes in mm, the gas in them in cm (it replaces lean tissue)
+# and the mineral of their contents in g/cm2.
 _LOOPS, _LOOP_MM, _GAS_CM, _CONTENTS = 6, (5.0, 18.0), (0.5, 4.0), 0.035
 
 
@@ -52,7 +52,7 @@ def bowel(rng, n_rows):
     Returns
     -------
     gas : ndarray of shape (n_rows, 300), float32
-        Centimetres of lean tissue whose place gas takes.
+        Centimetres of lean tissue that gas replaces.
     contents : ndarray of shape (n_rows, 300), float32
         Mineral of food and residue, g/cm2.
     """
@@ -93,27 +93,29 @@ def acquire(
     gas_cm=0.0,
     noise=True,
 ):
-    """Scan bone through soft tissue.
+    """Simulate the measurement of bone in soft tissue.
 
     Parameters
     ----------
     bone : ndarray of shape (n_rows, 300)
         Areal density of mineral, g/cm2.
     rng : numpy.random.Generator
+        Source of all draws.
     scanner : Scanner
+        The densitometer.
     thickness_cm : float
-        Soft tissue in the middle of the patient.
+        Thickness of the soft tissue in the middle of the patient.
     fat_fraction : float
         Share of the soft tissue's mass that is fat.
     gain : float
-        This scan's calibration.
+        Calibration factor of this scan.
     baseline : float
-        Error of the soft-tissue baseline, g/cm2: fat is not spread as the bone-free pixels
-        suggest.
+        Error of the soft-tissue baseline, g/cm2: fat over bone differs from fat over the
+        bone-free pixels.
     gas_cm : ndarray of shape (n_rows, 300) or float
-        Lean tissue whose place gas takes.
+        Lean tissue that gas replaces, cm.
     noise : bool
-        Whether photons are counted, or their expected number is known.
+        Whether photon counts are random or equal to their expectation.
 
     Returns
     -------
@@ -124,7 +126,7 @@ def acquire(
     blurred = gaussian_filter(
         bone, [scanner.blur_mm / spacing for spacing in SPACING_MM], truncate=2.5
     )
-    # The abdomen thins to its sides and is nowhere even.
+    # The abdomen thins to its sides and is uneven.
     x = np.linspace(-1, 1, N_COLUMNS, dtype=np.float32)
     tissue = thickness_cm * (1 - 0.12 * x**2) * (1 + 0.02 * smooth_field(rng, n_rows, (8, 10)))
     fat = np.float32(fat_fraction) * (
@@ -134,13 +136,13 @@ def acquire(
     fat_mass = tissue * fat
     lean_mass = tissue - fat_mass - np.float32(1) * gas_cm
     logs = []
-    # The flux follows the patient's thickness, in the three modes that scanners have.
+    # The flux depends on the patient's thickness, in the three modes of such scanners.
     mode = 16.0 if thickness_cm < 18 else 20.0 if thickness_cm < 24 else 25.0
     for energy in range(2):
         lean, fatty, mineral = (np.float32(table[energy]) for table in (_LEAN, _FAT, _MINERAL))
         path = lean_mass * lean + fat_mass * fatty + blurred * mineral
         middle = np.float32(mode * (0.65 * _LEAN[energy] + 0.35 * _FAT[energy]))
-        # The filter lets the two lines through in such shares that they arrive about alike.
+        # The filter passes both energies so that similar numbers of photons arrive.
         detected = scanner.photons * (0.62 if energy == 0 else 1.0)
         counts = detected * np.exp(middle - path)
         if noise:
@@ -149,7 +151,7 @@ def acquire(
     low, high = logs
     ratio = _soft_tissue_ratio(low, high, blurred)
     density = (low - ratio * high) / (_MINERAL[0] - ratio * _MINERAL[1])
-    # Neighbouring columns share part of a detector's reading.
+    # Adjacent columns share part of the signal.
     density = correlate1d(density, [0.12, 0.76, 0.12], axis=1, mode="nearest")
     tilt = np.float32(rng.normal(0, 0.3)) * x
     density += np.float32(baseline) * (1 + tilt)
@@ -157,19 +159,19 @@ def acquire(
 
 
 def _count(rng, expected):
-    """Count photons: Poisson, by its normal approximation, which holds from about 30 on."""
+    """Draw photon counts: Poisson, by its normal approximation, which holds from about 30 on."""
     spread = np.sqrt(expected) * rng.standard_normal(expected.shape, dtype=np.float32)
     return np.rint(expected + spread)
 
 
 def _soft_tissue_ratio(low, high, bone):
-    """Ratio of attenuations of the patient's own soft tissue, over all bone-free pixels."""
+    """Compute the soft tissue's ratio of attenuations over all bone-free pixels."""
     free = bone < _BONE_FREE
     return np.float32(low[free].mean() / high[free].mean())
 
 
 def unscanned_margins(rng, n_rows):
-    """Draw which pixels the arm did not reach: a boolean mask (n_rows, 300), True unscanned."""
+    """Draw the pixels that the arm did not reach: a boolean mask (n_rows, 300), True unscanned."""
     columns = np.arange(N_COLUMNS)
     mask = np.zeros((n_rows, N_COLUMNS), bool)
     for beyond in (lambda width: columns < width, lambda width: columns >= N_COLUMNS - width):

@@ -1,4 +1,4 @@
-"""What radiologists say about a scan: each has habits that last and errors that do not."""
+"""Labels by radiologists, each with persistent and fresh errors."""
 
 from typing import NamedTuple
 
@@ -11,28 +11,28 @@ UNRELIABLE_VERTEBRAE = 3
 
 
 class Rater(NamedTuple):
-    """How one radiologist departs from the truth.
+    """The errors of one radiologist.
 
-    A persistent error belongs to the rater and the patient and comes back when the same
-    scan is read again; a fresh error is drawn for each reading. Whoever is far from the
-    borderline is read alike by all; near it the errors decide.
+    A persistent error belongs to the rater and the patient and is the same when the scan is
+    read again; a fresh error is drawn for each reading. The errors change labels of patients
+    near the borderline only.
     """
 
     cobb_bias: float  # degrees
     cobb_persistent: float  # SD, degrees
-    cobb_fresh: float
+    cobb_fresh: float  # SD, degrees
     grade_bias: float  # grades of degeneration
-    grade_persistent: float  # SD
-    grade_fresh: float
+    grade_persistent: float  # SD, grades
+    grade_fresh: float  # SD, grades
 
 
 # A rater's persistent error about a single vertebra, in grades: SD.
 _GRADE_VERTEBRA = 0.30
 
-# Two raters of the population. Their agreement and the consensus fix the marginals (each calls
-# 16.7 % scoliotic and 55 % unreliable) and the sum of the errors; how that splits into
-# persistent and fresh is as in the hospital, where both are known. Fitted by moments: numerical
-# integration over the Cobb angle, 40,000 drawn patients for unreliability.
+# Two raters of the population. Their agreement and the consensus determine the marginals (each
+# calls 16.7 % scoliotic and 55 % unreliable) and the total error; its division into persistent
+# and fresh is as in the hospital, where both are known. Fitted by moments: numerical integration
+# over the Cobb angle, 40,000 drawn patients for unreliability.
 _POPULATION = (
     Rater(0.0, 2.2, 2.25, 0.20, 0.40, 0.35),
     Rater(0.0, 2.2, 2.25, 0.20, 0.40, 0.35),
@@ -40,8 +40,9 @@ _POPULATION = (
 
 # Three raters of the hospital, who read twice. From agreement A and kappa, chance agreement is
 # (A - kappa) / (1 - kappa), and with it each rater's share of positives: 38, 17 and 18 % for
-# scoliosis. So the first rater calls curves from about 5 degrees, and is consistent about it:
-# 93 % agreement of both readings leaves a fresh error of 0.7 degrees where angles are that common.
+# scoliosis. So the first rater calls curves from about 5 degrees, and does so consistently:
+# 93 % agreement between the readings implies a fresh error of 0.7 degrees, as such angles are
+# common.
 _HOSPITAL = (
     Rater(4.57, 1.38, 0.72, 0.20, 0.36, 0.30),
     Rater(-0.67, 1.77, 2.00, 0.20, 0.36, 0.40),
@@ -53,20 +54,22 @@ READINGS = {"population": 1, "hospital": 2}
 
 
 def rate(rng, site, patient, *, cobb, grade, structural):
-    """Let each rater of a site read each scan.
+    """Draw the labels that each rater of a site gives each scan.
 
     Parameters
     ----------
     rng : numpy.random.RandomState
+        Source of all draws.
     site : {"population", "hospital"}
+        The site whose raters read.
     patient : ndarray of int of shape (n_scans,)
         The number of the patient, from 0: persistent errors are the patient's.
     cobb : ndarray of shape (n_scans,)
-        Degrees.
+        Cobb angle, degrees.
     grade : ndarray of shape (n_scans, 4)
         Degeneration of L1 to L4 before it is cut off at 0.
     structural : ndarray of bool of shape (n_scans, 4)
-        Vertebrae with something that no reader misses.
+        Vertebrae with a finding that no reader misses.
 
     Returns
     -------
@@ -76,16 +79,16 @@ def rate(rng, site, patient, *, cobb, grade, structural):
     """
     raters = RATERS[site]
     n_scans, n_patients = len(cobb), patient.max() + 1
-    kept = []
+    persistent = []
     for rater in raters:
         angle = rng.normal(rater.cobb_bias, rater.cobb_persistent, n_patients)
         scan = rng.normal(rater.grade_bias, rater.grade_persistent, (n_patients, 1))
         vertebra = rng.normal(0, _GRADE_VERTEBRA, (n_patients, 4))
-        kept.append((cobb + angle[patient], grade + (scan + vertebra)[patient]))
+        persistent.append((cobb + angle[patient], grade + (scan + vertebra)[patient]))
     columns = {}
     for reading in range(READINGS[site]):
         ending = "_again" if reading else ""
-        for number, (rater, (angle, seen)) in enumerate(zip(raters, kept, strict=True), 1):
+        for number, (rater, (angle, seen)) in enumerate(zip(raters, persistent, strict=True), 1):
             read_angle = angle + rng.normal(0, rater.cobb_fresh, n_scans)
             read_grade = seen + rng.normal(0, rater.grade_fresh, (n_scans, 1))
             count = ((read_grade >= AFFECTED_GRADE) | structural).sum(axis=1)
@@ -96,6 +99,6 @@ def rate(rng, site, patient, *, cobb, grade, structural):
 
 
 def combine(ratings, label, site):
-    """Both raters of two, or the majority of three, in their first reading."""
+    """Return the consensus of the first readings: both of two raters, or two of three."""
     names = [f"{label}_r{number}" for number in range(1, len(RATERS[site]) + 1)]
     return (ratings[names].sum(axis=1) >= 2).astype(float).to_numpy()

@@ -1,4 +1,4 @@
-"""One scan from a recipe: bones, lesions and texture, then the scanner."""
+"""One scan from its recipe: bones, lesions and texture, then the scanner."""
 
 from typing import NamedTuple
 
@@ -11,11 +11,11 @@ from ._pathology import LESION_KINDS, Pathology
 
 
 class Recipe(NamedTuple):
-    """All that makes one scan but chance."""
+    """All parameters of one scan except its seeds."""
 
     cobb_angle: float
     convex: int  # -1: to the first columns, 1: to the last
-    bmd: np.ndarray  # (4,): of L1 to L4, g/cm2, which pathology adds to
+    bmd: np.ndarray  # (4,): of L1 to L4, g/cm2, without pathology
     pathology: Pathology
     texture_slope: float
     n_rows: int
@@ -26,7 +26,7 @@ class Recipe(NamedTuple):
     gain: float = 1.0
     baseline: float = 0.0
     striation: float | None = None  # None: no streaks
-    # What can be switched off.
+    # Effects that can be switched off.
     texture: bool = True
     blur: bool = True
     noise: bool = True
@@ -40,14 +40,15 @@ def render(patient_seed, scan_seed, recipe):
     Parameters
     ----------
     patient_seed, scan_seed : numpy.random.SeedSequence
-        What stays with the patient (bones, lesions, texture), and what each scan draws anew
+        Seeds of the patient's properties (bones, lesions, texture), and of those of each scan
         (placement, bowel, noise, margins).
     recipe : Recipe
+        The parameters of the scan.
 
     Returns
     -------
     Bunch
-        As `make_spine_scan` returns it.
+        As `make_spine_scan` returns it, with `lesion_kinds` in place of `lesion_masks`.
     """
     body = [np.random.default_rng(seed) for seed in patient_seed.spawn(6)]
     rng = np.random.default_rng(scan_seed)
@@ -78,7 +79,7 @@ def render(patient_seed, scan_seed, recipe):
         relative *= fine
         around *= fine
     if recipe.striation is not None:
-        streaks = _texture.upright_streaks(
+        streaks = _texture.vertical_streaks(
             body[5], n_rows, recipe.striation, (-placement.below_l5, placement.aside)
         )
         relative *= np.repeat(streaks, 2, axis=0)
@@ -124,7 +125,7 @@ def render(patient_seed, scan_seed, recipe):
 
 
 def _move(bone, kinds, line, distance_mm, rng):
-    """Let the patient move aside and back while the arm passes some rows; in place."""
+    """Shift some rows, during which the patient moved aside and back; in place."""
     n_rows = len(line)
     start = rng.integers(n_rows // 6, n_rows // 2)
     rows = slice(start, start + rng.integers(n_rows // 10, n_rows // 3))

@@ -1,4 +1,4 @@
-"""The unevenness of cancellous bone: a field of known variogram slope, and upright streaks."""
+"""The texture of cancellous bone: a field of known variogram slope, and vertical streaks."""
 
 from functools import lru_cache
 
@@ -7,12 +7,12 @@ from scipy import fft
 
 from ._anatomy import MAX_ROWS, N_COLUMNS, SPACING_MM
 
-# The variogram follows its power law from the origin; beyond this range the field no longer
-# remembers. Law and range together stay a valid covariance (Stein 2002).
+# The variogram follows its power law from the origin; beyond this range the field is
+# uncorrelated. Law and range together are a valid covariance (Stein 2002).
 _RANGE_MM = 40.0
 # The field is drawn larger than the scan, so that it can move with the patient.
 _SPARE_MM = 24.0
-# Share of the bone's density that the texture varies, SD.
+# SD of the texture, as a share of the bone's density.
 _STRENGTH = 0.11
 _SHAPE = tuple(
     fft.next_fast_len(
@@ -23,60 +23,66 @@ _SHAPE = tuple(
 # Slopes are multiples of this, so that a cohort has few spectra.
 _SLOPE_STEP = 0.02
 _SLOPES = (0.20, 1.40)
-# Where cross struts are lost, upright ones stand out as streaks: their distance, how much it
-# varies (SD, in cycles/mm), and the length over which a streak keeps its strength.
+# Where horizontal struts are lost, vertical ones stand out as streaks: their distance, its
+# variation (SD, in cycles/mm), and the length over which a streak keeps its strength.
 _STREAK_APART_MM, _STREAK_SPREAD, _STREAK_MM = 3.0, 0.06, 6.0
-# Share of the bone's density that streaks vary (SD): of the average patient, and how much more
-# with each standard deviation of striation. Below the lowest score nothing would be left.
+# SD of the streaks as a share of the bone's density: in the average patient, and its increase per
+# standard deviation of striation. Below the lowest score no streaks would remain.
 _STREAKS, _STREAKS_PER_SD, _STRIATIONS = 0.10, 0.045, (-2.2, 3.0)
 
 
 def slope_of_tbs(tbs):
-    """Slope of log variogram against log lag near the origin, of a patient with this TBS.
+    """Return the slope of log variogram against log lag near the origin for a given TBS.
 
-    TBS is a vendor's score; that it grows with this slope is known (Pothuaud et al. 2008), the
-    line here is the simulation's own: 0.7 at a TBS of 1.24, and 0.2 more with 0.1 of TBS.
+    TBS is a vendor's score that increases with this slope (Pothuaud et al. 2008). The linear
+    relation is an assumption of the simulation: 0.7 at a TBS of 1.24, and 0.2 more per 0.1 of TBS.
     """
     slope = np.clip(0.7 + 2.0 * (np.asarray(tbs) - 1.24), *_SLOPES)
     return np.round(np.round(slope / _SLOPE_STEP) * _SLOPE_STEP, 2)
 
 
 def trabecular_texture(rng, n_rows, slope, offset_mm=(0.0, 0.0)):
-    """Draw the unevenness of cancellous bone, a factor about 1.
+    """Draw the texture of cancellous bone, a factor about 1.
 
     Parameters
     ----------
     rng : numpy.random.Generator
+        Source of the field.
     n_rows : int
+        Rows of the scan.
     slope : float
         The expected squared difference of two points grows as (lag in mm) ** slope.
     offset_mm : tuple of float
-        How far down and across the patient lies from the usual place.
+        Displacement of the patient from the usual position, down and across.
 
     Returns
     -------
     ndarray of shape (n_rows, 300), float32
+        Factor of the bone's density at each pixel.
     """
     part = _draw_field(rng, _amplitude(float(slope)), n_rows, offset_mm)
     return np.float32(_STRENGTH) * part + np.float32(1)
 
 
-def upright_streaks(rng, n_rows, striation, offset_mm=(0.0, 0.0)):
-    """Draw the streaks of upright struts, a factor about 1 whose mean tells nothing.
+def vertical_streaks(rng, n_rows, striation, offset_mm=(0.0, 0.0)):
+    """Draw the streaks of vertical struts, a factor whose mean of 1 does not depend on striation.
 
     Parameters
     ----------
     rng : numpy.random.Generator
+        Source of the field.
     n_rows : int
+        Rows of the scan.
     striation : float
-        Standard score of the patient: higher is more cross struts lost, and streaks that
-        stand out more.
+        Standard score of the patient: the higher, the more horizontal struts are lost, and
+        the stronger the streaks.
     offset_mm : tuple of float
-        How far down and across the patient lies from the usual place.
+        Displacement of the patient from the usual position, down and across.
 
     Returns
     -------
     ndarray of shape (n_rows, 300), float32
+        Factor of the bone's density at each pixel.
     """
     contrast = _STREAKS + _STREAKS_PER_SD * np.clip(striation, *_STRIATIONS)
     part = _draw_field(rng, _streak_amplitude(), n_rows, offset_mm)
@@ -97,7 +103,7 @@ def _draw_field(rng, amplitude, n_rows, offset_mm):
 
 @lru_cache(maxsize=128)
 def _amplitude(slope):
-    """Square root of the field's spectrum: circulant embedding of its covariance."""
+    """Compute the square root of the field's spectrum by circulant embedding of its covariance."""
     lags = [
         np.minimum(np.arange(n), n - np.arange(n)) * spacing
         for n, spacing in zip(_SHAPE, SPACING_MM, strict=True)
@@ -111,13 +117,13 @@ def _amplitude(slope):
 
 @lru_cache(maxsize=1)
 def _streak_amplitude():
-    """Square root of the streaks' spectrum: narrow about a spacing across, low along."""
+    """Compute the square root of the streaks' spectrum: narrow across, low along the streaks."""
     down = fft.fftfreq(_SHAPE[0], SPACING_MM[0])[:, None]
     across = fft.rfftfreq(_SHAPE[1], SPACING_MM[1])
     spectrum = np.exp(
         -0.5 * ((across - 1 / _STREAK_APART_MM) / _STREAK_SPREAD) ** 2
         - 0.5 * (2 * np.pi * _STREAK_MM * down) ** 2
     )
-    # Half of the frequencies stand for their negatives as well.
+    # Half of the frequencies also represent their negatives.
     mean = (2 * spectrum.sum() - spectrum[:, 0].sum() - spectrum[:, -1].sum()) / np.prod(_SHAPE)
     return np.sqrt(spectrum / mean).astype(np.float32)

@@ -1,6 +1,7 @@
-"""A whole study, declared once and run once: protocol, run, report."""
+"""Whole studies: a protocol that is declared and run once, and the fracture study."""
 
+from skdxa.study._fracture import fracture_benchmarks
 from skdxa.study._protocol import PAPER_EPOCHS, Protocol
 from skdxa.study._run import run_study
 
-__all__ = ["PAPER_EPOCHS", "Protocol", "run_study"]
+__all__ = ["PAPER_EPOCHS", "Protocol", "fracture_benchmarks", "run_study"]

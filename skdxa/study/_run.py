@@ -16,9 +16,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from skdxa.classification import set_threads
 from skdxa.evaluation import performance_table, repeated_cross_validate
 from skdxa.exceptions import CohortError
 from skdxa.simulation import make_spine_cohort
+from skdxa.study._cohort import check_cohort
 
 _PACKAGES = (
     "skdxa",
@@ -31,7 +33,7 @@ _PACKAGES = (
     "scikeras",
 )
 
-_OF_A_REPORT = re.compile(r"table1\.csv|scores\.csv|manifest\.json|roc_[\w-]+\.png")
+_REPORT_FILE = re.compile(r"table1\.csv|scores\.csv|manifest\.json|roc_[\w-]+\.png")
 
 
 def run_study(
@@ -45,12 +47,12 @@ def run_study(
     progress=True,
     report=None,
 ):
-    """Run the study that a protocol declares and write its report into a folder.
+    """Run the study that a protocol declares, and write its report into a folder.
 
     Parameters
     ----------
     protocol : Protocol
-        What to do.
+        The choices of the study.
     cohort : Bunch or None, default=None
         From `skdxa.scans.load_cohort`; None simulates one.
     out : str or path-like
@@ -59,44 +61,47 @@ def run_study(
     overwrite : bool, default=False
         Whether `out` may exist and be replaced, if it holds nothing but a report.
     checkpoint : str, path-like or None, default=None
-        Folder that keeps finished splits, so that a killed study goes on where it was;
+        Folder that keeps finished splits, so that a killed study resumes where it was;
         each target gets a folder in it.
     n_jobs : int or None, default=None
         Processes that train, as in joblib.
     progress : bool, default=True
         Whether to show a progress bar on the standard error.
     report : callable or None, default=None
-        Called with each line of news, such as ``print``.
+        Called with each line on the progress of the study, such as ``print``.
 
     Returns
     -------
     study : Bunch
-        `table` (DataFrame: a row a target, the index `experiment`), `results` (dict of
+        `table` (DataFrame: one row per target, the index `experiment`), `results` (dict of
         CrossValidationResult by target), `manifest` (dict) and `out` (Path).
 
     Raises
     ------
     FileExistsError
-        If `out` exists and `overwrite` is False, or it holds other files than a report's.
+        If `out` exists and `overwrite` is False, or it holds other files than those of a
+        report.
     CohortError
-        If the cohort lacks a target of the protocol, or a target has too few labels.
+        If the parts of the cohort do not fit together, it lacks a target of the protocol, or
+        a target has too few labels.
     ValueError
         If `checkpoint` lies within `out`.
 
     Notes
     -----
-    Written are ``table1.csv`` (a row a target: sensitivity, specificity, accuracy and
+    The files are ``table1.csv`` (one row per target: sensitivity, specificity, accuracy and
     AUC as fractions, with their intervals, and whether the patients were simulated),
     ``scores.csv`` (every out-of-fold score: `target`, `repeat`, `fold`, `row` in
     ``cohort.data``, `patient`, `label`, `score`), ``roc_<target>.png`` and
     ``manifest.json`` (versions, seed, parameters, times, scans left out). Scans whose
-    label is unknown are left out of that target. A cohort with a `truth` is simulated.
+    label is unknown are left out of that target. The report calls patients simulated
+    where ``cohort.simulated`` is true.
 
     The table's AUC is the mean over the folds, as in the paper; the curve's is of the
     pooled scores of the median repeat. They differ a little.
 
-    Should another program make `out` while the study runs, the report goes to a folder
-    with a number behind the name.
+    If another program makes `out` while the study runs, the report goes to a folder with
+    a number after the name.
 
     Examples
     --------
@@ -111,9 +116,12 @@ def run_study(
         say(f"Simulating {protocol.n_subjects} patients ...")
         with _timed(times, "simulation"):
             cohort = make_spine_cohort(protocol.n_subjects, random_state=protocol.random_state)
+    cohort = Bunch(**{**cohort, "groups": check_cohort(cohort)[2]})
     for target in protocol.targets:
         _check_target(protocol, cohort, target)
-    simulated = "truth" in cohort
+    simulated = cohort.get("simulated", False)
+    if protocol.n_threads is not None:
+        set_threads(protocol.n_threads)
     with _new_folder(out, overwrite) as folder:
         results = {}
         for target in protocol.targets:
@@ -159,10 +167,10 @@ def _check_out(out, overwrite, checkpoint):
         raise FileExistsError(f"{out} exists. Choose another folder, or allow overwriting it.")
     if not out.is_dir():
         raise FileExistsError(f"{out} is a file. Choose a folder.")
-    others = [path.name for path in out.iterdir() if not _OF_A_REPORT.fullmatch(path.name)]
+    others = [path.name for path in out.iterdir() if not _REPORT_FILE.fullmatch(path.name)]
     if others:
         raise FileExistsError(
-            f"{out} holds {sorted(others)[0]}, which is not of a report. Choose another folder."
+            f"{out} holds {sorted(others)[0]}, no file of a report. Choose another folder."
         )
 
 
@@ -171,10 +179,9 @@ def _check_target(protocol, cohort, target):
         raise CohortError(
             f"The cohort has no target {target!r}; it has {list(cohort.target.columns)}."
         )
-    groups = np.asarray(cohort.groups)
     for label in (0, 1):
-        n_patients = len(np.unique(groups[cohort.target[target] == label]))
-        # Without one fold's patients, two must be left where the epoch is chosen on one.
+        n_patients = len(np.unique(cohort.groups[cohort.target[target] == label]))
+        # Without the patients of one fold, two must be left if the epoch is chosen on one.
         needed = max(protocol.n_splits, 3 if protocol.validation_fraction else 2)
         if n_patients < needed:
             raise CohortError(
@@ -194,10 +201,10 @@ def _cross_validate(protocol, cohort, target, *, checkpoint, n_jobs, progress, s
         y = np.random.RandomState(protocol.random_state).permutation(y)
     return repeated_cross_validate(
         protocol.pipeline(),
-        # Its own index stays, so that an error names the row of cohort.data.
+        # With its index, so that an error names the row of cohort.data.
         cohort.data[known],
         y,
-        groups=np.asarray(cohort.groups)[known],
+        groups=cohort.groups[known],
         n_splits=protocol.n_splits,
         n_repeats=protocol.n_repeats,
         random_state=protocol.random_state,
@@ -218,7 +225,7 @@ def _file_name(target):
 def _scores(cohort, target, result):
     rows = np.flatnonzero(_known(cohort, target))[result.scores["row"]]
     scores = result.frame().rename(columns={"y": "label"}).assign(target=target, row=rows)
-    scores["patient"] = np.asarray(cohort.groups)[rows]
+    scores["patient"] = cohort.groups[rows]
     return scores[["target", "repeat", "fold", "row", "patient", "label", "score"]]
 
 
@@ -238,7 +245,7 @@ def _draw(result, target, path, protocol, *, simulated):
 
 
 def _manifest(protocol, cohort, results, times, *, simulated):
-    from skdxa.classification import bfloat16_pays
+    from skdxa.classification import has_bfloat16
 
     parameters = protocol.as_dict()
     if not simulated:
@@ -249,7 +256,10 @@ def _manifest(protocol, cohort, results, times, *, simulated):
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": parameters.pop("random_state"),
         "parameters": parameters,
-        "precision": "bfloat16" if bfloat16_pays() else "float32",
+        "threads": sorted(
+            {int(n) for result in results.values() for n in result.folds["n_threads"].unique()}
+        ),
+        "precision": "bfloat16" if has_bfloat16() else "float32",
         "scans": {
             target: {
                 "n": len(result.y),
@@ -278,7 +288,7 @@ def _timed(times, name):
 
 @contextmanager
 def _new_folder(out, overwrite):
-    """Give a folder beside `out` that becomes `out` if all goes well, and else vanishes."""
+    """Return a folder beside `out` that becomes `out` if all goes well, and is removed if not."""
     out.parent.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     former = path.with_name(f"{path.name}-former")
@@ -299,6 +309,6 @@ def _new_folder(out, overwrite):
     finally:
         shutil.rmtree(path, ignore_errors=True)
         if former.exists() and not out.exists():
-            # Ended between the two renames.
+            # The run ended between the two renames.
             former.rename(out)
         shutil.rmtree(former, ignore_errors=True)

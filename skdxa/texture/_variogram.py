@@ -162,5 +162,5 @@ def _shifted(field, row, column):
 
 
 def halve(squares, n_pairs):
-    """Give half the mean square; NaN where there is no pair."""
+    """Return half the mean square; NaN where there is no pair."""
     return np.divide(squares, 2 * n_pairs, out=np.full(squares.shape, np.nan), where=n_pairs > 0)

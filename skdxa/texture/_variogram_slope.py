@@ -251,7 +251,7 @@ class VariogramSlope(ScanTransformer):
             raise
 
     def _check_lags(self):
-        """Give the lags of each line to fit: one, or two for the mean of the axes."""
+        """Return the lags of each line to fit: one, or two for the mean of the axes."""
         spacing = check_spacing(self.spacing_mm)
         try:
             low, high = (float(lag) for lag in self.lags_mm)

@@ -1,6 +1,7 @@
 import pickle
 import sys
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import InvalidParameterError
 
 from skdxa.classification import SpineCNNClassifier
-from skdxa.exceptions import ScanError
+from skdxa.exceptions import ScanError, TrainingError
 from skdxa.preprocessing import HorizontalFlip, SpineCropper
 
 # Numbers of scans, rows and columns are all different, so that no swap can pass.
@@ -218,7 +219,7 @@ def test_weights_of_classes_and_scans(stack):
     assert by_scan.predict_proba(X)[:, 1].mean() > plain
 
 
-def test_callbacks_are_copied_for_each_fit(stack):
+def test_callbacks_are_made_for_each_fit(stack):
     import keras
 
     class Stop(keras.callbacks.Callback):
@@ -230,12 +231,222 @@ def test_callbacks_are_copied_for_each_fit(stack):
                 self.model.stop_training = True
 
     X, y = stack
-    callback = Stop()
-    cnn = small(callbacks=[callback])
+    cnn = small(callbacks=[Stop])
     for _ in range(2):
         cnn.fit(X, y)
         assert len(cnn.history_["loss"]) == 2
-    assert callback.epochs_seen == 0
+
+
+def test_a_callback_is_used_as_it_is_and_let_go(stack):
+    import keras
+
+    class Locked(keras.callbacks.Callback):
+        """Holds what cannot be copied, as a study of optuna or an open file does."""
+
+        def __init__(self):
+            super().__init__()
+            self.lock = threading.Lock()
+            self.losses = []
+
+        def on_epoch_end(self, epoch, logs=None):
+            with self.lock:
+                self.losses.append(logs["loss"])
+
+    X, y = stack
+    callback = Locked()
+    cnn = small(epochs=3, callbacks=[callback]).fit(X, y)
+    assert callback.losses == pytest.approx(cnn.history_["loss"])
+    assert callback.model is None
+
+    stopping = keras.callbacks.EarlyStopping(patience=1, min_delta=10)
+    cnn = small(callbacks=[stopping])
+    lengths = [len(cnn.fit(X, y).history_["loss"]) for _ in range(2)]
+    assert lengths == [2, 2]
+    assert pickle.loads(pickle.dumps(cnn)).predict(X).shape == (N,)
+
+
+def test_metrics_reach_the_history_and_the_callbacks(stack):
+    import keras
+    from sklearn.metrics import roc_auc_score
+
+    X, y = stack
+    settings = {"validation_fraction": 0.25, "restore_best": False, "epochs": 5}
+    cnn = small(metrics=["auc", keras.metrics.BinaryAccuracy(name="accuracy")], **settings)
+    cnn.fit(X, y)
+    names = ["loss", "auc", "accuracy", "val_loss", "val_auc", "val_accuracy"]
+    assert set(cnn.history_) == set(names)
+    plain = small(**settings).fit(X, y)
+    assert plain.history_["loss"] == cnn.history_["loss"]
+
+    own = small(metrics=["auc"], epochs=4, restore_best=False)
+    own.fit(X[:20], y[:20], X_val=X[20:], y_val=y[20:])
+    area = roc_auc_score(y[20:], own.predict_proba(X[20:])[:, 1])
+    assert own.history_["val_auc"][-1] == pytest.approx(area, abs=0.03)
+
+    def stop():
+        return keras.callbacks.EarlyStopping(monitor="val_auc", mode="max", patience=2)
+
+    stopped = small(metrics=["auc"], callbacks=[stop], epochs=60).fit(X, y)
+    assert len(stopped.history_["loss"]) < 60
+
+
+def test_patience_ends_a_training_and_keeps_its_best_epoch(stack):
+    X, y = stack
+    noise = np.random.default_rng(5).permutation(y)
+    whole = small(epochs=30, learning_rate=0.02).fit(X, noise)
+    patient = small(epochs=30, learning_rate=0.02, patience=4).fit(X, noise)
+    n_epochs = len(patient.history_["loss"])
+    assert n_epochs < 30
+    assert patient.history_["loss"] == whole.history_["loss"][:n_epochs]
+    assert patient.best_epoch_ == n_epochs - 4
+    assert patient.best_epoch_ == 1 + int(np.argmin(whole.history_["val_loss"][:n_epochs]))
+    if whole.best_epoch_ == patient.best_epoch_:
+        for one, other in zip(whole.weights_, patient.weights_, strict=True):
+            np.testing.assert_array_equal(one, other)
+    last = small(epochs=30, learning_rate=0.02, patience=4, restore_best=False).fit(X, noise)
+    assert last.best_epoch_ == len(last.history_["loss"]) == n_epochs
+    with pytest.raises(ValueError, match="patience needs validation images"):
+        small(validation_fraction=0, patience=3).fit(X, y)
+
+
+def test_callbacks_of_scikit_learn_follow_the_epochs(stack):
+    callback = pytest.importorskip("sklearn.callback")
+
+    class Count:
+        """Follows scikit-learn's protocol of callbacks."""
+
+        def __init__(self):
+            self.tasks = []
+
+        def setup(self, estimator, context):
+            self.tasks.append("setup")
+
+        def on_fit_task_begin(self, estimator, context):
+            self.tasks.append(context.task_name)
+
+        def on_fit_task_end(self, estimator, context):
+            return len(self.tasks) >= 5
+
+        def teardown(self, estimator, context):
+            self.tasks.append("teardown")
+
+    X, y = stack
+    count = Count()
+    cnn = small(epochs=10).set_callbacks(count).fit(X, y)
+    assert count.tasks[:3] == ["setup", "fit", "epoch"]
+    assert count.tasks[-1] == "teardown"
+    assert len(cnn.history_["loss"]) == 3
+    bar = small(epochs=2).set_callbacks(callback.ProgressBar())
+    if find_spec("rich"):
+        assert len(bar.fit(X, y).history_["loss"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"callbacks": ["early"]}, "callback 0 is a str"),
+        ({"callbacks": [lambda: "early"]}, "callback 0 of callbacks returned a str"),
+    ],
+)
+def test_what_is_no_callback_is_named(stack, changes, message):
+    with pytest.raises(ValueError, match=message):
+        small(**changes).fit(*stack)
+
+
+# Nothing wrong in silence
+
+
+def without_activation(image_shape):
+    import keras
+
+    inputs = keras.Input((*image_shape, 1))
+    return keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(inputs)))
+
+
+def doubled(image_shape):
+    import keras
+
+    model = build_network(image_shape)
+    return keras.Model(model.inputs, keras.layers.Rescaling(2.0, 0.5)(model.outputs[0]))
+
+
+def test_a_network_that_returns_no_probabilities_is_refused(stack):
+    with pytest.raises(ValueError, match=r"last layer of network, .* has no activation"):
+        small(network=without_activation).fit(*stack)
+    with pytest.raises(ValueError, match=r"returned .* for scan 0, which is no probability"):
+        small(network=doubled).fit(*stack)
+    X, y = stack
+    cnn = small(network=build_network, epochs=1).fit(X, y)
+    cnn.network = doubled
+    with pytest.raises(ValueError, match="which is no probability"):
+        cnn.predict_proba(X)
+
+
+@pytest.mark.parametrize(
+    ("scale", "changes"), [(1e30, {}), (1.0, {"learning_rate": 1e30}), (1e30, {"patience": 2})]
+)
+def test_a_training_that_diverges_raises(stack, scale, changes):
+    X, y = stack
+    with pytest.raises(TrainingError, match=r"diverged in epoch \d+: (val_)?loss is (nan|inf)"):
+        small(epochs=5, **changes).fit(X * np.float32(scale), y)
+
+
+def test_weights_that_are_not_finite_never_predict(stack):
+    X, y = stack
+    cnn = small(epochs=1).fit(X, y)
+    cnn.weights_[2] = np.full_like(cnn.weights_[2], np.nan)
+    for broken in (cnn, pickle.loads(pickle.dumps(cnn))):
+        with pytest.raises(ValueError, match="weights of the network are not finite"):
+            broken.predict(X)
+
+
+def test_misunderstood_parameters_are_explained(stack):
+    import keras
+
+    X, y = stack
+    with pytest.raises(ValueError, match=r"the class Adam\. Call it: Adam\(\)"):
+        small(optimizer=keras.optimizers.Adam).fit(X, y)
+    with pytest.raises(ValueError, match=r"network must be a function that builds .*Functional"):
+        small(network=build_network((ROWS, COLUMNS))).fit(X, y)
+    with pytest.raises(ScanError, match=r"Leave out the last axis: X\[\.\.\., 0\]"):
+        small().fit(X[..., None], y)
+    with pytest.raises(ValueError, match="OneVsRestClassifier"):
+        small().fit(X, np.arange(N) % 3)
+
+
+def test_images_in_a_column_of_another_name(stack):
+    X, y = stack
+    table = pd.DataFrame({"crop__scan": pd.Series(list(X)), "age": 60})
+    expected = small(epochs=2).fit(X, y).predict_proba(X)
+    cnn = small(epochs=2, column="crop__scan").fit(table, y)
+    np.testing.assert_array_equal(cnn.predict_proba(table), expected)
+    with pytest.raises(ScanError, match="no column 'scan'"):
+        small(epochs=1).fit(table, y)
+
+
+def test_a_patient_who_is_missing_is_an_error(stack):
+    X, y = stack
+    groups = np.arange(N).astype(float)
+    groups[3] = np.nan
+    with pytest.raises(ValueError, match="groups is missing for 1 of 40 scans"):
+        small(epochs=1).fit(X, y, groups=groups)
+
+
+def test_one_patient_written_in_two_ways_is_held_out_whole(stack):
+    X, y = stack
+    patients = np.arange(N // 2)
+    groups = np.array([p for n in patients for p in (float(n), str(n))], dtype=object)
+    seen = {}
+    original = SpineCNNClassifier._split
+
+    def spy(self, labels, groups, seed):
+        seen["groups"] = groups
+        return original(self, labels, groups, seed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SpineCNNClassifier, "_split", spy)
+        small(epochs=1).fit(X, y, groups=groups)
+    assert len(np.unique(seen["groups"])) == N // 2
 
 
 def test_a_callback_may_predict_with_the_same_architecture(stack):
@@ -329,9 +540,10 @@ def test_a_network_of_ones_own(stack):
 def test_network_of_a_fitted_classifier(stack):
     X, y = stack
     cnn = small(precision="bfloat16").fit(X, y)
-    network = cnn.network_
+    network = cnn.to_keras()
     assert network.compute_dtype == "float32"
     assert [layer.name for layer in network.layers][1:2] == ["conv1"]
+    assert {type(layer).__module__.partition(".")[0] for layer in network.layers} == {"keras"}
     expected = cnn.predict_proba(X)
     scores = network(X[..., None], training=False).numpy()[:, 0]
     np.testing.assert_allclose(scores, expected[:, 1], atol=1e-6)
@@ -605,14 +817,14 @@ def test_bad_company(stack):
 def test_precision_follows_the_processor(monkeypatch):
     import tensorflow as tf
 
-    from skdxa.classification._lending import bfloat16_pays
+    from skdxa.classification._lending import has_bfloat16
 
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     for flags, pays in (("fma avx512_bf16", True), ("amx_bf16", True), ("avx512f", False)):
         monkeypatch.setattr(Path, "read_text", lambda self, flags=flags: f"flags : {flags}\n")
         monkeypatch.setattr(Path, "exists", lambda self: True)
-        assert bfloat16_pays() is pays
+        assert has_bfloat16() is pays
     monkeypatch.setattr(Path, "exists", lambda self: False)
-    assert bfloat16_pays() is False
+    assert has_bfloat16() is False
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
-    assert bfloat16_pays() is False
+    assert has_bfloat16() is False

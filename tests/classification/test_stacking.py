@@ -21,6 +21,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import validate_data
@@ -42,6 +43,11 @@ class FirstColumnScores(ColumnScores):
     def _read(self, X, *, reset=False):
         return validate_data(self, X, reset=reset, dtype=np.float64)[:, 0]
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        return tags
+
 
 # No check is exempted. That a pass-through learns nothing its tag `poor_score` tells.
 @parametrize_with_checks([FirstColumnScores(), FirstColumnScores(lower_is_worse=True)])
@@ -58,6 +64,12 @@ def table():
 
 
 Y = np.array(["no", "yes", "no", "yes", "no"])
+
+
+def test_the_shipped_class_tells_scikit_learn_that_it_takes_no_arrays(table):
+    assert not get_tags(ColumnScores("age")).input_tags.two_d_array
+    with pytest.raises(CohortError, match="must be a DataFrame with the column 'age'"):
+        ColumnScores("age").fit(table[["age"]].to_numpy(), Y)
 
 
 def test_hands_the_column_on_and_turns_the_sign(table):

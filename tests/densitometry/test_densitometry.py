@@ -322,7 +322,7 @@ def test_minimum_is_of_the_known_unless_asked_otherwise():
     assert minimum_t_score([-1.0, -2.6, 0.3]) == -2.6
     with pytest.raises(ValueError, match='missing must be "ignore" or "propagate"; got \'drop\''):
         minimum_t_score(table, missing="drop")
-    with pytest.raises(ValueError, match=r"a row a patient .* its shape is \(\)"):
+    with pytest.raises(ValueError, match=r"row per patient .* its shape is \(\)"):
         minimum_t_score(-2.0)
 
 
@@ -390,7 +390,7 @@ def test_precision_error_refuses_what_says_nothing():
         precision_error([[1.0, np.nan], [np.nan, 1.0]])
     with pytest.raises(ValueError, match=r"repeated must be positive; .* position \(0, 1\)"):
         precision_error([[1.0, 0.0]])
-    with pytest.raises(ValueError, match=r"a row a patient .* its shape is \(2,\)"):
+    with pytest.raises(ValueError, match=r"row per patient .* its shape is \(2,\)"):
         precision_error([1.0, 1.1])
 
 

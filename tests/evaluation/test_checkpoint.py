@@ -1,4 +1,4 @@
-"""A killed run goes on where it was; another run is refused."""
+"""A killed run resumes where it was; the folder of another run is refused."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ SHORT = {"n_splits": 3, "n_repeats": 2, "progress": False}
 
 
 class MarkingClassifier(ClassifierMixin, BaseEstimator):
-    """Random scores; leaves a file a fit, and stands still when told to."""
+    """Random scores; writes one file per fit, and stops at the fifth if asked to."""
 
     def __init__(self, folder, random_state=None):
         self.folder = folder
@@ -34,7 +34,7 @@ class MarkingClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X, y):
         folder = Path(self.folder)
         (folder / f"{uuid4().hex}.fit").write_text(" ".join(str(row) for row in X[:, 0]))
-        if (folder / "stand still").exists() and len(list(folder.glob("*.fit"))) == 5:
+        if (folder / "stop").exists() and len(list(folder.glob("*.fit"))) == 5:
             print("in the middle of the fifth fit", flush=True)
             threading.Event().wait()
         self.classes_ = np.unique(y)
@@ -73,11 +73,14 @@ def numeric_columns(X):
 
 
 def test_a_run_killed_in_the_middle_ends_with_the_same_scores(tmp_path):
-    (tmp_path / "stand still").touch()
+    (tmp_path / "stop").touch()
+    # Under the name that it has here, since the checkpoint holds the name of the classifier.
     program = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        f"from {Path(__file__).stem} import cross_validate_marking\n"
-        "cross_validate_marking(sys.argv[1], sys.argv[1] + '/checkpoint')\n"
+        "import sys; from importlib.util import module_from_spec, spec_from_file_location\n"
+        f"spec = spec_from_file_location({__name__!r}, {__file__!r})\n"
+        "module = sys.modules[spec.name] = module_from_spec(spec)\n"
+        "spec.loader.exec_module(module)\n"
+        "module.cross_validate_marking(sys.argv[1], sys.argv[1] + '/checkpoint')\n"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -89,7 +92,7 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_scores(tmp_path):
     leftover = checkpoint / ".repeat-0001-fold-001.npz.0a1b.tmp"
     leftover.write_bytes(b"half a fi")
 
-    (tmp_path / "stand still").unlink()
+    (tmp_path / "stop").unlink()
     resumed = cross_validate_marking(tmp_path, checkpoint)
     assert not leftover.exists()
     fits = [path.read_text() for path in tmp_path.glob("*.fit")]
@@ -108,7 +111,7 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_scores(tmp_path):
     assert len(list(tmp_path.glob("*.fit"))) == len(fits)
 
 
-def test_workers_write_their_splits_and_a_failed_run_goes_on(tmp_path, data):
+def test_workers_write_their_splits_and_a_failed_run_resumes(tmp_path, data):
     X, y = data
     found = repeated_cross_validate(
         numbers_of(), X, y, random_state=0, n_jobs=2, checkpoint=tmp_path, **SHORT
@@ -139,7 +142,7 @@ def test_what_a_worker_cannot_write_is_written_on_arrival(tmp_path, data, monkey
     assert len(list(tmp_path.glob("*.npz"))) == 6
 
 
-def test_a_folder_that_a_worker_does_not_see_is_not_made(tmp_path):
+def test_a_worker_without_the_folder_does_not_make_it(tmp_path):
     checkpoint = Checkpoint(tmp_path / "here", {})
     (tmp_path / "here" / "manifest.json").unlink()
     (tmp_path / "here").rmdir()
@@ -162,7 +165,7 @@ def test_models_of_a_finished_run_are_fitted_again(tmp_path, data):
         np.testing.assert_array_equal(rows["score"], scores)
 
 
-def test_without_a_seed_a_run_goes_on_with_the_one_it_drew(tmp_path, data):
+def test_without_a_seed_a_run_resumes_with_the_seed_it_drew(tmp_path, data):
     first, second = (
         repeated_cross_validate(numbers_of(), *data, checkpoint=tmp_path, **SHORT)
         for _ in range(2)
@@ -179,7 +182,7 @@ def test_without_a_seed_a_run_goes_on_with_the_one_it_drew(tmp_path, data):
         ),
         (
             {"estimator": make_pipeline(StandardScaler(), LogisticRegression())},
-            r"estimator parameter functiontransformer was \S+, is not there; .*; and \d+ more\.",
+            r"estimator parameter functiontransformer was \S+, is absent; .*; and \d+ more\.",
         ),
         ({"estimator": LogisticRegression()}, r"estimator was sklearn.pipeline.Pipeline, is "),
         ({"n_repeats": 3}, "setting n_repeats was 2, is 3; splits changed"),
@@ -243,7 +246,7 @@ def test_changed_data_are_refused_by_name(tmp_path, data, change, message):
 def test_equal_data_elsewhere_in_memory_are_the_same_run(tmp_path, data):
     X, y = data
     kwargs = SHORT | {"random_state": 0, "checkpoint": tmp_path}
-    kwargs["stratify"] = pd.DataFrame({"y": y, "later": [np.nan, 0, 1] * 14})
+    kwargs["stratify"] = pd.DataFrame({"y": y, "scored": [np.nan, 0, 1] * 14})
     repeated_cross_validate(numbers_of(), X, y, **kwargs)
     kwargs["stratify"] = kwargs["stratify"].to_numpy(object)
     turned = [np.asfortranarray(scan) for scan in X["scan"]]
@@ -339,7 +342,7 @@ def test_unequal_parameters_are_told_apart(first, second):
     assert _describe(first) != _describe(second)
 
 
-def test_a_search_over_distributions_goes_on(tmp_path, data):
+def test_a_search_over_distributions_resumes(tmp_path, data):
     search = RandomizedSearchCV(
         numbers_of(), {"logisticregression__C": stats.loguniform(0.1, 10)}, n_iter=1, cv=2
     )

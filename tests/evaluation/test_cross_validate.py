@@ -1,9 +1,10 @@
-"""Repeated cross-validation: its splits, seeds, patients, and what it keeps."""
+"""Repeated cross-validation: splits, seeds, patients, learning curves and models."""
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
@@ -21,7 +22,6 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skdxa.evaluation import repeated_cross_validate
-from skdxa.evaluation._cross_validate import _check_patients_together
 
 SHORT = {"n_splits": 3, "n_repeats": 2, "random_state": 0, "progress": False}
 
@@ -64,7 +64,7 @@ class MemorisedLabel(TransformerMixin, BaseEstimator):
 
 
 class Fixed(ClassifierMixin, BaseEstimator):
-    """Gives what it is told to, or fails."""
+    """Returns given probabilities, or raises a given error."""
 
     def __init__(self, gives=None, history=None):
         self.gives = gives
@@ -96,7 +96,7 @@ def scans():
 
 
 def scores_of(result, split):
-    """Scores of one fold of one repeat."""
+    """Return the scores of one fold of one repeat."""
     scores = result.scores
     return scores[(scores["repeat"] == split[0]) & (scores["fold"] == split[1])]
 
@@ -154,10 +154,10 @@ def test_each_fit_has_a_seed_of_its_own_unless_one_is_set(table):
         found = repeated_cross_validate(forest, X, y, return_models="all", **(SHORT | kwargs))
         return [model[-1].random_state for model in found.models.values()]
 
-    own = seeds(None)
-    assert len(set(own)) == 6
-    assert own == seeds(None)
-    assert not set(own) & set(seeds(None, random_state=1))
+    drawn = seeds(None)
+    assert len(set(drawn)) == 6
+    assert drawn == seeds(None)
+    assert not set(drawn) & set(seeds(None, random_state=1))
     assert seeds(5) == [5] * 6
 
 
@@ -207,7 +207,7 @@ def test_preprocessing_is_fitted_on_the_training_folds_alone(scans):
         assert sorted([*model[0].rows_, *scores_of(found, split)["row"]]) == list(range(42))
 
 
-def test_a_column_that_bears_the_label_is_of_no_use():
+def test_labels_memorised_in_training_are_of_no_use():
     y = np.tile([0, 1], 15)
     patients = np.arange(30.0).reshape(-1, 1)
     pipeline = make_pipeline(MemorisedLabel(), LogisticRegression())
@@ -226,17 +226,26 @@ def test_a_patients_scans_are_never_split(table):
     assert found.scores.groupby("repeat")["row"].apply(sorted).map(len).eq(194).all()
     first, second = (found.scores.query("repeat == @r").sort_values("row")["fold"] for r in (0, 1))
     assert not np.array_equal(first, second)
-    # The splits are scikit-learn's own.
+    # The splits are those of scikit-learn.
     kfold = StratifiedGroupKFold(3, shuffle=True, random_state=0)
     test = next(kfold.split(X, y, groups))[1]
     np.testing.assert_array_equal(scores_of(found, (0, 0))["row"], test)
 
 
-def test_a_splitter_that_tears_a_patient_apart_is_found_out():
-    patients = np.array(["a", "b", "a"])
-    _check_patients_together(np.array([[0, 1, 0], [1, 0, 1]]), patients)
-    with pytest.raises(RuntimeError, match="patient a is in two folds of one repeat"):
-        _check_patients_together(np.array([[0, 1, 0], [1, 0, 0]]), patients)
+def test_one_warning_tells_of_patients_that_look_alike(table):
+    X, y = table
+    groups = ["a7", "A7", *(f"b{number // 2}" for number in range(95))]
+    with pytest.warns(UserWarning, match="'A7' and 'a7'") as caught:
+        found = repeated_cross_validate(LogisticRegression(), X, y, groups=groups, **SHORT)
+    assert len(caught) == 1
+    assert found.groups.tolist() == groups
+
+
+def test_a_sparse_table(table):
+    X, y = table
+    found = repeated_cross_validate(LogisticRegression(), sparse.csr_array(X), y, **SHORT)
+    expected = repeated_cross_validate(LogisticRegression(), X, y, **SHORT)
+    np.testing.assert_allclose(found.scores["score"], expected.scores["score"], atol=1e-4)
 
 
 def test_patients_with_one_scan_each_make_no_difference(table):
@@ -247,12 +256,12 @@ def test_patients_with_one_scan_each_make_no_difference(table):
 
 def test_folds_keep_the_shares_of_two_labels_and_of_the_unknown(table):
     X, y = table
-    later = pd.Series(np.where(y == 1, np.tile([1, 0, 0], 33)[:97], 0.0), name="fracture_5y")
-    later[::8] = np.nan
+    scored_y = pd.Series(np.where(y == 1, np.tile([1, 0, 0], 33)[:97], 0.0), name="fracture_5y")
+    scored_y[::8] = np.nan
     found = repeated_cross_validate(
-        LogisticRegression(), X, y, stratify=pd.concat([y, later], axis=1), **SHORT
+        LogisticRegression(), X, y, stratify=pd.concat([y, scored_y], axis=1), **SHORT
     )
-    frame = found.frame(later)
+    frame = found.frame(scored_y)
     for label in (0, 1):
         count = (frame["y"] == label).groupby([frame["repeat"], frame["fold"]]).sum()
         assert count.max() - count.min() <= 2
@@ -383,7 +392,7 @@ def test_unknown_labels_are_refused(table):
             {"y": np.arange(97) < 2},
             r"fewer scans \(2\) have the label True, as in row 0, than n_splits=3",
         ),
-        ({"y": np.zeros(96)}, "inconsistent numbers of samples"),
+        ({"y": np.zeros(96)}, "X and y must have the same rows, got 97 and 96"),
         ({"groups": [None, *range(96)]}, "groups is missing for 1 of 97 scans"),
         (
             {"groups": np.arange(97) // 49},
@@ -426,7 +435,7 @@ def test_the_way_to_score_is_that_of_the_fitted_estimator(table, estimator, meth
 
 
 def test_a_training_part_of_one_class_is_refused():
-    # Stratified by something else, all positives come to lie in one fold.
+    # Stratified by another label, all positives may lie in one fold.
     y = np.r_[np.ones(3), np.zeros(9)]
     kwargs = {"n_splits": 3, "n_repeats": 30, "random_state": 0, "progress": False}
     with pytest.raises(ValueError, match=r"has a training part of one class: take fewer folds"):

@@ -83,14 +83,14 @@ def test_threshold_with_as_many_positives_as_in_the_paper():
 
     assert sensitivity("at_least") == 56 / 92
     assert sensitivity("nearest") == 55 / 92
-    # Position 55.2 from the top, where the threshold falls by one a position.
+    # Position 55.2 from the top, where the threshold falls by one per position.
     assert threshold_at_sensitivity(y, score, 0.6, rule="interpolated") == pytest.approx(37.8)
 
 
 @pytest.mark.parametrize("rule", ["at_least", "nearest", "interpolated"])
 def test_threshold_of_a_sensitivity_that_occurs(rule):
     y, score = [1, 0, 1, 0, 1, 1, 1], [7, 6, 5, 4, 3, 2, 1]
-    # In floating point, 0.1 * 6 is a hair above the 3 / 5 that occur.
+    # In floating point, 0.1 * 6 is slightly above the 3 / 5 that occur.
     assert threshold_at_sensitivity(y, score, 0.1 * 6, rule=rule) == 3
     assert threshold_at_sensitivity(y, score, 1, rule=rule) == 1
     assert threshold_at_sensitivity(y, score, 0.05, rule=rule) == 7
@@ -137,7 +137,7 @@ def test_sensitivity_and_specificity_count(labels):
     )
 
 
-def test_undefined_is_nan_and_said():
+def test_undefined_metrics_are_nan_with_a_warning():
     with pytest.warns(UndefinedMetricWarning, match="sensitivity is undefined .* no positive"):
         assert np.isnan(sensitivity_score([0, 0], [0, 1]))
     with pytest.warns(UndefinedMetricWarning, match="specificity is undefined .* no negative"):
@@ -178,10 +178,30 @@ def test_grouped_metrics_are_those_of_each_group():
             assert found[name][number] == pytest.approx(value, rel=1e-12)
 
 
-def test_grouped_metrics_without_positives_or_anybody():
+def test_grouped_metrics_without_positives_or_scans():
     positive = np.array([False, False, True])
     found = grouped_metrics(positive, np.array([0.2, 0.7, 0.9]), np.array([0, 0, 1]), 3, 0.5)
     np.testing.assert_array_equal(found["sensitivity"], [np.nan, 1, np.nan])
     np.testing.assert_array_equal(found["specificity"], [0.5, np.nan, np.nan])
     np.testing.assert_array_equal(found["accuracy"], [0.5, 1, np.nan])
     np.testing.assert_array_equal(found["auc"], [np.nan] * 3)
+
+
+@pytest.mark.parametrize("score", [sensitivity_score, specificity_score])
+def test_a_positive_label_that_is_none_of_the_labels_raises(score):
+    texts = ["healthy", "fracture", "healthy", "fracture"]
+    with pytest.raises(
+        ValueError, match=r"pos_label=1 is not a valid label.*'fracture', 'healthy'"
+    ):
+        score(texts, texts)
+    with pytest.raises(ValueError, match=r"pos_label=1 is not a valid label.*\['healthy'\]"):
+        score(["healthy"] * 3, ["healthy"] * 3)
+    with pytest.raises(ValueError, match=r"pos_label=1 is not a valid label.*\[2, 3\]"):
+        score([2, 3], [2, 3])
+    assert score(texts, texts, pos_label="fracture") == 1
+
+
+def test_scans_have_weights():
+    y_true, y_pred, weight = [1, 1, 0, 0], [1, 0, 0, 1], [3, 1, 1, 1]
+    assert sensitivity_score(y_true, y_pred, sample_weight=weight) == 0.75
+    assert specificity_score(y_true, y_pred, sample_weight=[1, 1, 4, 1]) == 0.8

@@ -21,15 +21,15 @@ from skdxa.inspection import (
 from skdxa.preprocessing import SpineCropper
 
 N, ROWS, COLUMNS = 60, 20, 14
-PLACE = (slice(3, 8), slice(8, 12))
+PATCH = (slice(3, 8), slice(8, 12))
 
 
 @pytest.fixture(scope="module")
 def planted():
-    """Images whose positive class has a bright blob at one place."""
+    """Images whose positive class has a bright patch at a fixed position."""
     y = np.arange(N) % 2
     X = np.random.default_rng(0).normal(size=(N, ROWS, COLUMNS)).astype(np.float32)
-    X[:, *PLACE] += 2 * y[:, None, None]
+    X[:, *PATCH] += 2 * y[:, None, None]
     return X, y
 
 
@@ -51,7 +51,7 @@ def cnn(planted):
 def positives(planted):
     X, y = planted
     mask = np.zeros((ROWS, COLUMNS), bool)
-    mask[PLACE] = True
+    mask[PATCH] = True
     return X[y == 1], np.broadcast_to(mask, X[y == 1].shape)
 
 
@@ -64,20 +64,20 @@ MAPS = {
 
 
 @pytest.mark.parametrize("method", MAPS)
-def test_a_planted_feature_is_found_and_forgotten(cnn, positives, planted, method):
+def test_a_planted_feature_is_found_by_trained_weights_only(cnn, positives, planted, method):
     images, masks = positives
     assert cnn.score(*planted) > 0.9
     learned = MAPS[method](cnn, images)
     found = localization_score(learned, masks, tolerance_mm=1.1)
     assert found["hit"].mean() > 0.8
     assert found["energy"].mean() > 3 * found["energy_by_chance"].mean()
-    forgotten, alike = [], []
+    random_hits, similarities = [], []
     for seed in range(5):
         maps = MAPS[method](randomized(cnn, random_state=seed), images)
-        forgotten.append(localization_score(maps, masks, tolerance_mm=1.1)["hit"].mean())
-        alike.append(map_similarity(learned, maps))
-    assert np.mean(forgotten) < 0.6
-    assert abs(np.nanmean(alike)) < 0.4
+        random_hits.append(localization_score(maps, masks, tolerance_mm=1.1)["hit"].mean())
+        similarities.append(map_similarity(learned, maps))
+    assert np.mean(random_hits) < 0.6
+    assert abs(np.nanmean(similarities)) < 0.4
 
 
 def test_a_faithful_map_deletes_faster_than_a_random_one(cnn, positives):
@@ -169,7 +169,7 @@ def test_maps_without_a_single_peak():
     np.testing.assert_allclose(score([(0, 0)], np.ones((3, 5))), [1 / 15] * 4)
 
 
-def test_what_is_outside_the_map_does_not_count():
+def test_pixels_outside_the_map_do_not_count():
     heat = HEAT.copy()
     heat[:, 0] = np.nan
     heat[2, 4] = np.nan
@@ -202,14 +202,15 @@ def test_randomized_redraws_a_copy(cnn, planted):
     before = [w.copy() for w in cnn.weights_]
     probability = cnn.predict_proba(X)
     other = randomized(cnn, random_state=0)
-    for ours, theirs, old in zip(cnn.weights_, other.weights_, before, strict=True):
-        np.testing.assert_array_equal(ours, old)
-        assert theirs.shape == old.shape
-        assert not np.allclose(theirs, old)
+    for current, redrawn, old in zip(cnn.weights_, other.weights_, before, strict=True):
+        np.testing.assert_array_equal(current, old)
+        assert redrawn.shape == old.shape
+        assert not np.allclose(redrawn, old)
     np.testing.assert_array_equal(cnn.predict_proba(X), probability)
     assert not np.allclose(other.predict_proba(X), probability)
-    for ours, theirs in zip(other.weights_, randomized(cnn, random_state=0).weights_, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    again = randomized(cnn, random_state=0)
+    for one, same in zip(other.weights_, again.weights_, strict=True):
+        np.testing.assert_array_equal(one, same)
     assert not np.allclose(other.weights_[0], randomized(cnn, random_state=1).weights_[0])
     # Glorot's uniform distribution, as in training: no weight beyond its limit.
     limit = np.sqrt(6 / (9 * 3 + 9 * 4))

@@ -8,6 +8,7 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 from sklearn.model_selection import GroupKFold
 
 from skdxa.exceptions import CohortError, ScanError
+from skdxa.scan_dtype import ScanDtype
 from skdxa.scans import load_cohort
 
 SPACING_MM = (1.05, 0.60)
@@ -75,7 +76,8 @@ def test_cohort(folder, table):
     assert list(cohort.data) == ["age", "scan", "patient", "row_mm", "column_mm"]
     assert cohort.data.index.equals(pd.RangeIndex(4))
     assert cohort.data["age"].tolist() == [68, 64, 71, 70]
-    assert cohort.data["scan"].dtype == object
+    assert cohort.data["scan"].dtype == ScanDtype((1.05, 0.60), "g/cm2")
+    assert cohort.simulated is False
     for number, scan in enumerate(cohort.data["scan"]):
         assert scan.dtype == np.float32
         np.testing.assert_array_equal(scan, np.full((7, 9), number / 4))
@@ -159,8 +161,21 @@ def test_patients_stay_apart_and_together(folder):
     path = folder / "table.csv"
     lines = ["scan,patient,y", "a.npy,01,1", "b.npy,1,0", "sub/c.npy,01 ,1", "d.npy,1E5,0"]
     path.write_text("\n".join(lines) + "\n")
-    cohort = load_cohort(path, scans=folder, target_columns="y", group_column="patient")
+    with pytest.warns(UserWarning, match=r"column 'patient' holds patients .*: '01' and '1'"):
+        cohort = load_cohort(path, scans=folder, target_columns="y", group_column="patient")
     assert cohort.groups.tolist() == ["01", "1", "01", "1E5"]
+
+
+def test_one_patient_written_in_two_ways_is_one(folder):
+    path = folder / "table.csv"
+    lines = ["scan,patient,y", "a.npy,1000,1", "b.npy,1000.0,0", "sub/c.npy,7,1", "d.npy,8,0"]
+    path.write_text("\n".join(lines) + "\n")
+    cohort = load_cohort(path, scans=folder, target_columns="y", group_column="patient")
+    assert cohort.groups.tolist() == [1000, 1000, 7, 8]
+    many_digits = "1" * 5000
+    path.write_text("\n".join([line.replace("1000", many_digits) for line in lines]) + "\n")
+    cohort = load_cohort(path, scans=folder, target_columns="y", group_column="patient")
+    assert cohort.groups[0] == cohort.groups[1] != cohort.groups[2]
 
 
 def test_file_names_of_digits_stay_text(folder):
@@ -348,7 +363,7 @@ def test_no_table(folder):
 
 
 def test_empty_frame(folder, table):
-    assert refusal(table[:0], folder) == "the table has no rows. Give it one row a scan."
+    assert refusal(table[:0], folder) == "the table has no rows. Give it one row per scan."
 
 
 def test_bad_target_spacing(folder, table):

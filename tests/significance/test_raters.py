@@ -115,8 +115,8 @@ def test_single_other_rating_has_no_jackknife():
 @pytest.mark.parametrize(
     ("ratings", "message"),
     [
-        ([[0], [1]], "at least two raters; got shape"),
-        ([0, 1, 1], "at least two raters; got shape"),
+        ([[0], [1]], "two raters or more; got shape"),
+        ([0, 1, 1], "two raters or more; got shape"),
         ([[0, 1]], "agreement needs at least two scans, got 1"),
         ([[0, 1], [np.nan, 1], [np.nan, 0]], r"rater 1 gave no rating in row 1 \(2 missing"),
         (
@@ -188,7 +188,7 @@ def test_bad_consensus():
         consensus([["yes", "no"], ["no", "no"]])
     with pytest.raises(ValueError, match="rule must be one of"):
         consensus(RATINGS, rule="most")
-    with pytest.raises(ValueError, match="at least two raters"):
+    with pytest.raises(ValueError, match="two raters or more"):
         consensus([1, 0, 1])
 
 

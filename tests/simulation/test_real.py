@@ -1,6 +1,6 @@
-"""Simulated scans beside a real one of the same geometry: how far they are from it.
+"""Simulated scans compared with a real one of the same geometry.
 
-``pytest -s tests/test_simulation_real.py`` prints the figures.
+``pytest -s tests/simulation/test_real.py`` prints the figures.
 """
 
 from itertools import pairwise

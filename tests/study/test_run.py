@@ -1,7 +1,6 @@
+"""A study from its protocol to its report."""
+
 import json
-import os
-import signal
-import sys
 import warnings
 from pathlib import Path
 
@@ -9,10 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.utils import Bunch
-from typer.testing import CliRunner
 
 from skdxa import __version__
-from skdxa.cli import app, main
 from skdxa.exceptions import CohortError
 from skdxa.simulation import make_spine_cohort
 from skdxa.study import Protocol, run_study
@@ -23,44 +20,24 @@ SMALL = {"n_splits": 3, "epochs": 1, "height": 32, "width": 24}
 @pytest.fixture(scope="module")
 def cohort():
     cohort = make_spine_cohort(60, random_state=0)
-    del cohort["truth"]
+    cohort.simulated = False
     cohort.target["scoliosis"] = np.arange(60) % 2.0
     return cohort
 
 
 @pytest.fixture(autouse=True)
 def few_scans_give_wide_intervals():
-    """Folds of a few scans and one epoch may all give the same metric, and say so."""
+    """Ignore the warning of folds that all have the same metric, as small folds may."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "no interval for", RuntimeWarning)
         yield
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """A folder of scans and its table, two scans of each patient."""
-    folder = tmp_path_factory.mktemp("scans")
-    rng = np.random.default_rng(0)
-    table = pd.DataFrame(
-        {
-            "scan": [f"{i}.npy" for i in range(24)],
-            "patient": [f"p{i // 2}" for i in range(24)],
-            "scoliosis": [i // 2 % 2 for i in range(24)],
-        }
-    )
-    table["scoliosis"] = table["scoliosis"].astype(object)
-    table.loc[23, "scoliosis"] = ""
-    for name in table["scan"]:
-        np.save(folder / name, rng.normal(0.5, 0.2, size=(155, 160)).astype(np.float32))
-    table.to_csv(folder / "table.csv", index=False)
-    return folder
-
-
 def test_report(cohort, tmp_path):
-    news = []
+    lines = []
     protocol = Protocol(targets=("scoliosis", "unreliable"), n_repeats=2, **SMALL)
     out = tmp_path / "reports" / "first"
-    study = run_study(protocol, cohort, out=out, progress=False, report=news.append)
+    study = run_study(protocol, cohort, out=out, progress=False, report=lines.append)
     assert sorted(path.name for path in out.iterdir()) == [
         "manifest.json",
         "roc_scoliosis.png",
@@ -86,7 +63,7 @@ def test_report(cohort, tmp_path):
     assert "n_subjects" not in manifest["parameters"]
     assert manifest["precision"] in ("bfloat16", "float32")
     assert manifest["excluded"] == []
-    assert news[0] == "scoliosis: 60 scans, 30 positive; 3 folds x 2, 1 epoch ..."
+    assert lines[0] == "scoliosis: 60 scans, 30 positive; 3 folds x 2, 1 epoch ..."
     scores = pd.read_csv(out / "scores.csv")
     assert len(scores) == 2 * 2 * 60
     first = scores.query("target == 'scoliosis' and repeat == 0").sort_values("row")
@@ -107,7 +84,7 @@ def test_same_seed_same_table_and_unknown_labels_are_left_out(cohort, tmp_path):
     pd.testing.assert_frame_equal(tables[0].table, tables[1].table)
 
 
-def test_simulated_cohort_says_so(tmp_path, monkeypatch):
+def test_simulated_patients_are_called_simulated(tmp_path, monkeypatch):
     titles = []
 
     def keep_title(figure, path, **options):
@@ -144,7 +121,9 @@ def test_nothing_is_left_of_a_study_that_fails(cohort, tmp_path, monkeypatch):
     assert (out / "table1.csv").read_text() == "old"
 
 
-def test_the_former_report_comes_back_if_the_new_one_does_not(cohort, tmp_path, monkeypatch):
+def test_the_former_report_is_restored_if_the_new_one_cannot_take_its_place(
+    cohort, tmp_path, monkeypatch
+):
     out = tmp_path / "out"
     out.mkdir()
     (out / "table1.csv").write_text("old")
@@ -171,7 +150,7 @@ def test_overwriting_replaces_a_report_and_nothing_else(cohort, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
     (out / "scans").mkdir()
-    with pytest.raises(FileExistsError, match="out holds scans, which is not of a report"):
+    with pytest.raises(FileExistsError, match="out holds scans, no file of a report"):
         run_study(Protocol(**SMALL), cohort, out=out, overwrite=True)
     with pytest.raises(FileExistsError, match=r"manifest\.json is a file\. Choose a folder"):
         run_study(Protocol(**SMALL), cohort, out=out / "manifest.json", overwrite=True)
@@ -184,12 +163,12 @@ def test_a_folder_made_meanwhile_is_left_alone(cohort, tmp_path):
 
     def make_it(line):
         out.mkdir(exist_ok=True)
-        (out / "theirs").write_text("theirs")
+        (out / "file of another program").write_text("file of another program")
 
     study = run_study(Protocol(**SMALL), cohort, out=out, progress=False, report=make_it)
     assert study.out == tmp_path / "out-2"
     assert (study.out / "table1.csv").exists()
-    assert [path.name for path in out.iterdir()] == ["theirs"]
+    assert [path.name for path in out.iterdir()] == ["file of another program"]
 
 
 def test_targets_may_have_any_name(cohort, tmp_path):
@@ -205,102 +184,11 @@ def test_unknown_target(cohort, tmp_path):
         run_study(Protocol(targets=("kyphosis",)), cohort, out=tmp_path / "out")
 
 
-def test_too_few_positives_are_seen_before_anything_is_trained(cohort, tmp_path):
+def test_too_few_positives_are_refused_before_training(cohort, tmp_path):
     few = Bunch(**cohort)
     few.target = pd.DataFrame({"scoliosis": (np.arange(60) < 2).astype(float)})
     with pytest.raises(CohortError, match="2 patients have the label 1, but 3 folds need at"):
         run_study(Protocol(**SMALL), few, out=tmp_path / "out")
-
-
-@pytest.mark.parametrize(
-    ("choices", "message"),
-    [
-        ({"epochs": 0}, "epochs must be at least 1; got 0"),
-        ({"n_splits": 1}, "n_splits must be at least 2; got 1"),
-        ({"interval": "exact"}, r"interval must be one of \['corrected'.* got 'exact'"),
-        ({"validation_fraction": 1.0}, "validation_fraction must be at least 0 and below 1"),
-        ({"targets": "scoliosis"}, "targets must be one or more column names"),
-    ],
-)
-def test_bad_protocols(choices, message):
-    with pytest.raises(ValueError, match=message):
-        Protocol(**choices)
-
-
-def run_command(*arguments):
-    return CliRunner().invoke(app, ["study", *map(str, arguments)])
-
-
-def test_command_on_simulated_patients(tmp_path):
-    out = tmp_path / "out"
-    ran = run_command("--out", out, "--subjects", 40, "--splits", 2, "--epochs", 1)
-    assert ran.exit_code == 0, ran.output
-    assert "fewer epochs: 1; the paper has 100" in ran.output
-    assert "Out of fold, simulated patients. Means over the folds (corrected" in ran.output
-    assert (out / "roc_scoliosis.png").stat().st_size > 10_000
-
-
-def test_command_on_files(files, tmp_path):
-    out = tmp_path / "out"
-    arguments = ("--cohort", files / "table.csv", "--group-column", "patient", "--epochs", 1)
-    ran = run_command("--out", out, "--splits", 2, "--target", "scoliosis", *arguments)
-    assert ran.exit_code == 0, ran.output
-    assert "scoliosis: 12 positive, 11 negative, 1 unknown" not in ran.output
-    assert "scoliosis: 11 positive, 12 negative, 1 unknown" in ran.output
-    assert "Out of fold, patients." in ran.output
-    assert json.loads((out / "manifest.json").read_text())["scans"]["scoliosis"]["n"] == 23
-
-
-def test_command_does_not_overwrite_unasked(tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
-    ran = run_command("--out", out)
-    assert isinstance(ran.exception, ValueError)
-    assert "give --overwrite" in str(ran.exception)
-
-
-@pytest.fixture
-def as_it_was(monkeypatch):
-    """Undo what the command changes in its process."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
-@pytest.mark.usefixtures("as_it_was")
-def test_an_error_is_one_line(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("sys.argv", ["skdxa", "study", "--out", str(tmp_path)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 1
-    assert capsys.readouterr().err == (
-        f"Error: {tmp_path} exists. Choose another folder, or give --overwrite.\n"
-    )
-    warnings.showwarning("few scans", UserWarning, "file", 1)
-    assert capsys.readouterr().err == "Warning: few scans\n"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without a signal")
-@pytest.mark.usefixtures("as_it_was")
-def test_an_ended_job_leaves_nothing_half_written(files, monkeypatch, tmp_path):
-    def end(*args, **kwargs):
-        assert list(tmp_path.iterdir())
-        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr("skdxa.study._run.repeated_cross_validate", end)
-    arguments = f"study --out {tmp_path / 'out'} --cohort {files / 'table.csv'} --splits 2".split()
-    monkeypatch.setattr("sys.argv", ["skdxa", *arguments, "--epochs", "1"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 143
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_version():
-    assert CliRunner().invoke(app, ["--version"]).output == f"skdxa {__version__}\n"
 
 
 # The paper's network, at length
@@ -312,3 +200,14 @@ def test_simulated_scoliosis_is_found_and_shuffled_labels_are_not(tmp_path):
     assert found.table.loc["scoliosis", "auc"] >= 0.90
     shuffled = run_study(Protocol(shuffle_labels=True), out=tmp_path / "shuffled", progress=False)
     assert abs(shuffled.table.loc["scoliosis", "auc"] - 0.5) <= 0.08
+
+
+def test_the_number_of_threads_is_set_before_a_study_and_recorded(monkeypatch, tmp_path):
+    chosen = []
+    monkeypatch.setattr("skdxa.study._run.set_threads", chosen.append)
+    with pytest.raises(ValueError, match="n_threads"):
+        Protocol(n_threads=0)
+    with pytest.raises(CohortError):
+        run_study(Protocol(n_threads=3, n_subjects=2), out=tmp_path / "out")
+    assert chosen == []
+    assert Protocol(n_threads=3).as_dict()["n_threads"] == 3

@@ -1,8 +1,8 @@
 """Whether `fracture_benchmarks` gives the published table, and whether its p-values hold.
 
-    python benchmarks/fracture.py table          # 20 cohorts
-    python benchmarks/fracture.py tests          # 200 cohorts, far longer
-    python benchmarks/fracture.py leak           # 100 cohorts, likewise
+    python experiments/fracture.py table          # 20 cohorts
+    python experiments/fracture.py tests          # 200 cohorts, far longer
+    python experiments/fracture.py leak           # 100 cohorts, likewise
 
 All patients are simulated, 2,949 a cohort as in Nissinen et al. 2021, and drawn without
 scans. ``tests`` counts how often the tests of what a network adds find something at the 5 %
@@ -40,8 +40,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
 from tqdm import tqdm
 
-from skdxa.evaluation import fracture_benchmarks, repeated_cross_validate
+from skdxa.evaluation import repeated_cross_validate
 from skdxa.simulation._patients import draw_patients
+from skdxa.study import fracture_benchmarks
 
 N_PATIENTS, N_NOISE = 2949, 50
 # Nissinen et al. 2021, Table 1: sensitivity, specificity, AUC.

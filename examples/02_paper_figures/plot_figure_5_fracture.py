@@ -19,9 +19,10 @@ from sklearn.metrics import ConfusionMatrixDisplay
 
 from skdxa.classification import SpineCNNClassifier
 from skdxa.displays import RepeatedRocDisplay
-from skdxa.evaluation import format_table, fracture_benchmarks, repeated_cross_validate
+from skdxa.evaluation import format_table, repeated_cross_validate
 from skdxa.preprocessing import SpineCropper
 from skdxa.simulation import make_spine_cohort
+from skdxa.study import fracture_benchmarks
 
 cohort = make_spine_cohort(800, random_state=8)
 labels = cohort.target[["fracture_ever", "fracture_5y"]]
@@ -40,7 +41,7 @@ labels.apply(lambda label: label.value_counts(dropna=False)).rename_axis("label"
 # %%
 # Everything else is arithmetic
 # -----------------------------
-# :func:`~skdxa.evaluation.fracture_benchmarks` puts the network's out-of-fold scores beside the
+# :func:`~skdxa.study.fracture_benchmarks` puts the network's out-of-fold scores beside the
 # T-scores, TBS and age: the ten rows of the fracture part of the paper's Table 1. Three folds are
 # too few for an interval of their mean; these are DeLong's and Wilson's, of the pooled scores.
 

@@ -1,6 +1,6 @@
 """How often a "95 %" interval of the cross-validated AUC holds the true one.
 
-    python benchmarks/coverage.py [--cohorts 200] [--repeats 100]
+    python experiments/coverage.py [--cohorts 200] [--repeats 100]
 
 Simulated cohorts like the paper's for fractures: 2,360 patients, 3.9 % with a fracture
 within five years, 10 folds repeated 100 times. Predictors are five normal variables, and

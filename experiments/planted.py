@@ -1,7 +1,7 @@
 """Whether the stack finds what the image adds to min T, and nothing where there is nothing.
 
-    python benchmarks/planted.py gain [--patients 12000] [--worth 0.05] [--epochs 10] [--paper]
-    python benchmarks/planted.py null [--patients 900] [--worth 0.05] [--epochs 20] [--runs 100]
+    python experiments/planted.py gain [--patients 12000] [--worth 0.05] [--epochs 10] [--paper]
+    python experiments/planted.py null [--patients 900] [--worth 0.05] [--epochs 20] [--runs 100]
 
 All patients are simulated. The model is `make_stack` of a small convolutional network
 and min T (the minimum T-score of spine and hip), trained and scored on fractures ever, out of

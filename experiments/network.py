@@ -1,6 +1,6 @@
 """What the paper's network reaches on a simulated cohort of the paper's size.
 
-    python benchmarks/network.py [--patients 2949] [--splits 3] [--epochs 20] [--seed 0]
+    python experiments/network.py [--patients 2949] [--splits 3] [--epochs 20] [--seed 0]
                                  [--tasks scoliosis unreliable fracture]
 
 The three tasks, out of fold, the epoch chosen within the training folds. The fracture task

@@ -12,7 +12,7 @@ were restored. The same here for two tasks, on simulated patients.
 # -------------------------------
 # The classifier splits a tenth off its training scans, patient by patient, to choose the epoch
 # by. The fold that is scored takes no part: in the paper it did, and
-# :ref:`sphx_glr_auto_examples_plot_honest_epochs.py` shows what that invents.
+# :ref:`sphx_glr_auto_examples_03_methods_plot_honest_epochs.py` shows what that invents.
 
 import matplotlib.pyplot as plt
 

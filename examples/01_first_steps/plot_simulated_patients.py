@@ -13,7 +13,7 @@ Whatever is computed on these scans is a simulated result.
 # %%
 # Sixteen women
 # -------------
-# A cohort is a :class:`~sklearn.utils.Bunch` of tables, one row a scan. The radiologists' labels
+# A cohort is a :class:`~sklearn.utils.Bunch` of tables, one row per scan. The radiologists' labels
 # are in ``target``; what no radiologist knows is in ``truth``.
 
 import matplotlib.pyplot as plt

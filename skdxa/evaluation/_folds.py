@@ -1,0 +1,299 @@
+"""The folds of a repeated cross-validation."""
+
+import warnings
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedGroupKFold
+from sklearn.utils import check_random_state, column_or_1d
+
+from skdxa._sklearn import Interval, validate_params
+from skdxa.validation import (
+    as_patients,
+    as_seed,
+    check_known,
+    check_same_rows,
+    has_repeated_patients,
+    plain_labels,
+    split_patients,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """The fold of every scan in every repeat of a cross-validation.
+
+    Predictors that are judged on the same folds can be compared fold by fold: a network and
+    a T-score, or two networks.
+
+    Parameters
+    ----------
+    fold_of : array-like of int of shape (n_repeats, n_scans)
+        The fold in which each scan is left out of training, counted from 0. Every fold of
+        every repeat holds at least one scan.
+    y : array-like of shape (n_scans,)
+        Two labels of any type, none missing; the second, sorted, is positive.
+    groups : array-like of shape (n_scans,), optional
+        The patient of each scan.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (2,)
+        The labels of `y`, sorted.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, `y` or `groups` has gaps, `y` has not two labels, or a fold
+        of a repeat holds no scan.
+
+    See Also
+    --------
+    CrossValidationResult.fold_assignment : The folds of a result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.evaluation import Folds
+    >>> y = np.tile([0, 0, 1], 10)
+    >>> folds = Folds.draw(y, n_splits=5, n_repeats=2, random_state=0)
+    >>> folds
+    Folds(2 repeats x 5 folds, 30 scans)
+    >>> t_score = np.linspace(0, -3, 30)
+    >>> folds.with_scores(-t_score).summary(threshold=2.5).loc["accuracy", "n_folds"].item()
+    10
+    """
+
+    fold_of: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray | None = None
+
+    def __post_init__(self):
+        y, classes = _two_labels(self.y)
+        # The warning of patients that look alike comes once, where the folds are drawn.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            groups = None if self.groups is None else as_patients(self.groups, len(y))
+        fold_of = np.asarray(self.fold_of)
+        if fold_of.ndim != 2 or fold_of.shape[1] != len(y) or fold_of.dtype.kind not in "iu":
+            raise ValueError(
+                f"fold_of must hold whole numbers and have the shape (n_repeats, {len(y)}), got "
+                f"shape {fold_of.shape} and type {fold_of.dtype}."
+            )
+        numbers = np.arange(fold_of.max(initial=-1) + 1)
+        if not all(np.array_equal(np.unique(folds), numbers) for folds in fold_of):
+            raise ValueError(
+                "every repeat in fold_of must have the same folds, counted from 0, and each "
+                "must hold a scan."
+            )
+        # A frozen dataclass sets its fields through object.
+        for name, value in (("y", y), ("groups", groups), ("classes", classes)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "fold_of", fold_of.astype(np.int32, copy=False))
+
+    def __repr__(self):
+        return (
+            f"{type(self).__name__}({self.n_repeats} repeats x {self.n_folds} folds, "
+            f"{len(self.y)} scans)"
+        )
+
+    @property
+    def n_repeats(self):
+        """Number of repeats."""
+        return len(self.fold_of)
+
+    @property
+    def n_folds(self):
+        """Number of folds per repeat."""
+        return int(self.fold_of.max()) + 1
+
+    @classmethod
+    @validate_params(
+        {
+            "y": ["array-like"],
+            "groups": ["array-like", None],
+            "stratify": ["array-like", None],
+            "n_splits": [Interval(Integral, 2, None, closed="left")],
+            "n_repeats": [Interval(Integral, 1, None, closed="left")],
+            "random_state": ["random_state"],
+        },
+        prefer_skip_nested_validation=True,
+    )
+    def draw(cls, y, *, groups=None, stratify=None, n_splits=10, n_repeats=100, random_state=None):
+        """Draw stratified folds that keep the scans of a patient together.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_scans,)
+            Two labels of any type, none missing.
+        groups : array-like of shape (n_scans,), optional
+            The patient of each scan. A patient's scans stay together.
+        stratify : array-like of shape (n_scans,) or (n_scans, n_labels), optional
+            Labels whose shares the folds keep, `y` if not given. Several columns are kept
+            jointly; NaN in them is a stratum of its own.
+        n_splits : int, default=10
+            Folds per repeat.
+        n_repeats : int, default=100
+            Repeats, each with other folds.
+        random_state : int, RandomState instance or None, default=None
+            Seeds the folds.
+
+        Returns
+        -------
+        Folds
+            Those of `RepeatedStratifiedKFold`; where a patient has several scans those of
+            `StratifiedGroupKFold`, shuffled anew each repeat.
+
+        Raises
+        ------
+        ValueError
+            If `y`, `groups` and `stratify` have different rows, `y` or `groups` has gaps,
+            `y` has not two labels, a stratum has fewer scans or patients than `n_splits`,
+            or the training part of a fold lacks a label.
+        """
+        check_same_rows(y, groups, ("y", "groups"))
+        check_same_rows(y, stratify, ("y", "stratify"))
+        y, _ = _two_labels(column_or_1d(y, warn=True))
+        groups = None if groups is None else as_patients(groups, len(y))
+        strata = y if stratify is None else joint_strata(stratify)
+        patients = groups if has_repeated_patients(groups) else None
+        _check_sizes(strata, patients, y if stratify is None else stratify, n_splits)
+        seed = as_seed(random_state)
+        return cls(_draw(y, patients, strata, n_splits, n_repeats, seed), y, groups)
+
+    def table(self):
+        """Return the sizes of all folds.
+
+        Returns
+        -------
+        pandas.DataFrame of shape (n_repeats * n_folds, 4)
+            One row per fold: `repeat`, `fold`, `n_train` and `n_test` scans.
+        """
+        cell = np.arange(self.n_repeats)[:, np.newaxis] * self.n_folds + self.fold_of
+        n_test = np.bincount(cell.ravel(), minlength=self.n_repeats * self.n_folds)
+        repeat, fold = np.indices((self.n_repeats, self.n_folds)).reshape(2, -1)
+        return pd.DataFrame(
+            {"repeat": repeat, "fold": fold, "n_train": len(self.y) - n_test, "n_test": n_test}
+        )
+
+    def with_scores(self, scores, *, response_method="decision_function"):
+        """Return the result of a cross-validation that gave these scores.
+
+        Parameters
+        ----------
+        scores : array-like of shape (n_scans,) or (n_repeats, n_scans)
+            One score per scan, higher for positives, in the order of `y`: the same in all
+            repeats, such as a negated T-score, or others in each.
+        response_method : {"predict_proba", "decision_function"}, default="decision_function"
+            What the scores are. It decides the default threshold: 0.5 for probabilities, 0
+            for other values.
+
+        Returns
+        -------
+        CrossValidationResult
+            The scores on these folds.
+
+        Raises
+        ------
+        ValueError
+            If the scores have another shape or are not all finite.
+        """
+        # That module needs the folds of this one.
+        from skdxa.evaluation._result import CrossValidationResult
+
+        scores = np.asarray(scores, dtype=float)
+        if scores.shape not in (self.fold_of.shape, self.fold_of.shape[1:]):
+            raise ValueError(
+                f"scores must have the shape {self.fold_of.shape[1:]} or {self.fold_of.shape}, "
+                f"got {scores.shape}."
+            )
+        if not np.isfinite(scores).all():
+            raise ValueError(f"scores must be finite; {np.sum(~np.isfinite(scores))} are not.")
+        repeat, row = np.indices(self.fold_of.shape)
+        table = {
+            "repeat": repeat.ravel(),
+            "fold": self.fold_of.astype(int).ravel(),
+            "row": row.ravel(),
+            "score": np.broadcast_to(scores, self.fold_of.shape).ravel(),
+        }
+        return CrossValidationResult(
+            pd.DataFrame(table),
+            self.table(),
+            self.y,
+            self.groups,
+            response_method=response_method,
+        )
+
+
+def _two_labels(y):
+    """Return labels as a plain array, and the two that occur."""
+    check_known(y, "y")
+    y = plain_labels(y)
+    classes = np.unique(y)
+    if len(classes) != 2:
+        listed = [*map(repr, classes[:5].tolist()), *["..."] * (len(classes) > 5)]
+        raise ValueError(f"y must hold two labels, got {len(classes)}: {', '.join(listed)}.")
+    return y, classes
+
+
+def joint_strata(stratify):
+    """Return one number for each combination of labels, NaN being a label of its own.
+
+    Parameters
+    ----------
+    stratify : array-like of shape (n_scans,) or (n_scans, n_labels)
+
+    Returns
+    -------
+    ndarray of int of shape (n_scans,)
+        Numbers from 0, in the order in which the combinations occur.
+    """
+    # As objects a column of numbers and one of texts keep their types.
+    table = pd.DataFrame(np.asarray(stratify, dtype=object))
+    return table.groupby(list(table.columns), dropna=False, sort=False).ngroup().to_numpy()
+
+
+def _check_sizes(strata, patients, labels, n_splits):
+    """Refuse a stratum that is too small to be in every fold."""
+    members = pd.DataFrame({"stratum": strata})
+    members["member"] = np.arange(len(strata)) if patients is None else patients
+    sizes = members.groupby("stratum")["member"].nunique()
+    if sizes.min() < n_splits:
+        row = np.argmax(strata == sizes.idxmin())
+        label = np.asarray(labels, dtype=object)[row]
+        label = label.tolist() if isinstance(label, np.ndarray) else label
+        raise ValueError(
+            f"fewer {'scans' if patients is None else 'patients'} ({sizes.min()}) have the label "
+            f"{label!r}, as in row {row}, than n_splits={n_splits}: take fewer folds, or leave "
+            "that label out."
+        )
+
+
+def _draw(y, patients, strata, n_splits, n_repeats, seed):
+    """Return the fold of every scan in every repeat."""
+    if patients is None:
+        kfold = RepeatedStratifiedKFold(n_splits=n_splits, n_repeats=n_repeats, random_state=seed)
+        splits = kfold.split(y, strata)
+    else:
+        shuffle = {"shuffle": True, "random_state": check_random_state(seed)}
+        splits = (
+            split
+            for _ in range(n_repeats)
+            for split in StratifiedGroupKFold(n_splits, **shuffle).split(y, strata, patients)
+        )
+    fold_of = np.full((n_repeats, len(y)), -1, dtype=np.int32)
+    for number, (train, test) in enumerate(splits):
+        repeat, fold = divmod(number, n_splits)
+        fold_of[repeat, test] = fold
+        if test.size == 0 or len(np.unique(y[train])) < 2:
+            what = "no scan" if test.size == 0 else "a training part of one class"
+            raise ValueError(
+                f"fold {fold} of repeat {repeat} has {what}: take fewer folds than "
+                f"n_splits={n_splits}, or stratify by y."
+            )
+    apart = [] if patients is None else split_patients(fold_of, patients)
+    if len(apart):
+        raise RuntimeError(f"patient {apart[0]} is in two folds of one repeat.")
+    return fold_of

@@ -1,0 +1,142 @@
+"""Coefficients, calibration, net benefit, and what the network adds to each experiment."""
+
+import numpy as np
+import pandas as pd
+
+from skdxa.significance import (
+    adjust_pvalues,
+    calibration,
+    delong_test,
+    hosmer_lemeshow,
+    likelihood_ratio_test,
+    logistic_table,
+    net_benefit,
+    reclassification,
+)
+from skdxa.study._fracture_models import predict_out_of_fold
+from skdxa.study._fracture_predictors import NETWORK
+
+
+def tabulate_coefficients(outcome, predictors, experiments, level):
+    """Return the logistic model of each experiment, per standard deviation.
+
+    Parameters
+    ----------
+    outcome : ndarray of shape (n_scored,)
+        Label scored on, known for all.
+    predictors : DataFrame of shape (n_scored, n_variables)
+    experiments : dict of str to tuple of str
+        Variables of each experiment.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    DataFrame
+        One row per experiment and variable.
+    """
+    spread = predictors.std(ddof=0)
+    models = {
+        name: logistic_table(outcome, predictors[[*variables]] / spread[[*variables]], level=level)
+        .drop(index="const")
+        .rename_axis("variable")
+        .reset_index()
+        for name, variables in experiments.items()
+    }
+    table = _stack(models)
+    table["sd"] = table["variable"].map(spread)
+    return table.assign(pvalue_holm=adjust_pvalues(table["pvalue"]))
+
+
+def compare_with_network(table, variables, y, scored_y, fold, score, risk, level):
+    """Test an experiment against the same variables with the network.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_scans, n_variables)
+        All predictors of one repeat.
+    variables : tuple of str
+        Those of the experiment.
+    y, scored_y : ndarray of shape (n_scans,)
+        Label trained on, and label scored on with NaN where unknown.
+    fold : ndarray of int of shape (n_scans,)
+    score, risk : Series of shape (n_scans,)
+        Of the experiment, out of fold.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    dict of str to HypothesisTest
+    """
+    larger = table[[*variables, NETWORK]]
+    known = ~np.isnan(scored_y)
+    outcome = scored_y[known]
+    larger_score, larger_risk = (
+        predict_out_of_fold(larger, y, fold, label)[known] for label in (None, scored_y)
+    )
+    moved = reclassification(outcome, risk[known].to_numpy(), larger_risk, level=level)
+    return {
+        "likelihood ratio": likelihood_ratio_test(
+            outcome, table.loc[known, [*variables]], larger[known]
+        ),
+        "DeLong": delong_test(outcome, larger_score, score[known].to_numpy(), level=level),
+        "continuous NRI": moved.nri,
+        "IDI": moved.idi,
+    }
+
+
+def tabulate_tests(added):
+    """Return one row per experiment and test, p-values adjusted for the experiments."""
+    rows = [
+        {
+            "experiment": name,
+            "test": kind,
+            "estimate": test.estimate,
+            "low": test.interval.low if test.interval else np.nan,
+            "high": test.interval.high if test.interval else np.nan,
+            "statistic": test.statistic,
+            "pvalue": test.pvalue,
+        }
+        for name, tests in added.items()
+        for kind, test in tests.items()
+    ]
+    columns = ["experiment", "test", "estimate", "low", "high", "statistic", "pvalue"]
+    table = pd.DataFrame(rows, columns=columns)
+    adjusted = table.groupby("test")["pvalue"].transform(adjust_pvalues)
+    return table.assign(pvalue_holm=adjusted)
+
+
+def tabulate_calibration(outcome, risk, level):
+    """Return the calibration of the risks, one row per experiment."""
+    rows = {}
+    for name, values in risk.items():
+        found = calibration(outcome, values.to_numpy(), level=level)
+        fit = hosmer_lemeshow(outcome, values.to_numpy(), out_of_fold=True)
+        rows[name] = {
+            "in_the_large": found.in_the_large,
+            "in_the_large_low": found.in_the_large_interval.low,
+            "in_the_large_high": found.in_the_large_interval.high,
+            "slope": found.slope,
+            "slope_low": found.slope_interval.low,
+            "slope_high": found.slope_interval.high,
+            "brier": found.brier,
+            "scaled_brier": found.scaled_brier,
+            "hosmer_lemeshow": fit.statistic,
+            "pvalue": fit.pvalue,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("experiment")
+
+
+def tabulate_net_benefit(outcome, risk, thresholds):
+    """Return the decision curves of the risks, one below the other."""
+    return _stack({name: net_benefit(outcome, risk[name], thresholds) for name in risk})
+
+
+def _stack(tables):
+    """Put one table below the other, the experiment in the first column."""
+    return (
+        pd.concat(tables, names=["experiment", None])
+        .reset_index("experiment")
+        .reset_index(drop=True)
+    )

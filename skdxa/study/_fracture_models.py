@@ -1,0 +1,67 @@
+"""Logistic models of fractures, fitted and scored on the folds of a cross-validation."""
+
+import numpy as np
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+
+def score_on_folds(folds, tables, variables):
+    """Return the scores of one experiment in all repeats.
+
+    Parameters
+    ----------
+    folds : Folds
+    tables : list of DataFrame of shape (n_scans, n_variables)
+        One table of predictors per repeat.
+    variables : tuple of str
+        Columns. A single one is the score itself; of several, a logistic model's probability
+        is, out of fold.
+
+    Returns
+    -------
+    CrossValidationResult
+    """
+    if len(variables) == 1:
+        return folds.with_scores([table[variables[0]] for table in tables])
+    scores = [
+        predict_out_of_fold(table[[*variables]], folds.y, fold)
+        for table, fold in zip(tables, folds.fold_of, strict=True)
+    ]
+    return folds.with_scores(scores, response_method="predict_proba")
+
+
+def predict_out_of_fold(table, y, fold, scored_y=None):
+    """Predict each fold by a logistic model of the others.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_scans, n_variables)
+    y : ndarray of shape (n_scans,)
+        Label trained on.
+    fold : ndarray of int of shape (n_scans,)
+    scored_y : ndarray of shape (n_scans,), optional
+        Label, NaN where unknown, on whose scale the risks are put, in the same folds.
+
+    Returns
+    -------
+    ndarray of shape (n_scans,)
+        Probability of `y`, or the risk of `scored_y` if given.
+    """
+    columns = table.to_numpy()
+    # Without a penalty the scale does not matter to the model, but it does to the solver.
+    columns = (columns - columns.mean(axis=0)) / columns.std(axis=0)
+    predicted = np.empty(len(y))
+    for test in (fold == number for number in np.unique(fold)):
+        log_odds = columns[:, 0]
+        if columns.shape[1] > 1:
+            log_odds = _fitted(columns[~test], y[~test]).decision_function(columns)
+        if scored_y is not None:
+            rows = ~test & ~np.isnan(scored_y)
+            scale = _fitted(log_odds[rows, np.newaxis], scored_y[rows])
+            log_odds = scale.decision_function(log_odds[:, np.newaxis])
+        predicted[test] = expit(log_odds[test])
+    return predicted
+
+
+def _fitted(columns, y):
+    return LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8).fit(columns, y)

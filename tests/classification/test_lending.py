@@ -1,0 +1,121 @@
+"""Compiled networks: which fits share one, how many are kept, and what is released."""
+
+import numpy as np
+import pytest
+
+from skdxa.classification import SpineCNNClassifier, _lending, clear_networks
+
+
+@pytest.fixture
+def images():
+    X = np.random.default_rng(0).normal(size=(24, 12, 10)).astype(np.float32)
+    return X, np.tile([0, 1], 12)
+
+
+def small(**changes):
+    settings = {"filters": (2,), "dense_units": 3, "epochs": 2, "random_state": 0}
+    return SpineCNNClassifier(**{**settings, **changes})
+
+
+def n_networks():
+    return len(_lending._loans)
+
+
+def test_penalty_dropout_and_learning_rate_need_no_other_network(images):
+    X, y = images
+    clear_networks()
+    small().fit(X, y).predict(X)
+    expected = n_networks()
+    weights = []
+    for changes in (
+        {"l2": 0.1},
+        {"dropout": 0.1},
+        {"learning_rate": 0.1},
+        {"l2": 0, "dropout": 0},
+    ):
+        weights.append(small(**changes).fit(X, y).weights_[0])
+        assert n_networks() == expected
+    assert len({w.tobytes() for w in weights}) == 4
+    # The knobs of one fit do not reach the next.
+    again = small().fit(X, y)
+    clear_networks()
+    np.testing.assert_array_equal(again.predict_proba(X), small().fit(X, y).predict_proba(X))
+
+
+def test_the_penalty_is_that_of_keras(images):
+    X, y = images
+    cnn = small(
+        l2=0.05, dropout=0, validation_fraction=0, epochs=1, batch_size=24, learning_rate=1e-9
+    )
+    loss = cnn.fit(X, y).history_["loss"][0]
+    scores = np.clip(cnn.predict_proba(X)[:, 1], 1e-7, 1 - 1e-7)
+    entropy = -np.mean(np.where(y == 1, np.log(scores), np.log(1 - scores)))
+    penalty = 0.05 * np.sum(cnn.weights_[0].astype(float) ** 2)
+    assert loss == pytest.approx(entropy + penalty, rel=0.01)
+    model = cnn.to_keras()
+    assert float(sum(model.losses)) == pytest.approx(penalty, rel=1e-4)
+
+
+def test_networks_used_longest_ago_are_released(images):
+    X, y = images
+    clear_networks()
+    registered = len(_lending._registered_gradients())
+    fitted = [small(dense_units=2 + number).fit(X, y) for number in range(12)]
+    expected = [cnn.predict_proba(X) for cnn in fitted]
+    assert n_networks() == _lending._MOST_NETWORKS
+    clear_networks()
+    assert n_networks() == 0
+    assert len(_lending._registered_gradients()) == registered
+    for cnn, probability in zip(fitted, expected, strict=True):
+        np.testing.assert_array_equal(cnn.predict_proba(X), probability)
+
+
+def builder_over(model):
+    """Return an ordinary transfer-learning builder: a closure over a Keras model."""
+
+    def build(image_shape):
+        import keras
+
+        inputs = keras.Input((*image_shape, 1))
+        features = keras.layers.GlobalAveragePooling2D()(model(inputs))
+        return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(features))
+
+    return build
+
+
+def test_a_builder_that_holds_a_model_has_one_network_and_is_not_trained(images):
+    import keras
+
+    X, y = images
+    inputs = keras.Input((None, None, 1))
+    base = keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs))
+    before = base.get_weights()
+    clear_networks()
+    cnn = small(network=builder_over(base), learning_rate=0.1)
+    first = cnn.fit(X, y).predict_proba(X)
+    count = n_networks()
+    for _ in range(3):
+        np.testing.assert_allclose(cnn.fit(X, y).predict_proba(X), first, atol=1e-6)
+    assert n_networks() == count == 2
+    for ours, original in zip(base.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, original)
+
+
+def test_a_builder_that_cannot_be_pickled_works(images):
+    import threading
+
+    import keras
+
+    X, y = images
+    lock = threading.Lock()
+
+    def build(image_shape):
+        with lock:
+            inputs = keras.Input((*image_shape, 1))
+            flat = keras.layers.Flatten()(inputs)
+            return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(flat))
+
+    clear_networks()
+    cnn = small(network=build).fit(X, y)
+    cnn.fit(X, y).predict(X)
+    assert n_networks() == 2

@@ -1,0 +1,149 @@
+"""Folds: how they are drawn, and other scores judged on them."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedGroupKFold
+
+from skdxa.evaluation import Folds, repeated_cross_validate
+
+
+@pytest.fixture(scope="module")
+def y():
+    return np.random.default_rng(0).permutation(np.repeat(["healthy", "fracture"], [60, 25]))
+
+
+def test_folds_are_those_of_scikit_learn(y):
+    folds = Folds.draw(y, n_splits=4, n_repeats=3, random_state=5)
+    kfold = RepeatedStratifiedKFold(n_splits=4, n_repeats=3, random_state=5)
+    for number, (_, test) in enumerate(kfold.split(y, y)):
+        repeat, fold = divmod(number, 4)
+        np.testing.assert_array_equal(np.flatnonzero(folds.fold_of[repeat] == fold), test)
+    assert repr(folds) == "Folds(3 repeats x 4 folds, 85 scans)"
+    assert folds.classes.tolist() == ["fracture", "healthy"]
+    assert folds.groups is None
+
+
+def test_folds_of_patients_are_those_of_scikit_learn(y):
+    groups = np.arange(85) // 2
+    folds = Folds.draw(y, groups=groups, n_splits=4, n_repeats=2, random_state=5)
+    generator = np.random.RandomState(5)
+    for repeat in range(2):
+        kfold = StratifiedGroupKFold(4, shuffle=True, random_state=generator)
+        for fold, (_, test) in enumerate(kfold.split(y, y, groups)):
+            np.testing.assert_array_equal(np.flatnonzero(folds.fold_of[repeat] == fold), test)
+
+
+def test_cross_validation_uses_the_folds_that_are_drawn(y):
+    X, groups = np.random.default_rng(1).normal(size=(85, 2)), np.arange(85) // 2
+    both = pd.DataFrame({"ever": y, "soon": np.where(np.arange(85) % 2, np.nan, y == "fracture")})
+    options = {"n_splits": 3, "n_repeats": 2, "random_state": 7}
+    for choice in ({}, {"groups": groups}, {"stratify": both}):
+        result = repeated_cross_validate(
+            LogisticRegression(), X, y, progress=False, **choice, **options
+        )
+        drawn, used = Folds.draw(y, **choice, **options), result.fold_assignment
+        np.testing.assert_array_equal(drawn.fold_of, used.fold_of)
+        assert drawn.fold_of.dtype == used.fold_of.dtype == np.int32
+        pd.testing.assert_frame_equal(
+            used.table(), result.folds[["repeat", "fold", "n_train", "n_test"]]
+        )
+        np.testing.assert_array_equal(used.y, y)
+
+
+def test_without_a_seed_folds_differ_and_a_generator_is_drawn_from(y):
+    first, second = (Folds.draw(y, n_splits=3, n_repeats=1) for _ in range(2))
+    assert not np.array_equal(first.fold_of, second.fold_of)
+    first, second = (
+        Folds.draw(y, n_splits=3, n_repeats=1, random_state=np.random.RandomState(1))
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.fold_of, second.fold_of)
+
+
+def test_scores_on_the_folds(y):
+    folds = Folds.draw(y, n_splits=4, n_repeats=3, random_state=0)
+    t_score = np.random.default_rng(2).normal(-2, 1, 85)
+    result = folds.with_scores(-t_score)
+    assert result.response_method == "decision_function"
+    for repeat in range(3):
+        np.testing.assert_array_equal(result.repeat_scores(repeat), -t_score)
+    np.testing.assert_array_equal(result.fold_assignment.fold_of, folds.fold_of)
+    metrics = result.fold_metrics()
+    fold = (folds.fold_of[1] == 2).nonzero()[0]
+    expected = roc_auc_score(y[fold] == "healthy", -t_score[fold])
+    assert metrics.query("repeat == 1 and fold == 2")["auc"].item() == pytest.approx(expected)
+
+    of_each = np.random.default_rng(3).random((3, 85))
+    result = folds.with_scores(of_each, response_method="predict_proba")
+    np.testing.assert_array_equal(result.repeat_scores(2), of_each[2])
+    assert result.response_method == "predict_proba"
+    assert result.folds.columns.tolist() == ["repeat", "fold", "n_train", "n_test"]
+
+
+def test_scores_that_do_not_fit_are_refused(y):
+    folds = Folds.draw(y, n_splits=4, n_repeats=3, random_state=0)
+    with pytest.raises(ValueError, match=r"the shape \(85,\) or \(3, 85\), got \(2, 85\)\."):
+        folds.with_scores(np.zeros((2, 85)))
+    with pytest.raises(ValueError, match=r"scores must be finite; 2 are not\."):
+        folds.with_scores([np.nan, np.inf, *np.zeros(83)])
+
+
+def test_a_splitter_that_separates_a_patients_scans_is_found_out(monkeypatch):
+    class Splitter:
+        def __init__(self, n_splits, **options):
+            self.n_splits = n_splits
+
+        def split(self, y, strata, patients):
+            for fold in range(self.n_splits):
+                test = np.arange(len(y)) % self.n_splits == fold
+                yield np.flatnonzero(~test), np.flatnonzero(test)
+
+    monkeypatch.setattr("skdxa.evaluation._folds.StratifiedGroupKFold", Splitter)
+    options = {"n_splits": 2, "n_repeats": 1}
+    y, apart = np.arange(12) // 2 % 2, np.array(["a", "a", *"cdefghijkl"])
+    with pytest.raises(RuntimeError, match="patient a is in two folds of one repeat"):
+        Folds.draw(y, groups=apart, **options)
+    together = np.array(["a", "c", "a", *"defghijkl"])
+    assert Folds.draw(y, groups=together, **options).n_folds == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": [0, 0, 0]}, r"y must hold two labels, got 1: 0\."),
+        ({"y": [0, 1, np.nan]}, "y is missing for 1 of 3 scans, the first in position 2"),
+        ({"groups": [1, 2]}, "the patient of each of 3 scans"),
+        ({"groups": [1, None, 2]}, "groups is missing for 1 of 3 scans"),
+        ({"fold_of": [0, 1, 0]}, r"shape \(n_repeats, 3\), got shape \(3,\)"),
+        ({"fold_of": [[0, 1]]}, r"shape \(n_repeats, 3\), got shape \(1, 2\)"),
+        ({"fold_of": [[0.0, 1.0, 0.0]]}, "whole numbers .* type float64"),
+        ({"fold_of": [[0, 1, 1], [0, 0, 0]]}, "every repeat .* the same folds, counted from 0"),
+        ({"fold_of": [[1, 2, 1]]}, "every repeat .* the same folds, counted from 0"),
+        ({"fold_of": [[0, -1, 1]]}, "every repeat .* the same folds, counted from 0"),
+    ],
+)
+def test_bad_folds_are_refused(change, message):
+    folds = Folds([[0, 1, 1]], [0, 1, 0], ["a", "b", "c"])
+    assert folds.fold_of.tolist() == [[0, 1, 1]]
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(folds, **change)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"groups": np.arange(84)}, "y and groups must have the same rows, got 85 and 84"),
+        ({"stratify": np.zeros((84, 2))}, "y and stratify must have the same rows"),
+        ({"n_splits": 30}, r"fewer scans \(25\) have the label 'fracture', .* n_splits=30"),
+        ({"n_splits": 1}, "The 'n_splits' parameter of Folds.draw"),
+        ({"n_repeats": 0}, "The 'n_repeats' parameter"),
+    ],
+)
+def test_folds_that_cannot_be_drawn_are_refused(y, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Folds.draw(y, **arguments)
