@@ -88,7 +88,7 @@ def test_cohort(folder, table):
     assert cohort.groups.tolist() == ["p2", "p1", "p2", "p3"]
     assert cohort.spacing_mm == SPACING_MM
     assert cohort.excluded.empty
-    assert list(cohort.excluded) == ["row", "scan", "reason"]
+    assert list(cohort.excluded) == ["row", "scan", "reason", "kind"]
     assert cohort.DESCR.splitlines() == [
         "Cohort of 4 scans of 3 patients",
         "Pixels: 1.05 x 0.6 mm; scans of 7 x 9 pixels",

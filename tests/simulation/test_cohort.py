@@ -46,7 +46,7 @@ def test_cohort_columns_types_and_lengths(cohort):
     assert cohort.simulated is True
     assert cohort.spacing_mm == (1.05, 0.60)
     assert_array_equal(cohort.groups, np.arange(40))
-    assert list(cohort.excluded) == ["row", "scan", "reason"]
+    assert list(cohort.excluded) == ["row", "scan", "reason", "kind"]
     assert len(cohort.excluded) == 0
     assert "do not exist" in cohort.DESCR
     assert set(cohort.data["sex"]) == {"F"}
