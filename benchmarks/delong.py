@@ -1,8 +1,11 @@
-"""Seconds that DeLong's interval and paired test take, by number of scans.
+"""Time DeLong's interval and paired test, by number of scans.
 
-Run with ``python benchmarks/delong.py``; a million scans should take less than 2 s.
+    python benchmarks/delong.py [--scans 1000 10000 100000 1000000]
+
+A million scans should take less than 2 s.
 """
 
+import argparse
 from time import perf_counter
 
 import numpy as np
@@ -11,9 +14,12 @@ from skdxa.significance import delong_interval, delong_test
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--scans", type=int, nargs="+", default=[10**3, 10**4, 10**5, 10**6])
+    args = parser.parse_args()
     rng = np.random.default_rng(0)
     print(f"{'scans':>10} {'distinct scores':>16} {'interval, s':>12} {'paired test, s':>15}")
-    for n_scans in (1_000, 10_000, 100_000, 1_000_000):
+    for n_scans in args.scans:
         y = (rng.random(n_scans) < 0.144).astype(int)
         for decimals in (2, 15):
             first, second = (rng.normal(size=(2, n_scans)) + 0.5 * y).round(decimals)

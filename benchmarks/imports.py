@@ -1,10 +1,11 @@
-"""Time of `import skdxa`, and of its heavier parts, each in a fresh interpreter.
+"""Time `import skdxa` and its heavier parts, each in a new interpreter.
 
-    python benchmarks/imports.py
+    python benchmarks/imports.py [--rounds 5]
 
-The time is that beyond an interpreter that imports nothing; medians of five.
+The table shows the median time in excess of an interpreter that imports nothing.
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -21,8 +22,11 @@ STATEMENTS = {
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
     times = {name: [] for name in STATEMENTS}
-    for _ in range(5):
+    for _ in range(args.rounds):
         for name, statement in STATEMENTS.items():
             start = time.perf_counter()
             subprocess.run([sys.executable, "-c", statement], check=True)

@@ -1,14 +1,15 @@
-"""How many scans a second each step of preprocessing takes, on one core.
+"""Measure how many scans per second each step of preprocessing handles, on one core.
 
-Run ``python benchmarks/preprocessing.py``. The steps take turns (A B C A B C ...), so
-that a busy machine slows all of them alike; the table gives the fastest and the median
-round.
+    python benchmarks/preprocessing.py [--scans 200] [--rounds 5]
+
+The steps alternate (A B C A B C ...), so that other programs slow all of them alike; the
+table shows the fastest and the median round.
 """
 
 import argparse
 import os
 
-# Before NumPy is loaded, or its linear algebra takes every core.
+# Set before NumPy is loaded, since its linear algebra would otherwise use every core.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import statistics
@@ -43,8 +44,8 @@ def simulate_scans(n_scans, rng):
 
 def main():
     """Time every step and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scans", type=int, default=200, help="scans a round")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--scans", type=int, default=200, help="scans per round")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
 
@@ -70,7 +71,7 @@ def main():
     base = rates["SpineCropper, 150 x 150"]
     print(f"{'step':<28}{'fastest':>12}{'median':>12}{'x cropper':>12}   (scans/s, one core)")
     for name, rate in rates.items():
-        # Within a round both had the same machine: the ratio is taken there.
+        # Both ran under the same load within a round, so ratios are taken per round.
         ratio = statistics.median(a / b for a, b in zip(rate, base, strict=True))
         print(f"{name:<28}{max(rate):>12,.0f}{statistics.median(rate):>12,.0f}{ratio:>12.1f}")
 

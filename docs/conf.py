@@ -1,11 +1,16 @@
 """Configuration of the documentation."""
 
 import os
+import sys
 import warnings
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import skdxa
+
+# For the gallery's sort function, which is given by name because Sphinx cannot cache functions.
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "skdxa"
 author = "The skdxa developers"
@@ -36,6 +41,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/backreferences",
     "doc_module": ("skdxa",),
     "filename_pattern": "/plot_",
+    "within_subsection_order": "gallery.position",
     "matplotlib_animations": False,
     "remove_config_comments": True,
     "show_memory": False,

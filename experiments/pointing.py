@@ -1,24 +1,17 @@
-"""Maps a second of the paper's network, the memory of many Grad-CAMs, and where maps point.
+"""Measure how often the peak of an explanation lies on the lesion.
 
-    python benchmarks/inspection.py speed [--images 256] [--rounds 5] [--calls 2000]
-    python benchmarks/inspection.py where [--tasks laminectomy ...] [--seeds 3] [--seed 0]
+    python experiments/pointing.py [--tasks laminectomy ...] [--seeds 3] [--seed 0]
 
-"speed", which is also what no word means: images of 150 x 150 are random. The methods take
-turns, so that a busy machine slows all of them alike; the table gives the fastest and the
-median round. Memory is the resident size while Grad-CAM is called again and again, for one
-image at a time and, every tenth call, with other weights.
-
-"where": networks are trained on simulated scans, and the maps of the test scans that they
-rightly call positive are held against the truth: how often does the highest pixel lie on the
-lesion or the curve, within the tolerance? Beside it stand networks with random weights on the
-same scans, and three guesses that know no network: any pixel, the middle of the image, and its
-brightest pixel. A map that does no better than these has shown nothing.
+Networks are trained on simulated scans, and the maps of the test scans that they rightly call
+positive are compared with the truth: how often does the highest pixel lie on the lesion or the
+curve, within the tolerance? Controls are networks with random weights on the same scans, and
+three guesses without a network: any pixel, the middle of the image, and its brightest pixel. A
+map whose hit rate is no higher than theirs does not locate the lesion.
 """
 
 import argparse
 import functools
 import os
-import statistics
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -30,12 +23,9 @@ from threadpoolctl import threadpool_limits
 
 from skdxa.classification import SpineCNNClassifier
 from skdxa.inspection import (
-    class_score,
-    feature_maps,
     grad_cam,
     integrated_gradients,
     localization_score,
-    maximize_activation,
     occlusion,
     randomized,
     smooth_grad,
@@ -43,52 +33,6 @@ from skdxa.inspection import (
 )
 from skdxa.preprocessing import HorizontalFlip, SpineCropper
 from skdxa.simulation import make_spine_cohort, make_spine_scan
-
-
-def resident_mib():
-    with open("/proc/self/status") as status:
-        line = next(line for line in status if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
-
-
-def speed(args):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(args.images, 150, 150)).astype(np.float32)
-    cnn = SpineCNNClassifier(epochs=1, random_state=0).fit(X[:32], np.arange(32) % 2)
-    few = X[:2]
-    methods = {
-        "class_score": (len(X), lambda: class_score(cnn, X)),
-        "grad_cam": (len(X), lambda: grad_cam(cnn, X)),
-        "grad_cam, conv1": (len(X), lambda: grad_cam(cnn, X, layer="conv1")),
-        "vanilla_gradients": (len(X), lambda: vanilla_gradients(cnn, X)),
-        "feature_maps": (len(X), lambda: feature_maps(cnn, X, random_state=0)),
-        "integrated_gradients": (len(few), lambda: integrated_gradients(cnn, few)),
-        "occlusion": (len(few), lambda: occlusion(cnn, few)),
-        "maximize_activation": (
-            8,
-            lambda: maximize_activation(cnn, units=range(8), n_steps=20, random_state=0),
-        ),
-    }
-    rates = {name: [] for name in methods}
-    for _, method in methods.values():
-        method()
-    for _ in range(args.rounds):
-        for name, (n, method) in methods.items():
-            start = time.perf_counter()
-            method()
-            rates[name].append(n / (time.perf_counter() - start))
-    print(f"{'method':<34}{'fastest':>10}{'median':>10}   (maps/s)")
-    for name, rate in rates.items():
-        steps = ", 20 steps" if name == "maximize_activation" else ""
-        print(f"{name + steps:<34}{max(rate):>10.1f}{statistics.median(rate):>10.1f}")
-
-    others = [randomized(cnn, random_state=seed) for seed in range(5)]
-    print(f"\n{'Grad-CAMs':>10}{'MiB':>8}")
-    for call in range(args.calls + 1):
-        if call % max(1, args.calls // 5) == 0:
-            print(f"{call:>10}{resident_mib():>8.0f}", flush=True)
-        grad_cam(others[call // 10 % 5], X[:1])
-
 
 VERTEBRAE = ("L1", "L2", "L3", "L4")
 TOLERANCE_MM = 5.0
@@ -100,7 +44,7 @@ NOT_OF_BONE = ("clips", "aortic_calcification", "motion")
 
 
 def worn_spine(finding, seed):
-    """Draw a worn spine; one vertebra of every second has the finding, wherever it lies."""
+    """Draw a degenerated spine; in every second one, a random vertebra has the finding."""
     rng = np.random.default_rng(seed)
     level = VERTEBRAE[rng.integers(4)]
     worn = rng.normal(1.0, 0.8) + rng.normal(0, 0.5, 4)
@@ -121,7 +65,7 @@ def worn_spine(finding, seed):
     positive = seed[-1] % 2 == 1
     if positive:
         options[finding] = [level]
-    # The matrices are small: threads would only wait for each other.
+    # The matrices are too small for threads to help.
     with threadpool_limits(1, user_api="blas"):
         spine = make_spine_scan(**options)
     name = {"fractured": "fracture"}.get(finding, finding)
@@ -129,7 +73,7 @@ def worn_spine(finding, seed):
 
 
 def focal(finding, n, seed):
-    """Scans, labels and masks of one finding on one vertebra."""
+    """Draw scans of one finding on one vertebra, with their labels and masks."""
     pairs = Parallel(n_jobs=2)(delayed(worn_spine)(finding, (seed, i)) for i in range(n))
     scans, masks = zip(*pairs, strict=True)
     return list(scans), np.arange(n) % 2, {"lesion": masks}
@@ -149,7 +93,7 @@ def unreliable(n, seed):
 
 
 def scoliosis(n, seed):
-    """Two readings of "the curve": the spine about its apex, and where it leaves the straight."""
+    """Draw scans with two masks of the curve: the apex, and the departure from a straight line."""
     cohort = population(n, seed)
     apex, departure = [], []
     for scan, line in zip(cohort.data["scan"], cohort.spine_lines, strict=True):
@@ -167,14 +111,14 @@ def scoliosis(n, seed):
     return list(cohort.data["scan"]), labels, {"apex": apex, "departure": departure}
 
 
-# Who makes the scans, how many to train on and to test with, and the epochs.
+# The function that draws the scans, the numbers of training and test scans, and the epochs.
 TASKS = {
     "laminectomy": (functools.partial(focal, "laminectomy"), 600, 200, 15),
     "fracture": (functools.partial(focal, "fractured"), 600, 200, 20),
     "unreliable": (unreliable, 1000, 400, 15),
     "scoliosis": (scoliosis, 1000, 400, 15),
 }
-# A gradient's sign says whether more bone or less speaks for the class; both count.
+# The sign of a gradient only says whether more or less bone raises the probability.
 FAST = {
     "grad_cam": grad_cam,
     "grad_cam++": functools.partial(grad_cam, variant="grad_cam++"),
@@ -195,13 +139,8 @@ def hit_rate(maps, masks):
     return scores["hit"].mean()
 
 
-def where(args):
-    for task in args.tasks:
-        make, n_train, n_test, epochs = TASKS[task]
-        point(task, make(n_train + n_test, args.seed), n_train, epochs, args)
-
-
-def point(task, simulated, n_train, epochs, args):
+def measure(task, simulated, n_train, epochs, args):
+    """Print how often the maps of one task hit."""
     scans, y, truths = simulated
     cropper = SpineCropper()
     X = cropper.fit_transform(scans)
@@ -212,10 +151,10 @@ def point(task, simulated, n_train, epochs, args):
         for name, truth in truths.items():
             masks[name][i][on_crop] = truth[n_train + i][on_scan]
     print(
-        f"\nsimulated {task}: {n_train} scans to train on, {epochs} epochs; hits within "
+        f"\nsimulated {task}: {n_train} training scans, {epochs} epochs; hits within "
         f"{TOLERANCE_MM:g} mm"
     )
-    print(f"{'':>24}{'AUC':>8}{'best epoch':>12}{'correct positives':>20}{'seconds':>9}")
+    print(f"{'':>24}{'AUC':>8}{'best epoch':>12}{'true positives':>20}{'seconds':>9}")
     trained = {}
     for seed in range(args.seeds):
         start = time.perf_counter()
@@ -231,35 +170,35 @@ def point(task, simulated, n_train, epochs, args):
         )
         if len(correct):
             trained[seed] = cnn, correct
-    # Random networks, and what needs no network, get the scans of the first one.
+    # Random networks and guesses get the scans of the first network.
     cnn, correct = next(iter(trained.values()))
     images = X[test][correct]
     rates = {name: {} for name in masks}
-    for method, give in (FAST | SLOW).items():
+    for method, explain in (FAST | SLOW).items():
         n, n_random = (
             (args.scans, args.random) if method in FAST else (args.slow_scans, args.slow_random)
         )
-        pairs = [(one, rows[:n]) for one, rows in trained.values()]
+        pairs = [(model, rows[:n]) for model, rows in trained.values()]
         pairs += [(randomized(cnn, random_state=k), correct[:n]) for k in range(n_random)]
         hits = [
             [hit_rate(maps, truth[rows]) for truth in masks.values()]
-            for one, rows in pairs
-            for maps in [give(one, X[test][rows])]
+            for model, rows in pairs
+            for maps in [explain(model, X[test][rows])]
         ]
         for name, column in zip(masks, np.transpose(hits), strict=True):
-            learned, forgotten = column[: len(trained)], column[len(trained) :]
-            rates[name][method] = learned, forgotten, min(n, len(correct))
+            by_trained, by_random = column[: len(trained)], column[len(trained) :]
+            rates[name][method] = by_trained, by_random, min(n, len(correct))
     middle = np.zeros_like(images)
     middle[:, images.shape[1] // 2, images.shape[2] // 2] = 1
     guesses = {"any pixel": np.ones_like(images), "middle": middle, "brightest pixel": images}
     for name, truth in masks.items():
         width = max(17, 6 * args.seeds + 2)
         print(f"{name + ':':>24}{'trained':>9}  {'(each network)':<{width}}random weights")
-        for method, (learned, forgotten, n) in rates[name].items():
-            each = " ".join(f"{rate:5.2f}" for rate in learned)
+        for method, (by_trained, by_random, n) in rates[name].items():
+            each = " ".join(f"{rate:5.2f}" for rate in by_trained)
             print(
-                f"{method:>24}{learned.mean():9.2f}  {each:<{width}}{forgotten.mean():.2f}"
-                f"  ({len(forgotten)} x {n} scans)"
+                f"{method:>24}{by_trained.mean():9.2f}  {each:<{width}}{by_random.mean():.2f}"
+                f"  ({len(by_random)} x {n} scans)"
             )
         for guess, maps in guesses.items():
             print(f"{guess:>24}{hit_rate(maps, truth[correct]):9.2f}", flush=True)
@@ -267,19 +206,22 @@ def point(task, simulated, n_train, epochs, args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("section", nargs="?", choices=("speed", "where"), default="speed")
-    parser.add_argument("--images", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
-    parser.add_argument("--seeds", type=int, default=3, help="networks to train for a task")
+    parser.add_argument("--seeds", type=int, default=3, help="networks per task")
     parser.add_argument("--seed", type=int, default=0, help="of the simulated scans")
-    parser.add_argument("--scans", type=int, default=60, help="scans whose maps are looked at")
+    parser.add_argument("--scans", type=int, default=60, help="scans per network")
     parser.add_argument("--random", type=int, default=30, help="networks with random weights")
-    parser.add_argument("--slow-scans", type=int, default=16, help="the same for slow methods")
+    parser.add_argument("--slow-scans", type=int, default=16, help="the same, for slow methods")
     parser.add_argument("--slow-random", type=int, default=4)
+    parser.add_argument("--train", type=int, help="training scans instead of the task's number")
+    parser.add_argument("--test", type=int, help="test scans instead of the task's number")
+    parser.add_argument("--epochs", type=int, help="epochs instead of the task's number")
     args = parser.parse_args()
-    {"speed": speed, "where": where}[args.section](args)
+    for task in args.tasks:
+        simulate, n_train, n_test, epochs = TASKS[task]
+        n_train, n_test = args.train or n_train, args.test or n_test
+        simulated = simulate(n_train + n_test, args.seed)
+        measure(task, simulated, n_train, args.epochs or epochs, args)
 
 
 if __name__ == "__main__":

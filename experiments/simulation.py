@@ -1,17 +1,19 @@
-"""How fast the simulator draws, and how near its cohorts are to the published ones.
+"""Compare simulated cohorts with the published ones, and check the simulated images.
 
-``python benchmarks/simulation.py speed`` takes seconds, ``patients`` half a minute,
-``images`` (spine lines, and what brightness and size alone tell of the labels) two minutes.
-``pytest -s tests/test_simulation_real.py`` compares with a real scan where one is at hand.
+    python experiments/simulation.py patients [--cohorts 20]
+    python experiments/simulation.py images [--patients 2949] [--seed 0]
+
+``patients`` computes prevalences, agreement of raters and AUCs of clinical predictors, and
+prints them beside the figures of Nissinen et al. 2021. ``images`` compares found and true spine
+lines, and computes how well brightness and size alone predict each label.
 """
 
 import argparse
 import os
 
-# Before NumPy is loaded, or its linear algebra takes every core.
+# Set before NumPy is loaded, since its linear algebra would otherwise use every core.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import time
 from collections import defaultdict
 from itertools import combinations
 
@@ -66,18 +68,8 @@ AGREEMENT = {
 }
 
 
-def speed(n_subjects):
-    """Scans a second that one core draws, by the clock of the process."""
-    make_spine_cohort(40, random_state=1)
-    for site in SIZES:
-        start, cpu = time.perf_counter(), time.process_time()
-        make_spine_cohort(n_subjects, site=site, random_state=0, n_jobs=1)
-        wall, cpu = time.perf_counter() - start, time.process_time() - cpu
-        print(f"{site}: {n_subjects / cpu:.0f} scans/s of a core, {n_subjects / wall:.0f} by wall")
-
-
 def patients(n_cohorts):
-    """Prevalences, agreement and predictors: means over cohorts of the published sizes."""
+    """Print prevalences, agreement and AUCs of predictors over cohorts of the published sizes."""
     for site, size in SIZES.items():
         figures = defaultdict(list)
         for seed in range(n_cohorts):
@@ -152,9 +144,9 @@ def _out_of_fold(table, labels, seed=0):
     return cross_val_predict(model, table, labels, cv=folds, method="decision_function")
 
 
-def images(n_subjects, seed=0):
-    """Spine lines that are found, and what brightness and size alone tell of the labels."""
-    cohort = make_spine_cohort(n_subjects, random_state=seed)
+def images(n_patients, seed=0):
+    """Print errors of the spine line, and AUCs of brightness and size for each label."""
+    cohort = make_spine_cohort(n_patients, random_state=seed)
     scans = cohort.data["scan"]
     error = np.concatenate(
         [
@@ -162,7 +154,7 @@ def images(n_subjects, seed=0):
             for scan, line in zip(scans, cohort.spine_lines, strict=True)
         ]
     )
-    print(f"{n_subjects} simulated scans")
+    print(f"{n_patients} simulated scans, seed {seed}")
     print(
         f"find_spine_line: median {np.median(error):.2f}, 95 % {np.quantile(error, 0.95):.2f} mm"
     )
@@ -182,10 +174,10 @@ def images(n_subjects, seed=0):
                 [roc_auc_score(labels, _out_of_fold(chosen, labels, seed)) for seed in range(5)]
             )
         print(f"  {label:<16}" + ", ".join(f"{name} {area:.3f}" for name, area in areas.items()))
-    # Ninety fractures leave an area uncertain by 0.03; the true risks do not.
+    # With ninety fractures the standard error of an AUC is 0.03; true risks have no such error.
     risk = cohort.truth["risk"].to_numpy()
     weights = np.r_[risk, 1 - risk]
-    broken = np.repeat([1, 0], n_subjects)
+    broken = np.repeat([1, 0], n_patients)
     areas = {}
     for name, columns in table.items():
         twice = np.tile(np.asarray(columns, float), (2, 1))
@@ -193,24 +185,21 @@ def images(n_subjects, seed=0):
         model.fit(twice, broken, logisticregression__sample_weight=weights)
         scores = model.decision_function(twice)
         areas[name] = roc_auc_score(broken, scores, sample_weight=weights)
-    print("expected for fractures in 5 years, from the true risk of each patient")
+    print("expected for fractures in 5 years, from the true risk of each patient:")
     print("  " + ", ".join(f"{name} {area:.3f}" for name, area in areas.items()))
 
 
 def main():
-    """Run what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("speed", "patients", "images"))
-    parser.add_argument("--subjects", type=int, default=None, help="patients simulated")
-    parser.add_argument("--cohorts", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0, help="of the cohort with images")
-    options = parser.parse_args()
-    if options.what == "speed":
-        speed(options.subjects or 200)
-    elif options.what == "patients":
-        patients(options.cohorts)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=("patients", "images"))
+    parser.add_argument("--cohorts", type=int, default=20, help="of `patients`")
+    parser.add_argument("--patients", type=int, default=2949, help="of `images`")
+    parser.add_argument("--seed", type=int, default=0, help="of `images`")
+    args = parser.parse_args()
+    if args.what == "patients":
+        patients(args.cohorts)
     else:
-        images(options.subjects or 2949, options.seed)
+        images(args.patients, args.seed)
 
 
 if __name__ == "__main__":

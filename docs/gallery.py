@@ -1,0 +1,25 @@
+"""The order of the examples within each section of the gallery."""
+
+from pathlib import Path
+
+ORDER = (
+    "plot_first_classifier",
+    "plot_simulated_patients",
+    "plot_cropping",
+    "plot_figure_1_scans",
+    "plot_figure_4_detection",
+    "plot_figure_5_fracture",
+    "plot_figure_6_explanations",
+    "plot_figure_7_learning_curves",
+    "plot_honest_epochs",
+    "plot_grid_search",
+    "plot_thresholds",
+    "plot_coefficients",
+    "plot_fracture_story",
+    "plot_explanations_truth",
+)
+
+
+def position(filename):
+    """Return the position of an example, which must be listed in `ORDER`."""
+    return ORDER.index(Path(filename).stem)
