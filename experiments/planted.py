@@ -113,7 +113,7 @@ def out_of_fold(table, y, network, *, inner, seed):
     return result, logit(np.clip(of_network, 1e-6, 1 - 1e-6))
 
 
-def judge(table, y, result, network):
+def gains_over_min_t(table, y, result, network):
     """Compute the gain over min T in each of the ways described above."""
     min_t = -table["min_t_score"]
     folds = result.scores.groupby("fold")["row"]
@@ -152,7 +152,7 @@ def gain(args):
     if args.paper:
         cnn = SpineCNNClassifier(epochs=args.epochs)
     result, network = out_of_fold(table, y, cnn, inner=3, seed=args.seed)
-    found = judge(table, y, result, network)
+    found = gains_over_min_t(table, y, result, network)
     print(
         f"{args.patients} simulated patients, {y.sum()} with a fracture ever, image risk "
         f"{args.worth}, seed {args.seed}, {args.epochs} epochs"
@@ -199,7 +199,7 @@ def null(args):
         part = table.iloc[rows].reset_index(drop=True)
         cnn = texture_classifier(args.epochs)
         result, network = out_of_fold(part, y, cnn, inner=2, seed=run)
-        found = judge(part, y, result, network)
+        found = gains_over_min_t(part, y, result, network)
         lines.append(
             {
                 "AUC of min T": found.min_t,

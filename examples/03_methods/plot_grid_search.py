@@ -25,10 +25,10 @@ from skdxa.simulation import make_spine_cohort
 
 cohort = make_spine_cohort(400, random_state=7)
 y = cohort.target["unreliable"].astype(int)
-X_search, X_judge, y_search, y_judge = train_test_split(
+X_search, X_test, y_search, y_test = train_test_split(
     cohort.data, y, test_size=0.5, stratify=y, random_state=0
 )
-pd.crosstab(y, y.index.isin(X_judge.index), colnames=["held out"])
+pd.crosstab(y, y.index.isin(X_test.index), colnames=["held out"])
 
 # %%
 # The search
@@ -78,13 +78,13 @@ figure.show()
 # ``search`` has refitted the best setting on all its patients. The AUC on the held-out patients,
 # with DeLong's interval:
 
-score = search.predict_proba(X_judge)[:, 1]
-judged = delong_interval(y_judge, score)
+score = search.predict_proba(X_test)[:, 1]
+held_out = delong_interval(y_test, score)
 pd.Series(
     {
         "best score of the search": search.best_score_,
-        "AUC on held-out patients": judged.estimate,
-        "low": judged.low,
-        "high": judged.high,
+        "AUC on held-out patients": held_out.estimate,
+        "low": held_out.low,
+        "high": held_out.high,
     }
 ).round(3)

@@ -48,10 +48,10 @@ def cross_validated_aucs(seed, n_images=100):
     folds = []
     for train, test in StratifiedKFold(5, shuffle=True, random_state=seed).split(X, y):
         on_scored_fold = cnn.fit(X[train], y[train], X_val=X[test], y_val=y[test])
-        flattered = roc_auc_score(y[test], on_scored_fold.predict_proba(X[test])[:, 1])
+        biased = roc_auc_score(y[test], on_scored_fold.predict_proba(X[test])[:, 1])
         inside_training = cnn.fit(X[train], y[train])
-        honest = roc_auc_score(y[test], inside_training.predict_proba(X[test])[:, 1])
-        folds.append((flattered, honest))
+        unbiased = roc_auc_score(y[test], inside_training.predict_proba(X[test])[:, 1])
+        folds.append((biased, unbiased))
     return np.mean(folds, axis=0)
 
 
