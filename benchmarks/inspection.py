@@ -44,7 +44,7 @@ def main():
     args = parser.parse_args()
     rng = np.random.default_rng(0)
     X = rng.normal(size=(args.images, 150, 150)).astype(np.float32)
-    cnn = SpineCNNClassifier(epochs=1, random_state=0).fit(X[:32], np.arange(32) % 2)
+    cnn = SpineCNNClassifier(epochs=1, random_state=0).fit(X[:32], np.arange(len(X[:32])) % 2)
     few = X[:2]
     methods = {
         "class_score": (len(X), lambda: class_score(cnn, X)),

@@ -1,11 +1,11 @@
-"""Training speed of SpineCNNClassifier beside plain Keras, A B A B in one run.
+"""Compare the training speed of SpineCNNClassifier and plain Keras, alternating in one run.
 
-    python benchmarks/training.py [--images 512] [--epochs 4] [--rounds 5]
+    python benchmarks/training.py [--images 512] [--epochs 4] [--rounds 5] [--auc-epochs 15]
 
-Plain Keras is `Model.fit` of the same network, built of Keras's own layers, in float32
-with batches of 32: what a user writes. Images and labels are simulated. The machine may
-be noisy: each round runs everything once, and the ratios are medians over rounds. The
-processor time beside them is less disturbed by other programs than the wall time.
+Plain Keras is `Model.fit` of the same network, built of standard Keras layers, in float32
+with batches of 32, as a user would write it. Images and labels are simulated. Because other
+programs may run, each round runs everything once, and the ratios are medians over rounds.
+Other programs disturb the processor time less than the wall time.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from skdxa.classification import Architecture, SpineCNNClassifier, has_bfloat16,
 from skdxa.preprocessing import SpineCropper
 from skdxa.simulation import make_spine_cohort
 
-# Multiplications and additions of the paper's network, forward and backward, without
-# the first layer's gradient to its input, which nobody needs.
+# Multiplications and additions of the paper's network, forward and backward, without the
+# gradient of the first layer with respect to its input, which training does not use.
 _MACS = [150**2 * 25 * 8, 75**2 * 25 * 8 * 16, 37**2 * 25 * 16 * 32, 18**2 * 25 * 32 * 64]
 FLOP_PER_IMAGE = 2 * (3 * sum(_MACS) - _MACS[0] + 3 * 5184 * 64)
 
@@ -74,7 +74,7 @@ def main():
     parser.add_argument("--images", type=int, default=512)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--auc-epochs", type=int, default=15, help="0 leaves the AUCs out")
+    parser.add_argument("--auc-epochs", type=int, default=15, help="0: no AUCs")
     args = parser.parse_args()
 
     cohort = make_spine_cohort(2 * args.images, random_state=0)
@@ -111,7 +111,7 @@ def main():
     n_trained = args.images * args.epochs
     peaks = {dtype: matmul_peak(dtype) for dtype in ("float32", "bfloat16")}
     base = next(iter(times.values()))
-    print(f"\n{args.images} simulated images of 150 x 150, {args.epochs} epochs a fit, medians")
+    print(f"\n{args.images} simulated images of 150 x 150, {args.epochs} epochs per fit, medians")
     print(f"{'':42}images/s   ratio   of fastest rounds   of processor time   share of peak")
     for name, spent in times.items():
         rate = n_trained / np.median(spent[:, 0])
@@ -128,7 +128,7 @@ def main():
     )
     alone, whole = times["its network alone"][:, 0], times["Pipeline of the classifier"][:, 0]
     print(
-        f"overhead of a pipeline's fit over its network alone: median "
+        f"overhead of fitting a pipeline over its network alone: median "
         f"{np.median(whole - alone):+.2f} s of {np.median(alone):.2f} s"
     )
     if args.auc_epochs:
@@ -140,11 +140,12 @@ def main():
             scores["plain Keras"].append(model.predict(X_test[..., None], verbose=0)[:, 0])
             cnn.set_params(epochs=args.auc_epochs, random_state=seed).fit(X, y)
             scores["SpineCNNClassifier"].append(cnn.predict_proba(X_test)[:, 1])
-        print(f"AUC for simulated scoliosis on {len(y_test)} others, {args.auc_epochs} epochs:")
+        n_test = len(y_test)
+        print(f"AUC for simulated scoliosis on {n_test} other patients, {args.auc_epochs} epochs:")
         for name, runs in scores.items():
             each = ", ".join(f"{roc_auc_score(y_test, score):.3f}" for score in runs)
             together = roc_auc_score(y_test, np.mean(runs, axis=0))
-            print(f"  {name:20} three seeds {each}; their mean score {together:.3f}")
+            print(f"  {name:20} three seeds {each}; mean score {together:.3f}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""How often a "95 %" interval of the cross-validated AUC holds the true one.
+"""Measure how often a "95 %" interval of the cross-validated AUC holds the true AUC.
 
     python experiments/coverage.py [--cohorts 200] [--repeats 100]
 
-Simulated cohorts like the paper's for fractures: 2,360 patients, 3.9 % with a fracture
-within five years, 10 folds repeated 100 times. Predictors are five normal variables, and
-the model a linear discriminant, because its true AUC is known in closed form and a thousand
-trainings take a moment; nothing about the intervals depends on the kind of model. "True" is
-the mean true AUC of the models that the algorithm trains on nine tenths of such a cohort.
+Simulated cohorts resemble the paper's for fractures: 2,360 patients, 3.9 % with a fracture
+within five years, 10 folds repeated 100 times. Predictors are five normal variables, and the
+model is a linear discriminant, because its true AUC is known in closed form and a thousand
+trainings take less than a second; the intervals do not depend on the kind of model. The true
+AUC is the mean over the models trained on nine tenths of such a cohort.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from sklearn.model_selection import RepeatedStratifiedKFold
 from skdxa.evaluation import CrossValidationResult
 
 N_PATIENTS, PREVALENCE, N_SPLITS = 2360, 0.039, 10
-# Differences of the predictors' means, in standard deviations: an AUC near the paper's 0.63.
+# Differences of the predictors' means, in SDs, which yield an AUC near the paper's 0.63.
 SHIFT = np.array([0.35, 0.25, 0.15, 0.0, 0.0])
 
 
@@ -41,7 +41,7 @@ def true_auc(weights):
 
 
 def cross_validate(X, y, n_repeats, seed):
-    """Give the result of a repeated cross-validation, and the true AUC of each fold's model."""
+    """Return the result of a repeated cross-validation, and the mean true AUC of its models."""
     splitter = RepeatedStratifiedKFold(n_splits=N_SPLITS, n_repeats=n_repeats, random_state=seed)
     parts, truths = [], []
     for number, (train, test) in enumerate(splitter.split(X, y)):
@@ -74,7 +74,7 @@ def main():
         truths.append(truth)
         for kind in kinds:
             with warnings.catch_warnings():
-                # Of sensitivity and specificity, which are not looked at.
+                # Raised for sensitivity and specificity, which are not used here.
                 warnings.filterwarnings("ignore", "no interval for", RuntimeWarning)
                 summary = result.summary(
                     interval=kind, n_resamples=max(args.resamples, 1), random_state=seed

@@ -1,31 +1,29 @@
-"""Whether `fracture_benchmarks` gives the published table, and whether its p-values hold.
+"""Compare `fracture_benchmarks` with the published table, and measure the size of its tests.
 
     python experiments/fracture.py table          # 20 cohorts
     python experiments/fracture.py tests          # 200 cohorts, far longer
     python experiments/fracture.py leak           # 100 cohorts, likewise
 
-All patients are simulated, 2,949 a cohort as in Nissinen et al. 2021, and drawn without
-scans. ``tests`` counts how often the tests of what a network adds find something at the 5 %
-level, for scores of several kinds:
+All patients are simulated, 2,949 per cohort as in Nissinen et al. 2021, and drawn without
+scans. ``tests`` counts how often the tests of the network's added value have p < 0.05, for
+scores of several kinds:
 
-- "random": noise, made without a look at any label;
-- "untaught": out-of-fold scores of a classifier that was trained on the label and on 50
-  columns of noise, so that there was nothing to learn. It is nearer to a network that fails;
-- "untaught, by the scored label": the same, trained on fractures within 5 years, those of
-  unknown label taken for none;
-- "AUC 0.63": the logarithm of the true risk and noise, so that it is as good as the published
-  network;
-- "true risk": the best score that there can be.
+- "random": noise, independent of all labels;
+- "trained on noise": out-of-fold scores of a classifier trained to predict fractures ever from
+  50 columns of noise; they resemble those of a network that fails;
+- "trained on noise, scored label": the same, trained on fractures within 5 years, where an
+  unknown label counts as no fracture;
+- "AUC 0.63": the logarithm of the true risk plus noise, as good as the published network;
+- "true risk": the best possible score.
 
-``leak`` compares the combined row with the nested stack of `make_stack` on the same
-folds, for a classifier that learns from columns of noise, and for one that has columns of
-the true risk and noise too.
+``leak`` compares the combined row with the nested stack of `make_stack` on the same folds, for
+a classifier of columns of noise, and for one of columns of noise and of the true risk.
 """
 
 import argparse
 import os
 
-# Before NumPy is loaded, or its linear algebra takes every core.
+# Set before NumPy is loaded, since its linear algebra would otherwise use every core.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import time
@@ -54,7 +52,7 @@ PUBLISHED = {
     "TBS (avg L1-L4)": (0.600, 0.496, 0.59),
     "Min T-score + TBS + age": (0.600, 0.617, 0.63),
 }
-# Standard deviation of the noise that brings the true risk's AUC down to 0.63.
+# Standard deviation of the noise that reduces the AUC of the true risk to 0.63.
 BLUR = 0.28
 
 
@@ -64,7 +62,7 @@ def draw_cohort(seed):
 
 
 def table(n_cohorts):
-    """Mean table of many cohorts, beside the published one."""
+    """Print the mean table of many cohorts beside the published one."""
     start = time.perf_counter()
     tables = [fracture_benchmarks(draw_cohort(s), random_state=s).table for s in range(n_cohorts)]
     seconds = (time.perf_counter() - start) / n_cohorts
@@ -72,7 +70,7 @@ def table(n_cohorts):
     mean, spread = every.mean(), every.std()
     print(
         f"{n_cohorts} simulated cohorts of {N_PATIENTS}: mean (published), {seconds:.1f} s each\n"
-        f"{'':30}{'sensitivity':>16}{'specificity':>16}{'AUC':>14}{'AUC, SD':>9}{'off by':>8}"
+        f"{'':30}{'sensitivity':>16}{'specificity':>16}{'AUC':>14}{'AUC, SD':>9}{'error':>8}"
     )
     for name, (sensitivity, specificity, auc) in PUBLISHED.items():
         row = mean.loc[name]
@@ -85,7 +83,7 @@ def table(n_cohorts):
 
 
 def tests(n_cohorts):
-    """How often each test of what the network adds has p < 0.05."""
+    """Print how often each test of the network's added value has p < 0.05."""
     added = pd.concat([tests_of(seed) for seed in tqdm(range(n_cohorts))])
     added["found"] = added["pvalue"] < 0.05
     added["for the worse"] = added["found"] & (added["estimate"] < 0)
@@ -98,31 +96,33 @@ def tests(n_cohorts):
 
 
 def tests_of(seed):
-    """Give the tests of one cohort, for every kind of score."""
+    """Compute the tests of one cohort for every kind of score."""
     cohort = draw_cohort(seed)
     rng = np.random.default_rng(seed)
-    later = cohort.target["fracture_5y"]
-    known = later.notna()
+    fracture_5y = cohort.target["fracture_5y"]
+    known = fracture_5y.notna()
     risk = np.log(cohort.truth["risk"].to_numpy())
     columns = rng.normal(size=(N_PATIENTS, N_NOISE))
-    on_scored = untaught(cohort, columns, later.fillna(0), seed).repeat_scores(0)
+    on_scored = cross_validate_noise(cohort, columns, fracture_5y.fillna(0), seed)
     scores = {
         "random": rng.normal(size=N_PATIENTS),
-        "untaught": untaught(cohort, columns, cohort.target["fracture_ever"], seed),
-        "untaught, by the scored label": on_scored,
+        "trained on noise": cross_validate_noise(
+            cohort, columns, cohort.target["fracture_ever"], seed
+        ),
+        "trained on noise, scored label": on_scored.repeat_scores(0),
         "AUC 0.63": risk + BLUR * rng.normal(size=N_PATIENTS),
         "true risk": risk,
     }
     tables = []
     for kind, score in scores.items():
         found = fracture_benchmarks(cohort, cnn=score, n_repeats=1, random_state=seed)
-        area = roc_auc_score(later[known], found.scores.loc[known, "Deep learning"])
+        area = roc_auc_score(fracture_5y[known], found.scores.loc[known, "Deep learning"])
         tables.append(found.added.assign(score=kind, auc=area))
     return pd.concat(tables)
 
 
-def untaught(cohort, columns, labels, seed):
-    """Cross-validate a classifier of noise, on one label."""
+def cross_validate_noise(cohort, columns, labels, seed):
+    """Cross-validate a linear discriminant of columns of noise for one label."""
     return repeated_cross_validate(
         LinearDiscriminantAnalysis(),
         columns,
@@ -135,7 +135,7 @@ def untaught(cohort, columns, labels, seed):
 
 
 def leak(n_cohorts):
-    """AUC of the combined row less that of the nested stack, on the same folds."""
+    """Print the AUC of the combined row minus that of the nested stack, on the same folds."""
     from skdxa.classification import make_stack
 
     differences, areas = defaultdict(list), defaultdict(list)
@@ -143,7 +143,7 @@ def leak(n_cohorts):
         cohort = draw_cohort(seed)
         rng = np.random.default_rng(seed)
         labels = cohort.target[["fracture_ever", "fracture_5y"]].to_numpy()
-        y, later = labels[:, 0].astype(int), labels[:, 1]
+        y, fracture_5y = labels[:, 0].astype(int), labels[:, 1]
         noise = rng.normal(size=(N_PATIENTS, N_NOISE))
         signal = np.log(cohort.truth[["risk"]].to_numpy()) + rng.normal(size=(N_PATIENTS, 2))
         options = {"n_repeats": 1, "random_state": seed, "progress": False, "stratify": labels}
@@ -157,15 +157,15 @@ def leak(n_cohorts):
             stack = make_stack(network, "min_t_score", cv=10, random_state=seed)
             nested = repeated_cross_validate(stack, X.assign(min_t_score=minimum), y, **options)
             pooled = benchmarks.results["Min T-score + deep learning"]
-            for name, label in (("ever", y), ("within 5 years", later)):
-                area, fair = (
+            for name, label in (("ever", y), ("within 5 years", fracture_5y)):
+                area, nested_area = (
                     result.fold_metrics(label)["auc"].mean() for result in (pooled, nested)
                 )
-                differences[kind, name].append(area - fair)
-                areas[kind, name].append(fair)
+                differences[kind, name].append(area - nested_area)
+                areas[kind, name].append(nested_area)
     print(
         f"{n_cohorts} simulated cohorts of {N_PATIENTS}: AUC of min T-score + classifier\n"
-        f"{'columns':20}{'scored on':18}{'nested':>8}{'not nested, less nested':>27}"
+        f"{'columns':20}{'scored on':18}{'nested':>8}{'not nested minus nested':>27}"
     )
     for (kind, name), values in differences.items():
         error = np.std(values, ddof=1) / np.sqrt(n_cohorts)

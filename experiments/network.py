@@ -1,10 +1,11 @@
-"""What the paper's network reaches on a simulated cohort of the paper's size.
+"""Measure the AUC of the paper's network on a simulated cohort of the paper's size.
 
     python experiments/network.py [--patients 2949] [--splits 3] [--epochs 20] [--seed 0]
                                  [--tasks scoliosis unreliable fracture]
 
-The three tasks, out of fold, the epoch chosen within the training folds. The fracture task
-is trained on fractures ever and scored on those within five years of the scan.
+The AUCs of the three tasks are out of fold, and the epoch is chosen within the training folds.
+The fracture task is trained on fractures ever and scored on those within five years of the
+scan.
 """
 
 import argparse
@@ -37,7 +38,7 @@ def main():
     args = parser.parse_args()
     cohort = make_spine_cohort(args.patients, random_state=args.seed)
     pipeline = Protocol(epochs=args.epochs).pipeline()
-    # Cropped once: the crop learns nothing, so no fold can tell.
+    # The crop depends on each scan alone, so cropping once, outside the folds, leaks nothing.
     stack = pipeline[:-1].fit_transform(cohort.data)
     print(
         f"{args.patients} simulated patients, seed {args.seed}, {args.splits} folds, "

@@ -1,33 +1,33 @@
-"""Whether the stack finds what the image adds to min T, and nothing where there is nothing.
+"""Measure whether the stack detects a risk that only the image reveals, and its false alarms.
 
     python experiments/planted.py gain [--patients 12000] [--worth 0.05] [--epochs 10] [--paper]
     python experiments/planted.py null [--patients 900] [--worth 0.05] [--epochs 20] [--runs 100]
 
 All patients are simulated. The model is `make_stack` of a small convolutional network
 and min T (the minimum T-score of spine and hip), trained and scored on fractures ever, out of
-fold. The network gets crops of the spine, each brought to a mean of 0 and an SD of 1, so that
-density is left to min T. It was made for textures, and its training was chosen on 12,000
-simulated patients of other seeds (1000 to 1005).
+fold. The network gets crops of the spine, each standardised to a mean of 0 and an SD of 1, so
+that only min T carries the density. It was designed for textures, and its training was chosen
+on 12,000 simulated patients of other seeds (1000 to 1005).
 
 **Rule.** A gain over min T is claimed where DeLong's paired test of the stack's out-of-fold
 scores against min T itself, pooled over the folds of one cross-validation, has a two-sided
-p < 0.05 and the stack has the larger area. That is a one-sided test at 2.5 %, and a cautious
-one: where there is nothing to find, a stack that is trained is worse than min T itself.
+p < 0.05 and the stack has the larger AUC. This is a one-sided test at 2.5 %, and conservative:
+under the null hypothesis, a trained stack is worse than min T itself.
 
-Beside it stand the mean gain over the folds, for pooled scores of models that differ in level
-lose some of it, and the likelihood-ratio test of the network's out-of-fold scores (log odds) in
-a logistic model beside min T. The latter takes these scores for given, which they are not: how
-often it finds something in nothing is counted by ``null``.
+Two more figures are reported: the mean gain over the folds, since pooling the scores of models
+that differ in level reduces the gain, and the likelihood-ratio test of the network's out-of-fold
+scores (log odds) in a logistic model with min T. That test treats the scores as fixed although
+they were estimated from the other patients' labels; ``null`` measures its false positives.
 
-``gain`` plants a risk that shows in the image alone (`image_risk` of `make_spine_cohort`), worth
-`--worth` of AUC beside min T. ``--worth 0`` is the control: what the same network finds in
-patients whose image tells of texture and of collapsed vertebrae, which matter in truth.
-``--paper`` takes the paper's network, as `SpineCNNClassifier` has it.
+``gain`` adds a risk that only the image reveals (`image_risk` of `make_spine_cohort`), worth
+`--worth` of AUC beside min T. ``--worth 0`` is the control: the gain of the same network from
+texture and collapsed vertebrae, which affect the simulated risk and are visible in the image.
+``--paper`` uses the paper's network, the default of `SpineCNNClassifier`.
 
-``null`` counts how often a gain is claimed where there is none. Scans are drawn once; for each
-run, patients are drawn from them without replacement, and labels anew from the risk that min T
-alone tells: the bones have streaks as in ``gain``, but the image tells nothing that min T does
-not. Crops are smaller than those of ``gain``, inner folds fewer, epochs more.
+``null`` counts how often a gain is claimed although there is none. Scans are drawn once; for
+each run, patients are drawn from them without replacement, and labels anew from the risk given
+min T alone: the bones have streaks as in ``gain``, but the image adds nothing to min T. Compared
+with ``gain``, crops are smaller, inner folds fewer, and epochs more.
 """
 
 import argparse
@@ -58,29 +58,29 @@ from skdxa.significance import (
 from skdxa.simulation import make_spine_cohort
 
 LEVEL = 0.05
-# Of simulated patients with a fracture ever.
+# Share of simulated patients with a fracture ever.
 SHARE = 0.144
 
 
 def texture_network(shape):
-    """Local contrast, one convolution, the mean of each map: what a texture is, not where."""
+    """Build a network of local contrast, one convolution, and the mean of each feature map."""
     layers = keras.layers
     image = keras.Input((*shape, 1))
     around = layers.AveragePooling2D(5, strides=1, padding="same")(image)
     maps = layers.Conv2D(16, 5, activation="relu")(layers.Subtract()([image, around]))
-    # Means of maps hardly differ from scan to scan; brought to one scale, they are learnt from.
+    # Means of maps differ little between scans; training needs them on one scale.
     scale = layers.BatchNormalization(momentum=0.9)
     means = scale(layers.GlobalAveragePooling2D()(maps))
-    # It begins at the share of fractures, and steps that shrink let it settle there: were the
-    # networks of the folds on levels of their own, their scores could not be pooled.
+    # The output starts at the share of fractures, and decreasing steps keep its mean there:
+    # scores of networks with different mean levels could not be pooled over the folds.
     level = keras.initializers.Constant(logit(SHARE))
     risk = layers.Dense(1, activation="sigmoid", bias_initializer=level, dtype="float32")
     return keras.Model(image, risk(layers.Dropout(0.3)(means)))
 
 
 def table_of(cohort, height, width):
-    """Give what the stack takes: crops, and min T."""
-    # Cropped and scaled once: neither learns anything, so no fold can tell.
+    """Return the input of the stack: crops and min T."""
+    # Both steps depend on each scan alone, so applying them outside the folds leaks nothing.
     crop = make_pipeline(SpineCropper(height, width), IntensityScaler("per_scan"))
     table = pd.DataFrame({"scan": pd.Series(list(crop.fit_transform(cohort.data)), dtype=object)})
     spine = t_score(cohort.data.filter(regex="bmd_L"), FINNISH_WOMEN, site="spine")
@@ -90,17 +90,17 @@ def table_of(cohort, height, width):
     return table
 
 
-def classifier_of_texture(epochs):
-    settle = keras.callbacks.LearningRateScheduler(
+def texture_classifier(epochs):
+    decay = keras.callbacks.LearningRateScheduler(
         lambda epoch: 1e-3 * (1 + np.cos(np.pi * epoch / epochs))
     )
     return SpineCNNClassifier(
-        network=texture_network, epochs=epochs, callbacks=[settle], validation_fraction=0
+        network=texture_network, epochs=epochs, callbacks=[decay], validation_fraction=0
     )
 
 
 def out_of_fold(table, y, network, *, inner, seed):
-    """Cross-validate the stack; give its network's scores too, as log odds."""
+    """Cross-validate the stack; return the result and its network's scores as log odds."""
     stack = make_stack(network, "min_t_score", lower_is_worse="min_t_score", cv=inner)
     result = repeated_cross_validate(
         stack, table, y, n_splits=3, n_repeats=1, random_state=seed, return_models="all",
@@ -113,8 +113,8 @@ def out_of_fold(table, y, network, *, inner, seed):
     return result, logit(np.clip(of_network, 1e-6, 1 - 1e-6))
 
 
-def judge(table, y, result, network):
-    """Ask what the network adds to min T, in each of the ways that the docstring names."""
+def gains_over_min_t(table, y, result, network):
+    """Compute the gain over min T in each of the ways described above."""
     min_t = -table["min_t_score"]
     folds = result.scores.groupby("fold")["row"]
     of_min_t = [roc_auc_score(y[rows], min_t[rows]) for _, rows in folds]
@@ -135,7 +135,7 @@ def claimed(delong):
 
 
 def fitted_area(y, *columns):
-    """Area of a logistic model of a few columns on its own patients."""
+    """Compute the AUC of a logistic model of a few columns on its training patients."""
     X = np.column_stack(columns)
     return roc_auc_score(y, LogisticRegression(C=np.inf).fit(X, y).decision_function(X))
 
@@ -148,11 +148,11 @@ def gain(args):
     table = table_of(cohort, 120, 60)
     y = cohort.target["fracture_ever"].to_numpy().astype(int)
     drawn = time.perf_counter()
-    cnn = classifier_of_texture(args.epochs)
+    cnn = texture_classifier(args.epochs)
     if args.paper:
         cnn = SpineCNNClassifier(epochs=args.epochs)
     result, network = out_of_fold(table, y, cnn, inner=3, seed=args.seed)
-    found = judge(table, y, result, network)
+    found = gains_over_min_t(table, y, result, network)
     print(
         f"{args.patients} simulated patients, {y.sum()} with a fracture ever, image risk "
         f"{args.worth}, seed {args.seed}, {args.epochs} epochs"
@@ -173,7 +173,7 @@ def gain(args):
         f"{'' if claimed(delong) else 'not '}claimed; mean over the folds {found.mean_gain:+.3f}"
     )
     print(
-        f"likelihood ratio of the network beside min T: p = {found.ratio.pvalue:.2g}, "
+        f"likelihood-ratio test of the network beside min T: p = {found.ratio.pvalue:.2g}, "
         f"coefficient {found.weight:+.2f}"
     )
     print(
@@ -197,9 +197,9 @@ def null(args):
         rows = rng.choice(args.pool, args.patients, replace=False)
         y = (rng.uniform(size=args.patients) < risk[rows]).astype(int)
         part = table.iloc[rows].reset_index(drop=True)
-        cnn = classifier_of_texture(args.epochs)
+        cnn = texture_classifier(args.epochs)
         result, network = out_of_fold(part, y, cnn, inner=2, seed=run)
-        found = judge(part, y, result, network)
+        found = gains_over_min_t(part, y, result, network)
         lines.append(
             {
                 "AUC of min T": found.min_t,
@@ -219,15 +219,15 @@ def null(args):
     runs = pd.DataFrame(lines)
     print(
         f"{args.runs} runs of {args.patients} simulated patients out of {args.pool}, seed "
-        f"{args.seed}, image risk {args.worth}, {args.epochs} epochs: nothing beside min T to be "
-        "found"
+        f"{args.seed}, image risk {args.worth}, {args.epochs} epochs: no information beside "
+        "min T"
     )
     for name, values in runs.select_dtypes(float).items():
         print(f"mean {name}: {values.mean():.3f} (SD {values.std():.3f})")
     for name, what in (
-        ("claimed", "a gain claimed (DeLong p < 0.05, stack better)"),
-        ("DeLong", "DeLong p < 0.05, either way"),
-        ("ratio", "likelihood ratio of the network p < 0.05"),
+        ("claimed", "gain claimed (DeLong p < 0.05, stack better)"),
+        ("DeLong", "DeLong p < 0.05, in either direction"),
+        ("ratio", "likelihood-ratio test of the network p < 0.05"),
         ("ratio, better", "the same, and a higher score of the network is a higher risk"),
     ):
         share = proportion_interval(int(runs[name].sum()), len(runs))

@@ -1,3 +1,4 @@
+import ast
 import importlib
 import re
 import subprocess
@@ -72,3 +73,107 @@ def test_files_that_the_readme_names_exist():
     links = re.findall(r"\]\(((?!http)[^)#]+)\)", readme)
     assert links
     assert [link for link in links if not (root / link).exists()] == []
+
+
+SOURCES = {
+    ".".join(path.relative_to(Path(skdxa.__file__).parents[1]).with_suffix("").parts): path
+    for path in sorted(Path(skdxa.__file__).parent.rglob("*.py"))
+}
+
+
+def imported_names(module, tree):
+    """Return the absolute names that a module imports, and the line of each."""
+    package = module.rpartition(".")[0]
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            origin = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                origin = ".".join([*above, *filter(None, [node.module])])
+            names += [(f"{origin}.{alias.name}", node.lineno) for alias in node.names]
+    return names
+
+
+def foreign_private_imports(module, source):
+    """Return the imports of a module that are private to another package of skdxa."""
+    home = module.split(".")[1]
+    found = []
+    for name, line in imported_names(module, ast.parse(source)):
+        root, *parts = name.split(".")
+        if root != "skdxa" or parts[:1] in (["_sklearn"], [home]):
+            continue
+        if any(part.startswith("_") and not part.endswith("__") for part in parts):
+            found.append(f"{module}:{line} imports {name}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "n_found"),
+    [
+        ("from skdxa.scans._read import read", 1),
+        ("from skdxa.scans import _read", 1),
+        ("import skdxa.scans._read", 1),
+        ("from ..scans._read import read", 1),
+        ("def f():\n    from skdxa.scans._read import read", 1),
+        ("from skdxa.scans import read_scan", 0),
+        ("from skdxa.study._run import run", 0),
+        ("from ._run import run", 0),
+        ("from skdxa import __version__", 0),
+        ("from skdxa._sklearn import check", 0),
+        ("from sklearn.utils._bunch import Bunch", 0),
+    ],
+)
+def test_private_imports_are_found(source, n_found):
+    assert len(foreign_private_imports("skdxa.study._report", source)) == n_found
+
+
+def test_no_package_imports_a_private_module_of_another():
+    found = [
+        offence
+        for module, path in SOURCES.items()
+        for offence in foreign_private_imports(module, path.read_text())
+    ]
+    assert found == []
+
+
+def docstrings(source):
+    """Return the docstrings of a module's text, and the line of what each describes."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return [
+        (getattr(node, "lineno", 1), " ".join(text.split()))
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, documented) and (text := ast.get_docstring(node))
+    ]
+
+
+UNIDIOMATIC = re.compile(
+    r"\AGives?\b|\b(row|column|file|fit|fold) an? "
+    r"(scan|fold|rater|pair|repeat|patient|experiment)\b"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("Give the scores.", True),
+        ("Scores, a row\n    a scan.", True),
+        ("Scores, one fit a fold.", True),
+        ("Return the scores, one row per scan, given the folds.", False),
+    ],
+)
+def test_unidiomatic_docstrings_are_found(text, is_found):
+    ((_, docstring),) = docstrings(f'def f():\n    """{text}"""')
+    assert bool(UNIDIOMATIC.search(docstring)) == is_found
+
+
+def test_docstrings_are_idiomatic():
+    found = [
+        f"{module}:{line} {match[0]!r}"
+        for module, path in SOURCES.items()
+        for line, docstring in docstrings(path.read_text())
+        if (match := UNIDIOMATIC.search(docstring))
+    ]
+    assert found == []

@@ -2,16 +2,16 @@
 Cropping and the spine line
 ===========================
 
-A network should see the spine, not the ribs and the pelvis. The paper searches the centre line
-of the spine and keeps 75 pixels on both sides of it. This page shows how skdxa finds the line,
-what leads simpler searches astray, and what the crop keeps. The scans are simulated, so that
-the true line is known.
+A network should see the spine, not the ribs and the pelvis. The paper finds the centre line of
+the spine and keeps 75 pixels on both sides of it. This page shows how skdxa finds the line, why
+simpler methods fail, and what the crop keeps. The scans are simulated, so the true line is
+known.
 """
 
 # %%
 # Three spines
 # ------------
-# A straight one; a curved one with worn vertebrae; and one that rods and screws span.
+# A straight one, a curved one with degenerated vertebrae, and one with rods and screws.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,7 +23,7 @@ from skdxa.simulation import make_spine_scan
 
 spines = {
     "straight": make_spine_scan(2, random_state=0),
-    "curved, worn": make_spine_scan(38, degeneration=(1, 2, 3, 2), random_state=1),
+    "curved, degenerated": make_spine_scan(38, degeneration=(1, 2, 3, 2), random_state=1),
     "operated on": make_spine_scan(15, rods=["L2", "L3"], random_state=5),
 }
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
@@ -35,9 +35,9 @@ figure.show()
 # %%
 # The brightest column is not the spine
 # -------------------------------------
-# A first idea is to take, in each row, the centre of what is bright; or one column for the
-# whole scan, the brightest on average. Real exports have white margins where nothing was
-# scanned, ribs and pelvis are bright as well, and metal is the brightest of all.
+# Two simple methods take the column that is brightest on average for the whole scan, or the
+# centre of brightness of each row. They fail because real exports have white margins where
+# nothing was scanned, ribs and pelvis are bright as well, and metal is brightest of all.
 
 
 def brightest_column(scan):
@@ -65,11 +65,11 @@ errors_mm = {
 pd.DataFrame(errors_mm).rename_axis("mean error in mm (simulated)").round(1)
 
 # %%
-# :func:`~skdxa.preprocessing.find_spine_line` asks of each place how much it looks like the
-# middle of a band as wide as a vertebra, brighter than *both* its flanks, and takes the path
-# from head to foot that gathers most of it.
+# :func:`~skdxa.preprocessing.find_spine_line` computes for each pixel how well it matches the
+# middle of a band as wide as a vertebra that is brighter than *both* its flanks, and takes the
+# path from head to foot with the largest sum.
 
-spine = spines["curved, worn"]
+spine = spines["curved, degenerated"]
 figure, ax = plt.subplots(figsize=(6, 3.8), layout="constrained")
 ScanDisplay.from_scan(spine.scan, unit=None, ax=ax)
 rows_mm = 1.05 * (np.arange(len(spine.scan)) + 0.5)
@@ -85,9 +85,9 @@ figure.show()
 # %%
 # What the crop keeps
 # -------------------
-# One centre for the whole scan, the mean of the line: row by row the crop would straighten the
-# spine, and with it go the signs of scoliosis. Where a scan has fewer rows than the crop, the
-# rest is filled.
+# The mean of the line is the centre for the whole scan: a crop centred row by row would
+# straighten the spine and remove the signs of scoliosis. Where a scan has fewer rows than the
+# crop, the rest is filled.
 
 cropper = SpineCropper()
 crops = cropper.fit_transform([spine.scan for spine in spines.values()])
@@ -99,8 +99,8 @@ axes[0].set_ylabel("mm (simulated scans)")
 figure.show()
 
 # %%
-# :meth:`~skdxa.preprocessing.SpineCropper.window` says where a crop lies, so that what a
-# network finds can be put back on the scan:
+# :meth:`~skdxa.preprocessing.SpineCropper.window` returns the position of a crop, so that maps
+# of a network can be placed on the scan:
 
 on_scan, _ = cropper.window(spine.scan)
 print(f"rows {on_scan[0].start} to {on_scan[0].stop}, columns {on_scan[1].start} to", end=" ")
@@ -109,8 +109,8 @@ print(f"{on_scan[1].stop} of {spine.scan.shape[0]} x {spine.scan.shape[1]}")
 # %%
 # Over many patients
 # ------------------
-# The error of the line on 100 simulated patients of all kinds, as the share of scans whose
-# worst row is off by less than so many millimetres. A lumbar vertebra is about 45 mm wide.
+# The cumulative distribution of the largest error of the line in each of 100 simulated scans. A
+# lumbar vertebra is about 45 mm wide.
 
 from skdxa.simulation import make_spine_cohort
 
@@ -121,5 +121,5 @@ worst_mm = [
 ]
 figure, ax = plt.subplots(figsize=(4.5, 3), layout="constrained")
 ax.ecdf(worst_mm)
-ax.set(xlabel="worst error of a scan in mm", ylabel="share of 100 simulated scans")
+ax.set(xlabel="largest error in a scan, mm", ylabel="share of 100 simulated scans")
 figure.show()

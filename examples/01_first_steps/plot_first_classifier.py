@@ -8,8 +8,8 @@ From scans to a cross-validated ROC curve, on simulated patients.
 # %%
 # Patients
 # --------
-# A cohort holds a table with the scans in it, labels, and who belongs together. With files of
-# your own it comes from :func:`skdxa.scans.load_cohort`.
+# A cohort holds a table with the scans, the labels, and the patient of each scan.
+# :func:`skdxa.scans.load_cohort` makes one from files.
 
 import matplotlib.pyplot as plt
 
@@ -23,9 +23,9 @@ cohort.data.drop(columns="scan").join(cohort.target).head()
 # %%
 # Scans
 # -----
-# Row 0 is at the head, bone is bright, and what the scanner did not scan is NaN (white
-# here). The line is the spine's centre as :func:`skdxa.preprocessing.find_spine_line` finds
-# it, by an optimal path.
+# Row 0 is at the head, bone is bright, and unscanned pixels are NaN (white here). The line is
+# the centre of the spine, found by :func:`skdxa.preprocessing.find_spine_line` as an optimal
+# path.
 
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), layout="constrained")
 by_curve = cohort.truth["cobb_angle"].sort_values().index
@@ -37,9 +37,9 @@ figure.show()
 # %%
 # Crop, mirror, train
 # -------------------
-# The cropper keeps 150 x 150 pixels about the spine: one centre column for the whole scan, so
-# that curvature survives. The classifier adds the mirror images of its training scans to
-# them, after it has split off those on which it chooses its epoch.
+# The cropper keeps 150 x 150 pixels around the spine, with one centre column for the whole
+# scan, which preserves the curvature. The classifier splits off the scans on which it chooses
+# the epoch, then adds mirror images of the remaining training scans.
 
 from sklearn.pipeline import make_pipeline
 
@@ -64,12 +64,12 @@ result = repeated_cross_validate(
 # How good is it?
 # ---------------
 # Three folds are too few for an interval of their mean, so these are DeLong's and Wilson's
-# intervals of the pooled scores (simulated patients, and few of them):
+# intervals of the pooled scores (few patients, all simulated):
 
 result.summary(interval="delong").round(3)
 
 # %%
-# and the ROC curve of the pooled out-of-fold scores, with the threshold of 0.5:
+# The ROC curve of the pooled out-of-fold scores, with the threshold of 0.5:
 
 display = RepeatedRocDisplay.from_result(result, name="simulated scoliosis")
 display.figure_.show()

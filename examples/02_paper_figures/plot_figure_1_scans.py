@@ -1,18 +1,18 @@
 """
-Figure 1: what a scan shows
-===========================
+Figure 1: a normal and a degenerated spine
+==========================================
 
-Figure 1 of Nissinen et al. (2021) sets a normal lumbar spine beside one with scoliosis and
-severe degeneration. Here are two simulated patients of these kinds, and what a densitometer
-would have read from them.
+Figure 1 of Nissinen et al. (2021) compares a normal lumbar spine with one that has scoliosis and
+severe degeneration. Here are two such simulated patients, with the values that a densitometer
+would report.
 """
 
 # %%
 # Two patients
 # ------------
-# A simulated cohort tells the truth about its patients: the Cobb angle, which vertebrae are
-# affected, and the areal density of each. We look for someone straight and healthy, and for
-# someone curved with all four vertebrae affected.
+# A simulated cohort contains the true Cobb angle, the affected vertebrae, and the areal density
+# of each. We select the straightest spine without and the most curved spine with four affected
+# vertebrae.
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -31,8 +31,8 @@ pair = {"a": healthy, "b": degenerate}
 # %%
 # The scans
 # ---------
-# Both are drawn at the size of the body: a pixel is 1.05 mm high and 0.60 mm wide, and the
-# picture keeps that proportion. Grey is areal density in g/cm².
+# Both are drawn in anatomical proportions: a pixel is 1.05 mm high and 0.60 mm wide. Grey is
+# areal density in g/cm².
 
 figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.4), layout="constrained")
 for ax, (letter, patient) in zip(axes, pair.items(), strict=True):
@@ -43,12 +43,13 @@ for ax, (letter, patient) in zip(axes, pair.items(), strict=True):
 figure.show()
 
 # %%
-# What the densitometer reads
-# ---------------------------
-# T-scores of each vertebra by the paper's reference, Finnish women, and which vertebrae the
-# International Society for Clinical Densitometry would leave out: those that a reader finds
-# abnormal, or that differ by more than 1.0 from their neighbour. Wear adds mineral that is no
-# bone, so the second patient's T-scores tell little of hers; no vertebra is left to judge by.
+# T-scores
+# --------
+# T-scores of each vertebra with the paper's reference, Finnish women, and the vertebrae excluded
+# by the rules of the International Society for Clinical Densitometry: those that a reader finds
+# abnormal, or that differ by more than 1.0 from their neighbour. Degeneration adds mineral that
+# does not strengthen the bone, so the second patient's T-scores are unreliable; none of her
+# vertebrae is evaluable.
 
 spine = cohort.data.loc[list(pair.values()), [f"bmd_{level}" for level in levels]]
 scores = t_score(spine, FINNISH_WOMEN, site="spine").set_axis(levels, axis=1)

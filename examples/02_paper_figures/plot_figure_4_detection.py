@@ -2,17 +2,17 @@
 Figure 4: detecting scoliosis and unreliable bone density
 =========================================================
 
-Figure 4 of Nissinen et al. (2021) shows, for each of the two tasks of detection, the ROC curve
-of the median repeat of the cross-validation and its confusion matrix at the threshold of 0.5.
-Here is the same figure on simulated patients, from fewer of them, fewer folds and fewer epochs,
-so that it is drawn in a minute.
+Figure 4 of Nissinen et al. (2021) shows, for each of the two detection tasks, the ROC curve of
+the median repeat of the cross-validation and its confusion matrix at the threshold of 0.5. Here
+is the same figure on simulated patients, with fewer patients, folds and epochs, so that it takes
+a minute.
 """
 
 # %%
 # One crop, two tasks
 # -------------------
-# The crop learns nothing from the patients, so that it may be done once, outside the
-# cross-validation. Everything that learns stays inside.
+# The crop depends on each scan alone, so it may be done once, outside the cross-validation. All
+# steps that are fitted stay inside.
 
 import matplotlib.pyplot as plt
 from sklearn.metrics import ConfusionMatrixDisplay
@@ -41,8 +41,8 @@ results = {
 # %%
 # The figure
 # ----------
-# The curve pools the out-of-fold scores of all patients; the cross is the threshold of 0.5, and
-# the confusion matrix counts what it calls positive.
+# The curve is that of the pooled out-of-fold scores of all patients. The cross marks the threshold
+# of 0.5, at which the confusion matrix is computed.
 
 figure, axes = plt.subplots(2, 2, figsize=(7.2, 7), layout="constrained")
 for row, result in zip(axes, results.values(), strict=True):
@@ -61,7 +61,7 @@ figure.show()
 # The numbers
 # -----------
 # Three folds are too few for an interval of their mean, so these are DeLong's and Wilson's
-# intervals, of the pooled scores. With ten folds and several repeats take the default, the
+# intervals of the pooled scores. With ten folds and several repeats, use the default, the
 # corrected resampled t.
 
 table = performance_table(

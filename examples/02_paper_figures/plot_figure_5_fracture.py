@@ -1,18 +1,18 @@
 """
-Figure 5: fractures, beside the clinic's own numbers
-====================================================
+Figure 5: predicting fractures
+==============================
 
-Figure 5 of Nissinen et al. (2021) draws the ROC curve of the network for fractures beside those
-of the minimum T-score, trabecular bone score (TBS) and age, with confusion matrices. The same
-here, on simulated patients, with both labels: trained on fractures ever, scored on fractures
+Figure 5 of Nissinen et al. (2021) compares the ROC curve of the network for fractures with those
+of the minimum T-score, trabecular bone score (TBS) and age, and shows confusion matrices. Here
+is the same figure on simulated patients, trained on fractures ever and scored on fractures
 within five years.
 """
 
 # %%
 # Train once
 # ----------
-# One patient in five has no five-year follow-up. They help to train, and are left out of the
-# score. The folds keep the shares of both labels.
+# One patient in five has no five-year follow-up. These patients are used for training, but not
+# scored. The folds are stratified by both labels.
 
 import matplotlib.pyplot as plt
 from sklearn.metrics import ConfusionMatrixDisplay
@@ -39,7 +39,7 @@ network = repeated_cross_validate(
 labels.apply(lambda label: label.value_counts(dropna=False)).rename_axis("label").astype("Int64")
 
 # %%
-# Everything else is arithmetic
+# Compare with known predictors
 # -----------------------------
 # :func:`~skdxa.study.fracture_benchmarks` puts the network's out-of-fold scores beside the
 # T-scores, TBS and age: the ten rows of the fracture part of the paper's Table 1. Three folds are
@@ -52,7 +52,7 @@ print(format_table(benchmarks.table))
 # %%
 # The figure
 # ----------
-# The cross is where the network finds as many fractures as a T-score of -2.5 does.
+# The cross marks the threshold at which the network has the sensitivity of a T-score of -2.5.
 
 beside = {
     "Min T-score": "Min T-score (min spine/hip)",
@@ -87,10 +87,10 @@ for number, row in enumerate(["Deep learning", *beside.values()]):
 figure.show()
 
 # %%
-# How sure is that?
-# -----------------
-# With so few fractures the intervals are wide, and the curves cross by chance. The gain over the
-# T-score, with DeLong's interval, says what can be said:
+# How certain is the gain?
+# ------------------------
+# With so few fractures the intervals are wide, and the curves cross by chance. The gains, with
+# DeLong's intervals:
 
 added = benchmarks.added.query("test == 'DeLong'").set_index("experiment")
 added[["estimate", "low", "high", "pvalue"]].round(3)

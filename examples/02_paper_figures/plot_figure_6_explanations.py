@@ -2,15 +2,15 @@
 Figure 6: what the network looks at
 ===================================
 
-Figure 6 of Nissinen et al. (2021) shows, for one patient a task, the input, where Grad-CAM says
-that the network looked, the gradient at each pixel, feature maps, and the patterns that excite
-the same kernels. Here are two of the tasks, on simulated patients, whose findings are known.
+Figure 6 of Nissinen et al. (2021) shows, for one patient per task, the input, the Grad-CAM map,
+the gradient at each pixel, feature maps, and the patterns that maximise the activation of the
+same kernels. Here are two of the tasks, on simulated patients, whose findings are known.
 """
 
 # %%
 # Two networks
 # ------------
-# Each learns from 300 simulated patients, and explains others.
+# Each is trained on 300 simulated patients and explained on others.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,9 +34,9 @@ networks = {
 # %%
 # The figure
 # ----------
-# For each task the positive patient of whom the network is surest. Row (a) should show heat
-# along the curve, and upright contours in the feature maps; row (b) single vertebrae and discs.
-# Patterns (V) belong to the kernels whose maps stand beside them, not to the scan.
+# For each task, the positive patient with the highest probability. Row (a) should show heat along
+# the curve, and vertical contours in the feature maps; row (b) single vertebrae and discs. The
+# patterns (V) belong to the kernels of the feature maps, not to the scan.
 
 figure = plt.figure(figsize=(7.2, 5.6))
 for part, (task, network), letter in zip(
@@ -54,10 +54,11 @@ for part, (task, network), letter in zip(
 figure.show()
 
 # %%
-# Beside the truth
-# ----------------
-# A simulated patient's lesions are known, and outlined here on the heat map of the second
-# network. A picture that looks right may still mislead: the next page puts numbers to it.
+# Compare with the true lesions
+# -----------------------------
+# The lesions of simulated patients are known, and outlined here on the heat maps of the second
+# network. A map that looks plausible may still mislead:
+# :ref:`sphx_glr_auto_examples_03_methods_plot_explanations_truth.py` measures how often.
 
 patients = others.data[others.target["unreliable"] == 1].iloc[:3]
 display = ExplanationDisplay.from_estimator(
@@ -70,6 +71,6 @@ display = ExplanationDisplay.from_estimator(
 display.figure_.show()
 
 # %%
-# The numbers behind the picture, with the place of each map's peak:
+# The values behind the figure, with the position of each map's peak:
 
 display.frame().query("panel == 'grad_cam'").round(3)

@@ -3,16 +3,16 @@ Figure 7: learning curves
 =========================
 
 Figure 7 of Nissinen et al. (2021) shows the mean error of training and validation over the
-epochs, in the fold with the median AUC, and says that the weights of the lowest validation error
-were restored. The same here for two tasks, on simulated patients.
+epochs, in the fold with the median AUC; the weights of the lowest validation error were
+restored. Here is the same figure for two tasks, on simulated patients.
 """
 
 # %%
-# Training that keeps its history
-# -------------------------------
-# The classifier splits a tenth off its training scans, patient by patient, to choose the epoch
-# by. The fold that is scored takes no part: in the paper it did, and
-# :ref:`sphx_glr_auto_examples_03_methods_plot_honest_epochs.py` shows what that invents.
+# Training
+# --------
+# The classifier chooses the epoch on a fifth of its training scans. In the paper the epoch was
+# chosen on the fold that is scored;
+# :ref:`sphx_glr_auto_examples_03_methods_plot_honest_epochs.py` measures the resulting bias.
 
 import matplotlib.pyplot as plt
 
@@ -40,9 +40,8 @@ results = {
 # %%
 # The figure
 # ----------
-# Where the validation curve turns upwards while training goes on falling, the network has begun
-# to learn its training scans by heart. The weights of the marked epoch are those that scored the
-# fold.
+# Where the validation error rises while the training error still falls, the network overfits. The
+# fold was scored with the weights of the marked epoch.
 
 figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
 for ax, (task, result) in zip(axes, results.items(), strict=True):
@@ -53,7 +52,7 @@ figure.show()
 # %%
 # Every fold
 # ----------
-# ``result.folds`` has the epoch that each fold restored. Where the epochs scatter, the curve is
-# flat or noisy near its lowest point, and the choice matters little.
+# ``result.folds`` holds the restored epoch of each fold. Where the epochs vary, the curve is flat
+# or noisy near its minimum, and the choice matters little.
 
 {task: result.folds["best_epoch"].tolist() for task, result in results.items()}

@@ -1,17 +1,18 @@
 """
-Coefficients, and p-values of scores
-====================================
+Coefficients and p-values of scores
+===================================
 
-The paper puts an asterisk to predictors that "remained statistically significant" in a logistic
-model. This page makes such a table on simulated patients, and then asks what a p-value means
-where one of the predictors is the score of a model that was itself trained on these patients.
+The paper marks predictors that "remained statistically significant" in a logistic model. This
+page computes such a table on simulated patients, and then shows what a p-value means if one of
+the predictors is the score of a model that was trained on the same patients.
 """
 
 # %%
 # The table
 # ---------
-# One row a variable, in its own unit; the odds ratio of age is per year. Wald's interval is what
-# most programs print; the profile likelihood's is the better one where fractures are few.
+# There is one row per variable; odds ratios are per unit of the variable, such as one year of age.
+# Most programs print Wald's interval; the profile-likelihood interval is more accurate with few
+# fractures.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,8 +38,8 @@ table = logistic_table(y, X)
 table.round(3)
 
 # %%
-# Both intervals of the odds ratios, which are drawn on a logarithmic axis because one half is as
-# far from 1 as two:
+# Both intervals of the odds ratios, on a logarithmic axis, on which 0.5 and 2 are equally far from
+# 1:
 
 profile = logistic_table(y, X, interval="profile")
 intervals = {
@@ -55,13 +56,12 @@ ax.set_title(f"{y.sum()} simulated fractures", fontsize="medium")
 figure.show()
 
 # %%
-# Scores of a model that learnt these very labels
-# -----------------------------------------------
-# Now labels that depend on nothing, and a model that learns from ten columns of noise. It is a
-# decision tree, which like a network can learn its training data by heart. Its scores are
-# entered into a logistic model beside one more variable, in two ways: as scores of the patients
-# that it was trained on, and out of fold. If the p-value of its likelihood-ratio test is to be
-# believed, it lies below 0.05 in one simulated study of twenty.
+# Scores of a model trained on the same labels
+# --------------------------------------------
+# Now the labels are random, and the model is trained on ten columns of noise. It is a decision
+# tree, which, like a network, can overfit. Its scores enter a logistic model with one more
+# variable in two ways: as scores of its training patients, and out of fold. A valid p-value of
+# the likelihood-ratio test lies below 0.05 in one of twenty simulated studies.
 
 
 def p_values(seed):
@@ -90,19 +90,18 @@ axes[0].set_ylabel("of 300 simulated studies")
 figure.show()
 
 # %%
-# Scores on the training patients make every study significant: such a p-value says that the
-# model has a memory. Those out of fold come near the even distribution (dashed) that a p-value
-# must have where there is nothing to find, but not exactly: the folds share patients, and a score
-# that leans a little against its own labels is "significant" as well. The sign of its
-# coefficient tells: an out-of-fold score that is *negatively* related to the outcome has found
-# nothing.
+# Scores of the training patients are significant in every study, because the model overfits. The
+# p-values of out-of-fold scores are close to the uniform distribution (dashed) that they should
+# have under the null hypothesis, but not exactly uniform: the folds share patients, and a score
+# that is slightly *negatively* related to the outcome is "significant" as well. A negative
+# coefficient of an out-of-fold score is no evidence that the model predicts the outcome.
 #
-# What they mean, then
-# --------------------
-# - The p-value of an out-of-fold score speaks of these scores, in these patients. Another
-#   split gives other scores, and another p-value.
-# - It says nothing of how well the model predicts; an AUC with its interval does.
-# - It is approximate. Where it decides something, repeat the whole procedure on labels that were
-#   shuffled, and see how often that gives as small a p-value.
-# - Of ten p-values one is small by chance; :func:`~skdxa.significance.adjust_pvalues` allows for
-#   the number.
+# How to interpret them
+# ---------------------
+# - The p-value of an out-of-fold score is conditional on these scores of these patients. Another
+#   split yields other scores and another p-value.
+# - It does not measure how well the model predicts; an AUC with its interval does.
+# - It is approximate. Where a decision depends on it, repeat the whole procedure on shuffled
+#   labels, and count how often the p-value is as small.
+# - Several tests need an adjustment for multiplicity:
+#   :func:`~skdxa.significance.adjust_pvalues`.

@@ -1,19 +1,18 @@
 """
-Do explanations tell the truth?
-===============================
+Are explanations correct?
+=========================
 
-A heat map always looks plausible. Whether it is true can be asked where the truth is known: on
-simulated patients. Here every second patient has lost the laminae and the spinous process of
-one vertebra, as after a laminectomy; a network learns to tell who; and each method is asked three
-questions. Does it point at the vertebra? Does the network go by what it points at? And does it
-change when the network is replaced by a random one?
+A heat map may look plausible and yet be wrong. On simulated patients, the truth is known. Here
+every second patient has lost the laminae and the spinous process of one vertebra, as after a
+laminectomy, and a network is trained to detect this. Each method is tested in three ways. Does
+it point at the vertebra? Does the network's output depend on the pixels it points at? Does the
+map change if the network is replaced by one with random weights?
 """
 
 # %%
 # Patients with one finding
 # -------------------------
-# Worn spines of all kinds, so that wear itself gives nothing away. The vertebra is drawn at
-# random.
+# Degeneration varies between patients and is independent of the label. The vertebra is random.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -59,16 +58,16 @@ for scan, lesion, mask in zip(scans, lesions, masks, strict=True):
     mask[on_crop] = lesion[on_scan]
 
 # %%
-# A network that has learnt it
-# ----------------------------
-# An explanation of a network that has learnt nothing explains nothing, so that comes first. Only
-# patients that it rightly calls positive are looked at.
+# A trained network
+# -----------------
+# Explanations are meaningful only for a network that detects the finding, so its performance is
+# checked first. Only true positives are explained.
 
 network = SpineCNNClassifier(epochs=12, augmenter=HorizontalFlip(), random_state=0)
 _ = network.fit(crops[:400], y[:400])
 positive = 400 + np.flatnonzero(network.predict(crops[400:]) & y[400:])
 X, truth = crops[positive], masks[positive]
-print(f"{len(X)} of {y[400:].sum()} simulated patients are rightly called positive")
+print(f"{len(X)} of {y[400:].sum()} positive simulated patients are detected")
 
 # %%
 # Three of them, with the finding outlined:
@@ -86,7 +85,7 @@ display.figure_.show()
 # Does it point at the vertebra?
 # ------------------------------
 # The pointing game: does the highest pixel of the map lie on the finding, or within 5 mm of it?
-# The same for networks with random weights, on the same scans; and for a pixel chosen blindly.
+# Controls are networks with random weights on the same scans, and a random pixel.
 
 methods = {
     "Grad-CAM": grad_cam,
@@ -97,9 +96,10 @@ methods = {
 }
 few, few_truth = X[:12], truth[:12]
 maps = {name: method(network, few) for name, method in methods.items()}
-strangers = [randomized(network, random_state=seed) for seed in range(3)]
+random_networks = [randomized(network, random_state=seed) for seed in range(3)]
 random_maps = {
-    name: [method(stranger, few) for stranger in strangers] for name, method in methods.items()
+    name: [method(random_network, few) for random_network in random_networks]
+    for name, method in methods.items()
 }
 
 
@@ -119,19 +119,19 @@ blind = localization_score(maps["Grad-CAM"], few_truth, tolerance_mm=5.0)["hit_b
 figure, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
 ax.plot(pointing["trained"], pointing.index, "o", color="tab:blue", ms=9, label="trained")
 ax.plot(pointing["random weights"], pointing.index, "x", color="tab:orange", ms=9, label="random")
-ax.axvline(blind, color="0.5", ls=":", label="any pixel")
+ax.axvline(blind, color="0.5", ls=":", label="random pixel")
 ax.set(xlim=(-0.05, 1.05), xlabel=f"share of {len(few)} simulated patients hit")
 ax.invert_yaxis()
 ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 figure.show()
 
 # %%
-# Does the network go by it?
-# --------------------------
-# Replace the pixels that a map ranks highest by those of the mean healthy patient: the class's
-# probability should fall early. Put them into the mean healthy patient: it should rise early.
-# Random maps are what to compare with. (By default pixels are replaced by bare tissue. Here that
-# would take bone away, and missing bone is the very finding.)
+# Does the output depend on these pixels?
+# ---------------------------------------
+# If the pixels that a map ranks highest are replaced by those of the mean healthy patient, the
+# probability should fall early (deletion). If they are inserted into the mean healthy patient, it
+# should rise early (insertion). A random map is the control. (By default pixels are replaced by
+# soft tissue. That would remove bone here, and missing bone is the finding.)
 
 healthy = crops[:400][y[:400] == 0].mean(axis=0)
 rng = np.random.default_rng(0)
@@ -145,17 +145,19 @@ for name, curve in curves.items():
     dashes = "k:" if name == "random map" else "-"
     axes[0].plot(curve.share, curve.deletion.mean(axis=0), dashes, label=name)
     axes[1].plot(curve.share, curve.insertion.mean(axis=0), dashes)
-axes[0].set(xlabel="share taken away", ylabel="mean probability (simulated)", title="deletion")
-axes[1].set(xlabel="share brought back", title="insertion")
+axes[0].set(
+    xlabel="share of pixels deleted", ylabel="mean probability (simulated)", title="deletion"
+)
+axes[1].set(xlabel="share of pixels inserted", title="insertion")
 figure.legend(loc="outside right", fontsize="small")
 figure.show()
 
 # %%
-# Is it of this network at all?
-# -----------------------------
-# Adebayo et al. (2018): a map that stays the same when the weights are random shows the scan,
-# not the network. Rank correlation of each patient's map with that of the random networks,
-# where 1 is the same picture:
+# Does the map depend on the weights?
+# -----------------------------------
+# A map that stays the same when the weights are random shows the scan, not the network (Adebayo
+# et al. 2018). The rank correlation of each patient's map with those of the random networks is 1
+# for identical rankings:
 
 similarity = {
     name: np.concatenate([map_similarity(maps[name], heat) for heat in each])
@@ -183,5 +185,5 @@ pointing.assign(
 ).round(2)
 
 # %%
-# A method that passes here may still mislead elsewhere: the finding is one, its place is sharp,
-# and the patients are simulated. One that fails here has no claim to be believed on a patient.
+# A method that passes these tests may still mislead elsewhere: there is one well-defined finding,
+# and the patients are simulated. A method that fails them should not be trusted on patients.

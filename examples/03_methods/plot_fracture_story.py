@@ -1,17 +1,16 @@
 """
-Does the scan say more than the T-score?
-========================================
+Does the image add to the T-score?
+==================================
 
-The T-score is cheap, understood, and printed by every densitometer. A network on the image must
-show that it adds to it. This page goes the whole way on simulated patients: from the T-score,
-through clinical columns, to a stacked model with the network, and ends in a plain answer with
-its uncertainty.
+The T-score is cheap, well understood, and reported by every densitometer, so a network for
+fractures must add to it. This page compares, on simulated patients, the T-score, clinical
+columns, and a stacked model with the network, and ends with the gain and its uncertainty.
 """
 
 # %%
-# The patients, and their T-scores
-# --------------------------------
-# Lower means worse, so the sign is turned wherever a score is judged.
+# The patients and their T-scores
+# -------------------------------
+# A lower T-score is a higher risk, which the models below take into account.
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -46,11 +45,11 @@ fracture = y.map({0: "no fracture", 1: "fracture"})
 data.groupby(fracture)[["min_t", "tbs", "age"]].agg(["mean", "std"]).round(2)
 
 # %%
-# One recipe for all
-# ------------------
-# A stack is a logistic model of scores: of columns as they are, and of the network as it judges
-# scans that it has not seen. Inner folds within the training part see to that; the fold that is
-# scored is seen by nothing. Dropping the network gives the model to compare with.
+# The models
+# ----------
+# A stack is a logistic model of clinical columns and of out-of-fold scores of the network, which
+# come from inner folds of the training part. No part of the model is fitted to the fold that is
+# scored. Without the network, the same function makes the models for comparison.
 
 network = make_pipeline(SpineCropper(), SpineCNNClassifier(filters=(4, 8, 16, 32), epochs=8))
 options = {
@@ -85,9 +84,9 @@ results = {
 # %%
 # The table
 # ---------
-# The threshold is the share of patients with a fracture: whoever has more than the average risk
-# is called positive. Three folds are too few for an interval of their mean; these are DeLong's
-# and Wilson's, of the pooled scores.
+# The threshold is the share of patients with a fracture: patients above the average risk are
+# called positive. Three folds are too few for an interval of their mean; these are DeLong's and
+# Wilson's intervals of the pooled scores.
 
 table = performance_table(results, threshold=float(y.mean()), interval="delong")
 print("Simulated patients")
@@ -96,7 +95,7 @@ print(format_table(table))
 # %%
 # The curves
 # ----------
-# Where curves cross, no predictor is better throughout.
+# Where curves cross, neither predictor is better at all thresholds.
 
 display = RepeatedRocDisplay.from_result(
     results["Min T-score + network"],
@@ -111,9 +110,9 @@ display.ax_.set_title("simulated fractures", fontsize="medium")
 display.figure_.show()
 
 # %%
-# The decision curve asks what a risk is good for: at each risk from which one would treat, how
-# many true positives a patient, less the false ones at their price. A model is of use where it
-# lies above both treating everyone and treating nobody.
+# The decision curve shows the net benefit: at each risk from which one would treat, the true
+# positives per patient minus the weighted false positives. A model is useful where its curve lies
+# above both treating everyone and treating nobody.
 
 figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
 DecisionCurveDisplay.from_result(results, ax=ax)
@@ -121,8 +120,8 @@ ax.set_title("simulated patients", fontsize="medium")
 figure.show()
 
 # %%
-# Both curves take the risks at their word. Whether they may is asked by the calibration curve, in
-# fifths of the patients; scikit-learn draws it.
+# The decision curve assumes that the risks are calibrated. The calibration curve, over fifths of
+# the patients, checks this; scikit-learn draws it.
 
 figure, ax = plt.subplots(figsize=(4, 4), layout="constrained")
 for name, marker in (("Min T-score", "s"), ("Min T-score + network", "o")):
@@ -141,8 +140,8 @@ display.ax_.set_title("simulated patients", fontsize="medium")
 display.figure_.show()
 
 # %%
-# A plain answer
-# --------------
+# The gain
+# --------
 # DeLong's test compares two scores of the same patients.
 
 scores = {name: result.repeat_scores() for name, result in results.items()}
@@ -156,7 +155,7 @@ print(
 )
 
 # %%
-# "Not shown" is not "no": the interval says how large a gain these patients could have hidden.
-# The simulated fractures depend on density, texture and age, which the image shows less exactly
-# than the report does, so little is there to be found. With ``image_risk``,
-# :func:`~skdxa.simulation.make_spine_cohort` plants something for the network to find.
+# "Not shown" is not "no": the interval contains the gains that are compatible with these patients.
+# The simulated fractures depend on density, texture and age, which the clinical columns measure
+# more accurately than the image, so little gain is expected. The parameter ``image_risk`` of
+# :func:`~skdxa.simulation.make_spine_cohort` adds a risk that only the image reveals.

@@ -2,16 +2,16 @@
 Searching over crop and network
 ===============================
 
-The crop and the network are steps of one pipeline, so that ``GridSearchCV`` can search over
-both at once: how wide a crop, how many kernels? Here on simulated patients, small enough to
-run in a minute; a search worth publishing takes more of everything.
+The crop and the network are steps of one pipeline, so ``GridSearchCV`` can search over both at
+once: the width of the crop and the number of kernels. This search on simulated patients takes a
+minute; one for publication needs more patients, settings, epochs and seeds.
 """
 
 # %%
-# Patients to search on, and patients to judge by
-# -----------------------------------------------
-# The search chooses by the scores that it has seen, so its best score flatters. Some patients
-# are put aside before it begins.
+# Patients for the search and for the test
+# ----------------------------------------
+# The best score of a search is biased upwards, because it is the largest of several. Some
+# patients are held out before the search begins.
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -25,16 +25,16 @@ from skdxa.simulation import make_spine_cohort
 
 cohort = make_spine_cohort(400, random_state=7)
 y = cohort.target["unreliable"].astype(int)
-X_search, X_judge, y_search, y_judge = train_test_split(
+X_search, X_test, y_search, y_test = train_test_split(
     cohort.data, y, test_size=0.5, stratify=y, random_state=0
 )
-pd.crosstab(y, y.index.isin(X_judge.index), colnames=["put aside"])
+pd.crosstab(y, y.index.isin(X_test.index), colnames=["held out"])
 
 # %%
 # The search
 # ----------
-# A parameter of a step is named by the step, two underscores and the parameter. A width of 150
-# pixels is the paper's 90 mm; 100 pixels are 60 mm, little more than the vertebrae.
+# A parameter is named by the step, two underscores and the parameter of the step. A width of 150
+# pixels is the paper's 90 mm; 100 pixels are 60 mm, little more than the width of a vertebra.
 
 pipeline = make_pipeline(
     SpineCropper(), SpineCNNClassifier(epochs=12, validation_fraction=0.0, restore_best=False)
@@ -52,8 +52,8 @@ search = GridSearchCV(
 search.fit(X_search, y_search)
 
 # %%
-# The spread over the three folds is as large as what tells the settings apart: with 200
-# patients a search finds what is clearly bad, not what is best.
+# The spread over the three folds is as large as the differences between the settings: with 200
+# patients a search can exclude poor settings, but not identify the best one.
 
 results = pd.DataFrame(search.cv_results_)
 names = [
@@ -73,18 +73,18 @@ ax.margins(y=0.2)
 figure.show()
 
 # %%
-# The verdict
-# -----------
-# ``search`` has refitted the best setting on all patients that it was given. On those put aside,
+# The test
+# --------
+# ``search`` has refitted the best setting on all its patients. The AUC on the held-out patients,
 # with DeLong's interval:
 
-score = search.predict_proba(X_judge)[:, 1]
-judged = delong_interval(y_judge, score)
+score = search.predict_proba(X_test)[:, 1]
+held_out = delong_interval(y_test, score)
 pd.Series(
     {
         "best score of the search": search.best_score_,
-        "AUC on patients put aside": judged.estimate,
-        "low": judged.low,
-        "high": judged.high,
+        "AUC on held-out patients": held_out.estimate,
+        "low": held_out.low,
+        "high": held_out.high,
     }
 ).round(3)

@@ -1,27 +1,27 @@
 """
-What the choice of the epoch invents
-====================================
+Bias from choosing the epoch on the scored fold
+===============================================
 
 A network is trained for many epochs, and the weights of the epoch with the lowest validation
-error are kept. Nissinen et al. (2021) took the fold that is scored afterwards as validation
-images. Here is what that choice alone is worth, measured where nothing can be found: images
-and labels of pure noise, whose true AUC is 0.5.
+error are kept. Nissinen et al. (2021) used the fold that is scored afterwards as validation
+images. This page measures the bias of that choice on images and labels of pure noise, whose true
+AUC is 0.5.
 
 Let :math:`A_e` be the AUC on the scored fold after epoch :math:`e`. On noise each has mean
-0.5, but an epoch :math:`e^*` chosen because it does well on that very fold has
+0.5, but an epoch :math:`e^*` chosen for its performance on that fold has
 
 .. math:: E[A_{e^*}] > \\max_e E[A_e] = 0.5 .
 
-An epoch chosen on images split off from the *training* part knows nothing of the fold, and
+An epoch chosen on images split off from the *training* part is independent of the fold, so
 :math:`E[A_{e^*}] = 0.5`.
 """
 
 # %%
 # Noise, cross-validated in two ways
 # ----------------------------------
-# The same network, folds and seeds twice. ``fit(..., X_val=, y_val=)`` chooses the epoch on
-# the images that are scored next; without it the classifier splits off a fifth of its
-# training images for the purpose.
+# Networks, folds and seeds are the same. ``fit(..., X_val=, y_val=)`` chooses the epoch on the
+# images that are scored next; without these arguments, the classifier splits off a fifth of its
+# training images.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -48,10 +48,10 @@ def cross_validated_aucs(seed, n_images=100):
     folds = []
     for train, test in StratifiedKFold(5, shuffle=True, random_state=seed).split(X, y):
         on_scored_fold = cnn.fit(X[train], y[train], X_val=X[test], y_val=y[test])
-        flattered = roc_auc_score(y[test], on_scored_fold.predict_proba(X[test])[:, 1])
+        biased = roc_auc_score(y[test], on_scored_fold.predict_proba(X[test])[:, 1])
         inside_training = cnn.fit(X[train], y[train])
-        honest = roc_auc_score(y[test], inside_training.predict_proba(X[test])[:, 1])
-        folds.append((flattered, honest))
+        unbiased = roc_auc_score(y[test], inside_training.predict_proba(X[test])[:, 1])
+        folds.append((biased, unbiased))
     return np.mean(folds, axis=0)
 
 
@@ -60,11 +60,10 @@ aucs = pd.DataFrame([cross_validated_aucs(seed) for seed in range(12)], columns=
 aucs.describe().loc[["mean", "std"]].round(3)
 
 # %%
-# What it invents
-# ---------------
-# Each point is a whole cross-validation of its own noise; the bars are means with their
-# standard errors. Whatever stands above the dotted line on the left was invented by the
-# choice of the epoch.
+# The bias
+# --------
+# Each point is one cross-validation of different noise; the bars are means with standard errors.
+# On the left, the distance of the mean from the dotted line is the bias of the choice.
 
 figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
 rng = np.random.default_rng(0)
@@ -88,6 +87,6 @@ ax.set(xlim=(-0.5, 1.5), ylabel="Cross-validated AUC", title="Images and labels 
 figure.show()
 
 # %%
-# The folds here hold 20 images; the paper's hold 295, and what the choice is worth there is not
-# measured here. skdxa's default is the second way. The first stays available for comparison
-# with the paper, as above.
+# The folds here hold 20 images; the paper's hold 295, for which the bias is not measured here.
+# The second way is the default. The first remains available for comparison with the paper, as
+# above.

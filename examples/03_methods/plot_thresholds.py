@@ -2,13 +2,12 @@
 Choosing a threshold
 ====================
 
-A score becomes a label at a threshold. For the fracture task Nissinen et al. (2021) set it so
-that the sensitivity matches that of the lowest T-score at -2.5, "approximately". There are
-three ways to read that, with three answers, and scikit-learn's own classifiers to put the
-choice to work.
+A threshold turns a score into a label. For the fracture task Nissinen et al. (2021) set it so
+that the sensitivity "approximately" matches that of the lowest T-score at -2.5. This page
+compares three definitions of that threshold, and applies one with scikit-learn's classifiers.
 
-The model here is a logistic regression on numbers of simulated patients, which trains in a
-moment; a network is used in the same way.
+The model here is a logistic regression on clinical columns of simulated patients, which trains
+quickly; a network is used in the same way.
 """
 
 # %%
@@ -43,8 +42,9 @@ score = result.oof_scores()
 # %%
 # Sixty percent of the fractures
 # ------------------------------
-# "At least" is the highest threshold that finds 60 % or more; "nearest" comes closest to it;
-# "interpolated" is between two scores, so no patients have exactly that sensitivity.
+# "At least" is the highest threshold with a sensitivity of 60 % or more; "nearest" has the
+# sensitivity closest to 60 %; "interpolated" lies between two scores, so its sensitivity in the
+# patients differs from 60 %.
 
 thresholds = {
     rule: threshold_at_sensitivity(y, score, 0.60, rule=rule)
@@ -59,7 +59,7 @@ pd.DataFrame(
 ).round(4)
 
 # %%
-# None of them is one half, at which this model finds hardly anybody:
+# All are far from 0.5, at which the sensitivity of this model is low:
 
 figure, ax = plt.subplots(figsize=(4, 4), layout="constrained")
 RocCurveDisplay.from_predictions(y, score, name="simulated fractures", ax=ax)
@@ -75,18 +75,18 @@ ax.legend(loc="upper left", fontsize="small")
 figure.show()
 
 # %%
-# At work
-# -------
-# ``FixedThresholdClassifier`` puts a threshold chosen beforehand into a model; it must come
-# from other patients than those that it is judged on.
+# Apply the threshold
+# -------------------
+# ``FixedThresholdClassifier`` applies a threshold chosen beforehand, which must come from other
+# patients than those on which it is tested.
 
 fixed = FixedThresholdClassifier(model, threshold=thresholds["at_least"]).fit(X, y)
 
 # %%
-# ``TunedThresholdClassifierCV`` chooses one itself, by cross-validation within the training
+# ``TunedThresholdClassifierCV`` chooses the threshold by cross-validation within the training
 # part, here for the sum of sensitivity and specificity. Inside
-# :func:`skdxa.evaluation.repeated_cross_validate` or ``cross_validate`` no scored fold takes
-# part in the choice.
+# :func:`skdxa.evaluation.repeated_cross_validate` or ``cross_validate`` the scored fold does not
+# affect the choice.
 
 
 def youden(y_true, y_pred):
@@ -96,7 +96,7 @@ def youden(y_true, y_pred):
 tuned = TunedThresholdClassifierCV(model, scoring=make_scorer(youden), cv=5).fit(X, y)
 
 # %%
-# Judged on another 400 simulated patients:
+# The three thresholds on another 400 simulated patients:
 
 others = make_spine_cohort(400, random_state=1)
 X_new, y_new = others.data[X.columns], others.target["fracture_ever"].astype(int)
