@@ -1,7 +1,7 @@
 """Measure the AUC of the paper's network on a simulated cohort of the paper's size.
 
     python experiments/network.py [--patients 2949] [--splits 3] [--epochs 20] [--seed 0]
-                                 [--tasks scoliosis unreliable fracture]
+                                  [--tasks scoliosis unreliable fracture]
 
 The AUCs of the three tasks are out of fold, and the epoch is chosen within the training folds.
 The fracture task is trained on fractures ever and scored on those within five years of the

@@ -170,6 +170,9 @@ def measure(task, simulated, n_train, epochs, args):
         )
         if len(correct):
             trained[seed] = cnn, correct
+    if not trained:
+        print("no true positives, so there are no maps to test")
+        return
     # Random networks and guesses get the scans of the first network.
     cnn, correct = next(iter(trained.values()))
     images = X[test][correct]

@@ -1,9 +1,9 @@
-"""How much a fit depends on TensorFlow's number of threads: single scores, and the AUC.
+"""Measure how single scores and the AUC depend on TensorFlow's number of threads.
 
     python experiments/threads.py [--subjects 600] [--epochs 15] [--seeds 5]
 
-For each seed the paper's network is trained on two thirds of simulated patients for scoliosis,
-with one thread and with two, each in a process of its own, and scores the other third.
+For each seed, the paper's network is trained on two thirds of simulated patients for scoliosis,
+once with one thread and once with two, in separate processes. It scores the other third.
 """
 
 import argparse
