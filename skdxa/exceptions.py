@@ -12,7 +12,20 @@ class ScanError(ValueError):
 
 
 class ScanReadError(ScanError):
-    """A file cannot be read as a scan; the message names the file and what to do."""
+    """A file cannot be read as a scan; the message names the file and what to do.
+
+    Attributes
+    ----------
+    reason : str
+        The kind of fault in a few words, the same for all files that fail alike and without
+        the name of any: "missing file", "empty file", "file not opened", "unknown format",
+        "damaged file", "unsupported image", "identifying text", "no such variable", "no scan"
+        or "nothing scanned".
+    """
+
+    def __init__(self, message, *, reason="file not readable"):
+        super().__init__(message)
+        self.reason = reason
 
 
 class CohortError(ValueError):

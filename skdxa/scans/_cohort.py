@@ -149,7 +149,9 @@ def load_cohort(
         try:
             read[line] = read_scan(path, spacing_mm=_given_spacing(table, line, path))
         except ScanError as error:
-            excluded.append((line, table.at[line, scan_column], str(error), "file not readable"))
+            # Other errors are of the spacing that the table gives.
+            kind = getattr(error, "reason", "pixel spacing unusable")
+            excluded.append((line, table.at[line, scan_column], str(error), kind))
     # A folder of plain arrays is taken to be at the cohort's spacing; a single one among
     # scans that state theirs is more likely a mistake.
     n_assumed = sum(scan.spacing is None for scan in read.values())

@@ -72,7 +72,8 @@ def read_dicom(path):
         except Exception as error:
             raise ScanReadError(
                 f"{path}: the DICOM header is damaged ({type(error).__name__}). "
-                "Export or copy the file again."
+                "Export or copy the file again.",
+                reason="damaged file",
             ) from error
         stored = _stored_pixels(path, dataset)
     pixels = slope * _bone_bright(stored, found) + intercept
@@ -85,23 +86,27 @@ def _check_image(path, found):
     if missing:
         raise ScanReadError(
             f"{path}: the DICOM file holds no complete image ({', '.join(missing)} missing). "
-            "It is a report or was cut short; export the scan's image again."
+            "It is a report or was cut short; export the scan's image again.",
+            reason="damaged file",
         )
     photometric = found["PhotometricInterpretation"]
     if found["SamplesPerPixel"] != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise ScanReadError(
             f"{path}: the DICOM image is in colour ({photometric}), as report screens are. "
-            "Export the greyscale scan itself."
+            "Export the greyscale scan itself.",
+            reason="unsupported image",
         )
     if int(found["NumberOfFrames"] or 1) != 1:
         raise ScanReadError(
             f"{path}: the DICOM file holds {found['NumberOfFrames']} frames. "
-            "Export the one that is the scan as a file of its own."
+            "Export the one that is the scan as a file of its own.",
+            reason="unsupported image",
         )
     if found["BurnedInAnnotation"] == "YES":
         raise ScanReadError(
             f"{path}: the DICOM header says that text identifying the patient is burned into "
-            "the pixels (BurnedInAnnotation is YES). Export the scan without annotations."
+            "the pixels (BurnedInAnnotation is YES). Export the scan without annotations.",
+            reason="identifying text",
         )
 
 
@@ -116,7 +121,8 @@ def _stored_pixels(path, dataset):
         raise ScanReadError(
             f"{path}: no decoder is installed for the pixels' encoding ({syntax.name}). "
             "Install pylibjpeg with its plugins (pip install 'pylibjpeg[all]'), or export the "
-            "scan uncompressed."
+            "scan uncompressed.",
+            reason="unsupported image",
         )
     try:
         return dataset.pixel_array
@@ -124,7 +130,8 @@ def _stored_pixels(path, dataset):
     except Exception as error:
         raise ScanReadError(
             f"{path}: the pixel data are damaged or cut short ({error}). "
-            "Export or copy the file again."
+            "Export or copy the file again.",
+            reason="damaged file",
         ) from error
 
 
@@ -154,7 +161,8 @@ def _upright(path, pixels, found):
     if rightwards in ("H", "F"):
         raise ScanReadError(
             f"{path}: the scan lies on its side (PatientOrientation is "
-            f"{rightwards}, {downwards}). Rotate it so that the head is at the top."
+            f"{rightwards}, {downwards}). Rotate it so that the head is at the top.",
+            reason="unsupported image",
         )
     return pixels[::-1] if downwards == "H" else pixels
 

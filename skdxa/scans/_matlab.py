@@ -52,7 +52,8 @@ def read_matlab_73(path, *, variable):
             if not by_matlab and path.suffix.lower() != ".mat":
                 raise ScanReadError(
                     f"{path}: the file is HDF5, but nothing says that MATLAB wrote it, so rows "
-                    "and columns cannot be told apart. Save the scan as .npy."
+                    "and columns cannot be told apart. Save the scan as .npy.",
+                    reason="unknown format",
                 )
             if arrays[variable].attrs.get("MATLAB_empty", 0):
                 return np.empty((0, 0))
@@ -89,24 +90,28 @@ def _choose(path, held, variable):
         count = "no two-dimensional numeric array" if not suited else "more than one array"
         raise ScanReadError(
             f"{path}: the MATLAB file holds {count} that could be the scan. It holds "
-            f"{listing or 'nothing'}. Name the scan's with variable=."
+            f"{listing or 'nothing'}. Name the scan's with variable=.",
+            reason="no scan",
         )
     if variable not in held:
         near = difflib.get_close_matches(variable, held, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ScanReadError(
             f"{path}: the MATLAB file has no variable '{variable}'. It holds "
-            f"{listing or 'nothing'}.{hint}"
+            f"{listing or 'nothing'}.{hint}",
+            reason="no such variable",
         )
     _, kind = held[variable]
     if kind not in _NUMERIC:
         raise ScanReadError(
-            f"{path}: the variable '{variable}' is {kind}, not numbers. The file holds {listing}."
+            f"{path}: the variable '{variable}' is {kind}, not numbers. The file holds {listing}.",
+            reason="no scan",
         )
     return variable
 
 
 def _damaged(path, error):
     return ScanReadError(
-        f"{path}: the MATLAB file is damaged or cut short ({error}). Copy or export it again."
+        f"{path}: the MATLAB file is damaged or cut short ({error}). Copy or export it again.",
+        reason="damaged file",
     )

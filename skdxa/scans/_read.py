@@ -156,7 +156,8 @@ def read_scan(path, *, spacing_mm=None, variable=None):
     else:
         names = (name for magic, name in _REFUSED.items() if head.startswith(magic))
         raise ScanReadError(
-            f"{path}: the file is {next(names, 'of an unknown format')}; {_READABLE}."
+            f"{path}: the file is {next(names, 'of an unknown format')}; {_READABLE}.",
+            reason="unknown format",
         )
     pixels = _check_pixels(path, array)
     return Scan(
@@ -170,16 +171,23 @@ def read_scan(path, *, spacing_mm=None, variable=None):
 def _head(path):
     """First bytes of a file, enough to tell every format by."""
     if path.is_dir():
-        raise ScanReadError(f"{path}: this is a folder. Give the path of one scan's file.")
+        raise ScanReadError(
+            f"{path}: this is a folder. Give the path of one scan's file.",
+            reason="file not opened",
+        )
     try:
         with path.open("rb") as file:
             head = file.read(520)
     except FileNotFoundError as error:
-        raise ScanReadError(f"{path}: there is no such file.") from error
+        raise ScanReadError(f"{path}: there is no such file.", reason="missing file") from error
     except OSError as error:
-        raise ScanReadError(f"{path}: the file cannot be opened ({error.strerror}).") from error
+        raise ScanReadError(
+            f"{path}: the file cannot be opened ({error.strerror}).", reason="file not opened"
+        ) from error
     if not head:
-        raise ScanReadError(f"{path}: the file is empty. Export or copy it again.")
+        raise ScanReadError(
+            f"{path}: the file is empty. Export or copy it again.", reason="empty file"
+        )
     return head
 
 
@@ -191,10 +199,12 @@ def _read_numpy(path):
         if "allow_pickle" in str(error):
             raise ScanReadError(
                 f"{path}: the array holds pickled Python objects, which could run code when "
-                "loaded. Save it as a two-dimensional array of numbers."
+                "loaded. Save it as a two-dimensional array of numbers.",
+                reason="no scan",
             ) from error
         raise ScanReadError(
-            f"{path}: the NumPy file is damaged or cut short ({error}). Copy or save it again."
+            f"{path}: the NumPy file is damaged or cut short ({error}). Copy or save it again.",
+            reason="damaged file",
         ) from error
 
 
@@ -203,12 +213,14 @@ def _check_pixels(path, array):
     shape = " x ".join(map(str, array.shape)) or "a single number"
     if array.dtype.kind not in "iuf":
         raise ScanReadError(
-            f"{path}: a scan's pixels are real numbers; the array's are {array.dtype.name}."
+            f"{path}: a scan's pixels are real numbers; the array's are {array.dtype.name}.",
+            reason="no scan",
         )
     if array.ndim != 2 or min(array.shape) < 2:
         raise ScanReadError(
             f"{path}: a scan has two dimensions, rows and columns, of at least 2 pixels each; "
-            f"the array is {shape}."
+            f"the array is {shape}.",
+            reason="no scan",
         )
     # Beyond float32, a number becomes infinite and is reported as such.
     with np.errstate(over="ignore"):
@@ -216,10 +228,13 @@ def _check_pixels(path, array):
     if np.isinf(pixels).any():
         raise ScanReadError(
             f"{path}: {np.isinf(pixels).sum()} of the pixels are infinite. Set unscanned pixels "
-            "to NaN and correct the others."
+            "to NaN and correct the others.",
+            reason="no scan",
         )
     if np.isnan(pixels).all():
-        raise ScanReadError(f"{path}: all pixels are NaN, so nothing was scanned.")
+        raise ScanReadError(
+            f"{path}: all pixels are NaN, so nothing was scanned.", reason="nothing scanned"
+        )
     return pixels
 
 

@@ -205,9 +205,6 @@ def test_reasons_of_a_loaded_cohort_name_no_file(tmp_path):
         (tmp_path / f"doe_{number}.npy").write_bytes(b"\x93NUMPY cut short" + bytes(number))
     cohort = load_cohort(table, scans=tmp_path, target_columns="label", on_error="exclude")
     assert cohort.excluded["reason"].str.contains("doe_").all()
-    kinds = {1: "empty file", 2: "unknown format", 3: "nothing scanned"}
-    numbers = cohort.excluded["scan"].str.extract(r"(\d)", expand=False).astype(int)
-    cohort.excluded["kind"] = numbers.map(kinds).fillna("damaged file")
     frame = CohortFlowDisplay.from_cohort(cohort).frame()
     excluded = frame[frame["step"] == "excluded"].set_index("reason")["scans"]
     assert excluded.iloc[0] == 2
