@@ -201,6 +201,13 @@ def reset(architecture, *, learning_rate, seed, l2=0.0, dropout=0.0):
             "network built another model than at its first call. Give its settings as arguments, "
             "for example with functools.partial, instead of changing global ones."
         )
+    ours = {id(variable) for variable in loan.model.trainable_variables}
+    if any(id(variable) in ours for variable in model.trainable_variables):
+        raise ValueError(
+            "network returned a model that shares trainable weights with that of an earlier call, "
+            "so that a fit would go on from where the last one ended. Build new layers in each "
+            "call, or freeze the shared ones (layer.trainable = False)."
+        )
     _assign(loan.variables, [*values, *loan.optimizer_state])
     loan.network.set_knobs(l2=l2, dropout=dropout)
     if learning_rate is not None:
@@ -318,7 +325,8 @@ def _identify(builder):
     try:
         content, again = _pickled(builder), _pickled(builder)
     except Exception:
-        # Whatever pickle cannot do with what a closure holds, such as a lock.
+        # A closure can hold anything that pickle refuses, each with an error of its own. The
+        # builder is then called as it is; `reset` refuses weights that are shared by its calls.
         content, again = builder, None
     if content == again:
         return hashlib.sha256(content).hexdigest(), content

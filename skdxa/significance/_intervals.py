@@ -14,6 +14,7 @@ from skdxa.significance._checks import (
     check_vector,
     warn,
 )
+from skdxa.validation import fill_masked
 
 
 @dataclass(frozen=True)
@@ -435,7 +436,7 @@ def bootstrap_interval(
     check_option(method, "method", methods)
     if not isinstance(arrays, (tuple, list)) or any(np.ndim(array) == 0 for array in arrays):
         raise ValueError("arrays must be a tuple of arrays, such as (y, score) or (score,)")
-    arrays = [np.asarray(array) for array in arrays]
+    arrays = [np.asarray(fill_masked(array)) for array in arrays]
     check_consistent_length(*arrays, groups, stratify)
     n_scans = len(arrays[0])
     groups = np.arange(n_scans) if groups is None else check_complete(groups, "groups")

@@ -16,7 +16,7 @@ from skdxa.significance._checks import (
 )
 from skdxa.significance._intervals import HypothesisTest
 from skdxa.significance._profile import LogisticProfile
-from skdxa.validation import check_same_rows
+from skdxa.validation import check_same_rows, fill_masked
 
 
 def logistic_table(y, X, *, level=0.95, interval="wald"):
@@ -200,7 +200,7 @@ def named_columns(X, name):
     if isinstance(X, pd.Series):
         X = X.to_frame(X.name if X.name is not None else "x1")
     elif not isinstance(X, pd.DataFrame):
-        X = np.asarray(X)
+        X = np.asarray(fill_masked(X))
         if X.ndim == 1:
             X = X[:, None]
         if X.ndim != 2:

@@ -20,7 +20,7 @@ from skdxa.significance._intervals import (
     proportion_interval,
     wald_test,
 )
-from skdxa.validation import check_same_rows
+from skdxa.validation import check_same_rows, fill_masked
 
 # Variances of this size are what rounding leaves of an exact zero.
 _ROUNDING = 1e-14
@@ -427,7 +427,7 @@ def consensus(ratings, rule="all"):
 
 
 def _as_table(ratings):
-    values = np.asarray(ratings)
+    values = np.asarray(fill_masked(ratings))
     if values.ndim != 2 or values.shape[1] < 2:
         raise ValueError(
             "ratings must have one row per scan and one column per rater, for two raters or more; "

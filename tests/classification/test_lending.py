@@ -119,3 +119,25 @@ def test_a_builder_that_cannot_be_pickled_works(images):
     cnn = small(network=build).fit(X, y)
     cnn.fit(X, y).predict(X)
     assert n_networks() == 2
+
+
+def test_weights_that_a_builder_shares_between_its_calls_are_refused(images):
+    import threading
+
+    import keras
+
+    X, y = images
+    lock = threading.Lock()
+    shared = keras.layers.Dense(1, activation="sigmoid")
+
+    def build(image_shape):
+        with lock:
+            inputs = keras.Input((*image_shape, 1))
+            maps = keras.layers.Conv2D(2, 3)(inputs)
+            features = keras.layers.GlobalAveragePooling2D()(maps)
+            return keras.Model(inputs, shared(features))
+
+    with pytest.raises(ValueError, match="shares trainable weights with that of an earlier call"):
+        small(network=build).fit(X, y)
+    shared.trainable = False
+    assert small(network=build).fit(X, y).predict(X).shape == (24,)
