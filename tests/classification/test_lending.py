@@ -42,6 +42,18 @@ def test_penalty_dropout_and_learning_rate_need_no_other_network(images):
     np.testing.assert_array_equal(again.predict_proba(X), small().fit(X, y).predict_proba(X))
 
 
+@pytest.mark.parametrize("seed", [0, 7])
+def test_a_fit_begins_with_the_weights_of_a_new_network(seed):
+    cnn = small(filters=(2, 3))
+    architecture = _lending.Architecture.of(cnn, (12, 10), "float32")
+    expected = [variable.numpy() for variable in architecture.build_model(seed).variables]
+    with _lending.lend(architecture):
+        _lending.reset(architecture, learning_rate=None, seed=seed)
+        found = [variable.numpy() for variable in _lending._loans[architecture].model.variables]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_the_penalty_is_that_of_keras(images):
     X, y = images
     cnn = small(
