@@ -1,0 +1,54 @@
+"""What a scan, a spacing, a label, a patient and an aligned row are.
+
+Every package checks its input here, so that the same fault gives the same error
+everywhere. Masked arrays are turned into arrays with NaN here as well, since NumPy drops
+their masks in silence.
+"""
+
+from skdxa.validation._labels import (
+    as_seed,
+    check_known,
+    check_same_rows,
+    check_two_classes,
+    plain_labels,
+    positive_and_known,
+)
+from skdxa.validation._masked import fill_masked
+from skdxa.validation._patients import (
+    as_patients,
+    has_repeated_patients,
+    patient_codes,
+    split_patients,
+)
+from skdxa.validation._scans import (
+    as_scans,
+    as_series,
+    check_image,
+    check_scan,
+    check_spacing,
+    like_input,
+    scan_dtype_of,
+    scan_names,
+)
+
+__all__ = [
+    "as_patients",
+    "as_scans",
+    "as_seed",
+    "as_series",
+    "check_image",
+    "check_known",
+    "check_same_rows",
+    "check_scan",
+    "check_spacing",
+    "check_two_classes",
+    "fill_masked",
+    "has_repeated_patients",
+    "like_input",
+    "patient_codes",
+    "plain_labels",
+    "positive_and_known",
+    "scan_dtype_of",
+    "scan_names",
+    "split_patients",
+]
