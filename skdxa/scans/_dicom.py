@@ -8,6 +8,7 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from skdxa.exceptions import ScanReadError
+from skdxa.scans._content import Content
 from skdxa.scans._margins import unscanned_margins
 
 _IMAGE_TAGS = (
@@ -56,61 +57,61 @@ def looks_like_dicom(head):
     return len(element) == 8 and element[:2] in (b"\x02\x00", b"\x08\x00") and (named or short)
 
 
-def read_dicom(path):
-    """Read a DICOM file's pixels, spacing and unit."""
+def read_dicom(file, options):
+    """Return a DICOM file's pixels, spacing and unit."""
     # Warnings quote the values they dislike, and these may be the patient's.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            dataset = pydicom.dcmread(path, force=True, specific_tags=list(_TAGS))
+            dataset = pydicom.dcmread(file, force=True, specific_tags=list(_TAGS))
             found = {tag: dataset.get(tag) for tag in _TAGS}
-            _check_image(path, found)
+            _check_image(found)
             spacing_mm, slope, intercept = _spacing(found), *_rescaling(found)
         except ScanReadError:
             raise
         # A damaged header makes pydicom fail in ways it does not list.
         except Exception as error:
             raise ScanReadError(
-                f"{path}: the DICOM header is damaged ({type(error).__name__}). "
+                f"the DICOM header is damaged ({type(error).__name__}). "
                 "Export or copy the file again.",
                 reason="damaged file",
             ) from error
-        stored = _stored_pixels(path, dataset)
+        stored = _stored_pixels(dataset)
     pixels = slope * _bone_bright(stored, found) + intercept
     pixels[_padding(stored, found) | unscanned_margins(pixels)] = np.nan
-    return _upright(path, pixels, found), spacing_mm, _unit(found)
+    return Content(_upright(pixels, found), "DICOM", spacing=spacing_mm, unit=_unit(found))
 
 
-def _check_image(path, found):
+def _check_image(found):
     missing = [tag for tag in _IMAGE_TAGS if found[tag] in (None, b"", "")]
     if missing:
         raise ScanReadError(
-            f"{path}: the DICOM file holds no complete image ({', '.join(missing)} missing). "
+            f"the DICOM file holds no complete image ({', '.join(missing)} missing). "
             "It is a report or was cut short; export the scan's image again.",
             reason="damaged file",
         )
     photometric = found["PhotometricInterpretation"]
     if found["SamplesPerPixel"] != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise ScanReadError(
-            f"{path}: the DICOM image is in colour ({photometric}), as report screens are. "
+            f"the DICOM image is in colour ({photometric}), as report screens are. "
             "Export the greyscale scan itself.",
             reason="unsupported image",
         )
     if int(found["NumberOfFrames"] or 1) != 1:
         raise ScanReadError(
-            f"{path}: the DICOM file holds {found['NumberOfFrames']} frames. "
+            f"the DICOM file holds {found['NumberOfFrames']} frames. "
             "Export the one that is the scan as a file of its own.",
             reason="unsupported image",
         )
     if found["BurnedInAnnotation"] == "YES":
         raise ScanReadError(
-            f"{path}: the DICOM header says that text identifying the patient is burned into "
+            f"the DICOM header says that text identifying the patient is burned into "
             "the pixels (BurnedInAnnotation is YES). Export the scan without annotations.",
             reason="identifying text",
         )
 
 
-def _stored_pixels(path, dataset):
+def _stored_pixels(dataset):
     if "TransferSyntaxUID" not in dataset.file_meta:
         implicit = dataset.original_encoding[0]
         dataset.file_meta.TransferSyntaxUID = (
@@ -119,7 +120,7 @@ def _stored_pixels(path, dataset):
     syntax = dataset.file_meta.TransferSyntaxUID
     if not _decodable(syntax):
         raise ScanReadError(
-            f"{path}: no decoder is installed for the pixels' encoding ({syntax.name}). "
+            f"no decoder is installed for the pixels' encoding ({syntax.name}). "
             "Install pylibjpeg with its plugins (pip install 'pylibjpeg[all]'), or export the "
             "scan uncompressed.",
             reason="unsupported image",
@@ -129,8 +130,7 @@ def _stored_pixels(path, dataset):
     # Each decoder has errors of its own.
     except Exception as error:
         raise ScanReadError(
-            f"{path}: the pixel data are damaged or cut short ({error}). "
-            "Export or copy the file again.",
+            f"the pixel data are damaged or cut short ({error}). Export or copy the file again.",
             reason="damaged file",
         ) from error
 
@@ -156,11 +156,11 @@ def _bone_bright(stored, found):
     return (-1 if signed else 2 ** found["BitsStored"] - 1) - stored
 
 
-def _upright(path, pixels, found):
+def _upright(pixels, found):
     rightwards, downwards = _directions(found["PatientOrientation"])
     if rightwards in ("H", "F"):
         raise ScanReadError(
-            f"{path}: the scan lies on its side (PatientOrientation is "
+            f"the scan lies on its side (PatientOrientation is "
             f"{rightwards}, {downwards}). Rotate it so that the head is at the top.",
             reason="unsupported image",
         )

@@ -1,41 +1,80 @@
 """One file to one scan."""
 
+import logging
+import os
+import re
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from numbers import Integral
 
 import numpy as np
 
-from skdxa.exceptions import ScanReadError
+from skdxa.exceptions import ScanError, ScanReadError
+from skdxa.scans._content import MAX_PIXELS, format_shape
 from skdxa.scans._dicom import looks_like_dicom, read_dicom
+from skdxa.scans._file import open_regular, printable
 from skdxa.scans._matlab import (
     looks_like_hdf5,
+    looks_like_matlab_4,
     looks_like_matlab_5,
+    read_matlab_4,
     read_matlab_5,
     read_matlab_73,
 )
+from skdxa.scans._numpy import looks_like_npy, looks_like_npz, read_npy, read_npz
+from skdxa.scans._picture import looks_like_picture, read_picture
 from skdxa.validation import check_spacing
 
-_READABLE = "skdxa reads DICOM, MATLAB .mat (version 5 to 7.3) and NumPy .npy files"
+UNITS = ("g/cm2", "grey level")
 
-# What people try, so that the refusal can name it.
-_REFUSED = {
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"II*\x00": "a TIFF picture",
-    b"MM\x00*": "a TIFF picture",
-    b"BM": "a BMP picture",
-    b"%PDF": "a PDF document",
-    b"PK\x03\x04": "a ZIP archive (as .npz files are)",
-    b"\x80": "a Python pickle, which could run code when loaded",
-}
+# In the order in which a file's first bytes are compared: a version 4 MATLAB file has no
+# signature of its own and comes last.
+_READERS = (
+    (looks_like_hdf5, read_matlab_73, "HDF5 or MATLAB 7.3"),
+    (looks_like_matlab_5, read_matlab_5, "MATLAB"),
+    (looks_like_npy, read_npy, "NumPy"),
+    (looks_like_npz, read_npz, "NumPy"),
+    (looks_like_picture, read_picture, "picture"),
+    (looks_like_dicom, read_dicom, "DICOM"),
+    (looks_like_matlab_4, read_matlab_4, "MATLAB"),
+)
+_READABLE = (
+    "skdxa reads DICOM, MATLAB .mat, NumPy .npy and .npz files, and PNG, TIFF, BMP and JPEG "
+    "pictures"
+)
+# What people try, and what helps.
+_REFUSED = (
+    (b"%PDF", "a PDF document", "Export the scan's image from the densitometer's software."),
+    (
+        b"\x00\x01\x00\x00Standard",
+        "a Microsoft Access database, as GE Lunar software keeps its patients in",
+        "Export the scans from enCORE as DICOM.",
+    ),
+    (b"SQLite format", "a database", "Export the scans from the densitometer's software."),
+    (b"\xd0\xcf\x11\xe0", "an Office document", "Export the scan's image."),
+    (b"PK\x03\x04", "a ZIP archive", "Unpack it and name the scans in it."),
+    (b"\x1f\x8b", "a gzip archive", "Unpack it."),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "Unpack it."),
+    (b"Rar!", "a RAR archive", "Unpack it."),
+    (b"GIF8", "a GIF picture", "Export the scan as PNG or DICOM."),
+    (
+        b"\x80",
+        "a Python pickle, which could run code when loaded",
+        "Save the pixels with numpy.save.",
+    ),
+)
+# Hologic keeps patients in files such as A0512120.P01 and scans in A0512120.R01.
+_HOLOGIC = re.compile(r"\.[pr]\d{0,3}", re.IGNORECASE)
 
-# No bone is denser; a larger floating-point pixel is a grey level.
+# No bone is denser; a larger value is a grey level.
 _DENSEST_G_CM2 = 10
+_HEAD_BYTES = 1024
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """A scan as `read_scan` gives it.
+    """A scan as `read_scan` returns it.
 
     Parameters
     ----------
@@ -48,9 +87,14 @@ class Scan:
     unit : {"g/cm2", "grey level"}
         What the pixels are: areal density, or the grey levels of an export for
         display, on which no density can be measured.
-    source : {"DICOM", "MATLAB 5", "MATLAB 7.3", "NumPy"}
-        The file's format. It holds neither name nor path: these often name the
+    source : str
+        The file's format: "DICOM", "MATLAB 4", "MATLAB 5", "MATLAB 7.3", "NumPy", "PNG",
+        "TIFF", "BMP" or "JPEG". It holds neither name nor path: these often name the
         patient.
+    spacing_source : str or None, default=None
+        Where the spacing comes from: "caller", or the DICOM element that states it,
+        such as "PixelSpacing"; None where it is unknown. "ImagerPixelSpacing" is measured
+        at the detector, which lies behind the patient, so lengths are too large.
 
     See Also
     --------
@@ -61,13 +105,29 @@ class Scan:
     spacing: tuple[float, float] | None
     unit: str
     source: str
+    spacing_source: str | None = None
 
 
-def read_scan(path, *, spacing_mm=None, variable=None):
+@dataclass(frozen=True)
+class _Options:
+    """What the caller of `read_scan` states, for the decoders."""
+
+    variable: str | None
+    frame: int | None
+    max_pixels: int
+    # Whether a spacing of the file's would be used.
+    needs_spacing: bool
+    suffix: str
+
+
+def read_scan(
+    path, *, spacing_mm=None, unit=None, variable=None, frame=None, max_pixels=MAX_PIXELS
+):
     """Read one file as a scan.
 
-    The format is found from the content: DICOM, MATLAB (version 5 to 7.3) or
-    NumPy. Values are never rescaled to some range.
+    The format is detected from the content: DICOM, MATLAB (version 4 to 7.3), NumPy
+    (``.npy``, ``.npz``) or a greyscale picture (PNG, TIFF, BMP, JPEG). Values are never
+    rescaled to some range.
 
     Parameters
     ----------
@@ -76,22 +136,37 @@ def read_scan(path, *, spacing_mm=None, variable=None):
     spacing_mm : tuple of float, default=None
         Height and width of a pixel in mm, ``(row_mm, column_mm)``. It overrides
         what the file says.
+    unit : {"g/cm2", "grey level"}, default=None
+        What the pixels are. It overrides what the file says or the values suggest.
     variable : str, default=None
-        Name of the array in a MATLAB file. None takes the only two-dimensional
-        numeric array of at least 2 x 2. Ignored for other formats.
+        Name of the array in a MATLAB file or a NumPy archive; ``"s.bmd"`` is the field
+        ``bmd`` of the struct ``s``, and ``"c{2}"`` the second element of the cell array
+        ``c``. None takes the only two-dimensional numeric array of at least 2 x 2. Ignored
+        for other formats.
+    frame : int, default=None
+        Number of the frame of a DICOM file, or of the page of a TIFF picture, counted from
+        0. None takes the only one, and refuses a file that has several. Ignored for other
+        formats.
+    max_pixels : int, default=64,000,000
+        Largest number of pixels. The size that a file states is compared with it before any
+        memory of that size is used.
 
     Returns
     -------
     scan : Scan
-        Pixels, spacing, unit and format; nothing that identifies the patient.
+        Pixels, spacing, unit and format, and where the spacing comes from; nothing that
+        identifies the patient.
 
     Raises
     ------
     ScanReadError
         If the file cannot be read as a scan: it is missing, empty, cut short, of
-        another format, in colour or of several frames, or holds no usable pixels.
+        another format, in colour or of several frames, too large, or holds no usable
+        pixels. Only regular files are opened, and each by itself: links from one file to
+        another are refused. The message does not quote a file's header.
     ScanError
-        If `spacing_mm` is not a pair of positive numbers.
+        If `spacing_mm` is not a pair of positive numbers, or `unit`, `frame` or `max_pixels`
+        is not one of the values above.
 
     Notes
     -----
@@ -140,85 +215,105 @@ def read_scan(path, *, spacing_mm=None, variable=None):
     >>> scan.pixels.shape, scan.spacing, scan.unit, scan.source
     ((7, 9), (1.05, 0.6), 'g/cm2', 'NumPy')
     """
-    if spacing_mm is not None:
-        spacing_mm = check_spacing(spacing_mm)
-    path = Path(path)
-    head = _head(path)
-    in_file, unit = None, None
-    if looks_like_hdf5(head):
-        source, array = "MATLAB 7.3", read_matlab_73(path, variable=variable)
-    elif looks_like_matlab_5(head):
-        source, array = "MATLAB 5", read_matlab_5(path, variable=variable)
-    elif head.startswith(b"\x93NUMPY"):
-        source, array = "NumPy", _read_numpy(path)
-    elif looks_like_dicom(head):
-        source, (array, in_file, unit) = "DICOM", read_dicom(path)
-    else:
-        names = (name for magic, name in _REFUSED.items() if head.startswith(magic))
-        raise ScanReadError(
-            f"{path}: the file is {next(names, 'of an unknown format')}; {_READABLE}.",
-            reason="unknown format",
-        )
-    pixels = _check_pixels(path, array)
+    spacing_mm = None if spacing_mm is None else check_spacing(spacing_mm)
+    _check_options(unit, frame, max_pixels)
+    options = _Options(
+        variable=variable,
+        frame=frame,
+        max_pixels=max_pixels,
+        needs_spacing=spacing_mm is None,
+        suffix=os.path.splitext(printable(path))[1].lower(),
+    )
+    try:
+        with open_regular(path) as file, _quiet():
+            content = _decode(file, options)
+        pixels = _check_pixels(content.array, max_pixels)
+        unit = _checked_unit(pixels, content, unit)
+    except ScanReadError as error:
+        # Without the cause, whose text may quote the header, and with it the patient.
+        raise ScanReadError(f"{printable(path)}: {error}", reason=error.reason) from None
     return Scan(
         pixels=pixels,
-        spacing=spacing_mm or in_file,
-        unit=unit or _guess_unit(array, pixels),
-        source=source,
+        spacing=spacing_mm or content.spacing,
+        unit=unit,
+        source=content.source,
+        spacing_source="caller" if spacing_mm else content.spacing_source,
     )
 
 
-def _head(path):
-    """First bytes of a file, enough to tell every format by."""
-    if path.is_dir():
-        raise ScanReadError(
-            f"{path}: this is a folder. Give the path of one scan's file.",
-            reason="file not opened",
-        )
-    try:
-        with path.open("rb") as file:
-            head = file.read(520)
-    except FileNotFoundError as error:
-        raise ScanReadError(f"{path}: there is no such file.", reason="missing file") from error
-    except OSError as error:
-        raise ScanReadError(
-            f"{path}: the file cannot be opened ({error.strerror}).", reason="file not opened"
-        ) from error
-    if not head:
-        raise ScanReadError(
-            f"{path}: the file is empty. Export or copy it again.", reason="empty file"
-        )
-    return head
+def _check_options(unit, frame, max_pixels):
+    if unit is not None and unit not in UNITS:
+        raise ScanError(f"unit must be 'g/cm2', 'grey level' or None; got {unit!r}.")
+    if frame is not None and not (isinstance(frame, Integral) and frame >= 0):
+        raise ScanError(f"frame must be a whole number from 0, or None; got {frame!r}.")
+    if not (isinstance(max_pixels, Integral) and max_pixels >= 1):
+        raise ScanError(f"max_pixels must be a whole number from 1; got {max_pixels!r}.")
 
 
-def _read_numpy(path):
+@contextmanager
+def _quiet():
+    """Silence decoders, whose warnings and log records quote the headers that they dislike."""
+    logger = logging.getLogger("pydicom")
+    disabled, logger.disabled = logger.disabled, True
     try:
-        return np.load(path, allow_pickle=False)
-    # A damaged header is parsed as Python text, with errors of every kind.
-    except Exception as error:
-        if "allow_pickle" in str(error):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = disabled
+
+
+def _decode(file, options):
+    """Return the content of an open file."""
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
+    for looks_like, read, kind in _READERS:
+        if not looks_like(head):
+            continue
+        try:
+            return read(file, options)
+        except ScanReadError:
+            raise
+        except MemoryError:
             raise ScanReadError(
-                f"{path}: the array holds pickled Python objects, which could run code when "
-                "loaded. Save it as a two-dimensional array of numbers.",
-                reason="no scan",
-            ) from error
-        raise ScanReadError(
-            f"{path}: the NumPy file is damaged or cut short ({error}). Copy or save it again.",
-            reason="damaged file",
-        ) from error
+                f"the {kind} file needs more memory than there is. Export the scan alone.",
+                reason="too large",
+            ) from None
+        # A damaged file makes decoders fail in ways that they do not list.
+        except Exception as error:
+            raise ScanReadError(
+                f"the {kind} file is damaged or cut short ({type(error).__name__}). Export or "
+                "copy it again.",
+                reason="damaged file",
+            ) from None
+    raise _unknown(head, options.suffix)
 
 
-def _check_pixels(path, array):
+def _unknown(head, suffix):
+    what, remedy = "of an unknown format", "Export the scan in one of these."
+    if _HOLOGIC.fullmatch(suffix):
+        what = "of an unknown format, perhaps a Hologic patient or scan file"
+        remedy = "Export the scan from the Hologic software as DICOM."
+    named = [refusal for refusal in _REFUSED if head.startswith(refusal[0])]
+    if named:
+        _, what, remedy = named[0]
+    return ScanReadError(f"the file is {what}; {_READABLE}. {remedy}", reason="unknown format")
+
+
+def _check_pixels(array, max_pixels):
     """Return the array as float32 pixels, or raise a `ScanReadError`."""
-    shape = " x ".join(map(str, array.shape)) or "a single number"
+    shape = format_shape(array.shape)
     if array.dtype.kind not in "iuf":
         raise ScanReadError(
-            f"{path}: a scan's pixels are real numbers; the array's are {array.dtype.name}.",
+            f"a scan's pixels are real numbers; the array's are {array.dtype.name}.",
             reason="no scan",
         )
+    if array.ndim > 2:
+        # An axis of length 1 carries nothing.
+        array = array.reshape([size for size in array.shape if size != 1])
     if array.ndim != 2 or min(array.shape) < 2:
         raise ScanReadError(
-            f"{path}: a scan has two dimensions, rows and columns, of at least 2 pixels each; "
+            "a scan has two dimensions, rows and columns, of at least 2 pixels each; "
             f"the array is {shape}.",
             reason="no scan",
         )
@@ -227,17 +322,29 @@ def _check_pixels(path, array):
         pixels = np.ascontiguousarray(array, dtype=np.float32)
     if np.isinf(pixels).any():
         raise ScanReadError(
-            f"{path}: {np.isinf(pixels).sum()} of the pixels are infinite. Set unscanned pixels "
-            "to NaN and correct the others.",
+            f"{np.isinf(pixels).sum()} of the pixels are infinite. Set unscanned pixels to NaN "
+            "and correct the others.",
             reason="no scan",
         )
     if np.isnan(pixels).all():
         raise ScanReadError(
-            f"{path}: all pixels are NaN, so nothing was scanned.", reason="nothing scanned"
+            "all pixels are NaN, so nothing was scanned.", reason="nothing scanned"
         )
     return pixels
 
 
-def _guess_unit(array, pixels):
-    dense = array.dtype.kind == "f" and np.nanmax(pixels) <= _DENSEST_G_CM2
-    return "g/cm2" if dense else "grey level"
+def _checked_unit(pixels, content, stated):
+    """Return the unit that the caller, the file or else the values state."""
+    densest = np.nanmax(pixels)
+    unit = stated or content.unit
+    if unit is None:
+        dense = content.array.dtype.kind == "f" and densest <= _DENSEST_G_CM2
+        return "g/cm2" if dense else "grey level"
+    if unit == "g/cm2" and densest > _DENSEST_G_CM2:
+        raise ScanReadError(
+            f"the pixels reach {densest:g}, but no bone exceeds {_DENSEST_G_CM2} g/cm2, which "
+            f"{'is given' if stated else 'the file states'} as their unit. Give "
+            "unit='grey level' if they are grey levels, or scale them to g/cm2.",
+            reason="implausible density",
+        )
+    return unit

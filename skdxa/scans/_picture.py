@@ -1,0 +1,94 @@
+"""Pictures: PNG, TIFF, BMP and JPEG, read by Pillow; greyscale alone."""
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
+
+from skdxa.exceptions import ScanReadError
+from skdxa.scans._content import Content, check_size
+from skdxa.scans._frames import choose_frame
+
+_FORMATS = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+    b"BM": "BMP",
+}
+_WHITE_IS_ZERO = 0
+
+
+def looks_like_picture(head):
+    """Return whether a file's first bytes are those of a picture that can be read."""
+    return _format(head) is not None
+
+
+def read_picture(file, options):
+    """Return the grey levels of a picture."""
+    kind = _format(file.read(8))
+    file.seek(0)
+    try:
+        image = Image.open(file, formats=[kind])
+    except UnidentifiedImageError:
+        raise ScanReadError(
+            f"the {kind} picture is damaged or of a kind that Pillow does not read. Export it "
+            "again.",
+            reason="damaged file",
+        ) from None
+    except Image.DecompressionBombError:
+        check_size((2 * Image.MAX_IMAGE_PIXELS,), options.max_pixels, what="the picture")
+        raise
+    with image:
+        n_frames = getattr(image, "n_frames", 1)
+        image.seek(choose_frame(n_frames, options.frame, what=f"the {kind} picture"))
+        check_size(image.size[::-1], options.max_pixels, what="the picture")
+        white_is_zero = _is_white_zero(image)
+        # What a camera or a viewer turns for display is turned here as well.
+        upright = ImageOps.exif_transpose(image)
+        array = _grey(upright)
+    if white_is_zero:
+        array = _invert(array)
+    return Content(array, kind)
+
+
+def _format(head):
+    return next((kind for magic, kind in _FORMATS.items() if head.startswith(magic)), None)
+
+
+def _is_white_zero(image):
+    """Return whether the stored values have to be inverted, which Pillow does up to 8 bits."""
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO and image.mode not in ("1", "L")
+
+
+def _invert(array):
+    if array.dtype.kind != "u":
+        raise ScanReadError(
+            "the picture counts from white (WhiteIsZero) in a type without a largest value. "
+            "Export it with black as zero.",
+            reason="unsupported image",
+        )
+    return np.iinfo(array.dtype).max - array
+
+
+def _grey(image):
+    """Return the grey levels of an image, also where they are stored as equal colours."""
+    if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
+        array = np.asarray(image)
+        return array.astype(np.uint8) * 255 if array.dtype == bool else array
+    if image.mode not in ("LA", "P", "PA", "RGB", "RGBA"):
+        raise _colour(image.mode)
+    channels = np.asarray(image.convert("RGBA"))
+    if (channels[..., :3] != channels[..., :1]).any():
+        raise _colour(image.mode)
+    grey, opacity = channels[..., 0], channels[..., 3]
+    # What is transparent was not scanned.
+    return grey if opacity.all() else np.where(opacity > 0, grey, np.float32(np.nan))
+
+
+def _colour(mode):
+    return ScanReadError(
+        f"the picture is in colour (mode {mode}), as report screens are. Export the greyscale "
+        "scan itself.",
+        reason="unsupported image",
+    )
