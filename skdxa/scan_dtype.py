@@ -83,6 +83,9 @@ class ScanArray(ExtensionArray):
         Height and width of a pixel in mm; None where unknown.
     unit : str, default=None
         Unit of the pixels, such as "g/cm2" or "grey level"; None where unknown.
+    names : sequence of str or None, default=None
+        Where each scan comes from, such as its file, for error messages. Names take no part
+        in comparisons.
 
     Examples
     --------
@@ -97,14 +100,22 @@ class ScanArray(ExtensionArray):
     (8, 9)
     """
 
-    def __init__(self, scans, spacing_mm=None, unit=None):
+    def __init__(self, scans, spacing_mm=None, unit=None, names=None):
         self._scans = _objects(scans)
+        self._names = np.full(len(self._scans), None, dtype=object)
+        if names is not None:
+            self._names[:] = names
         self._dtype = ScanDtype(spacing_mm, unit)
 
     @property
     def dtype(self):
         """The type, with spacing and unit."""
         return self._dtype
+
+    @property
+    def names(self):
+        """Where each scan comes from: ndarray of str or None, of shape (n_scans,)."""
+        return self._names
 
     @property
     def nbytes(self):
@@ -116,16 +127,19 @@ class ScanArray(ExtensionArray):
 
     def __getitem__(self, item):
         item = pd.api.indexers.check_array_indexer(self, item)
-        found = self._scans[item]
-        return self._like(found) if isinstance(item, slice | np.ndarray) else found
+        if isinstance(item, slice | np.ndarray):
+            return self._like(self._scans[item], self._names[item])
+        return self._scans[item]
 
     def __setitem__(self, key, value):
         # pandas passes the positions of rows in a tuple where it sets part of a table.
         key = key[0] if isinstance(key, tuple) else key
         key = pd.api.indexers.check_array_indexer(self, key)
+        names = None
         if isinstance(value, ScanArray):
             self._check_same_type(value)
-            value = value._scans
+            value, names = value._scans, value._names
+        self._names[key] = names
         if not isinstance(key, slice | np.ndarray):
             self._scans[key] = _objects([value])[0]
             return
@@ -156,11 +170,16 @@ class ScanArray(ExtensionArray):
         ScanArray
             The scans, of the same type.
         """
-        return self._like(take(self._scans, indices, allow_fill=allow_fill, fill_value=None))
+        return self._like(
+            *(
+                take(part, indices, allow_fill=allow_fill, fill_value=None)
+                for part in (self._scans, self._names)
+            )
+        )
 
     def copy(self):
         """Return a copy of the column, whose scans share their memory with this one's."""
-        return self._like(self._scans.copy())
+        return self._like(self._scans.copy(), self._names.copy())
 
     def __eq__(self, other):
         if not isinstance(other, ScanArray):
@@ -199,14 +218,17 @@ class ScanArray(ExtensionArray):
 
     @classmethod
     def _concat_same_type(cls, to_concat):
-        return to_concat[0]._like(np.concatenate([part._scans for part in to_concat]))
+        return to_concat[0]._like(
+            np.concatenate([part._scans for part in to_concat]),
+            np.concatenate([part._names for part in to_concat]),
+        )
 
     def _cast_pointwise_result(self, values):
         # A function of the scans may change their unit, so that its result has none.
         return pd.Series(list(values), dtype=None if len(values) else object).array
 
-    def _like(self, scans):
-        return type(self)(scans, self.dtype.spacing_mm, self.dtype.unit)
+    def _like(self, scans, names):
+        return type(self)(scans, self.dtype.spacing_mm, self.dtype.unit, names)
 
     def _check_same_type(self, other):
         if other.dtype != self.dtype:

@@ -5,7 +5,11 @@ from functools import lru_cache
 import numpy as np
 from scipy import sparse
 
+from skdxa.exceptions import ScanError
 from skdxa.validation import check_scan, check_spacing
+
+# Many times a whole-body scan; more is a spacing that is not in mm.
+_MAX_PIXELS = 64_000_000
 
 
 def resample(scan, spacing_mm, to=(1.05, 0.60)):
@@ -30,8 +34,9 @@ def resample(scan, spacing_mm, to=(1.05, 0.60)):
     Raises
     ------
     ScanError
-        If the scan is not two-dimensional or holds infinite pixels, or a spacing
-        is not a pair of positive numbers.
+        If the scan is not two-dimensional or holds infinite pixels, a spacing
+        is not a pair of positive numbers, or the result would have more than 64 million
+        pixels.
 
     Notes
     -----
@@ -57,11 +62,14 @@ def resample(scan, spacing_mm, to=(1.05, 0.60)):
     scan = check_scan(scan)
     spacing_mm = check_spacing(spacing_mm, name="spacing_mm")
     to = check_spacing(to, name="to")
-    shape = tuple(
-        max(1, round(size * old / new))
-        for size, old, new in zip(scan.shape, spacing_mm, to, strict=True)
-    )
-    return resample_to_shape(scan, shape)
+    sides = [size * old / new for size, old, new in zip(scan.shape, spacing_mm, to, strict=True)]
+    if not sides[0] * sides[1] <= _MAX_PIXELS:
+        raise ScanError(
+            f"resampled from pixels of {spacing_mm[0]:g} x {spacing_mm[1]:g} mm to "
+            f"{to[0]:g} x {to[1]:g} mm, the scan would have {sides[0] * sides[1]:.3g} pixels. "
+            "Check both spacings, which are heights and widths in mm."
+        )
+    return resample_to_shape(scan, tuple(max(1, round(side)) for side in sides))
 
 
 def resample_to_shape(scan, shape, *, least_share=0.5):

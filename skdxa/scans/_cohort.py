@@ -1,25 +1,33 @@
 """A table and its folder of scans to a cohort."""
 
 import difflib
-import io
 import os
-import re
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from sklearn.utils import Bunch
+from tqdm import tqdm
 
 from skdxa.exceptions import CohortError, ScanError
 from skdxa.preprocessing import resample
 from skdxa.scan_dtype import ScanArray
-from skdxa.scans._read import read_scan
+from skdxa.scans._anonymize import Pseudonyms
+from skdxa.scans._file import file_hash, printable
+from skdxa.scans._labels import check_meanings, read_labels
+from skdxa.scans._lines import MOST_LISTED, list_lines
+from skdxa.scans._read import UNITS, read_scan
+from skdxa.scans._table import read_table
 from skdxa.validation import as_patients, check_spacing
 
 _SPACING_COLUMNS = ("row_mm", "column_mm")
-_MOST_LISTED = 10
-# Without leading zeros, and within 64 bits.
-_PLAIN_NUMBER = re.compile("0|[1-9][0-9]{0,17}")
+_PLAIN_NUMBER = r"0|[1-9][0-9]{0,17}"  # Without leading zeros, and within 64 bits.
+_MANY_EXCLUDED = 0.1
 
 
 def load_cohort(
@@ -27,39 +35,73 @@ def load_cohort(
     *,
     scans=".",
     scan_column="scan",
-    target_columns,
+    target_columns=None,
     group_column=None,
+    labels=None,
+    variable=None,
+    unit=None,
     spacing_mm=(1.05, 0.60),
+    default_spacing_mm=None,
+    min_columns=None,
+    sheet=None,
+    anonymize=False,
     on_error="raise",
+    n_jobs=None,
+    progress=True,
 ):
     """Load a table and the scans it names as a cohort.
 
     Parameters
     ----------
     table : str, path-like or DataFrame
-        One row per scan. A file is read as comma-separated UTF-8 text with a header
-        line; lines without any entry are skipped. Optional columns ``row_mm`` and
-        ``column_mm`` give the height and width of a scan's pixels in mm, which
-        override what its file says.
+        One row per scan. A file is CSV as spreadsheets write it (commas, semicolons or tabs;
+        decimal points or commas; UTF-8, UTF-16 or Windows-1252), Excel (``.xlsx``) or
+        Parquet. Empty lines are skipped. Optional columns ``row_mm`` and ``column_mm`` give
+        the height and width of a scan's pixels in mm, which override what its file says.
     scans : str or path-like, default="."
         Folder that the paths in `scan_column` are relative to.
     scan_column : str, default="scan"
         Column of the scans' paths. Absolute paths are taken as they are.
-    target_columns : str or list of str
-        Columns of labels: 0, 1, or empty where unknown.
+    target_columns : str, list of str or None, default=None
+        Columns of labels: 0, 1, or empty where unknown. None loads scans without labels, to
+        predict on.
     group_column : str, default=None
         Column that tells which scans are of one patient. Numbers and texts are read as by
         `skdxa.validation.as_patients`: ``1000``, ``1000.0`` and ``" 1000"`` are one patient,
         ``007`` and ``7`` are two. None: each scan is a patient of its own.
+    labels : dict, default=None
+        What the words in the target columns mean, such as ``{"Yes": 1, "No": 0, "unclear":
+        None}``, where None is unknown. Letters' case does not count. Unless a key is a
+        number, 0 and 1 keep their meaning.
+    variable : str, default=None
+        Name of the scan in MATLAB files and NumPy archives, as in `read_scan`.
+    unit : {"g/cm2", "grey level"}, default=None
+        What the pixels of all scans are, as in `read_scan`.
     spacing_mm : tuple of float, default=(1.05, 0.60)
         Height and width of a pixel, in mm, that all scans are resampled to. The
-        default is that of a GE Lunar Prodigy spine scan. Where no scan states a
-        spacing and all are plain arrays (NumPy, MATLAB), they are taken to be at this
-        one already, and ``DESCR`` says so.
+        default is that of a GE Lunar Prodigy spine scan.
+    default_spacing_mm : tuple of float, default=None
+        Height and width of a pixel, in mm, of scans for which neither the table nor the file
+        states it. None: where no scan states a spacing and none is DICOM, all are taken to
+        be at `spacing_mm` already, and ``DESCR`` says so; otherwise those scans cannot be
+        used.
+    min_columns : int, default=None
+        Fewest columns that a scan must have after resampling, such as the width of
+        `skdxa.preprocessing.SpineCropper`; a narrower scan cannot be used.
+    sheet : str, default=None
+        Sheet of an Excel file; None takes the only one that is not empty.
+    anonymize : bool or str, default=False
+        Replace patients and paths by salted hashes. A text of at least 8 characters is the
+        salt, and the same salt yields the same hashes; True draws one that is not kept.
+        Other columns of the table stay as they are: leave out those that identify patients.
     on_error : {"raise", "exclude"}, default="raise"
         What to do about scans that cannot be used: raise one error that lists
         them, or leave them out and list them in ``excluded``. Errors of the table
-        itself are always raised.
+        itself are always raised, all at once.
+    n_jobs : int, default=None
+        Processes that read, as in joblib.
+    progress : bool, default=True
+        Whether to show a progress bar where the standard error is a terminal.
 
     Returns
     -------
@@ -69,7 +111,8 @@ def load_cohort(
         data : DataFrame of n_scans rows
             The table without the targets, numbered from 0. The column ``scan``
             holds the resampled arrays, in place of `scan_column`; its type states their
-            spacing, and their unit if it is the same for all.
+            spacing, and their unit if it is the same for all. Later errors about a scan
+            name its line and path.
         target : DataFrame of shape (n_scans, n_targets)
             0.0, 1.0, or NaN where unknown.
         groups : ndarray of shape (n_scans,)
@@ -78,21 +121,34 @@ def load_cohort(
             The spacing of all scans.
         simulated : bool
             False.
+        sources : DataFrame of n_scans rows
+            Where each scan comes from: its line in the table (``row``), ``path``,
+            ``format``, ``unit``, ``rows`` and ``columns`` in the file, ``row_mm`` and
+            ``column_mm`` there, what states them (``spacing_source``: "table", an element of
+            the DICOM header, "default_spacing_mm" or "assumed"), and the file's ``sha256``.
         excluded : DataFrame
             One row per scan left out: its line in the table (``row``), its path
-            (``scan``), the ``reason``, and its ``kind`` in a few words, for a flow chart.
+            (``scan``), the ``reason``, its ``kind`` in a few words, for a flow chart, and
+            its patient (``group``) if `group_column` is given.
         DESCR : str
             What the cohort holds, in figures.
 
     Raises
     ------
     CohortError
-        If the table cannot be used (a column is missing, a label is not 0 or 1, a
+        If the table cannot be used (a column is missing, a label is unknown, a
         scan or a patient is not given, a file is listed twice), if scans cannot be
         used and `on_error` is "raise", or if none is left. Lines are numbered as a
         spreadsheet numbers them: the header is line 1.
     ScanError
-        If `spacing_mm` is not a pair of positive numbers.
+        If `spacing_mm` or `default_spacing_mm` is not a pair of positive numbers, or `unit`
+        is unknown.
+
+    Warns
+    -----
+    UserWarning
+        If scans differ in unit, more than a tenth of the scans are left out, files with the
+        same content belong to different patients, or a table is not in Unicode.
 
     See Also
     --------
@@ -104,8 +160,7 @@ def load_cohort(
     cohort knows of a patient what the table says and no more.
 
     Scans in g/cm2 and scans in grey levels can stand in one cohort, though a
-    network may then learn the scanner instead of the disease. ``DESCR`` says how
-    many there are of each.
+    network may then learn the scanner instead of the disease.
 
     Examples
     --------
@@ -132,157 +187,156 @@ def load_cohort(
     scoliosis: 1 positive, 1 negative, 0 unknown
     Excluded: 0 of 2 scans
     """
-    if on_error not in ("raise", "exclude"):
-        raise CohortError(f"on_error must be 'raise' or 'exclude'; got {on_error!r}.")
+    _check_options(on_error, unit, min_columns)
     spacing_mm = check_spacing(spacing_mm)
-    targets = [target_columns] if isinstance(target_columns, str) else list(target_columns)
-    table = _read_table(table, {scan_column, group_column})
-    _check_columns(table, scan_column, targets, group_column)
-    paths = _paths(table[scan_column], Path(scans))
-    target = _labels(table[targets])
-    if group_column is not None:
-        _check_given(table[group_column], "patient")
-        table[group_column] = _patients(table[group_column])
+    if default_spacing_mm is not None:
+        default_spacing_mm = check_spacing(default_spacing_mm, name="default_spacing_mm")
+    meanings = check_meanings(labels)
+    pseudonyms = Pseudonyms(anonymize)
+    targets = [target_columns] if isinstance(target_columns, str) else list(target_columns or ())
+    table = read_table(table, text_columns={scan_column, group_column}, sheet=sheet)
+    paths, target, groups = _check_table(
+        table, Path(scans), scan_column, targets, group_column, meanings
+    )
+    if groups is not None:
+        groups = pseudonyms.of_patients(groups)
+        table[group_column] = groups
 
-    read, excluded = {}, []
-    for line, path in paths.items():
-        try:
-            read[line] = read_scan(path, spacing_mm=_given_spacing(table, line, path))
-        except ScanError as error:
-            # Other errors are of the spacing that the table gives.
-            kind = getattr(error, "reason", "pixel spacing unusable")
-            excluded.append((line, table.at[line, scan_column], str(error), kind))
-    # A folder of plain arrays is taken to be at the cohort's spacing; a single one among
-    # scans that state theirs is more likely a mistake.
-    n_assumed = sum(scan.spacing is None for scan in read.values())
-    if n_assumed < len(read) or any(scan.source == "DICOM" for scan in read.values()):
-        n_assumed = 0
-        for line in [line for line, scan in read.items() if scan.spacing is None]:
-            del read[line]
-            excluded.append(
-                (
-                    line,
-                    table.at[line, scan_column],
-                    f"{paths[line]}: the file does not say how large its pixels are. Give their "
-                    "height and width in mm in columns 'row_mm' and 'column_mm' of the table.",
-                    "pixel spacing unknown",
-                )
-            )
-    excluded.sort()
-    kept = list(read)
-    pixels = [
-        resample(scan.pixels, scan.spacing or spacing_mm, spacing_mm) for scan in read.values()
+    shown = {line: pseudonyms.of_path(table.at[line, scan_column]) for line in paths}
+    jobs = [
+        _Job(
+            line,
+            path,
+            _given_spacing(table, line),
+            default_spacing_mm,
+            # With its folder, so that a message says where the file was looked for.
+            shown[line] if anonymize else printable(path),
+        )
+        for line, path in paths.items()
     ]
-    units = [scan.unit for scan in read.values()]
-    if excluded and (on_error == "raise" or not kept):
+    read = _read_all(
+        jobs,
+        n_jobs=n_jobs,
+        progress=progress,
+        spacing_mm=spacing_mm,
+        variable=variable,
+        unit=unit,
+        min_columns=min_columns,
+    )
+    n_assumed = _settle_unstated(read, spacing_mm)
+    kept = [one.line for one in read if one.pixels is not None]
+    excluded = pd.DataFrame(
+        [
+            {"row": one.line, "scan": shown[one.line], "reason": one.fault, "kind": one.kind}
+            for one in read
+            if one.pixels is None
+        ],
+        columns=["row", "scan", "reason", "kind"],
+    ).astype({"row": int})
+    if groups is not None:
+        excluded["group"] = groups.loc[excluded["row"]].to_numpy()
+    if len(excluded) and (on_error == "raise" or not kept):
         raise CohortError(_list_excluded(excluded, len(paths), on_error))
 
     data = table.drop(columns=targets).loc[kept].reset_index(drop=True)
     data = data.rename(columns={scan_column: "scan"})
-    unit = units[0] if len(set(units)) == 1 else None
-    data["scan"] = pd.Series(ScanArray(pixels, spacing_mm, unit))
+    sources = pd.DataFrame([one.facts for one in read if one.pixels is not None])
+    sources.insert(0, "row", kept)
+    sources.insert(1, "path", [shown[line] for line in kept])
+    units = sources["unit"].unique()
+    data["scan"] = pd.Series(
+        ScanArray(
+            [one.pixels for one in read if one.pixels is not None],
+            spacing_mm,
+            units[0] if len(units) == 1 else None,
+            [f"line {line}, {shown[line]}" for line in kept],
+        )
+    )
     cohort = Bunch(
         data=data,
         target=target.loc[kept].reset_index(drop=True),
-        groups=np.arange(len(kept)) if group_column is None else data[group_column].to_numpy(),
+        groups=np.arange(len(kept)) if groups is None else groups.loc[kept].to_numpy(),
         spacing_mm=spacing_mm,
-        excluded=pd.DataFrame(excluded, columns=["row", "scan", "reason", "kind"]).astype(
-            {"row": int}
-        ),
+        sources=sources,
+        excluded=excluded,
         simulated=False,
     )
-    cohort.DESCR = _describe(cohort, units, n_assumed, has_patients=group_column is not None)
+    cohort.DESCR = _describe(cohort, n_assumed, has_patients=groups is not None)
+    _warn(cohort)
     return cohort
 
 
-def _read_table(table, text_columns):
-    """Return the table as a DataFrame whose index is the line, the header being line 1."""
-    if isinstance(table, pd.DataFrame):
-        source = "the table"
-        table = table.set_axis(range(2, len(table) + 2), axis=0)
-    elif isinstance(table, str | os.PathLike):
-        source = f"the table {table}"
-        table = _read_csv(table, text_columns)
-    else:
-        raise CohortError(
-            f"table must be the path of a CSV file or a DataFrame; got {type(table).__name__}."
-        )
-    twice = table.columns[table.columns.duplicated()]
-    if len(twice):
-        raise CohortError(f"{source} has two columns named '{twice[0]}'. Rename one.")
-    if table.empty:
-        raise CohortError(f"{source} has no rows. Give it one row per scan.")
-    return table
+def _check_options(on_error, unit, min_columns):
+    if on_error not in ("raise", "exclude"):
+        raise CohortError(f"on_error must be 'raise' or 'exclude'; got {on_error!r}.")
+    if unit is not None and unit not in UNITS:
+        raise ScanError(f"unit must be 'g/cm2', 'grey level' or None; got {unit!r}.")
+    if min_columns is not None and not (isinstance(min_columns, Integral) and min_columns > 0):
+        raise CohortError(f"min_columns must be a positive whole number; got {min_columns!r}.")
 
 
-def _read_csv(path, text_columns):
+@contextmanager
+def _collected(problems):
+    """Add an error about the table to a list, so that all can be raised together."""
     try:
-        # Blank lines are read too, so that every row knows its line.
-        cells = pd.read_csv(Path(path), header=None, dtype=str, skip_blank_lines=False)
-    except pd.errors.EmptyDataError as error:
-        raise CohortError(f"the table {path} is empty.") from error
-    except OSError as error:
-        raise CohortError(f"the table {path} cannot be opened ({error.strerror}).") from error
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise CohortError(
-            f"the table {path} is not comma-separated UTF-8 text ({str(error).strip()}). Save it "
-            "as such, or read it yourself and pass the DataFrame."
-        ) from error
-    # Spreadsheets leave empty lines and columns behind.
-    cells = cells.dropna(how="all").dropna(how="all", axis="columns")
-    header, rows = cells.iloc[0], cells.iloc[1:]
-    if header.isna().any():
-        column = header.isna().to_numpy().nonzero()[0][0] + 1
-        raise CohortError(f"the table {path} has no name for column {column} in its header.")
-    # The column types can be inferred only now that the blank lines are gone.
-    names = header.tolist()
-    if rows.empty:
-        return pd.DataFrame(columns=names)
-    # Paths and patients stay text even where all look like numbers: 01 and 1 are two.
-    as_text = {position: str for position, name in enumerate(names) if name in text_columns}
-    text = io.StringIO(rows.to_csv(header=False, index=False))
-    table = pd.read_csv(text, header=None, dtype=as_text)
-    return table.set_axis(names, axis=1).set_axis(rows.index + 1, axis=0)
+        yield
+    except ValueError as error:
+        problems.append(str(error))
 
 
-def _patients(column):
-    """Return each patient written in one way, as whole numbers if all are plain numbers."""
-    patients = as_patients(column, len(column), name=f"column '{column.name}'")
-    if patients.dtype.kind == "U" and all(map(_PLAIN_NUMBER.fullmatch, patients.tolist())):
-        return patients.astype(np.int64)
-    return patients
+def _check_table(table, folder, scan_column, targets, group_column, meanings):
+    """Return paths, labels and patients by line, or raise all faults of the table at once."""
+    problems, paths, groups = [], None, None
+    target = pd.DataFrame(index=table.index)
+    missing = _check_columns(table, scan_column, targets, group_column, problems)
+    if scan_column not in missing:
+        with _collected(problems):
+            paths = _paths(table[scan_column], folder)
+    for name in dict.fromkeys(targets):
+        if name not in missing:
+            with _collected(problems):
+                target[name] = read_labels(table[name], meanings)
+    if group_column is not None and group_column not in missing:
+        with _collected(problems):
+            groups = _patients(table[group_column])
+    if len(problems) == 1:
+        raise CohortError(problems[0])
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise CohortError(f"the table has {len(problems)} faults:\n{listed}")
+    return paths, target, groups
 
 
-def _check_columns(table, scan_column, targets, group_column):
-    if not targets:
-        raise CohortError("target_columns names no column. Name at least one column of labels.")
+def _check_columns(table, scan_column, targets, group_column, problems):
+    """Add faults of the columns to a list, and return the names of those that are missing."""
     inputs = [scan_column] if group_column is None else [scan_column, group_column]
+    missing = []
     for role, names in (("scan", inputs[:1]), ("target", targets), ("group", inputs[1:])):
-        for name in names:
+        for name in dict.fromkeys(names):
             if name not in table.columns:
-                raise CohortError(_unknown_column(role, name, table.columns))
-    for name in targets:
+                missing.append(name)
+                problems.append(_unknown_column(role, name, table.columns))
+    for name in dict.fromkeys(targets):
         if targets.count(name) > 1 or name in inputs:
-            raise CohortError(f"column '{name}' has two roles. Give each target column once.")
+            problems.append(f"column '{name}' has two roles. Name each target column once.")
     if scan_column != "scan" and "scan" in table.columns and "scan" not in targets:
-        raise CohortError(
+        problems.append(
             f"the table has a column 'scan' beside '{scan_column}', which becomes 'scan' in the "
             "cohort. Rename or drop it."
         )
-    missing = [name for name in _SPACING_COLUMNS if name not in table.columns]
-    if len(missing) == 1:
-        raise CohortError(
-            f"the table gives one side of the pixels but has no column '{missing[0]}'. "
-            "Give both 'row_mm' and 'column_mm', or neither."
+    without = [name for name in _SPACING_COLUMNS if name not in table.columns]
+    if len(without) == 1:
+        problems.append(
+            f"the table gives one side of the pixels but has no column '{without[0]}'. "
+            "Both 'row_mm' and 'column_mm' are needed, or neither."
         )
+    return missing
 
 
 def _unknown_column(role, name, columns):
     columns = [str(column) for column in columns]
     near = difflib.get_close_matches(str(name), columns, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    if len(columns) == 1 and ";" in columns[0]:
-        hint = " It seems to be separated by semicolons: save it with commas."
     return f"the table has no {role} column '{name}'. Its columns are {', '.join(columns)}.{hint}"
 
 
@@ -290,26 +344,30 @@ def _check_given(values, what):
     missing = values.index[values.isna() | (values.astype(str).str.strip() == "")]
     if len(missing):
         raise CohortError(
-            f"column '{values.name}' names no {what} in {_lines(missing)}. Fill in the {what} or "
-            "delete the row."
+            f"column '{values.name}' names no {what} in {list_lines(missing)}. Fill in the {what} "
+            "or delete the row."
         )
 
 
-def _lines(lines):
-    listed = ", ".join(str(line) for line in lines[:_MOST_LISTED])
-    more = f" and {len(lines) - _MOST_LISTED} more" if len(lines) > _MOST_LISTED else ""
-    return f"line{'s' if len(lines) > 1 else ''} {listed}{more}"
+def _patients(column):
+    """Return each patient written in one way, as whole numbers if all are plain numbers."""
+    _check_given(column, "patient")
+    patients = as_patients(column, len(column), name=f"column '{column.name}'")
+    patients = pd.Series(patients, index=column.index, name=column.name)
+    if patients.dtype.kind not in "iu" and patients.str.fullmatch(_PLAIN_NUMBER).all():
+        return patients.astype(np.int64)
+    return patients
 
 
 def _paths(values, folder):
     """Return the path of each line's scan."""
     _check_given(values, "scan")
     if not folder.is_dir():
-        raise CohortError(f"the folder of scans {folder} does not exist.")
-    paths = {line: folder / str(value) for line, value in values.items()}
+        raise CohortError(f"the folder of scans {printable(folder)} does not exist.")
+    paths = {line: os.path.join(folder, str(value)) for line, value in values.items()}
     first_line = {}
     for line, path in paths.items():
-        before = first_line.setdefault(path.resolve(), line)
+        before = first_line.setdefault(_real_path(path), line)
         if before != line:
             raise CohortError(
                 f"lines {before} and {line} of the table name the same scan, {values[line]}. "
@@ -318,37 +376,131 @@ def _paths(values, folder):
     return paths
 
 
-def _labels(table):
-    """Return the targets as 0.0, 1.0 and NaN."""
-    labels = {}
-    for name, values in table.items():
-        numbers = pd.to_numeric(values.astype(object), errors="coerce").astype(float)
-        wrong = values.index[values.notna() & ~numbers.isin([0, 1])]
-        if len(wrong):
-            raise CohortError(
-                f"target column '{name}' must hold 0, 1, or nothing where unknown; it holds "
-                f"'{values[wrong[0]]}' in {_lines(wrong[:1])}"
-                + (f", and other values in {_lines(wrong[1:])}." if len(wrong) > 1 else ".")
-            )
-        labels[name] = numbers
-    return pd.DataFrame(labels)
+def _real_path(path):
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return path  # No file can be there; reading it says why.
 
 
-def _given_spacing(table, line, path):
+def _given_spacing(table, line):
     """Return the spacing that the table states for a scan, or None."""
     if not set(_SPACING_COLUMNS) <= set(table.columns):
         return None
     # As objects, the numbers are Python's, which read well in a message.
     spacing_mm = tuple(table[name].astype(object).at[line] for name in _SPACING_COLUMNS)
-    if pd.isna(spacing_mm[0]) and pd.isna(spacing_mm[1]):
-        return None
-    return check_spacing(spacing_mm, name=f"{path}: (row_mm, column_mm)")
+    return None if all(map(pd.isna, spacing_mm)) else spacing_mm
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One scan to read."""
+
+    line: int
+    path: str
+    given_mm: tuple | None
+    default_mm: tuple | None
+    shown: str
+
+
+@dataclass
+class _Read:
+    """One scan that was read, or why it cannot be used."""
+
+    line: int
+    shown: str
+    pixels: np.ndarray | None = None
+    facts: dict | None = None
+    fault: str | None = None
+    kind: str | None = None
+
+    def refuse(self, fault, kind):
+        self.pixels, self.fault, self.kind = None, f"{self.shown}: {fault}", kind
+        return self
+
+
+def _read_all(jobs, *, n_jobs, progress, **options):
+    """Return what was read for each job, in their order."""
+    if n_jobs in (None, 1):
+        done = (_read_one(job, **options) for job in jobs)
+    else:
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+        done = parallel(delayed(_read_one)(job, **options) for job in jobs)
+    # None: only where the standard error is a terminal.
+    return list(tqdm(done, total=len(jobs), desc="Reading", disable=None if progress else True))
+
+
+def _read_one(job, *, spacing_mm, variable, unit, min_columns):
+    read = _Read(job.line, job.shown)
+    try:
+        given_mm = job.given_mm and check_spacing(job.given_mm, name="(row_mm, column_mm)")
+        scan = read_scan(job.path, spacing_mm=given_mm, unit=unit, variable=variable)
+        native_mm = scan.spacing or job.default_mm
+        read.facts = {
+            "format": scan.source,
+            "unit": scan.unit,
+            "rows": scan.pixels.shape[0],
+            "columns": scan.pixels.shape[1],
+            "row_mm": native_mm and native_mm[0],
+            "column_mm": native_mm and native_mm[1],
+            "spacing_source": _spacing_source(given_mm, scan, job),
+            "sha256": file_hash(job.path),
+        }
+        read.pixels = scan.pixels
+        # At once, since the scan as read is often many times as large.
+        if native_mm:
+            read.pixels = resample(scan.pixels, native_mm, spacing_mm)
+    except ScanError as error:
+        # Other errors are of the spacing that the table or the file states.
+        kind = getattr(error, "reason", "pixel spacing unusable")
+        message = str(error).removeprefix(f"{printable(job.path)}: ")
+        return read.refuse(message, kind)
+    n_columns = read.pixels.shape[1]
+    if min_columns is not None and n_columns < min_columns:
+        row_mm, column_mm = spacing_mm
+        return read.refuse(
+            f"the scan has {n_columns} columns at {row_mm:g} x {column_mm:g} mm, "
+            f"fewer than the {min_columns} needed. Leave it out, or choose a smaller width.",
+            "too narrow",
+        )
+    return read
+
+
+def _spacing_source(given_mm, scan, job):
+    if given_mm:
+        return "table"
+    if scan.spacing:
+        return scan.spacing_source
+    return "default_spacing_mm" if job.default_mm else None
+
+
+def _settle_unstated(read, spacing_mm):
+    """Decide about scans of unknown spacing; return how many are taken to be at the cohort's.
+
+    A folder of plain arrays is taken to be at the cohort's spacing; a single one among scans
+    that state theirs is more likely a mistake.
+    """
+    found = [one for one in read if one.pixels is not None]
+    unstated = [one for one in found if one.facts["row_mm"] is None]
+    if len(unstated) == len(found) and not any(one.facts["format"] == "DICOM" for one in found):
+        for one in unstated:
+            row_mm, column_mm = spacing_mm
+            one.facts.update(row_mm=row_mm, column_mm=column_mm, spacing_source="assumed")
+        return len(unstated)
+    for one in unstated:
+        one.refuse(
+            "the file does not say how large its pixels are. State their height and width in mm "
+            "in columns 'row_mm' and 'column_mm' of the table, or for all such files with "
+            "default_spacing_mm=.",
+            "pixel spacing unknown",
+        )
+    return 0
 
 
 def _list_excluded(excluded, n_scans, on_error):
-    listed = [f"  line {line}: {reason}" for line, _, reason, _ in excluded[:_MOST_LISTED]]
-    if len(excluded) > _MOST_LISTED:
-        listed.append(f"  and {len(excluded) - _MOST_LISTED} more")
+    listed = [f"  line {one.row}: {one.reason}" for one in excluded.head(MOST_LISTED).itertuples()]
+    if len(excluded) > MOST_LISTED:
+        listed.append(f"  and {len(excluded) - MOST_LISTED} more")
     advice = (
         "Correct them, or leave them out with on_error='exclude'."
         if on_error == "raise" and len(excluded) < n_scans
@@ -357,7 +509,46 @@ def _list_excluded(excluded, n_scans, on_error):
     return "\n".join([f"{len(excluded)} of {n_scans} scans cannot be used:", *listed, advice])
 
 
-def _describe(cohort, units, n_assumed, *, has_patients):
+def _warn(cohort):
+    """Warn of what a study should know before it begins."""
+    sources, n_excluded = cohort.sources, len(cohort.excluded)
+    n_listed = len(sources) + n_excluded
+    if sources["unit"].nunique() > 1:
+        counts = ", ".join(f"{n} in {unit}" for unit, n in sources["unit"].value_counts().items())
+        warnings.warn(
+            f"the scans differ in unit: {counts}. A network may learn the scanner in place of "
+            "the disease. Export all in one unit, or study them apart.",
+            UserWarning,
+            stacklevel=3,
+        )
+    if n_excluded > _MANY_EXCLUDED * n_listed:
+        kinds = ", ".join(
+            f"{n} x {kind}" for kind, n in cohort.excluded["kind"].value_counts().items()
+        )
+        warnings.warn(
+            f"{n_excluded} of {n_listed} scans are left out ({kinds}). Those kept may not "
+            "stand for all: look at what is left out.",
+            UserWarning,
+            stacklevel=3,
+        )
+    same = sources.assign(group=cohort.groups)[sources["sha256"].duplicated(keep=False)]
+    copies = [
+        f"lines {', '.join(map(str, rows['row']))}"
+        for _, rows in same.groupby("sha256", sort=False)
+        if rows["group"].nunique() > 1
+    ]
+    if copies:
+        more = f" and {len(copies) - MOST_LISTED} more" if len(copies) > MOST_LISTED else ""
+        warnings.warn(
+            f"files of the same content belong to different patients: "
+            f"{'; '.join(copies[:MOST_LISTED])}{more}. One scan in two folds makes scores too "
+            "high: correct the paths or the patients.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _describe(cohort, n_assumed, *, has_patients):
     n_scans, n_excluded = len(cohort.data), len(cohort.excluded)
     n_patients = len(pd.unique(cohort.groups))
     shapes = np.array([scan.shape for scan in cohort.data["scan"]])
@@ -366,19 +557,20 @@ def _describe(cohort, units, n_assumed, *, has_patients):
         for low, high in zip(shapes.min(axis=0), shapes.max(axis=0), strict=True)
     )
     row_mm, column_mm = cohort.spacing_mm
+    spacing = f"The spacing is stated by: {_counted(cohort.sources['spacing_source'])}"
+    if n_assumed:
+        spacing = (
+            f"The files do not state their spacing; all are taken to be at {row_mm:g} x "
+            f"{column_mm:g} mm already"
+        )
+    elif (cohort.sources["spacing_source"] == "ImagerPixelSpacing").any():
+        spacing += "; ImagerPixelSpacing is at the detector, so lengths are too large"
     lines = [
         f"Cohort of {n_scans} scans"
         + (f" of {n_patients} patients" if has_patients else ", each taken as its own patient"),
         f"Pixels: {row_mm:g} x {column_mm:g} mm; scans of {' x '.join(sides)} pixels",
-        *(
-            [
-                f"The files do not state their spacing; all are taken to be at {row_mm:g} x "
-                f"{column_mm:g} mm already"
-            ]
-            if n_assumed
-            else []
-        ),
-        "Unit: " + ", ".join(f"{unit} ({units.count(unit)})" for unit in sorted(set(units))),
+        spacing,
+        f"Unit: {_counted(cohort.sources['unit'])}",
     ]
     for name, labels in cohort.target.items():
         lines.append(
@@ -387,3 +579,8 @@ def _describe(cohort, units, n_assumed, *, has_patients):
         )
     lines.append(f"Excluded: {n_excluded} of {n_scans + n_excluded} scans")
     return "\n".join(lines)
+
+
+def _counted(values):
+    counts = values.value_counts().sort_index()
+    return ", ".join(f"{value} ({n})" for value, n in counts.items())

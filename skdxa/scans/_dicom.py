@@ -105,7 +105,7 @@ def _check_image(found):
         )
     if found["BurnedInAnnotation"] == "YES":
         raise ScanReadError(
-            f"the DICOM header says that text identifying the patient is burned into "
+            "the DICOM header says that text identifying the patient is burned into "
             "the pixels (BurnedInAnnotation is YES). Export the scan without annotations.",
             reason="identifying text",
         )

@@ -1,5 +1,6 @@
 """Open a file safely: a regular file, and nothing else, whatever its path."""
 
+import hashlib
 import os
 import stat
 from contextlib import contextmanager
@@ -23,6 +24,12 @@ def printable(path):
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def file_hash(path):
+    """Return the SHA-256 of a regular file's content as hexadecimal digits."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

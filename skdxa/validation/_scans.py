@@ -243,12 +243,18 @@ def scan_names(X, *, column="scan"):
     -------
     names : list of str
         One name per scan, with its index label in a DataFrame or Series and its position
-        otherwise.
+        otherwise; where a column of type `ScanDtype` states the file, with that as well.
     """
     if isinstance(X, pd.Series):
         column = X.name or column
     if isinstance(X, pd.DataFrame | pd.Series):
-        return [f"The {column} of row {label!r}" for label in X.index]
+        scans = X[column] if isinstance(X, pd.DataFrame) and column in X.columns else X
+        files = getattr(scans.array, "names", None) if isinstance(scans, pd.Series) else None
+        files = [None] * len(X) if files is None else files
+        return [
+            f"The {column} of row {label!r}" + (f" ({file})" if file else "")
+            for label, file in zip(X.index, files, strict=True)
+        ]
     return [f"Scan {position}" for position in range(len(X))]
 
 
@@ -277,7 +283,8 @@ def like_input(scans, X, *, column="scan", unit=...):
     if isinstance(X, pd.Series):
         dtype = X.dtype
         if isinstance(dtype, ScanDtype):
-            scans = ScanArray(scans, dtype.spacing_mm, dtype.unit if unit is ... else unit)
+            unit = dtype.unit if unit is ... else unit
+            scans = ScanArray(scans, dtype.spacing_mm, unit, X.array.names)
             return pd.Series(scans, index=X.index, name=X.name)
         return as_series(scans, X.index).rename(X.name)
     if isinstance(X, np.ndarray):
