@@ -19,8 +19,8 @@ class ScanReadError(ScanError):
     reason : str
         The kind of fault in a few words, the same for all files that fail alike and without
         the name of any: "missing file", "empty file", "file not opened", "unknown format",
-        "damaged file", "unsupported image", "identifying text", "no such variable", "no scan"
-        or "nothing scanned".
+        "damaged file", "too large", "unsupported image", "identifying text", "no such variable",
+        "no scan", "nothing scanned" or "implausible density".
     """
 
     def __init__(self, message, *, reason="file not readable"):
@@ -29,7 +29,18 @@ class ScanReadError(ScanError):
 
 
 class CohortError(ValueError):
-    """A patient table and its scans do not fit together; the message names the row or column."""
+    """A patient table and its scans do not fit together; the message names the row or column.
+
+    Attributes
+    ----------
+    excluded : DataFrame or None
+        Every scan that cannot be used, as in a cohort's `excluded`, where that is the reason;
+        the message lists the first ten.
+    """
+
+    def __init__(self, message, *, excluded=None):
+        super().__init__(message)
+        self.excluded = excluded
 
 
 class CheckpointError(ValueError):

@@ -4,6 +4,7 @@ The constructor stores, ``plot`` draws, class methods compute, and ``frame`` ret
 numbers behind the picture. Nothing here calls ``pyplot.show``.
 """
 
+from skdxa.displays._contact_sheet import ContactSheetDisplay
 from skdxa.displays._decision import DecisionCurveDisplay
 from skdxa.displays._explanation import ExplanationDisplay
 from skdxa.displays._flow import CohortFlowDisplay
@@ -16,6 +17,7 @@ from skdxa.displays._training import TrainingCurveDisplay
 
 __all__ = [
     "CohortFlowDisplay",
+    "ContactSheetDisplay",
     "DecisionCurveDisplay",
     "ExplanationDisplay",
     "ForestDisplay",

@@ -236,7 +236,7 @@ def load_cohort(
     if groups is not None:
         excluded["group"] = groups.loc[excluded["row"]].to_numpy()
     if len(excluded) and (on_error == "raise" or not kept):
-        raise CohortError(_list_excluded(excluded, len(paths), on_error))
+        raise CohortError(_list_excluded(excluded, len(paths), on_error), excluded=excluded)
 
     data = table.drop(columns=targets).loc[kept].reset_index(drop=True)
     data = data.rename(columns={scan_column: "scan"})

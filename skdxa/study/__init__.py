@@ -2,6 +2,7 @@
 
 from skdxa.study._fracture import fracture_benchmarks
 from skdxa.study._protocol import PAPER_EPOCHS, Protocol
+from skdxa.study._review import review_cohort
 from skdxa.study._run import run_study
 
-__all__ = ["PAPER_EPOCHS", "Protocol", "fracture_benchmarks", "run_study"]
+__all__ = ["PAPER_EPOCHS", "Protocol", "fracture_benchmarks", "review_cohort", "run_study"]

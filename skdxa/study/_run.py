@@ -3,9 +3,7 @@
 import json
 import platform
 import re
-import shutil
 import sys
-import tempfile
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,9 +16,16 @@ from sklearn.utils import Bunch
 
 from skdxa.classification import set_threads
 from skdxa.evaluation import performance_table, repeated_cross_validate
-from skdxa.exceptions import CohortError
 from skdxa.simulation import make_spine_cohort
-from skdxa.study._cohort import check_cohort
+from skdxa.study._cohort import check_cohort, check_target
+from skdxa.study._output import (
+    base_names,
+    check_out,
+    excluded_records,
+    file_names,
+    new_folder,
+    write_csv,
+)
 
 _PACKAGES = (
     "skdxa",
@@ -118,11 +123,14 @@ def run_study(
             cohort = make_spine_cohort(protocol.n_subjects, random_state=protocol.random_state)
     cohort = Bunch(**{**cohort, "groups": check_cohort(cohort)[2]})
     for target in protocol.targets:
-        _check_target(protocol, cohort, target)
+        check_target(protocol, cohort, target)
     simulated = cohort.get("simulated", False)
     if protocol.n_threads is not None:
         set_threads(protocol.n_threads)
-    with _new_folder(out, overwrite) as folder:
+    files = file_names(protocol.targets)
+    with new_folder(
+        out, overwrite=overwrite, check=lambda: _check_out(out, overwrite, None)
+    ) as folder:
         results = {}
         for target in protocol.targets:
             with _timed(times, target):
@@ -130,7 +138,7 @@ def run_study(
                     protocol,
                     cohort,
                     target,
-                    checkpoint=checkpoint,
+                    checkpoint=checkpoint and Path(checkpoint) / files[target],
                     n_jobs=n_jobs,
                     progress=progress,
                     say=say,
@@ -143,11 +151,11 @@ def run_study(
         )
         manifest = _manifest(protocol, cohort, results, times, simulated=simulated)
         table["patients"] = manifest["patients"]
-        table.to_csv(folder.path / "table1.csv")
+        write_csv(table, folder.path / "table1.csv")
         scores = [_scores(cohort, target, result) for target, result in results.items()]
-        pd.concat(scores).to_csv(folder.path / "scores.csv", index=False)
+        write_csv(pd.concat(scores), folder.path / "scores.csv", index=False)
         for target, result in results.items():
-            picture = folder.path / f"roc_{_file_name(target)}.png"
+            picture = folder.path / f"roc_{files[target]}.png"
             _draw(result, target, picture, protocol, simulated=simulated)
         (folder.path / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     return Bunch(table=table, results=results, manifest=manifest, out=folder.out)
@@ -161,33 +169,7 @@ def _check_out(out, overwrite, checkpoint):
         raise ValueError(
             f"checkpoint {checkpoint} lies within {out}, which is replaced at the end."
         )
-    if not out.exists():
-        return
-    if not overwrite:
-        raise FileExistsError(f"{out} exists. Choose another folder, or allow overwriting it.")
-    if not out.is_dir():
-        raise FileExistsError(f"{out} is a file. Choose a folder.")
-    others = [path.name for path in out.iterdir() if not _REPORT_FILE.fullmatch(path.name)]
-    if others:
-        raise FileExistsError(
-            f"{out} holds {sorted(others)[0]}, no file of a report. Choose another folder."
-        )
-
-
-def _check_target(protocol, cohort, target):
-    if target not in cohort.target.columns:
-        raise CohortError(
-            f"The cohort has no target {target!r}; it has {list(cohort.target.columns)}."
-        )
-    for label in (0, 1):
-        n_patients = len(np.unique(cohort.groups[cohort.target[target] == label]))
-        # Without the patients of one fold, two must be left if the epoch is chosen on one.
-        needed = max(protocol.n_splits, 3 if protocol.validation_fraction else 2)
-        if n_patients < needed:
-            raise CohortError(
-                f"{target}: {n_patients} patients have the label {label}, but {protocol.n_splits} "
-                f"folds need at least {needed}. Take fewer folds, or a larger cohort."
-            )
+    check_out(out, overwrite=overwrite, files=_REPORT_FILE, what="report")
 
 
 def _cross_validate(protocol, cohort, target, *, checkpoint, n_jobs, progress, say):
@@ -209,17 +191,13 @@ def _cross_validate(protocol, cohort, target, *, checkpoint, n_jobs, progress, s
         n_repeats=protocol.n_repeats,
         random_state=protocol.random_state,
         n_jobs=n_jobs,
-        checkpoint=None if checkpoint is None else Path(checkpoint) / _file_name(target),
+        checkpoint=checkpoint,
         progress=progress,
     )
 
 
 def _known(cohort, target):
     return cohort.target[target].notna().to_numpy()
-
-
-def _file_name(target):
-    return re.sub(r"[^\w-]", "_", target)
 
 
 def _scores(cohort, target, result):
@@ -268,14 +246,14 @@ def _manifest(protocol, cohort, results, times, *, simulated):
             }
             for target, result in results.items()
         },
-        "excluded": cohort.excluded.to_dict("records"),
+        "excluded": excluded_records(cohort.excluded),
         "seconds": {name: round(seconds, 1) for name, seconds in times.items()},
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in _PACKAGES},
         },
         "platform": platform.platform(),
-        "command": sys.argv,
+        "command": base_names(sys.argv),
     }
 
 
@@ -284,31 +262,3 @@ def _timed(times, name):
     start = time.perf_counter()
     yield
     times[name] = time.perf_counter() - start
-
-
-@contextmanager
-def _new_folder(out, overwrite):
-    """Return a folder beside `out` that becomes `out` if all goes well, and is removed if not."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    former = path.with_name(f"{path.name}-former")
-    folder = Bunch(path=path, out=out)
-    try:
-        yield folder
-        path.chmod(0o755)
-        if out.exists() and overwrite:
-            _check_out(out, overwrite, None)
-            out.rename(former)
-            path.rename(out)
-        else:
-            number = 1
-            while folder.out.exists():
-                number += 1
-                folder.out = out.with_name(f"{out.name}-{number}")
-            path.rename(folder.out)
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-        if former.exists() and not out.exists():
-            # The run ended between the two renames.
-            former.rename(out)
-        shutil.rmtree(former, ignore_errors=True)

@@ -1,0 +1,131 @@
+"""What is odd about a scan, so that somebody looks at it before a network does."""
+
+import numpy as np
+
+from skdxa.preprocessing._spine_line import LOW_QUALITY, find_spine_line
+from skdxa.validation import check_scan, check_spacing
+
+# A lumbar spine scan is 150 to 220 mm high and 120 to 200 mm wide.
+_LOWEST_MM, _HIGHEST_MM = 100.0, 320.0
+_NARROWEST_MM, _WIDEST_MM = 80.0, 320.0
+# Of the pixels scanned. Bone that is cut off at the largest grey level fills about a tenth.
+_MANY_SATURATED = 0.05
+_MANY_UNSCANNED = 0.5
+# Areal density of the lumbar spine lies between these; g/cm2.
+_LEAST_BONE, _MOST_BONE = 0.2, 3.5
+
+
+def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
+    """Return numbers that describe a scan as a whole.
+
+    Parameters
+    ----------
+    scan : array-like of shape (n_rows, n_columns)
+        Pixels; NaN where the scanner did not scan.
+    spacing_mm : tuple of float, default=(1.05, 0.60)
+        Height and width of a pixel in mm.
+
+    Returns
+    -------
+    features : dict of str to float
+        - `height_mm` and `width_mm` of the scan;
+        - `unscanned`: share of pixels that are NaN;
+        - `low`, `median` and `high`: the 1st, 50th and 99th percentile of the others, in the
+          unit of the scan;
+        - `saturated`: share of the scanned pixels that have the largest value;
+        - `quality` of the spine line (see `find_spine_line`), 0 where all pixels are alike;
+        - `spine_mm`: distance of the spine line's mean from the nearer side, in mm;
+        - `contrast`: mean within 15 mm of the spine line less the mean farther away, as a
+          share of the range from `low` to `high`; negative where bone is dark.
+
+    Raises
+    ------
+    ScanError
+        If the scan or the spacing cannot be used.
+
+    See Also
+    --------
+    scan_remarks : What is odd about such numbers.
+
+    Examples
+    --------
+    >>> from skdxa.preprocessing import scan_features
+    >>> from skdxa.simulation import make_spine_cohort
+    >>> cohort = make_spine_cohort(2, random_state=0)
+    >>> features = scan_features(cohort.data["scan"][0])
+    >>> round(features["width_mm"])
+    180
+    """
+    scan, (row_mm, column_mm) = check_scan(scan), check_spacing(spacing_mm)
+    scanned = scan[~np.isnan(scan)]
+    low, median, high = (float(value) for value in np.percentile(scanned, [1, 50, 99]))
+    line, quality = find_spine_line(scan, spacing_mm=spacing_mm, return_quality=True)
+    middle = (line.mean() + 0.5) * column_mm
+    width_mm = scan.shape[1] * column_mm
+    distance = np.abs(np.arange(scan.shape[1]) - line[:, None]) * column_mm
+    near = distance < 15
+    contrast = 0.0
+    if high > low and (near & ~np.isnan(scan)).any() and (~near & ~np.isnan(scan)).any():
+        contrast = (np.nanmean(scan[near]) - np.nanmean(scan[~near])) / (high - low)
+    return {
+        "height_mm": scan.shape[0] * row_mm,
+        "width_mm": width_mm,
+        "unscanned": 1 - scanned.size / scan.size,
+        "low": low,
+        "median": median,
+        "high": high,
+        "saturated": float((scanned == scanned.max()).mean()),
+        "quality": float(quality),
+        "spine_mm": float(min(middle, width_mm - middle)),
+        "contrast": float(contrast),
+    }
+
+
+def scan_remarks(features, *, width_mm=90.0, unit=None):
+    """Return what is odd about a scan, in a few words each.
+
+    Parameters
+    ----------
+    features : dict of str to float
+        As `scan_features` returns them.
+    width_mm : float, default=90.0
+        Width of the crop about the spine, in mm.
+    unit : {"g/cm2", "grey level"} or None, default=None
+        Unit of the pixels.
+
+    Returns
+    -------
+    remarks : list of str
+        Empty where nothing is odd.
+
+    See Also
+    --------
+    scan_features : The numbers.
+
+    Examples
+    --------
+    >>> from skdxa.preprocessing import scan_features, scan_remarks
+    >>> from skdxa.simulation import make_spine_cohort
+    >>> cohort = make_spine_cohort(2, random_state=0)
+    >>> scan_remarks(scan_features(cohort.data["scan"][0]), unit="g/cm2")
+    []
+    """
+    if features["high"] <= features["low"]:
+        return ["empty: all pixels are alike"]
+    remarks = []
+    height, width = features["height_mm"], features["width_mm"]
+    if not (_LOWEST_MM <= height <= _HIGHEST_MM and _NARROWEST_MM <= width <= _WIDEST_MM):
+        remarks.append(f"unusual size: {height:.0f} x {width:.0f} mm")
+    if features["unscanned"] > _MANY_UNSCANNED:
+        remarks.append(f"{features['unscanned']:.0%} not scanned")
+    if features["saturated"] > _MANY_SATURATED:
+        remarks.append(f"saturated: {features['saturated']:.0%} at the largest value")
+    if features["contrast"] < 0:
+        remarks.append("bone dark: perhaps inverted")
+    if features["quality"] < LOW_QUALITY:
+        remarks.append("no spine found")
+    elif features["spine_mm"] < width_mm / 4:
+        remarks.append(f"spine {features['spine_mm']:.0f} mm from the edge")
+    if unit == "g/cm2" and not _LEAST_BONE <= features["high"] <= _MOST_BONE:
+        remarks.append(f"unusual density: 99 % of pixels below {features['high']:.2g} g/cm2")
+    return remarks

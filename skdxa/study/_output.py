@@ -1,0 +1,184 @@
+"""How reports are written: whole or not at all, safe to open, and without paths."""
+
+import os
+import re
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from sklearn.utils import Bunch
+
+# A spreadsheet runs a cell that begins so as a formula.
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+
+
+def write_csv(table, path, *, index=True):
+    """Write a table as CSV in which no text can run as a formula in a spreadsheet.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Texts that begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return get an
+        apostrophe in front, in cells, index and column names; numbers stay as they are.
+    path : path-like
+        The file.
+    index : bool, default=True
+        Whether to write the index.
+    """
+    table = table.apply(lambda column: column.map(_harmless)).rename(columns=_harmless)
+    if index:
+        table = table.rename(index=_harmless)
+    table.to_csv(path, index=index)
+
+
+def _harmless(value):
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def file_names(names):
+    """Return a name that any file system takes for each of some names, all different.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Such as targets.
+
+    Returns
+    -------
+    files : dict of str to str
+        Letters, digits, ``_`` and ``-``; names that become the same, also where letters'
+        case does not count, are numbered.
+    """
+    files, taken = {}, set()
+    for name in names:
+        file = plain = re.sub(r"[^\w-]", "_", name)
+        number = 1
+        while file.casefold() in taken:
+            number += 1
+            file = f"{plain}-{number}"
+        taken.add(file.casefold())
+        files[name] = file
+    return files
+
+
+def base_names(command):
+    """Return the words of a command with the folders of all paths left out.
+
+    Parameters
+    ----------
+    command : list of str
+        Such as ``sys.argv``.
+
+    Returns
+    -------
+    command : list of str
+    """
+    return [re.split(r"[\\/]", word)[-1] or word for word in command]
+
+
+def excluded_records(excluded):
+    """Return the scans left out as records for a manifest, without the folders of paths.
+
+    Parameters
+    ----------
+    excluded : DataFrame
+        As a cohort has it.
+
+    Returns
+    -------
+    records : list of dict
+    """
+    records = excluded.drop(columns="group", errors="ignore").to_dict("records")
+    for record in records:
+        scan = str(record.get("scan", ""))
+        name = base_names([scan])[0]
+        reason = str(record.get("reason", ""))
+        # The path stands in front, with the folder that the table's path is relative to.
+        found, rest = f"{scan}: " in reason, reason.rpartition(f"{scan}: ")[2]
+        record["scan"] = name
+        record["reason"] = f"{name}: {rest}" if found else reason
+    return records
+
+
+@contextmanager
+def new_folder(out, *, overwrite, check):
+    """Yield a folder beside `out` that becomes `out` if all goes well, and is removed if not.
+
+    Parameters
+    ----------
+    out : Path
+        The folder to make.
+    overwrite : bool
+        Whether to replace it if it exists. If it does and must not be replaced, because
+        another program made it meanwhile, a number is added to the name.
+    check : callable
+        Called before an existing folder is replaced, to raise an error if it must not be.
+
+    Yields
+    ------
+    folder : Bunch
+        `path` to write to, and `out`, which is final after the block.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    former = path.with_name(f"{path.name}-former")
+    folder = Bunch(path=path, out=out)
+    try:
+        yield folder
+        path.chmod(0o777 & ~_umask())
+        if out.exists() and overwrite:
+            check()
+            out.rename(former)
+            path.rename(out)
+        else:
+            number = 1
+            while folder.out.exists():
+                number += 1
+                folder.out = out.with_name(f"{out.name}-{number}")
+            path.rename(folder.out)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        if former.exists() and not out.exists():
+            # The run ended between the two renames.
+            former.rename(out)
+        shutil.rmtree(former, ignore_errors=True)
+
+
+def _umask():
+    """Return which permissions new files of this process lack, as the user has set it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def check_out(out, *, overwrite, files, what):
+    """Raise an error if a folder must not be made or replaced.
+
+    Parameters
+    ----------
+    out : Path
+        The folder.
+    overwrite : bool
+        Whether it may be replaced.
+    files : re.Pattern
+        What the names of files that may be replaced match.
+    what : str
+        What such files belong to, for the error message.
+
+    Raises
+    ------
+    FileExistsError
+        If `out` is a file, exists and must not be replaced, or holds other files.
+    """
+    if not out.exists():
+        return
+    if not overwrite:
+        raise FileExistsError(f"{out} exists. Choose another folder, or allow overwriting it.")
+    if not out.is_dir():
+        raise FileExistsError(f"{out} is a file. Choose a folder.")
+    others = [path.name for path in out.iterdir() if not files.fullmatch(path.name)]
+    if others:
+        raise FileExistsError(
+            f"{out} holds {sorted(others)[0]}, no file of a {what}. Choose another folder."
+        )

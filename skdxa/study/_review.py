@@ -1,0 +1,150 @@
+"""Look over a cohort before a study: what would be read, what is odd, what is missing."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+
+from skdxa.exceptions import CohortError
+from skdxa.preprocessing import scan_features, scan_remarks
+from skdxa.study._cohort import check_cohort, check_target
+from skdxa.study._output import check_out, new_folder, write_csv
+from skdxa.study._protocol import Protocol
+
+_REVIEW_FILE = re.compile(r"scans\.csv|flow\.png|contact_sheet_\d+\.png")
+_PER_SHEET = 48
+_MOST_SHEETS = 10
+
+
+def review_cohort(cohort, protocol=None, *, out=None, overwrite=False):
+    """Look over a cohort before a study: every scan, and whether the study could start.
+
+    Parameters
+    ----------
+    cohort : Bunch
+        From `skdxa.scans.load_cohort`, with ``on_error="exclude"`` so that the scans that
+        cannot be used are listed too.
+    protocol : Protocol or None, default=None
+        The choices of the study, of which targets, folds and the size of the crop count
+        here; None looks at the scans alone.
+    out : str, path-like or None, default=None
+        Folder to make, with ``scans.csv`` (the table `scans`), ``flow.png`` (the flow chart)
+        and ``contact_sheet_1.png`` and so on (every scan, those with a remark first; 480 at
+        the most).
+    overwrite : bool, default=False
+        Whether `out` may exist and be replaced, if it holds nothing but a review.
+
+    Returns
+    -------
+    review : Bunch
+        With the attributes:
+
+        scans : DataFrame
+            One row per scan listed, in the order of the table: `row`, `scan`, `usable`, the
+            `kind` and `reason` of a scan left out, what its file states (as in
+            ``cohort.sources``), the features of its pixels (as
+            `skdxa.preprocessing.scan_features` returns them), and the `remarks`.
+        problems : list of str
+            Why the study could not start; empty if it could.
+        out : Path or None
+            The folder made.
+
+    Raises
+    ------
+    CohortError
+        If the parts of the cohort do not fit together.
+    FileExistsError
+        If `out` exists and must not be replaced.
+
+    See Also
+    --------
+    run_study : Run the study.
+
+    Examples
+    --------
+    >>> from skdxa.simulation import make_spine_cohort
+    >>> from skdxa.study import Protocol, review_cohort
+    >>> cohort = make_spine_cohort(60, random_state=0)
+    >>> review = review_cohort(cohort, Protocol(n_splits=2))
+    >>> review.problems
+    []
+    >>> int((review.scans["remarks"] == "").sum()) > 50
+    True
+    """
+    out = None if out is None else Path(out)
+    if out is not None:
+        _check_out(out, overwrite)
+    cohort = Bunch(**{**cohort, "groups": check_cohort(cohort)[2]})
+    scans = _scans(cohort, Protocol.width if protocol is None else protocol.width)
+    problems = []
+    for target in () if protocol is None else protocol.targets:
+        try:
+            check_target(protocol, cohort, target)
+        except CohortError as error:
+            problems.append(str(error))
+    if out is not None:
+        with new_folder(
+            out, overwrite=overwrite, check=lambda: _check_out(out, overwrite)
+        ) as folder:
+            write_csv(scans, folder.path / "scans.csv", index=False)
+            _draw(cohort, scans, folder.path)
+        out = folder.out
+    return Bunch(scans=scans, problems=problems, out=out)
+
+
+def _check_out(out, overwrite):
+    check_out(out, overwrite=overwrite, files=_REVIEW_FILE, what="review")
+
+
+def _scans(cohort, width):
+    """Return the table of all scans listed."""
+    rows = []
+    sources = cohort.get("sources")
+    for position, scan in enumerate(cohort.data["scan"]):
+        features = scan_features(scan, spacing_mm=cohort.spacing_mm)
+        source = {"row": position} if sources is None else sources.iloc[position].to_dict()
+        source["scan"] = source.pop("path", str(position))
+        remarks = scan_remarks(
+            features, width_mm=width * cohort.spacing_mm[1], unit=source.get("unit")
+        )
+        rows.append({**source, "usable": True, **features, "remarks": "; ".join(remarks)})
+    excluded = cohort.excluded.drop(columns="group", errors="ignore")
+    rows += [
+        {**row, "usable": False, "remarks": row.get("kind", "")}
+        for row in excluded.to_dict("records")
+    ]
+    table = pd.DataFrame(rows).sort_values("row", kind="stable", ignore_index=True)
+    first = ["row", "scan", "usable", "remarks", "kind", "reason"]
+    return table.reindex(columns=[*first, *table.columns.drop(first, errors="ignore")])
+
+
+def _draw(cohort, scans, folder):
+    from skdxa.displays import CohortFlowDisplay, ContactSheetDisplay, paper_figure
+
+    flow = CohortFlowDisplay.from_cohort(cohort)
+    flow.figure_.savefig(folder / "flow.png", dpi=200)
+    _close(flow.figure_)
+    usable = scans[scans["usable"]].reset_index(drop=True)
+    # Those with a remark first, whatever the number of scans.
+    order = np.argsort(usable["remarks"] == "", kind="stable")[: _PER_SHEET * _MOST_SHEETS]
+    simulated = "simulated, " if cohort.get("simulated", False) else ""
+    for page, start in enumerate(range(0, len(order), _PER_SHEET), start=1):
+        shown = order[start : start + _PER_SHEET].to_numpy()
+        sheet = ContactSheetDisplay.from_scans(
+            cohort.data.iloc[shown],
+            names=[
+                f"{simulated}line {usable.at[n, 'row']}, {Path(usable.at[n, 'scan']).name}"
+                for n in shown
+            ],
+            remarks=usable["remarks"][shown].tolist(),
+        )
+        sheet.figure_.savefig(folder / f"contact_sheet_{page}.png", dpi=150)
+        _close(sheet.figure_)
+
+
+def _close(figure):
+    from matplotlib import pyplot
+
+    pyplot.close(figure)
