@@ -9,10 +9,11 @@ from skdxa.preprocessing._crop import SpineCropper, tissue_level
 from skdxa.preprocessing._flip import HorizontalFlip
 from skdxa.preprocessing._intensity import IntensityScaler
 from skdxa.preprocessing._resample import axis_weights, resample
-from skdxa.preprocessing._spine_line import find_spine_line
+from skdxa.preprocessing._spine_line import LOW_QUALITY, find_spine_line
 from skdxa.preprocessing._spine_region import find_spine_region
 
 __all__ = [
+    "LOW_QUALITY",
     "HorizontalFlip",
     "IntensityScaler",
     "ScanTransformer",

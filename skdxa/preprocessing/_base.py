@@ -93,20 +93,8 @@ class ScanTransformer(
         UserWarning
             If the scans seen in `fit` stated their spacing and unit, but those of `X` do not.
         """
-        check_is_fitted(self)
-        scans = as_scans(X, column=self.column, dtype=self._dtype)
-        if self._depends_on_dtype and getattr(self, "scan_dtype_", None) is not None:
-            _check_scan_dtype(scan_dtype_of(X, column=self.column), self.scan_dtype_)
-        changed = self._transform_scans(scans, X)
-        container = output_container(self)
-        if container == "polars":
-            raise ValueError(
-                "set_output(transform='polars') is not supported by skdxa's transformers of "
-                "scans: choose 'default' or 'pandas'."
-            )
-        return (
-            self._as_table(changed, X) if container == "pandas" else self._as_default(changed, X)
-        )
+        scans = self._check_scans(X)
+        return self._contain(self._transform_scans(scans, X), X)
 
     def set_output(self, *, transform=None):
         """Choose the container that `transform` returns.
@@ -152,6 +140,26 @@ class ScanTransformer(
 
     def _learn(self, scans, X):
         """Estimate from the training scans what `_transform_scans` needs."""
+
+    def _check_scans(self, X):
+        """Return the scans of `X`; refuse any of another type than those seen in fit."""
+        check_is_fitted(self)
+        scans = as_scans(X, column=self.column, dtype=self._dtype)
+        if self._depends_on_dtype and getattr(self, "scan_dtype_", None) is not None:
+            _check_scan_dtype(scan_dtype_of(X, column=self.column), self.scan_dtype_)
+        return scans
+
+    def _contain(self, changed, X):
+        """Return the changed scans in the container that `set_output` asks for."""
+        container = output_container(self)
+        if container == "polars":
+            raise ValueError(
+                "set_output(transform='polars') is not supported by skdxa's transformers of "
+                "scans: choose 'default' or 'pandas'."
+            )
+        return (
+            self._as_table(changed, X) if container == "pandas" else self._as_default(changed, X)
+        )
 
     def _as_default(self, changed, X):
         return changed
@@ -212,7 +220,8 @@ def _check_scan_dtype(found, expected):
             "The scans are plain arrays, which state neither their pixel spacing nor their unit. "
             f"They are taken to be of type {expected}, as the scans seen in fit.",
             UserWarning,
-            stacklevel=3,
+            # The caller of the public method.
+            stacklevel=4,
         )
         return
     same_unit = None in (found.unit, expected.unit) or found.unit == expected.unit

@@ -9,7 +9,7 @@ from skdxa._sklearn import Interval
 from skdxa.exceptions import ScanError
 from skdxa.preprocessing._base import ScanTransformer
 from skdxa.preprocessing._spine_line import find_spine_line
-from skdxa.validation import check_scan, scan_names
+from skdxa.validation import as_scans, check_scan, scan_names
 
 # The spine fills a quarter to a half of a scan's width, so that this quantile of the
 # pixels lies in soft tissue.
@@ -40,6 +40,11 @@ class SpineCropper(ScanTransformer):
 
     Attributes
     ----------
+    quality_ : ndarray of shape (n_scans,)
+        How clearly the spine line of each training scan stands out, 0 to 1; below
+        `LOW_QUALITY` the crop may have missed the spine.
+    middle_ : ndarray of shape (n_scans,)
+        Mean column of the spine line of each training scan.
     n_features_in_ : int
         Number of columns of the table seen in `fit`; 1 for other kinds of input.
     feature_names_in_ : ndarray of shape (n_columns,)
@@ -47,7 +52,8 @@ class SpineCropper(ScanTransformer):
 
     See Also
     --------
-    find_spine_line : The centre line of one scan.
+    find_spine_line : The centre line of one scan, and what its quality means.
+    looks_like_spine : Whether a scan shows a lumbar spine at all.
     HorizontalFlip : Mirror scans left to right.
 
     Notes
@@ -57,8 +63,12 @@ class SpineCropper(ScanTransformer):
     the crops.
 
     A scan narrower than the crop is an error: the network would mostly see padding. All
-    that is done to a scan depends on that scan alone: nothing is learned in `fit`, and
-    `transform` works without it.
+    that is done to a scan depends on that scan alone: nothing that `fit` finds changes a
+    crop, and `transform` works without it.
+
+    `fit` searches the training scans for their spines to store the quality of each line.
+    `fit_transform`, which a pipeline calls, searches each scan once. For other scans,
+    `quality` returns what `transform` does not store.
 
     The default size keeps 75 pixels of 0.60 mm on both sides of the spine, as in [1]_.
 
@@ -127,16 +137,92 @@ class SpineCropper(ScanTransformer):
         (slice(1, 9, None), slice(0, 20, None))
         """
         scan = check_scan(scan)
+        middle = find_spine_line(scan, spacing_mm=self._spacing_mm()).mean()
+        return self._window(scan, middle)
+
+    def fit_transform(self, X, y=None):
+        """Fit to the scans and crop them, searching each scan for its spine once.
+
+        Parameters
+        ----------
+        X : DataFrame, Series, list, ndarray of object, or ndarray of shape (n, rows, columns)
+            The scans.
+        y : None
+            Ignored; here so that the transformer works in a pipeline.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_scans, height, width), or DataFrame
+            The crops, as `transform` returns them.
+
+        Raises
+        ------
+        ScanError
+            If a scan cannot be used; the message names it.
+        """
+        self.fit(X, y)
+        scans = as_scans(X, column=self.column, dtype=self._dtype)
+        return self._contain(self._crop_scans(scans, X, self.middle_), X)
+
+    def quality(self, X):
+        """Compute how clearly the spine line of each scan stands out.
+
+        Parameters
+        ----------
+        X : DataFrame, Series, list, ndarray of object, or ndarray of shape (n, rows, columns)
+            Scans that `transform` accepts.
+
+        Returns
+        -------
+        quality : ndarray of shape (n_scans,)
+            0 to 1, as `find_spine_line` returns it; a crop with less than `LOW_QUALITY` may
+            have missed the spine.
+
+        Raises
+        ------
+        ScanError
+            If a scan cannot be used, naming it; if the scans have another pixel spacing or
+            unit than those seen in `fit`.
+
+        Warns
+        -----
+        UserWarning
+            If the scans seen in `fit` stated their spacing and unit, but those of `X` do not.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skdxa.preprocessing import LOW_QUALITY, SpineCropper
+        >>> blank, spine = np.zeros((2, 8, 60))
+        >>> spine[:, 20:30] = 1.0
+        >>> quality = SpineCropper(height=6, width=20).quality([blank, spine])
+        >>> quality < LOW_QUALITY
+        array([ True, False])
+        """
+        return self._search(self._check_scans(X))[1]
+
+    def _learn(self, scans, X):
+        self.middle_, self.quality_ = self._search(scans)
+
+    def _search(self, scans):
+        """Mean column of the spine line of each scan, and the quality of the line."""
+        spacing_mm = self._spacing_mm()
+        found = np.empty((2, len(scans)))
+        for number, scan in enumerate(scans):
+            line, quality = find_spine_line(scan, spacing_mm=spacing_mm, return_quality=True)
+            found[:, number] = line.mean(), quality
+        return found
+
+    def _spacing_mm(self):
         dtype = getattr(self, "scan_dtype_", None)
-        spacing = _USUAL_SPACING if dtype is None or dtype.spacing_mm is None else dtype.spacing_mm
-        middle = find_spine_line(scan, spacing_mm=spacing).mean()
-        top = (scan.shape[0] - self.height) // 2
-        left = round(middle - (self.width - 1) / 2)
-        rows, rows_kept = _overlap(top, self.height, scan.shape[0])
-        columns, columns_kept = _overlap(left, self.width, scan.shape[1])
-        return (rows, columns), (rows_kept, columns_kept)
+        return _USUAL_SPACING if dtype is None or dtype.spacing_mm is None else dtype.spacing_mm
 
     def _transform_scans(self, scans, X):
+        spacing_mm = self._spacing_mm()
+        middles = (find_spine_line(scan, spacing_mm=spacing_mm).mean() for scan in scans)
+        return self._crop_scans(scans, X, middles)
+
+    def _crop_scans(self, scans, X, middles):
         for scan, name in zip(scans, scan_names(X, column=self.column), strict=True):
             if scan.shape[1] < self.width:
                 raise ScanError(
@@ -145,14 +231,22 @@ class SpineCropper(ScanTransformer):
                     "pixels, or leave it out."
                 )
         crops = np.empty((len(scans), self.height, self.width), dtype=np.float32)
-        for scan, crop in zip(scans, crops, strict=True):
-            self._crop(scan, crop)
+        for scan, middle, crop in zip(scans, middles, crops, strict=True):
+            self._crop(scan, middle, crop)
         return crops
 
-    def _crop(self, scan, crop):
-        """Write the part of `scan` about the spine into `crop`."""
+    def _window(self, scan, middle):
+        """Rows and columns of the scan in its crop about a column, and where they lie there."""
+        top = (scan.shape[0] - self.height) // 2
+        left = round(middle - (self.width - 1) / 2)
+        rows, rows_kept = _overlap(top, self.height, scan.shape[0])
+        columns, columns_kept = _overlap(left, self.width, scan.shape[1])
+        return (rows, columns), (rows_kept, columns_kept)
+
+    def _crop(self, scan, middle, crop):
+        """Write the part of `scan` about a column into `crop`."""
         crop.fill(tissue_level(scan) if self.fill_value is None else self.fill_value)
-        on_scan, on_crop = self.window(scan)
+        on_scan, on_crop = self._window(scan, middle)
         kept = scan[on_scan]
         np.copyto(crop[on_crop], kept, where=~np.isnan(kept))
 

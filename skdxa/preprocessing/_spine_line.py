@@ -9,9 +9,16 @@ from scipy import ndimage
 from skdxa.preprocessing._resample import resample_to_shape
 from skdxa.validation import check_scan, check_spacing
 
-# The search runs on a coarse grid of square cells: a cell of a usual scan is 2.4 mm wide.
+# Lines of a lower quality are not to be trusted: see `find_spine_line`.
+LOW_QUALITY = 0.5
+
+# The search runs on a coarse grid, whose cells are 2.4 mm wide in a usual scan. Scans two or
+# three times as wide as a usual one get two or three times as many cells.
 _CELLS_ACROSS = 75
 _MOST_CELLS_DOWN = 4 * _CELLS_ACROSS
+_MOST_SCAN_WIDTHS = 3
+# Height of a cell over its width: that of a pixel of a usual scan.
+_CELL_ASPECT = 1.05 / 0.60
 
 # Without a spacing, the scan is taken to be 300 columns of 0.60 mm or a magnification of
 # such a scan, of which a vertebra takes a quarter; with fewer columns, a part of one.
@@ -25,7 +32,7 @@ _WIDTHS = (0.6, 0.8, 1.04, 1.32)
 _ROD = 0.26
 # Clipping lets metal count hardly more than bone, and gas no less than soft tissue.
 _CLIP_QUANTILES = (0.02, 0.97)
-# Standard deviations of the Gaussians, in cells or, for soft tissue, in scan widths.
+# Standard deviations of the Gaussians, in cells or, for soft tissue, in usual scan widths.
 _TISSUE_BLUR, _TEXTURE_BLUR, _ROW_BLUR = 0.2, 0.7, 1.0
 # Local contrast is divided out only where it exceeds this part of the scan's own.
 _CONTRAST_FLOOR = 0.3
@@ -39,9 +46,15 @@ _OFF_CENTRE_COST = 0.02
 # Smooths away what is shorter than about one and a half vertebrae.
 _STIFFNESS = 50.0
 
+# Copies of the path that compete with it lie at least this far aside, in vertebrae.
+_WELL_AWAY = 0.75
+# What a path along the sides of the scan must have more of than a central one to be as
+# credible: patients are laid in the middle of the field.
+_OFF_CENTRE_DOUBT = 2.0
 
-def find_spine_line(scan, *, spacing_mm=None):
-    """Find the column of the spine's centre in every row of a scan.
+
+def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
+    r"""Find the column of the spine's centre in every row of a scan.
 
     Parameters
     ----------
@@ -49,16 +62,23 @@ def find_spine_line(scan, *, spacing_mm=None):
         Anteroposterior scan, head up, bone bright; NaN where the scanner did not scan.
         Its intensities may have any scale and offset.
     spacing_mm : tuple of float, default=None
-        Height and width of a pixel, in mm. By default a vertebra is expected to take a
-        quarter of the width of the scan, as it does in the 18 cm of a usual scan, or 75
-        columns of a scan that has fewer than 300. Give the spacing of a scan with
-        another field of view.
+        Height and width of a pixel, in mm. By default pixels are taken to be as high
+        relative to their width as those of a usual scan, 1.05 x 0.60 mm, and a vertebra is
+        expected to take a quarter of the width of the scan, as it does in the 18 cm of a
+        usual scan, or 75 columns of a scan that has fewer than 300. State the spacing of a
+        scan with another field of view or other proportions.
+    return_quality : bool, default=False
+        Whether to return the quality of the line as well.
 
     Returns
     -------
     line : ndarray of shape (n_rows,), dtype float64
         Column of the spine's centre in every row, in pixels; 0 is the centre of the
         first column. In a scan without any structure, the middle of the scanned part.
+    quality : float
+        How clearly the line stands out, from 0 (not at all) to below 1. Below
+        `LOW_QUALITY`, 0.5, do not rely on the line without looking at it. Only returned if
+        `return_quality` is true.
 
     Raises
     ------
@@ -68,6 +88,7 @@ def find_spine_line(scan, *, spacing_mm=None):
 
     See Also
     --------
+    looks_like_spine : Whether a scan shows a lumbar spine at all.
     SpineCropper : Cut all scans to one size about the spine.
 
     Notes
@@ -88,6 +109,19 @@ def find_spine_line(scan, *, spacing_mm=None):
     smoothed by penalised least squares with the evidence as weights [2]_, and
     interpolated to the rows of the scan. Rows that were not scanned have no weight.
 
+    Given a spacing, the cells of a scan narrower than 36 cm are as high, relative to their
+    width, as a pixel of a usual scan; wider scans have more cells, so that a vertebra
+    always covers several.
+
+    The quality compares the path with copies of itself shifted sideways by at least three
+    quarters of a vertebra. With the mean evidence :math:`e` on the path, :math:`e'` on the
+    best of these copies, and the mean square :math:`d^2` of the path's distance from the
+    middle of the scanned part, in half widths of the scan, it is
+    :math:`1 - \exp(-(e - e' - 2 d^2))`, or 0 where that is negative. Since the evidence of a
+    cell is its contrast with its flanks, a path along something wide or faint has a low
+    :math:`e`, and a path among several alike has a high :math:`e'`. It does not tell a
+    spine from another straight bone: for that see `looks_like_spine`.
+
     References
     ----------
     .. [1] A. Viterbi, "Error bounds for convolutional codes and an asymptotically
@@ -99,22 +133,23 @@ def find_spine_line(scan, *, spacing_mm=None):
     Examples
     --------
     >>> import numpy as np
-    >>> from skdxa.preprocessing import find_spine_line
+    >>> from skdxa.preprocessing import LOW_QUALITY, find_spine_line
     >>> scan = np.full((150, 300), 0.1)
     >>> scan[:, 121:196] = 1.0
-    >>> line = find_spine_line(scan)
+    >>> line, quality = find_spine_line(scan, return_quality=True)
     >>> line.shape
     (150,)
     >>> print(f"{line.mean():.0f}")
     158
+    >>> noise = np.random.default_rng(0).normal(size=(150, 300))
+    >>> find_spine_line(noise, return_quality=True)[1] < LOW_QUALITY < quality
+    True
     """
     scan = check_scan(scan)
     if spacing_mm is not None:
         spacing_mm = check_spacing(spacing_mm)
     n_rows, n_columns = scan.shape
-    n_across = min(n_columns, _CELLS_ACROSS)
-    n_down = round(n_rows * n_across / n_columns)
-    n_down = min(max(n_down, 1), n_rows, _MOST_CELLS_DOWN)
+    n_down, n_across, scan_widths = _grid_shape(scan.shape, spacing_mm)
 
     cells = resample_to_shape(scan, (n_down, n_across), least_share=0).astype(float)
     scanned = ~np.isnan(cells)
@@ -125,16 +160,41 @@ def find_spine_line(scan, *, spacing_mm=None):
         )
         cells = cells[tuple(nearest)]
 
-    score = _evidence(cells, _vertebra_width(n_columns, spacing_mm))
-    off_centre = (np.arange(n_across) + 0.5) / n_across - _middle(scan)
-    score -= _OFF_CENTRE_COST * (2 * off_centre) ** 2
-    line, peak = _refine(_best_path(score), score)
+    vertebra = _vertebra_width(n_columns, spacing_mm) * n_across
+    evidence = _evidence(cells, vertebra, n_across / scan_widths)
+    off_centre = 2 * ((np.arange(n_across) + 0.5) / n_across - _middle(scan))
+    score = evidence - _OFF_CENTRE_COST * off_centre**2
+    path = _best_path(score)
+    line, peak = _refine(path, score)
     trust = peak.clip(min=0.1 * np.abs(peak).mean() + 1e-9)
-    line = _smooth(line, np.where(scanned.any(axis=1), trust, 0))
+    scanned_rows = scanned.any(axis=1)
+    line = _smooth(line, np.where(scanned_rows, trust, 0))
 
     line = ((line + 0.5) * n_columns / n_across - 0.5).clip(0, n_columns - 1)
     rows = (np.arange(n_rows) + 0.5) * n_down / n_rows - 0.5
-    return np.interp(rows, np.arange(n_down), line)
+    line = np.interp(rows, np.arange(n_down), line)
+    if not return_quality:
+        return line
+    path, evidence = path[scanned_rows], evidence[scanned_rows]
+    return line, _quality(evidence, path, off_centre, _WELL_AWAY * vertebra)
+
+
+def _grid_shape(shape, spacing_mm):
+    """Cells down and across the scan, and how many times as wide as a usual scan it is.
+
+    The latter is a whole number, so that scans of nearly the usual width all have one grid.
+    """
+    n_rows, n_columns = shape
+    scan_widths, stretch = 1, 1.0
+    if spacing_mm is not None:
+        scan_mm = n_columns * spacing_mm[1]
+        scan_widths = int(scan_mm / (_USUAL_COLUMNS * _USUAL_COLUMN_MM) + 1e-9)
+        scan_widths = min(max(scan_widths, 1), _MOST_SCAN_WIDTHS)
+        stretch = spacing_mm[0] / spacing_mm[1] / _CELL_ASPECT
+    n_across = min(n_columns, scan_widths * _CELLS_ACROSS)
+    # Rounded, so that the ratio of two decimal fractions does not decide at a half.
+    n_down = round(round(n_rows * n_across * stretch / n_columns, 6))
+    return min(max(n_down, 1), n_rows, _MOST_CELLS_DOWN), n_across, scan_widths
 
 
 def _middle(scan):
@@ -152,9 +212,12 @@ def _vertebra_width(n_columns, spacing_mm):
     return min(_VERTEBRA_MM / scan_mm, _MOST_OF_SCAN)
 
 
-def _evidence(cells, width):
-    """Evidence, for every cell, that the centre of a spine of about `width` is there."""
-    reach = round(_ROD * width * cells.shape[1] / 2)
+def _evidence(cells, vertebra, scan_width):
+    """Evidence, for every cell, that the centre of the spine is there.
+
+    `vertebra` is the expected width of a vertebra, `scan_width` that of a usual scan, in cells.
+    """
+    reach = round(_ROD * vertebra / 2)
     cells = ndimage.grey_opening(cells, (1, 2 * reach + 1))
     low, high = np.quantile(cells, _CLIP_QUANTILES)
     if high <= low:
@@ -163,16 +226,16 @@ def _evidence(cells, width):
         return np.zeros_like(cells)
     cells = (cells.clip(low, high) - low) / (high - low)
 
-    relief = cells - _blur(cells, _TISSUE_BLUR * cells.shape[1])
-    contrast = np.sqrt(_blur(relief**2, _TISSUE_BLUR * cells.shape[1]))
+    relief = cells - _blur(cells, _TISSUE_BLUR * scan_width)
+    contrast = np.sqrt(_blur(relief**2, _TISSUE_BLUR * scan_width))
     relief /= contrast + _CONTRAST_FLOOR * contrast.mean()
 
     fine = _blur(cells, _TEXTURE_BLUR)
     texture = np.hypot(_gradient(fine, axis=0), _gradient(fine, axis=1))
-    usual = _blur(texture, 2 * _TISSUE_BLUR * cells.shape[1])
+    usual = _blur(texture, 2 * _TISSUE_BLUR * scan_width)
     texture /= usual + _CONTRAST_FLOOR * usual.mean()
 
-    bands, edges = _templates(cells.shape[1], width)
+    bands, edges = _templates(cells.shape[1], vertebra)
     along_rows = _gaussian(len(cells), _ROW_BLUR)
     relief, texture = along_rows @ relief, along_rows @ texture
     score = np.minimum(*(relief @ edges))
@@ -197,7 +260,7 @@ def _gaussian(n, sigma):
 
 
 @lru_cache(maxsize=8)
-def _templates(n, width):
+def _templates(n, vertebra):
     """Matrices that compare a spine with its sides, to be multiplied by rows of n cells.
 
     Returns
@@ -209,7 +272,7 @@ def _templates(n, width):
     """
     bands, edges = [], []
     for relative in _WIDTHS:
-        half = max(relative * width * n / 2, 0.5)
+        half = max(relative * vertebra / 2, 0.5)
         flank = 2 * half * _FLANK
         strip = max(2 * half * _EDGE, 1)
         parts = (-half, half), (-half - flank, -half), (half, half + flank)
@@ -267,10 +330,27 @@ def _refine(path, score):
 
 def _smooth(line, weights):
     """Penalised least squares: near `line` where `weights` are high, and nowhere bent."""
-    n = len(line)
+    weights = weights / weights.mean()
+    return np.linalg.solve(_penalty(len(line)) + np.diag(weights), weights * line)
+
+
+@lru_cache(maxsize=64)
+def _penalty(n):
+    """Matrix (n, n) of the penalty on bends of a line of n points."""
     bend = np.diff(np.eye(n), n=2, axis=0)
     # A trace of a penalty on slope settles it where a single row has any weight.
     tilt = np.diff(np.eye(n), n=1, axis=0)
-    penalty = _STIFFNESS * bend.T @ bend + 1e-4 * tilt.T @ tilt
-    weights = weights / weights.mean()
-    return np.linalg.solve(penalty + np.diag(weights), weights * line)
+    return _STIFFNESS * bend.T @ bend + 1e-4 * tilt.T @ tilt
+
+
+def _quality(evidence, path, off_centre, well_away):
+    """How clearly the path stands out from the same path at least `well_away` cells aside."""
+    last = evidence.shape[1] - 1
+    shifts = np.arange(-last, last + 1)
+    columns = (path[:, np.newaxis] + shifts).clip(0, last)
+    aside = np.take_along_axis(evidence, columns, axis=1).mean(axis=0)
+    others = aside[np.abs(shifts) >= well_away]
+    if not others.size:
+        return 0.0
+    doubt = _OFF_CENTRE_DOUBT * (off_centre[path] ** 2).mean()
+    return float(-np.expm1(-max(aside[last] - others.max() - doubt, 0.0)))

@@ -24,6 +24,9 @@ class RowsAsScans:
             self.feature_names_in_ = names
         return self
 
+    def fit_transform(self, X, y=None):
+        return self.fit(X, y).transform(X)
+
     def transform(self, X):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
