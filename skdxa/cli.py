@@ -141,9 +141,7 @@ def check(
         raise CohortError("No scan can be used.") from None
     protocol = None
     if target:
-        protocol = Protocol(
-            targets=tuple(target), n_splits=splits, height=height, width=width
-        )
+        protocol = Protocol(targets=tuple(target), n_splits=splits, height=height, width=width)
     review = review_cohort(patients, protocol, out=out, overwrite=overwrite)
     typer.echo(patients.DESCR)
     _list_files(patients.excluded)

@@ -8,6 +8,7 @@ from skdxa.preprocessing._base import ScanTransformer
 from skdxa.preprocessing._crop import SpineCropper, tissue_level
 from skdxa.preprocessing._flip import HorizontalFlip
 from skdxa.preprocessing._intensity import IntensityScaler
+from skdxa.preprocessing._remarks import scan_features, scan_remarks
 from skdxa.preprocessing._resample import axis_weights, resample
 from skdxa.preprocessing._spine_line import LOW_QUALITY, find_spine_line
 from skdxa.preprocessing._spine_region import find_spine_region
@@ -22,5 +23,7 @@ __all__ = [
     "find_spine_line",
     "find_spine_region",
     "resample",
+    "scan_features",
+    "scan_remarks",
     "tissue_level",
 ]

@@ -121,7 +121,7 @@ def _scans(cohort, width):
 
 
 def _draw(cohort, scans, folder):
-    from skdxa.displays import CohortFlowDisplay, ContactSheetDisplay, paper_figure
+    from skdxa.displays import CohortFlowDisplay, ContactSheetDisplay
 
     flow = CohortFlowDisplay.from_cohort(cohort)
     flow.figure_.savefig(folder / "flow.png", dpi=200)
