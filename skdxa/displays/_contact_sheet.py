@@ -1,6 +1,7 @@
 """Many scans on one page, to look over a folder."""
 
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import ClassVar
 
 import numpy as np
@@ -14,8 +15,10 @@ from skdxa.displays._style import ORANGE, PAGE_WIDTH, ink
 from skdxa.validation import as_scans, check_spacing, scan_dtype_of
 
 _USUAL_SPACING = (1.05, 0.60)
-# Inches of a row beside its pictures, for the two lines under each.
-_TEXT_HEIGHT = 0.42
+# Inches of a row beside its pictures, for the lines under each.
+_TEXT_HEIGHT = 0.55
+# Letters that fit under a picture in the usual size.
+_LETTERS = 17
 
 
 @dataclass(eq=False, repr=False)
@@ -27,12 +30,14 @@ class ContactSheetDisplay(BaseDisplay):
     scans : list of ndarray of shape (n_rows, n_columns)
         Pixels; NaN where the scanner did not scan.
     names : list of str
-        Line under each scan.
+        What stands under each scan, in one line or several; longer lines than fit are cut.
     remarks : list of str
         What is odd about each scan, in a few words; empty where nothing is. Scans with a
         remark have a coloured frame.
     spacing_mm : tuple of float, default=(1.05, 0.60)
         Height and width of a pixel in mm.
+    title : str or None, default=None
+        Title of the page.
 
     Attributes
     ----------
@@ -65,6 +70,7 @@ class ContactSheetDisplay(BaseDisplay):
     names: list
     remarks: list
     spacing_mm: tuple = _USUAL_SPACING
+    title: str | None = None
 
     def plot(self, figure=None, *, n_columns=8, style=None):
         """Draw the page.
@@ -113,8 +119,11 @@ class ContactSheetDisplay(BaseDisplay):
             )
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set(color=ORANGE if remark else ink(), linewidth=2 if remark else 0.5)
-            text = look("label", fontsize=6, color=ORANGE if remark else ink(), wrap=True)
-            self.labels_.append(ax.set_xlabel(f"{name}\n{remark}" if remark else name, **text))
+            text = look("label", fontsize=6, color=ORANGE if remark else ink())
+            lines = [*(_shortened(line) for line in name.splitlines()), *wrap(remark, _LETTERS)]
+            self.labels_.append(ax.set_xlabel("\n".join(lines), **text))
+        if self.title is not None:
+            figure.suptitle(self.title, fontsize="medium")
         return self
 
     def frame(self):
@@ -138,7 +147,16 @@ class ContactSheetDisplay(BaseDisplay):
 
     @classmethod
     def from_scans(
-        cls, X, *, names=None, remarks=None, spacing_mm=None, figure=None, n_columns=8, style=None
+        cls,
+        X,
+        *,
+        names=None,
+        remarks=None,
+        spacing_mm=None,
+        title=None,
+        figure=None,
+        n_columns=8,
+        style=None,
     ):
         """Draw scans on one page.
 
@@ -147,12 +165,14 @@ class ContactSheetDisplay(BaseDisplay):
         X : DataFrame, Series, list or ndarray of shape (n_scans, n_rows, n_columns)
             The scans; `cohort.data` as it is.
         names : list of str or None, default=None
-            Line under each scan; None numbers them from 0.
+            What stands under each scan; None numbers them from 0.
         remarks : list of str or None, default=None
             What is odd about each scan; empty where nothing is.
         spacing_mm : tuple of float or None, default=None
             Height and width of a pixel in mm; None takes what the scans state, and else
             1.05 x 0.60.
+        title : str or None, default=None
+            Title of the page.
         figure, n_columns, style : as in `plot`
             Where to draw, scans side by side, and style by artist.
 
@@ -177,5 +197,11 @@ class ContactSheetDisplay(BaseDisplay):
         for what, given in (("names", names), ("remarks", remarks)):
             if len(given) != len(scans):
                 raise ValueError(f"{what} has {len(given)} texts for {len(scans)} scans.")
-        display = cls(scans, names, remarks, spacing_mm)
+        display = cls(scans, names, remarks, spacing_mm, title)
         return display.plot(figure, n_columns=n_columns, style=style)
+
+
+def _shortened(line):
+    """Return a line whose middle is left out if it is too long; a file's suffix stays."""
+    half = _LETTERS // 2
+    return line if len(line) <= _LETTERS else f"{line[: half - 1]}\u2026{line[-half:]}"

@@ -34,9 +34,9 @@ def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
           unit of the scan;
         - `saturated`: share of the scanned pixels that have the largest value;
         - `quality` of the spine line (see `find_spine_line`), 0 where all pixels are alike;
-        - `spine_mm`: distance of the spine line's mean from the nearer side, in mm;
-        - `contrast`: mean within 15 mm of the spine line less the mean farther away, as a
-          share of the range from `low` to `high`; negative where bone is dark.
+        - `inverted_quality`: where `quality` is low, that of a line in the scan with bright
+          and dark exchanged, and otherwise 0;
+        - `spine_mm`: distance of the spine line's mean from the nearer side, in mm.
 
     Raises
     ------
@@ -62,11 +62,9 @@ def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
     line, quality = find_spine_line(scan, spacing_mm=spacing_mm, return_quality=True)
     middle = (line.mean() + 0.5) * column_mm
     width_mm = scan.shape[1] * column_mm
-    distance = np.abs(np.arange(scan.shape[1]) - line[:, None]) * column_mm
-    near = distance < 15
-    contrast = 0.0
-    if high > low and (near & ~np.isnan(scan)).any() and (~near & ~np.isnan(scan)).any():
-        contrast = (np.nanmean(scan[near]) - np.nanmean(scan[~near])) / (high - low)
+    inverted_quality = 0.0
+    if quality < LOW_QUALITY:
+        inverted_quality = find_spine_line(-scan, spacing_mm=spacing_mm, return_quality=True)[1]
     return {
         "height_mm": scan.shape[0] * row_mm,
         "width_mm": width_mm,
@@ -76,8 +74,8 @@ def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
         "high": high,
         "saturated": float((scanned == scanned.max()).mean()),
         "quality": float(quality),
+        "inverted_quality": float(inverted_quality),
         "spine_mm": float(min(middle, width_mm - middle)),
-        "contrast": float(contrast),
     }
 
 
@@ -120,9 +118,9 @@ def scan_remarks(features, *, width_mm=90.0, unit=None):
         remarks.append(f"{features['unscanned']:.0%} not scanned")
     if features["saturated"] > _MANY_SATURATED:
         remarks.append(f"saturated: {features['saturated']:.0%} at the largest value")
-    if features["contrast"] < 0:
+    if features["inverted_quality"] >= LOW_QUALITY:
         remarks.append("bone dark: perhaps inverted")
-    if features["quality"] < LOW_QUALITY:
+    elif features["quality"] < LOW_QUALITY:
         remarks.append("no spine found")
     elif features["spine_mm"] < width_mm / 4:
         remarks.append(f"spine {features['spine_mm']:.0f} mm from the edge")

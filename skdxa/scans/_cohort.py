@@ -364,7 +364,7 @@ def _paths(values, folder):
     _check_given(values, "scan")
     if not folder.is_dir():
         raise CohortError(f"the folder of scans {printable(folder)} does not exist.")
-    paths = {line: os.path.join(folder, str(value)) for line, value in values.items()}
+    paths = {line: str(folder / str(value)) for line, value in values.items()}
     first_line = {}
     for line, path in paths.items():
         before = first_line.setdefault(_real_path(path), line)

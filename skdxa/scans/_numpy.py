@@ -41,8 +41,9 @@ def read_npy(file, options):
 def read_npz(file, options):
     """Return one array of a .npz archive."""
     with zipfile.ZipFile(file) as archive:
-        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        if len(members) < len(archive.infolist()):
+        arrays = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        members = {info.filename.removesuffix(".npy"): info for info in arrays}
+        if len(members) < len(arrays):
             raise ScanReadError(
                 "the NumPy archive holds two arrays of one name. Save it again.",
                 reason="damaged file",

@@ -104,8 +104,11 @@ def _scans(cohort, width):
     sources = cohort.get("sources")
     for position, scan in enumerate(cohort.data["scan"]):
         features = scan_features(scan, spacing_mm=cohort.spacing_mm)
-        source = {"row": position} if sources is None else sources.iloc[position].to_dict()
-        source["scan"] = source.pop("path", str(position))
+        # A simulated cohort has no files.
+        source = {"row": position, "path": f"row {position}"}
+        if sources is not None:
+            source = sources.iloc[position].to_dict()
+        source["scan"] = source.pop("path")
         remarks = scan_remarks(
             features, width_mm=width * cohort.spacing_mm[1], unit=source.get("unit")
         )
@@ -129,16 +132,16 @@ def _draw(cohort, scans, folder):
     usable = scans[scans["usable"]].reset_index(drop=True)
     # Those with a remark first, whatever the number of scans.
     order = np.argsort(usable["remarks"] == "", kind="stable")[: _PER_SHEET * _MOST_SHEETS]
-    simulated = "simulated, " if cohort.get("simulated", False) else ""
+    title = "Simulated scans" if cohort.get("simulated", False) else None
     for page, start in enumerate(range(0, len(order), _PER_SHEET), start=1):
         shown = order[start : start + _PER_SHEET].to_numpy()
         sheet = ContactSheetDisplay.from_scans(
             cohort.data.iloc[shown],
             names=[
-                f"{simulated}line {usable.at[n, 'row']}, {Path(usable.at[n, 'scan']).name}"
-                for n in shown
+                f"line {usable.at[n, 'row']}\n{Path(usable.at[n, 'scan']).name}" for n in shown
             ],
             remarks=usable["remarks"][shown].tolist(),
+            title=title,
         )
         sheet.figure_.savefig(folder / f"contact_sheet_{page}.png", dpi=150)
         _close(sheet.figure_)

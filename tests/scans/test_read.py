@@ -114,6 +114,7 @@ def test_nothing_of_the_patient_leaves_the_reader(file):
         "spacing",
         "unit",
         "source",
+        "spacing_source",
     ]
     content = pickle.dumps(scan).lower()
     for secret in (b"secret", b"010203", b"1950", b"1.2.3"):
@@ -538,17 +539,31 @@ def test_truncated(file, write, share):
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
-        (b"\xff\xd8\xff\xe0", "a JPEG picture"),
-        (b"II*\x00", "a TIFF picture"),
         (b"%PDF-1.7", "a PDF document"),
+        (b"\x00\x01\x00\x00Standard Jet DB\x00", "a Microsoft Access database, as GE Lunar"),
+        (b"SQLite format 3\x00", "a database"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office document"),
+        (b"\x1f\x8b\x08", "a gzip archive"),
+        (b"GIF89a", "a GIF picture"),
+        (b"\x80\x04\x95", "a Python pickle, which could run code when loaded"),
         (b"scan,age\n", "of an unknown format"),
         (b"\x08\x00\xff", "of an unknown format"),
     ],
 )
 def test_other_formats(file, content, named):
     file.write_bytes(content)
-    assert f"the file is {named}; skdxa reads DICOM, MATLAB .mat" in refusal(file)
+    message = refusal(file)
+    assert f"the file is {named}" in message
+    assert "; skdxa reads DICOM, MATLAB .mat" in message
+
+
+@pytest.mark.parametrize("name", ["A0512120.P01", "A0512120.R01", "PA051.p", "scan.R1"])
+def test_hologic_files_are_refused_by_name(file, name):
+    path = file.with_name(name)
+    path.write_bytes(b"\x01\x02\x03\x04" * 100)
+    message = refusal(path)
+    assert "perhaps a Hologic patient or scan file" in message
+    assert message.endswith("Export the scan from the Hologic software as DICOM.")
 
 
 def test_archive(file):
@@ -557,17 +572,23 @@ def test_archive(file):
     assert "a ZIP archive" in refusal(file)
 
 
-def test_no_file_to_read(file, monkeypatch):
-    assert "there is no such file" in refusal(file)
-    assert "this is a folder" in refusal(file.parent)
-    file.touch()
-    assert "the file is empty" in refusal(file)
+def test_the_callers_unit_wins_within_reason(file):
+    np.save(file.with_suffix(".npy"), DENSITY)
+    file = file.with_suffix(".npy")
+    assert read_scan(file).unit == "g/cm2"
+    assert read_scan(file, unit="grey level").unit == "grey level"
+    np.save(file, DENSITY * 100)
+    assert read_scan(file).unit == "grey level"
+    message = refusal(file, unit="g/cm2")
+    assert "the pixels reach 150, but no bone exceeds 10 g/cm2, which is given as" in message
 
-    def locked(path, mode):
-        raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.open", locked)
-    assert "cannot be opened (Permission denied)" in refusal(file)
+@pytest.mark.parametrize(
+    "options", [{"unit": "mg"}, {"frame": -1}, {"frame": 1.5}, {"max_pixels": 0}]
+)
+def test_bad_options(file, options):
+    with pytest.raises(ScanError, match=f"{next(iter(options))} must be"):
+        read_scan(file, **options)
 
 
 @pytest.mark.parametrize("spacing_mm", [(1.05, -0.6), (1.05,), 1.05, "ab", (np.nan, 1)])
