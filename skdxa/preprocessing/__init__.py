@@ -10,6 +10,7 @@ from skdxa.preprocessing._flip import HorizontalFlip
 from skdxa.preprocessing._intensity import IntensityScaler
 from skdxa.preprocessing._remarks import scan_features, scan_remarks
 from skdxa.preprocessing._resample import axis_weights, resample
+from skdxa.preprocessing._spine_check import looks_like_spine
 from skdxa.preprocessing._spine_line import LOW_QUALITY, find_spine_line
 from skdxa.preprocessing._spine_region import find_spine_region
 
@@ -22,6 +23,7 @@ __all__ = [
     "axis_weights",
     "find_spine_line",
     "find_spine_region",
+    "looks_like_spine",
     "resample",
     "scan_features",
     "scan_remarks",

@@ -345,12 +345,13 @@ def _penalty(n):
 
 def _quality(evidence, path, off_centre, well_away):
     """How clearly the path stands out from the same path at least `well_away` cells aside."""
-    last = evidence.shape[1] - 1
-    shifts = np.arange(-last, last + 1)
-    columns = (path[:, np.newaxis] + shifts).clip(0, last)
-    aside = np.take_along_axis(evidence, columns, axis=1).mean(axis=0)
+    n_down, n_across = evidence.shape
+    shifts = np.arange(1 - n_across, n_across)
+    places = (path[:, np.newaxis] + shifts).clip(0, n_across - 1)
+    places += n_across * np.arange(n_down)[:, np.newaxis]
+    aside = evidence.ravel()[places].mean(axis=0)
     others = aside[np.abs(shifts) >= well_away]
     if not others.size:
         return 0.0
     doubt = _OFF_CENTRE_DOUBT * (off_centre[path] ** 2).mean()
-    return float(-np.expm1(-max(aside[last] - others.max() - doubt, 0.0)))
+    return float(-np.expm1(-max(aside[n_across - 1] - others.max() - doubt, 0.0)))
