@@ -2,15 +2,20 @@
 
 import numpy as np
 
-from skdxa.preprocessing._spine_line import LOW_QUALITY, find_spine_line
+from skdxa.preprocessing._spine_check import looks_like_spine
+from skdxa.preprocessing._spine_line import find_spine_line
 from skdxa.validation import check_scan, check_spacing
 
-# A lumbar spine scan is 150 to 220 mm high and 120 to 200 mm wide.
-_LOWEST_MM, _HIGHEST_MM = 100.0, 320.0
+# A lumbar spine scan is 120 to 200 mm wide.
 _NARROWEST_MM, _WIDEST_MM = 80.0, 320.0
 # Of the pixels scanned. Bone that is cut off at the largest grey level fills about a tenth.
 _MANY_SATURATED = 0.05
 _MANY_UNSCANNED = 0.5
+# A scan whose line is clearer than this is not inverted; one that is inverted has a line
+# clearer by this much where bright and dark are exchanged.
+_CLEAR_QUALITY, _INVERTED_GAIN = 0.8, 0.2
+# Of the crop beyond the side of the scan.
+_BESIDE_MM = 10.0
 # Areal density of the lumbar spine lies between these; g/cm2.
 _LEAST_BONE, _MOST_BONE = 0.2, 3.5
 
@@ -34,8 +39,8 @@ def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
           unit of the scan;
         - `saturated`: share of the scanned pixels that have the largest value;
         - `quality` of the spine line (see `find_spine_line`), 0 where all pixels are alike;
-        - `inverted_quality`: where `quality` is low, that of a line in the scan with bright
-          and dark exchanged, and otherwise 0;
+        - `inverted_quality`: where `quality` is below 0.8, that of a line in the scan with
+          bright and dark exchanged, and otherwise 0;
         - `spine_mm`: distance of the spine line's mean from the nearer side, in mm.
 
     Raises
@@ -63,7 +68,7 @@ def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
     middle = (line.mean() + 0.5) * column_mm
     width_mm = scan.shape[1] * column_mm
     inverted_quality = 0.0
-    if quality < LOW_QUALITY:
+    if quality < _CLEAR_QUALITY:
         inverted_quality = find_spine_line(-scan, spacing_mm=spacing_mm, return_quality=True)[1]
     return {
         "height_mm": scan.shape[0] * row_mm,
@@ -79,51 +84,68 @@ def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
     }
 
 
-def scan_remarks(features, *, width_mm=90.0, unit=None):
+def scan_remarks(scan, *, spacing_mm=(1.05, 0.60), unit=None, width_mm=90.0, features=None):
     """Return what is odd about a scan, in a few words each.
 
     Parameters
     ----------
-    features : dict of str to float
-        As `scan_features` returns them.
-    width_mm : float, default=90.0
-        Width of the crop about the spine, in mm.
+    scan : array-like of shape (n_rows, n_columns)
+        Pixels; NaN where the scanner did not scan.
+    spacing_mm : tuple of float, default=(1.05, 0.60)
+        Height and width of a pixel in mm.
     unit : {"g/cm2", "grey level"} or None, default=None
         Unit of the pixels.
+    width_mm : float, default=90.0
+        Width of the crop about the spine, in mm.
+    features : dict of str to float or None, default=None
+        As `scan_features` returns them for this scan; None computes them.
 
     Returns
     -------
     remarks : list of str
-        Empty where nothing is odd.
+        Empty where nothing is odd. A scan is remarked on if all its pixels are alike, half of
+        it was not scanned, more than a twentieth has the largest value, bone is dark, it does
+        not look like a lumbar spine (see `looks_like_spine`), the crop would reach beyond its
+        side by 10 mm or more, it is narrower than 80 or wider than 320 mm, or its densities
+        are unlike those of bone.
+
+    Raises
+    ------
+    ScanError
+        If the scan or the spacing cannot be used.
 
     See Also
     --------
-    scan_features : The numbers.
+    scan_features : Numbers that describe a scan.
 
     Examples
     --------
-    >>> from skdxa.preprocessing import scan_features, scan_remarks
+    >>> from skdxa.preprocessing import scan_remarks
     >>> from skdxa.simulation import make_spine_cohort
     >>> cohort = make_spine_cohort(2, random_state=0)
-    >>> scan_remarks(scan_features(cohort.data["scan"][0]), unit="g/cm2")
+    >>> scan_remarks(cohort.data["scan"][0], unit="g/cm2")
     []
+    >>> scan_remarks(-cohort.data["scan"][0])
+    ['bone dark: perhaps inverted']
     """
+    if features is None:
+        features = scan_features(scan, spacing_mm=spacing_mm)
     if features["high"] <= features["low"]:
         return ["empty: all pixels are alike"]
     remarks = []
-    height, width = features["height_mm"], features["width_mm"]
-    if not (_LOWEST_MM <= height <= _HIGHEST_MM and _NARROWEST_MM <= width <= _WIDEST_MM):
-        remarks.append(f"unusual size: {height:.0f} x {width:.0f} mm")
+    if not _NARROWEST_MM <= features["width_mm"] <= _WIDEST_MM:
+        remarks.append(f"{features['width_mm']:.0f} mm wide")
     if features["unscanned"] > _MANY_UNSCANNED:
         remarks.append(f"{features['unscanned']:.0%} not scanned")
     if features["saturated"] > _MANY_SATURATED:
         remarks.append(f"saturated: {features['saturated']:.0%} at the largest value")
-    if features["inverted_quality"] >= LOW_QUALITY:
+    if features["inverted_quality"] > features["quality"] + _INVERTED_GAIN:
         remarks.append("bone dark: perhaps inverted")
-    elif features["quality"] < LOW_QUALITY:
-        remarks.append("no spine found")
-    elif features["spine_mm"] < width_mm / 4:
-        remarks.append(f"spine {features['spine_mm']:.0f} mm from the edge")
+    else:
+        _, reasons = looks_like_spine(scan, spacing_mm=spacing_mm, return_reasons=True)
+        remarks += [f"unlike a lumbar spine: {reason}" for reason in reasons]
+        if not reasons and features["spine_mm"] < width_mm / 2 - _BESIDE_MM:
+            remarks.append(f"spine {features['spine_mm']:.0f} mm from the side")
     if unit == "g/cm2" and not _LEAST_BONE <= features["high"] <= _MOST_BONE:
         remarks.append(f"unusual density: 99 % of pixels below {features['high']:.2g} g/cm2")
     return remarks

@@ -110,7 +110,11 @@ def _scans(cohort, width):
             source = sources.iloc[position].to_dict()
         source["scan"] = source.pop("path")
         remarks = scan_remarks(
-            features, width_mm=width * cohort.spacing_mm[1], unit=source.get("unit")
+            scan,
+            spacing_mm=cohort.spacing_mm,
+            unit=source.get("unit"),
+            width_mm=width * cohort.spacing_mm[1],
+            features=features,
         )
         rows.append({**source, "usable": True, **features, "remarks": "; ".join(remarks)})
     excluded = cohort.excluded.drop(columns="group", errors="ignore")
