@@ -3,7 +3,7 @@
 import numpy as np
 
 from skdxa.preprocessing._spine_check import looks_like_spine
-from skdxa.preprocessing._spine_line import find_spine_line
+from skdxa.preprocessing._spine_line import LOW_QUALITY, find_spine_line
 from skdxa.validation import check_scan, check_spacing
 
 # A lumbar spine scan is 120 to 200 mm wide.
@@ -139,7 +139,8 @@ def scan_remarks(scan, *, spacing_mm=(1.05, 0.60), unit=None, width_mm=90.0, fea
         remarks.append(f"{features['unscanned']:.0%} not scanned")
     if features["saturated"] > _MANY_SATURATED:
         remarks.append(f"saturated: {features['saturated']:.0%} at the largest value")
-    if features["inverted_quality"] > features["quality"] + _INVERTED_GAIN:
+    inverted_quality = features["inverted_quality"]
+    if inverted_quality >= max(LOW_QUALITY, features["quality"] + _INVERTED_GAIN):
         remarks.append("bone dark: perhaps inverted")
     else:
         _, reasons = looks_like_spine(scan, spacing_mm=spacing_mm, return_reasons=True)
