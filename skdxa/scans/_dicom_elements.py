@@ -295,7 +295,10 @@ def _read(file, reads):
         is_implicit_VR=False,
         is_little_endian=True,
         stop_when=lambda tag, vr, length: tag >> 16 != 2,
-        specific_tags=[tag_for_keyword("TransferSyntaxUID")],
+        specific_tags=[
+            tag_for_keyword(keyword)
+            for keyword in ("TransferSyntaxUID", "MediaStorageSOPClassUID")
+        ],
     )
     stated = Elements(meta, reads).text("TransferSyntaxUID")
     syntax = UID(stated) if stated else _guessed_syntax(file)
@@ -317,8 +320,8 @@ def _read(file, reads):
         defer_size=_LONGEST_ELEMENT,
         specific_tags=[tag_for_keyword(keyword) for keyword in _KEPT],
     )
-    if not stated and not found:
-        syntax = ImplicitVRLittleEndian
+    if "SOPClassUID" not in dataset and "MediaStorageSOPClassUID" in meta:
+        dataset.SOPClassUID = Elements(meta, reads).text("MediaStorageSOPClassUID")
     if not found or found[-1][2] == 0:
         return dataset, None
     tag, vr, length, start = found[-1]

@@ -252,7 +252,8 @@ def _check_compressed(content, syntax, shape):
     if syntax == RLELossless:
         _check_runs(content, shape)
         return
-    if not content.rstrip(b"\0").endswith(_END):
+    # What follows the end fills up the fragment.
+    if not content.rstrip(b"\0\xff").endswith(_END):
         raise _cut_short("compressed pixels without an end")
     found = _j2k_size(content) if syntax in JPEG2000TransferSyntaxes else _jpeg_size(content)
     if found is None:
