@@ -80,6 +80,8 @@ def read_frame(elements, pixels, options):
     check_size((shape.rows, shape.columns), options.max_pixels, what="the DICOM image")
     decoder = _decoder(pixels.syntax)
     n_frames = elements.whole("NumberOfFrames", least=1) or 1
+    if n_frames > 1:
+        choose_frame(n_frames, options.frame, what="the DICOM file")
     frames = _encapsulated_frames if pixels.syntax.is_encapsulated else _native_frames
     n_frames, read = frames(pixels, shape, n_frames)
     frame = choose_frame(n_frames, options.frame, what="the DICOM file")
