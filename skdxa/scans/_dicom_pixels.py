@@ -11,6 +11,7 @@ from pydicom.uid import (
     AllTransferSyntaxes,
     ExplicitVRBigEndian,
     JPEG2000TransferSyntaxes,
+    JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLSTransferSyntaxes,
     JPEGTransferSyntaxes,
@@ -326,7 +327,7 @@ def _j2k_size(content):
 
 def _decode(decoder, frame_read, pixels, shape, high_bit):
     content, index, n_frames = frame_read
-    is_float = pixels.keyword != "PixelData"
+    is_float, plugin = pixels.keyword != "PixelData", ""
     allocated, stored = shape.bits_allocated, shape.bits_stored
     if pixels.syntax in set(JPEGTransferSyntaxes) - set(JPEGLSTransferSyntaxes):
         # The decoders return bytes for up to 8 bits, whatever is allocated.
@@ -336,6 +337,9 @@ def _decode(decoder, frame_read, pixels, shape, high_bit):
         is_complete = "pylibjpeg" in decoder.available_plugins
         if pixels.syntax == JPEGExtended12Bit and precision > 8 and not is_complete:
             raise _undecodable(pixels.syntax, decoder)
+        # Lossy decoders round differently, and Pillow is always installed.
+        if pixels.syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) and precision <= 8:
+            plugin = "pillow"
     # Where the header contradicts itself, all bits are kept for a closer look.
     is_odd = high_bit not in (None, stored - 1) and not is_float
     try:
@@ -352,6 +356,7 @@ def _decode(decoder, frame_read, pixels, shape, high_bit):
             pixel_representation=int(shape.is_signed),
             pixel_keyword=pixels.keyword,
             pixel_vr=pixels.value_type or "OW",
+            decoding_plugin=plugin,
         )
     except MemoryError:
         raise

@@ -374,11 +374,14 @@ def test_modality_table(file, syntax, photometric):
 
 
 def test_modality_table_is_clipped_at_its_ends(file):
-    pixels = PIXELS.astype(np.int16) - 100
-    write_dicom(file, pixels, ModalityLUTSequence=modality_lut([7, 8, 9], first=-50))
-    dataset = pydicom.dcmread(file)
-    np.testing.assert_array_equal(read_scan(file).pixels, apply_modality_lut(pixels, dataset))
-    assert set(np.unique(read_scan(file).pixels)) == {7, 8, 9}
+    shuffled = np.random.default_rng(0).permutation(PIXELS.ravel()).reshape(7, 9)
+    pixels = shuffled.astype(np.int16) - 100
+    table = 400 + np.arange(130)
+    write_dicom(file, pixels, ModalityLUTSequence=modality_lut(table, first=-50))
+    looked_up = read_scan(file).pixels
+    np.testing.assert_array_equal(looked_up, apply_modality_lut(pixels, pydicom.dcmread(file)))
+    assert (looked_up == 400).sum() == (pixels <= -50).sum() > 1
+    assert (looked_up == 529).sum() == (pixels >= 79).sum() > 1
 
 
 def test_modality_table_of_bytes(file):
@@ -397,7 +400,7 @@ def test_modality_table_of_bytes(file):
         (modality_lut([1, 2], LUTDescriptor=[2, 0])[0], "LUTDescriptor holds 2 values"),
         (
             modality_lut([1, 2], LUTDescriptor=[3, 0, 16])[0],
-            "LUTData holds 2 values in place of 3",
+            "LUTData holds 2 values in place",
         ),
         (modality_lut([1, 2], bits=32)[0], "LUTDescriptor states entries of other than"),
         (modality_lut([1, 400], bits=8)[0], "LUTData holds values of more than 8 bits"),
@@ -611,7 +614,7 @@ def test_text_that_is_no_decimal(file, text):
 @pytest.mark.parametrize(("value_type", "value"), [("LO", "Secret"), ("OB", b"12")])
 def test_spacing_of_the_caller_comes_first(file, keyword, value_type, value):
     with_element(file, keyword, value_type, value)
-    assert f"{keyword} holds no number. Give spacing_mm" in refusal(file)
+    assert re.search(f"{keyword} holds .*no number. Give spacing_mm", refusal(file))
     scan = read_scan(file, spacing_mm=(1.05, 0.6))
     assert (scan.spacing, scan.spacing_source) == ((1.05, 0.6), "caller")
     np.testing.assert_array_equal(scan.pixels, PIXELS)
@@ -733,12 +736,12 @@ def test_frames_in_several_fragments(file):
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        (b"\0" * 10, None),
-        (b"\0" * 449, None),
-        (b"\0" * 9 + b"x", "states 73 bytes of pixels, but an image of its size has 63"),
+        (bytes(9), None),
+        (bytes(449), None),
+        (bytes(8) + b"x", "states 72 bytes of pixels, but an image of its size has 63"),
         (bytes(2**17), "of pixels, but an image of its size has 63"),
         (bytes(63), "holds 2 frames"),
-        (bytes(64), "holds 2 frames"),
+        (bytes(126), "holds 3 frames"),
     ],
 )
 def test_bytes_after_the_pixels(file, more, reason):
@@ -747,7 +750,7 @@ def test_bytes_after_the_pixels(file, more, reason):
     if reason is None:
         np.testing.assert_array_equal(read_scan(file).pixels, PIXELS)
     else:
-        assert reason.replace("73", "74") in refusal(file)
+        assert reason in refusal(file)
 
 
 def test_pixels_without_a_delimiter(file):
@@ -820,8 +823,8 @@ def test_encodings_against_dcmtk(file, encode, decode, bits):
     subprocess.run([dcmtk(decode[0]), compressed, decoded], check=True)
     scan = read_scan(compressed)
     is_lossy = encode[-1] in ("+eb", "+ee", "+en")
-    # Decoders of lossy JPEG round differently.
-    tolerance = 0 if not is_lossy or encode[0] == "dcmcjpls" else 1
+    # Decoders of lossy JPEG of 12 bits round differently.
+    tolerance = 1 if encode[-1] == "+ee" and bits == 12 else 0
     np.testing.assert_allclose(scan.pixels, read_scan(decoded).pixels, atol=tolerance, rtol=0)
     if not is_lossy:
         np.testing.assert_array_equal(scan.pixels, pixels)
@@ -878,7 +881,7 @@ def test_deflated_content_is_inflated_within_bounds(file):
     file.write_bytes(meta + bomb)
     tracemalloc.start()
     try:
-        assert "no complete image" in refusal(file)
+        assert "more elements than a scan's" in refusal(file)
         assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
     finally:
         tracemalloc.stop()
@@ -926,7 +929,7 @@ J2K_HEAD = (
         (
             RLELossless,
             run_length_encoded(PIXELS) + b"\x80" * 2**20,
-            "bytes of run lengths are more",
+            "run lengths are more",
         ),
     ],
 )
@@ -1041,7 +1044,7 @@ SECONDARY = "1.2.840.10008.5.1.4.1.1.7"
             (),
             "BurnedInAnnotation is YES",
         ),
-        ({"BurnedInAnnotation": "yes "}, (), "BurnedInAnnotation is YES"),
+        ({"BurnedInAnnotation": "YES"}, (), "BurnedInAnnotation is YES"),
         ({"Modality": "BMD"}, ("PixelData",), "no complete image (PixelData missing)"),
     ],
 )
