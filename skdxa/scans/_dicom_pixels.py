@@ -327,7 +327,9 @@ def _j2k_size(content):
 
 def _decode(decoder, frame_read, pixels, shape, high_bit):
     content, index, n_frames = frame_read
-    is_float, plugin = pixels.keyword != "PixelData", ""
+    is_float = pixels.keyword != "PixelData"
+    # Among pydicom's plugins, only its own decoder of run lengths fails by ordinary errors.
+    plugin = "pydicom" if pixels.syntax == RLELossless else ""
     allocated, stored = shape.bits_allocated, shape.bits_stored
     if pixels.syntax in set(JPEGTransferSyntaxes) - set(JPEGLSTransferSyntaxes):
         # The decoders return bytes for up to 8 bits, whatever is allocated.
