@@ -1,48 +1,37 @@
 """DICOM files: one greyscale frame, upright, with bone bright."""
 
-import warnings
-
-import numpy as np
-import pydicom
-from pydicom.pixels import get_decoder
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
 from skdxa.exceptions import ScanReadError
 from skdxa.scans._content import Content
-from skdxa.scans._margins import unscanned_margins
+from skdxa.scans._dicom_elements import read_elements
+from skdxa.scans._dicom_geometry import find_spacing, upright
+from skdxa.scans._dicom_pixels import read_frame
+from skdxa.scans._dicom_values import convert
 
-_IMAGE_TAGS = (
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "PixelRepresentation",
-    "PixelData",
+_IMAGE = ("SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns")
+_STORED = ("BitsAllocated", "BitsStored", "PixelRepresentation")
+
+_GREY = ("MONOCHROME1", "MONOCHROME2")
+# Others are not printed, as they may hold any text.
+_COLOURS = (
+    *("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_PARTIAL_422"),
+    *("YBR_ICT", "YBR_RCT", "HSV", "ARGB", "CMYK", "XYB"),
 )
 
-# Nothing else is parsed: names, numbers and dates never get into memory.
-_TAGS = (
-    *_IMAGE_TAGS,
-    "BurnedInAnnotation",
-    "ExposedArea",
-    "ExposureDoseSequence",
-    "HighBit",
-    "ImagerPixelSpacing",
-    "NumberOfFrames",
-    "PatientOrientation",
-    "PixelPaddingRangeLimit",
-    "PixelPaddingValue",
-    "PixelSpacing",
-    "PlanarConfiguration",
-    "RescaleIntercept",
-    "RescaleSlope",
-    "RescaleType",
-)
-
-# No bone densitometer resolves so finely: the area was not given in millimetres.
-_FINEST_MM = 0.05
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+# What stores no image, by the beginning of its SOP class.
+_DOCUMENTS = {
+    "1.2.840.10008.5.1.4.1.1.88.": "a structured report",
+    "1.2.840.10008.5.1.4.1.1.104.": "a document, such as a PDF report",
+    "1.2.840.10008.5.1.4.1.1.11.": "a presentation state, which says how to display an image",
+    "1.2.840.10008.5.1.4.1.1.9.": "a waveform",
+    "1.2.840.10008.1.3.10": "a directory of other files (DICOMDIR)",
+}
+_DOCUMENT_MODALITIES = {
+    "SR": "a structured report",
+    "DOC": "a document, such as a PDF report",
+    "KO": "a selection of other files",
+    "PR": "a presentation state, which says how to display an image",
+}
 
 
 def looks_like_dicom(head):
@@ -54,160 +43,74 @@ def looks_like_dicom(head):
     element = head[:8]
     named = element[4:6].isalpha() and element[4:6].isupper()
     short = element[5:8] == bytes(3)
-    return len(element) == 8 and element[:2] in (b"\x02\x00", b"\x08\x00") and (named or short)
+    # Group 8 in the other order of bytes names its type.
+    swapped = element[:2] == b"\x00\x08" and named
+    known = element[:2] in (b"\x02\x00", b"\x08\x00") and (named or short)
+    return len(element) == 8 and (known or swapped)
 
 
 def read_dicom(file, options):
-    """Return a DICOM file's pixels, spacing and unit."""
-    # Warnings quote the values they dislike, and these may be the patient's.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            dataset = pydicom.dcmread(file, force=True, specific_tags=list(_TAGS))
-            found = {tag: dataset.get(tag) for tag in _TAGS}
-            _check_image(found)
-            spacing_mm, slope, intercept = _spacing(found), *_rescaling(found)
-        except ScanReadError:
-            raise
-        # A damaged header makes pydicom fail in ways it does not list.
-        except Exception as error:
-            raise ScanReadError(
-                f"the DICOM header is damaged ({type(error).__name__}). "
-                "Export or copy the file again.",
-                reason="damaged file",
-            ) from error
-        stored = _stored_pixels(dataset)
-    pixels = slope * _bone_bright(stored, found) + intercept
-    pixels[_padding(stored, found) | unscanned_margins(pixels)] = np.nan
-    return Content(_upright(pixels, found), "DICOM", spacing=spacing_mm, unit=_unit(found))
+    """Return the pixels, the spacing and the unit of one frame of a DICOM file."""
+    elements, pixels = read_elements(file)
+    _check_image(elements, pixels)
+    stored, frame = read_frame(elements, pixels, options)
+    values, unit = convert(stored, elements, frame, is_float=pixels.keyword != "PixelData")
+    spacing, source = find_spacing(elements, frame) if options.needs_spacing else (None, None)
+    return Content(
+        upright(values, elements), "DICOM", spacing=spacing, spacing_source=source, unit=unit
+    )
 
 
-def _check_image(found):
-    missing = [tag for tag in _IMAGE_TAGS if found[tag] in (None, b"", "")]
+def _check_image(elements, pixels):
+    _check_no_document(elements)
+    needed = _IMAGE if pixels and pixels.keyword != "PixelData" else (*_IMAGE, *_STORED)
+    missing = [keyword for keyword in needed if keyword not in elements]
+    if pixels is None:
+        missing.append("PixelData")
     if missing:
         raise ScanReadError(
             f"the DICOM file holds no complete image ({', '.join(missing)} missing). "
             "It is a report or was cut short; export the scan's image again.",
             reason="damaged file",
         )
-    photometric = found["PhotometricInterpretation"]
-    if found["SamplesPerPixel"] != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+    photometric = elements.text("PhotometricInterpretation")
+    if elements.whole("SamplesPerPixel") != 1 or photometric not in _GREY:
+        named = photometric if photometric in (*_COLOURS, *_GREY) else "of an unknown kind"
         raise ScanReadError(
-            f"the DICOM image is in colour ({photometric}), as report screens are. "
+            f"the DICOM image is in colour ({named}), as report screens are. "
             "Export the greyscale scan itself.",
             reason="unsupported image",
         )
-    if int(found["NumberOfFrames"] or 1) != 1:
+    _check_no_report(elements)
+
+
+def _check_no_document(elements):
+    """Refuse files that are made to hold text or references."""
+    sop_class, modality = elements.text("SOPClassUID") or "", elements.text("Modality")
+    kinds = [kind for start, kind in _DOCUMENTS.items() if sop_class.startswith(start)]
+    kinds += [_DOCUMENT_MODALITIES[modality]] if modality in _DOCUMENT_MODALITIES else []
+    if kinds:
         raise ScanReadError(
-            f"the DICOM file holds {found['NumberOfFrames']} frames. "
-            "Export the one that is the scan as a file of its own.",
+            f"the DICOM file is {kinds[0]}, and not a scan. Export the scan's image; bone "
+            "densities that a report states belong in the table of patients.",
             reason="unsupported image",
         )
-    if found["BurnedInAnnotation"] == "YES":
+
+
+def _check_no_report(elements):
+    """Refuse pictures of a screen, which show the patient's name and text over the scan."""
+    burned_in = elements.text("BurnedInAnnotation")
+    if burned_in == "YES":
         raise ScanReadError(
             "the DICOM header says that text identifying the patient is burned into "
             "the pixels (BurnedInAnnotation is YES). Export the scan without annotations.",
             reason="identifying text",
         )
-
-
-def _stored_pixels(dataset):
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        implicit = dataset.original_encoding[0]
-        dataset.file_meta.TransferSyntaxUID = (
-            ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-        )
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if not _decodable(syntax):
+    is_capture = (elements.text("SOPClassUID") or "").startswith(_SECONDARY_CAPTURE)
+    if is_capture and elements.text("Modality") == "OT" and burned_in != "NO":
         raise ScanReadError(
-            f"no decoder is installed for the pixels' encoding ({syntax.name}). "
-            "Install pylibjpeg with its plugins (pip install 'pylibjpeg[all]'), or export the "
-            "scan uncompressed.",
+            "the DICOM file is a secondary capture of no modality (OT), as report screens are, "
+            "and does not say that it is free of text. Export the scan itself, or set "
+            "BurnedInAnnotation to NO if you have looked at it.",
             reason="unsupported image",
         )
-    try:
-        return dataset.pixel_array
-    # Each decoder has errors of its own.
-    except Exception as error:
-        raise ScanReadError(
-            f"the pixel data are damaged or cut short ({error}). Export or copy the file again.",
-            reason="damaged file",
-        ) from error
-
-
-def _decodable(syntax):
-    try:
-        return get_decoder(syntax).is_available
-    except NotImplementedError:
-        return False
-
-
-def _rescaling(found):
-    slope, intercept = found["RescaleSlope"], found["RescaleIntercept"]
-    return 1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept)
-
-
-def _bone_bright(stored, found):
-    """Return the stored values as floats; for MONOCHROME1, lowest and highest change places."""
-    stored = stored.astype(np.float64)
-    if found["PhotometricInterpretation"] == "MONOCHROME2":
-        return stored
-    signed = found["PixelRepresentation"] == 1
-    return (-1 if signed else 2 ** found["BitsStored"] - 1) - stored
-
-
-def _upright(pixels, found):
-    rightwards, downwards = _directions(found["PatientOrientation"])
-    if rightwards in ("H", "F"):
-        raise ScanReadError(
-            f"the scan lies on its side (PatientOrientation is "
-            f"{rightwards}, {downwards}). Rotate it so that the head is at the top.",
-            reason="unsupported image",
-        )
-    return pixels[::-1] if downwards == "H" else pixels
-
-
-def _directions(orientation):
-    """Return the first letters of where a row and a column lead, empty if unknown."""
-    if orientation is None or isinstance(orientation, str) or len(orientation) != 2:
-        return "", ""
-    return orientation[0][:1], orientation[1][:1]
-
-
-def _padding(stored, found):
-    """Mask of the pixels that the header itself declares to be no part of the scan."""
-    first = found["PixelPaddingValue"]
-    if first is None:
-        return np.zeros(stored.shape, dtype=bool)
-    last = found["PixelPaddingRangeLimit"]
-    low, high = sorted((first, first if last is None else last))
-    return (stored >= low) & (stored <= high)
-
-
-def _spacing(found):
-    """Return (row_mm, column_mm) from the first of the elements that says it, else None."""
-    for tag in ("PixelSpacing", "ImagerPixelSpacing"):
-        pair = _positive_pair(found[tag])
-        if pair is not None:
-            return pair
-    areas = [found["ExposedArea"]]
-    areas += [item.get("ExposedArea") for item in found["ExposureDoseSequence"] or ()]
-    for width_and_height in filter(None, map(_positive_pair, areas)):
-        column_mm = width_and_height[0] / found["Columns"]
-        row_mm = width_and_height[1] / found["Rows"]
-        if min(row_mm, column_mm) >= _FINEST_MM:
-            return row_mm, column_mm
-    return None
-
-
-def _positive_pair(value):
-    """Return two positive floats, or None if the element is absent or is not that."""
-    if value is None or isinstance(value, str | float | int) or len(value) != 2:
-        return None
-    first, second = (float(number) for number in value)
-    return (first, second) if 0 < first < np.inf and 0 < second < np.inf else None
-
-
-def _unit(found):
-    declared = (found["RescaleType"] or "").lower().replace("^", "").replace("\u00b2", "2")
-    return "g/cm2" if declared.replace(" ", "") == "g/cm2" else "grey level"

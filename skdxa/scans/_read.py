@@ -28,15 +28,16 @@ from skdxa.validation import check_spacing
 
 UNITS = ("g/cm2", "grey level")
 
-# In the order in which a file's first bytes are compared: a version 4 MATLAB file has no
-# signature of its own and comes last.
+# In the order in which a file's first bytes are compared. A DICOM file may begin with the header
+# of a TIFF picture, for which its preamble leaves room; a version 4 MATLAB file has no signature
+# of its own and comes last.
 _READERS = (
+    (looks_like_dicom, read_dicom, "DICOM"),
     (looks_like_hdf5, read_matlab_73, "HDF5 or MATLAB 7.3"),
     (looks_like_matlab_5, read_matlab_5, "MATLAB"),
     (looks_like_npy, read_npy, "NumPy"),
     (looks_like_npz, read_npz, "NumPy"),
     (looks_like_picture, read_picture, "picture"),
-    (looks_like_dicom, read_dicom, "DICOM"),
     (looks_like_matlab_4, read_matlab_4, "MATLAB"),
 )
 _READABLE = (
@@ -171,28 +172,50 @@ def read_scan(
     Notes
     -----
     **DICOM.** Only the elements that describe the image are parsed; names, numbers
-    and dates of birth are never read. A file whose header says that identifying
-    text is burned into the pixels is refused, but not every such file says so:
-    look at your exports.
+    and dates of birth are never read. An element whose value cannot be used is named, and
+    refused unless it is not needed: a faulty spacing does not matter where `spacing_mm` is
+    given.
 
-    - ``MONOCHROME1`` is inverted within the range that can be stored, then the
-      rescale slope and intercept are applied. An image whose bone is dark although
-      its header says ``MONOCHROME2`` cannot be told safely from one with dark
-      surroundings and is left as it is: invert it before use.
-    - Where the header gives a ``PatientOrientation`` with the head at the bottom,
-      the rows are reversed; one lying on its side is refused. Left and right stay.
-    - Unscanned pixels are those that the header declares as padding, and
+    - *Values* are those of the first of these that a file has: a real-world value mapping to
+      g/cm2 (UCUM ``g/cm2`` or ``g.cm-2``; pixels outside of its range become NaN, and mappings
+      to other units are ignored), a modality lookup table, and the rescale slope and
+      intercept. Functional groups of the frame come before the shared ones, and these before
+      the top level.
+    - *Polarity.* ``MONOCHROME1`` and the ``PresentationLUTShape`` ``INVERSE`` say how an image
+      is displayed. Either inverts grey levels, once, within the range that can be stored and
+      before they are rescaled. They do not change a density, values of a modality table, or
+      values that ``RescaleType`` gives another unit than ``US`` (unspecified) or ``OD``
+      (optical density). An image whose bone is dark although its header says
+      ``MONOCHROME2`` cannot be told safely from one with dark surroundings and is left as it
+      is: invert it before use.
+    - *Unit.* A grey level unless ``RescaleType``, ``ModalityLUTType`` or a real-world value
+      mapping says g/cm2.
+    - *Frames.* One of several is read if `frame` names it, also where the header does not
+      declare them. Fewer bytes than stated are refused, more are refused unless they are
+      zeros that fill a block.
+    - *Orientation.* Where the header gives a ``PatientOrientation`` with the head at the
+      bottom, the rows are reversed; one lying on its side is refused. Left and right stay.
+    - *Unscanned* pixels are those that the header declares as padding, and
       stair-step margins of the image's maximum at the left and right edge: runs of
       the maximum from the edge inwards whose width stays the same over steps of
       at least 5 % of the rows (two rows at the least), these making up at least
       three quarters of a band. Saturated bone away from the edges is kept, and so
       is saturated bone at an edge whose outline is not a staircase. Margins drawn
       in black cannot be told from soft tissue and stay.
-    - The spacing is ``PixelSpacing``, else ``ImagerPixelSpacing`` (at the
-      detector), else ``ExposedArea``, width and height in mm, divided by columns
-      and rows. GE Lunar gives only the last, in whole millimetres, which is true to
-      about 1 %: 0.2526 x 0.2514 mm for an iDXA spine scan whose pixels are 0.25 mm.
-    - The unit is a grey level unless ``RescaleType`` says g/cm2.
+    - *Spacing* is ``PixelSpacing``, else ``ImagerPixelSpacing`` (at the detector), else
+      ``NominalScannedPixelSpacing`` (of a digitized film), else ``ExposedArea``, width and
+      height in mm, divided by columns and rows. A ``PixelSpacing`` that repeats the
+      ``ImagerPixelSpacing`` without a ``PixelSpacingCalibrationType`` is the latter. Two
+      numbers that are not both positive state no spacing. GE Lunar gives only
+      ``ExposedArea``, in whole millimetres, which is true to about 1 %: 0.2526 x 0.2514 mm
+      for an iDXA spine scan whose pixels are 0.25 mm.
+    - *Encodings.* Uncompressed, deflated, run-length encoded and 8-bit JPEG pixels, and JPEG
+      2000, are read as installed; lossless and 12-bit JPEG, JPEG-LS and high-throughput JPEG
+      2000 need ``pip install "skdxa[compressed]"``, part of which is GPL-licensed.
+    - *Reports* are refused: colour, structured reports and documents, files whose header says
+      that text identifying the patient is burned into the pixels, and secondary captures of
+      the modality ``OT`` (other) that do not state the contrary. Not every such file says so:
+      look at your exports.
 
     **MATLAB and NumPy.** The array is taken as it is, MATLAB's as MATLAB shows it:
     row 0 must be at the head and bone bright, and NaN marks what was not scanned.
