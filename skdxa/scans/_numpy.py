@@ -10,6 +10,8 @@ from skdxa.scans._content import Content, check_size
 from skdxa.scans._variables import choose_variable
 
 _MAGIC = b"\x93NUMPY"
+# The version for arrays whose columns have names outside Latin-1.
+_NAMED_COLUMNS = (3, 0)
 # Parsed as Python text; a plain array needs less than a hundred characters.
 _LONGEST_HEADER = 4096
 _HEADERS = {
@@ -72,7 +74,7 @@ def read_npz(file, options):
 def _header(file):
     """Return the shape, the type and the length in bytes of an array's header."""
     version = np.lib.format.read_magic(file)
-    if version not in _HEADERS:
+    if version == _NAMED_COLUMNS:
         raise ScanReadError(
             "the array has names of columns. Save it as a two-dimensional array of numbers.",
             reason="no scan",
