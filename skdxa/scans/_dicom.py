@@ -106,7 +106,8 @@ def _check_no_report(elements):
             "the pixels (BurnedInAnnotation is YES). Export the scan without annotations.",
             reason="identifying text",
         )
-    is_capture = (elements.text("SOPClassUID") or "").startswith(_SECONDARY_CAPTURE)
+    sop_class = elements.text("SOPClassUID") or ""
+    is_capture = f"{sop_class}.".startswith(f"{_SECONDARY_CAPTURE}.")
     if is_capture and elements.text("Modality") == "OT" and burned_in != "NO":
         raise ScanReadError(
             "the DICOM file is a secondary capture of no modality (OT), as report screens are, "

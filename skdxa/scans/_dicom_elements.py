@@ -114,8 +114,10 @@ class PixelElement:
         """Return the bytes of the value from one position up to another."""
         if self.syntax.is_deflated and self.start + last > _LONGEST_HEADER:
             self.file = _Inflated(self.file.compressed, self.start + last)
+        # A file object would allocate the length before it finds the end.
+        left = max(self.size() - first, 0)
         self.file.seek(self.start + first)
-        return self.file.read(last - first)
+        return self.file.read(min(last - first, left))
 
 
 class Elements:
@@ -366,7 +368,7 @@ class _Reads:
 
 
 class _Metered:
-    """A file of which no more is read than it holds, and not for ever."""
+    """A file that is read no farther than to its end, and only so often."""
 
     def __init__(self, file, reads):
         self.file = file
@@ -378,7 +380,6 @@ class _Metered:
 
     def read(self, size=None):
         self._reads.spend()
-        # A file object would allocate the stated length before it finds the end.
         left = max(self._size - self.tell(), 0)
         return self.file.read(left if size is None else min(size, left))
 

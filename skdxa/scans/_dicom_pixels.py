@@ -24,7 +24,7 @@ from skdxa.scans._dicom_elements import unusable
 from skdxa.scans._frames import choose_frame
 
 _ITEM, _DELIMITER = 0xFFFEE000, 0xFFFEE0DD
-# Of fragments, a film of an hour has as many.
+# A scan has one fragment, or a few.
 _MOST_FRAGMENTS = 100_000
 # As much may follow the pixels if it is zero: some writers fill up a block.
 _LONGEST_PADDING = 2**16

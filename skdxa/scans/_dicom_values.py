@@ -13,6 +13,8 @@ _DENSITY = ("G/CM2", "G.CM-2")
 # that bone is bright where it is low, as with grey levels.
 _GREY_TYPES = (None, "US", "OD", "NONE", "UNSPECIFIED", "NORMALIZED")
 _LARGEST_TABLE = 2**16
+# Computed at a time, so that double precision takes little memory.
+_ROWS = 64
 
 
 def convert(stored, elements, frame, *, is_float):
@@ -31,7 +33,7 @@ def convert(stored, elements, frame, *, is_float):
 
     Returns
     -------
-    values : ndarray of float of shape (n_rows, n_columns)
+    values : ndarray of float32 of shape (n_rows, n_columns)
         Bone bright; NaN where the scanner did not scan.
     unit : {"g/cm2", "grey level"}
 
@@ -68,14 +70,30 @@ def _rescaled(stored, elements, frame, *, is_float):
     if slope == 0:
         raise unusable("RescaleSlope", "is 0, so that all pixels are equal")
     rescale_type = item.text("RescaleType")
-    values = stored.astype(np.float64)
-    if rescale_type in _GREY_TYPES and _is_inverse(elements):
-        values = _largest(elements, is_float=is_float) - values
-    if slope is not None:
-        values *= slope
-    if intercept is not None:
-        values += intercept
-    return values, _unit(rescale_type)
+    is_inverse = rescale_type in _GREY_TYPES and _is_inverse(elements)
+    largest = _largest(elements, is_float=is_float) if is_inverse else None
+
+    def rescale(rows):
+        values = rows.astype(np.float64)
+        if is_inverse:
+            values = largest - values
+        if slope is not None:
+            values *= slope
+        if intercept is not None:
+            values += intercept
+        return values
+
+    return _by_rows(rescale, stored), _unit(rescale_type)
+
+
+def _by_rows(function, stored):
+    """Return a function of the stored values in single precision, computed in double."""
+    values = np.empty(stored.shape, dtype=np.float32)
+    # Beyond single precision, a number becomes infinite, which is refused later.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(stored), _ROWS):
+            values[start : start + _ROWS] = function(stored[start : start + _ROWS])
+    return values
 
 
 def _is_inverse(elements):
@@ -127,8 +145,12 @@ def _looked_up(stored, table, *, is_signed):
         raise unusable("LUTData", f"holds {len(entries)} values in place of {n_entries}")
     if entries.max() >= 2**bits:
         raise unusable("LUTData", f"holds values of more than {bits} bits")
-    positions = np.clip(stored.astype(np.int64) - first, 0, n_entries - 1)
-    return entries.astype(np.float64)[positions], _unit(table.text("ModalityLUTType"))
+    unit = _unit(table.text("ModalityLUTType"))
+
+    def look_up(rows):
+        return entries[np.clip(rows.astype(np.int64) - first, 0, n_entries - 1)]
+
+    return _by_rows(look_up, stored), unit
 
 
 # Real-world values
@@ -147,7 +169,7 @@ def _mapped_densities(stored, elements, frame):
     ]
     if not mappings:
         return None
-    densities = np.full(stored.shape, np.nan)
+    densities = np.full(stored.shape, np.nan, dtype=np.float32)
     for mapping in reversed(mappings):
         low, high = _mapped_range(mapping, stored)
         inside = (stored >= low) & (stored <= high)

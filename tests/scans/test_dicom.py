@@ -766,6 +766,21 @@ def test_pixels_without_a_delimiter(file):
     assert "Secret" not in message
 
 
+def test_floating_point_pixels_are_not_compressed(file):
+    write_dicom(
+        file, syntax=RLELossless, PixelData=encapsulate([bytes(8)]), FloatPixelData=bytes(252)
+    )
+    assert "DICOM element FloatPixelData is compressed" in refusal(file)
+
+
+def test_no_fragments(file):
+    content = write_dicom(file, syntax=RLELossless, PixelData=encapsulate([b"Secret"]))
+    content = content.read_bytes()
+    start = content.index(b"\xfe\xff\x00\xe0")
+    file.write_bytes(content[: start + 4] + bytes(4) + b"\xfe\xff\xdd\xe0" + bytes(4))
+    assert "holds no compressed pixels" in refusal(file)
+
+
 def test_compressed_pixels_under_an_uncompressed_syntax(file):
     content = write_dicom(
         file, syntax=RLELossless, PixelData=encapsulate([run_length_encoded(PIXELS)])
@@ -849,6 +864,25 @@ def test_jpeg_2000(file, dtype, bits):
     dataset.compress(JPEG2000Lossless, generate_instance_uid=False)
     dataset.save_as(file, enforce_file_format=True)
     np.testing.assert_array_equal(read_scan(file).pixels, pixels)
+
+
+# MILLI as OpenJPH encodes it without loss.
+HIGH_THROUGHPUT = bytes.fromhex(
+    "ff4fff51002940000000000900000007000000000000000000000009000000070000000000000000"
+    "00010f0101ff50000800020000000aff52000c00020001000504044001ff5c001320889090909090"
+    "90909090909090888888ff64001700014f70656e4a50482056657220302e32362e332eff90000a00"
+    "000000005e0001ff93c000268df80507740000c0001280e601077400a00009c094a4e400a23400a0"
+    "000ab80002400a024050c1004201fcb600fc011300c00025800054400026e0200ce40000f002d9df"
+    "a6e600e80cf3a6e500ffd9"
+)
+
+
+@pytest.mark.parametrize("in_two", [False, True])
+def test_high_throughput_jpeg_2000(file, in_two):
+    needs("pylibjpeg", "openjpeg")
+    data = encapsulate([HIGH_THROUGHPUT], fragments_per_frame=1 + in_two)
+    write_dicom(file, MILLI, syntax=HTJ2KLossless, PixelData=data)
+    np.testing.assert_array_equal(read_scan(file).pixels, MILLI)
 
 
 @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEGLosslessSV1, HTJ2KLossless])
@@ -989,6 +1023,18 @@ def test_long_element_is_left_in_the_file(file):
     assert "DICOM element RescaleType is too long" in refusal(file)
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"Secret Name", "is damaged or nested"), (ITEM + b"\xff\xff", "is damaged or nested")],
+)
+def test_damaged_sequence_that_is_used(file, content, reason):
+    element = b"\x28\x00\x00\x30SQ\0\0" + struct.pack("<L", len(content)) + content
+    file.write_bytes(insert(write_dicom(file).read_bytes(), element))
+    message = refusal(file)
+    assert f"DICOM element ModalityLUTSequence {reason}" in message
+    assert "Secret" not in message
+
+
 def test_many_items_in_a_sequence_that_is_used(file):
     dataset = pydicom.dcmread(write_dicom(file))
     dataset["ModalityLUTSequence"] = DataElement(0x00283000, "UN", (ITEM + bytes(4)) * 500_000)
@@ -1058,6 +1104,8 @@ def test_reports(file, elements, drop, reason):
         {"Modality": "BMD"},
         {"Modality": "OT"},
         {"SOPClassUID": SECONDARY, "Modality": "BMD"},
+        # An ophthalmic photograph, whose number begins alike.
+        {"SOPClassUID": SECONDARY + "7.1.5.1", "Modality": "OT"},
         {"SOPClassUID": SECONDARY, "Modality": "OT", "BurnedInAnnotation": "NO"},
     ],
 )
