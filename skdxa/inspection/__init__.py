@@ -15,6 +15,7 @@ from skdxa.inspection._faithfulness import (
     map_similarity,
     randomized,
 )
+from skdxa.inspection._features import network_features
 from skdxa.inspection._grad_cam import grad_cam
 from skdxa.inspection._gradients import integrated_gradients, smooth_grad, vanilla_gradients
 from skdxa.inspection._kernels import feature_maps, maximize_activation
@@ -31,6 +32,7 @@ __all__ = [
     "localization_score",
     "map_similarity",
     "maximize_activation",
+    "network_features",
     "occlusion",
     "prepare_images",
     "randomized",

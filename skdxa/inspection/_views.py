@@ -89,6 +89,10 @@ class Views:
         """Compute the positive class's score before the sigmoid, (n,)."""
         return self._call(_scores, None, images)
 
+    def features(self, images):
+        """Compute what the last layer sees, (n, features)."""
+        return self._call(_features, None, images)
+
     def input_gradients(self, images):
         """Compute the score's derivative by each pixel, (n, rows, columns)."""
         return self._call(_input_gradients, None, images)
@@ -163,6 +167,16 @@ def _open(network, name):
 
 def _scores(network):
     return lambda images: _logit(network(images, training=False))
+
+
+def _features(network):
+    before_last = keras.Model(network.inputs, network.layers[-1].input)
+
+    def function(images):
+        features = before_last(images, training=False)
+        return tf.cast(tf.reshape(features, (tf.shape(images)[0], -1)), tf.float32)
+
+    return function
 
 
 def _input_gradients(network):

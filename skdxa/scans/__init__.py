@@ -1,6 +1,7 @@
 """Files and tables in: single scans and whole cohorts."""
 
 from skdxa.scans._cohort import load_cohort
-from skdxa.scans._read import Scan, read_scan
+from skdxa.scans._read import UNITS, Scan, read_scan
+from skdxa.scans._reader import ScanReader
 
-__all__ = ["Scan", "load_cohort", "read_scan"]
+__all__ = ["UNITS", "Scan", "ScanReader", "load_cohort", "read_scan"]
