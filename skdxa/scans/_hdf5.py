@@ -91,6 +91,8 @@ class Node:
         Whether this is a group rather than an array.
     shape : tuple of int
         Of an array, in the file's order.
+    most : tuple of int
+        The shape to which an array may grow.
     type : Type
         Of an array's elements.
     attributes : dict of str to object
@@ -99,6 +101,7 @@ class Node:
 
     is_group: bool = False
     shape: tuple[int, ...] = ()
+    most: tuple[int, ...] = ()
     type: Type | None = None
     attributes: dict = field(default_factory=dict)
     messages: list = field(default_factory=list)
@@ -178,7 +181,7 @@ class Hdf5:
             if code in (_SYMBOLS, _LINK_INFO, _LINK):
                 node.is_group = True
             elif code == _SPACE:
-                space = _shape(data)
+                space = _shapes(data)
             elif code == _TYPE:
                 kind = _type(data)
             elif code == _ATTRIBUTE:
@@ -186,7 +189,7 @@ class Hdf5:
         if not node.is_group:
             if space is None or kind is None:
                 raise Damaged("an array has no size or no type")
-            node.shape, node.type = space, kind
+            (node.shape, node.most), node.type = space, kind
         return node
 
     # Headers
@@ -265,7 +268,7 @@ class Hdf5:
                 (at, at + padded[0], at + padded[0] + padded[1]), lengths, strict=True
             )
         )
-        kind, shape = _type(kind), _shape(space)
+        kind, shape = _type(kind), _shapes(space)[0]
         value = data[at + sum(padded) :][: kind.size * math.prod(shape)]
         return _name(name), self._value(kind, value)
 
@@ -392,7 +395,7 @@ class Hdf5:
         elif layout.kind == _CHUNKED:
             return self._chunks(node, layout, dtype)
         elif layout.address == _UNDEFINED or n_bytes == 0:
-            return np.full(node.shape, _fill(node, dtype), dtype)
+            return _filled(node, dtype)
         else:
             if layout.size < n_bytes:
                 raise Damaged("an array is shorter than its size says")
@@ -414,15 +417,17 @@ class Hdf5:
         n_stored = math.prod(grid) * n_bytes
         if n_stored > max(_LARGEST_CHUNK, 8 * math.prod(shape) * node.type.size):
             raise Unsupported("is stored in chunks much larger than itself")
-        array = np.full(shape, _fill(node, dtype), dtype)
+        array = _filled(node, dtype)
         filters = _filters(node)
         seen = set()
         for start, stored, skipped, address in self._stored_chunks(node, layout, grid, n_bytes):
             if start in seen or any(
-                place % step or place >= size
-                for place, step, size in zip(start, chunk, shape, strict=True)
+                place % step for place, step in zip(start, chunk, strict=True)
             ):
                 raise Damaged("a chunk lies outside its array")
+            # An array that has shrunk may keep chunks beyond its end.
+            if any(place >= size for place, size in zip(start, shape, strict=True)):
+                continue
             seen.add(start)
             # Compression makes a chunk longer by a few bytes at the most.
             if stored > n_bytes + n_bytes // 8 + 64:
@@ -443,25 +448,34 @@ class Hdf5:
         if layout.address == _UNDEFINED:
             return
         n_axes = len(grid)
-        starts = (range(0, n * step, step) for n, step in zip(grid, layout.chunk, strict=True))
-        places = itertools.product(*starts)
         if layout.index == "tree":
             key_size = 8 + 8 * (n_axes + 1)
             entries = self._leaves(layout.address, 1, key_size)
-            for key, address in itertools.islice(entries, math.prod(grid) + 1):
+            for key, address in itertools.islice(entries, _MOST_CHUNKS):
                 stored, skipped = struct.unpack_from("<II", key)
                 yield struct.unpack_from(f"<{n_axes}Q", key, 8), stored, skipped, address
-        elif layout.index == "single":
+            return
+        if layout.index == "single":
             yield (0,) * n_axes, layout.size or n_bytes, layout.skipped, layout.address
-        elif layout.index == "implicit":
-            for number, start in enumerate(places):
-                yield start, n_bytes, 0, layout.address + number * n_bytes
+            return
+        # These list all chunks that the array would have at its largest.
+        counts = [-(-size // step) for size, step in zip(node.most, layout.chunk, strict=True)]
+        n_chunks = math.prod(counts)
+        if n_chunks > _MOST_CHUNKS:
+            raise Unsupported(f"may grow to more than {_MOST_CHUNKS:,} chunks")
+        starts = [
+            range(0, count * step, step) for count, step in zip(counts, layout.chunk, strict=True)
+        ]
+        filtered = bool(_filters(node))
+        if layout.index == "implicit":
+            addresses = range(layout.address, layout.address + n_chunks * n_bytes, n_bytes)
+            entries = ((address, n_bytes, 0) for address in addresses)
         else:
-            filtered = bool(_filters(node))
-            entries = self._fixed_array(layout.address, math.prod(grid), filtered)
-            for start, (address, stored, skipped) in zip(places, entries, strict=True):
-                if address != _UNDEFINED:
-                    yield start, stored if filtered else n_bytes, skipped, address
+            entries = self._fixed_array(layout.address, n_chunks, filtered)
+        for start, entry in zip(itertools.product(*starts), entries, strict=True):
+            address, stored, skipped = entry
+            if address != _UNDEFINED:
+                yield start, stored if filtered else n_bytes, skipped, address
 
     def _fixed_array(self, address, n_chunks, filtered):
         """Yield address, stored length and skipped filters from an index of fixed size."""
@@ -671,7 +685,7 @@ def _new_chunks(data):
         layout.index = "fixed"
         at += 1
     else:
-        raise Unsupported("can grow without limit")
+        raise Unsupported("is stored in HDF5 1.10's form for arrays that grow without limit")
     layout.address = struct.unpack_from("<Q", data, at)[0]
     return layout
 
@@ -700,8 +714,9 @@ def _axes(n_axes):
     return n_axes
 
 
-def _shape(data):
-    version, n_axes = data[:2]
+def _shapes(data):
+    """Return the shape of an array and the one to which it may grow."""
+    version, n_axes, flags = data[:3]
     if n_axes > _MOST_AXES:
         raise Damaged("an array has too many axes")
     if version == 1:
@@ -710,10 +725,13 @@ def _shape(data):
         at = 4
         # 2 is an array of nothing.
         if data[3] == 2:
-            return (0,)
+            return (0,), (0,)
     else:
         raise Damaged("an array's size is of an unknown version")
-    return struct.unpack_from(f"<{n_axes}Q", data, at)
+    shape = struct.unpack_from(f"<{n_axes}Q", data, at)
+    if not flags & 1:
+        return shape, shape
+    return shape, struct.unpack_from(f"<{n_axes}Q", data, at + 8 * n_axes)
 
 
 def _type(data):
@@ -749,8 +767,14 @@ def _type(data):
     return Type(size)
 
 
+def _filled(node, dtype):
+    """Return an array of which nothing has been written."""
+    value = _fill(node, dtype)
+    # Zeros take memory only where they are changed.
+    return np.full(node.shape, value, dtype) if value else np.zeros(node.shape, dtype)
+
+
 def _fill(node, dtype):
-    """Return the value of what was never written."""
     data = _message(node, _FILL)
     value = b""
     if data is not None:

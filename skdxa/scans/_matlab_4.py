@@ -94,4 +94,4 @@ def _read(file, start, dtype, shape):
     content = file.read(math.prod(shape) * dtype.itemsize)
     array = np.frombuffer(content, dtype).reshape(shape, order="F")
     # All numbers of this version are doubles to MATLAB, which stores whole ones as integers.
-    return array.astype(float)
+    return array.astype(float, copy=False)

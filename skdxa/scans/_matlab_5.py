@@ -248,7 +248,7 @@ class _Header:
 
 def _text(data, at, size, encoding):
     try:
-        return printable(bytes(data[at : at + size]).decode(encoding))
+        return printable(bytes(data[at : at + size]).split(b"\0")[0].decode(encoding))
     except UnicodeDecodeError:
         raise Damaged("a name is no text") from None
 

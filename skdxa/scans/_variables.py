@@ -44,10 +44,12 @@ def choose_variable(held, variable, *, what, beneath=dict):
         ]
         if len(suited) == 1:
             return suited[0]
-        count = "no two-dimensional numeric array" if not suited else "more than one array"
+        lower = beneath()
+        place = ", outside structs and cells," if lower else ""
+        count = "more than one array" if suited else f"no two-dimensional numeric array{place}"
         raise ScanReadError(
-            f"{what} holds {count} that could be the scan. It holds "
-            f"{_listing(held | beneath())}. Name the scan's with variable=.",
+            f"{what} holds {count} that could be the scan. It holds {_listing(held | lower)}. "
+            "Name the scan's with variable=.",
             reason="no scan",
         )
     if variable not in held:
@@ -61,8 +63,9 @@ def choose_variable(held, variable, *, what, beneath=dict):
     _, kind, is_numeric = held[variable]
     if not is_numeric:
         raise ScanReadError(
-            f"the variable '{variable}' is {kind}, not an array of real numbers. {what} holds "
-            f"{_listing(held | beneath())}. Name an array of real numbers, or save one.",
+            f"the variable '{variable}' is {kind}, not an array of real numbers. "
+            f"{what[0].upper()}{what[1:]} holds {_listing(held | beneath())}. Name an array of "
+            "real numbers, or save one.",
             reason="no scan",
         )
     return variable
