@@ -149,7 +149,7 @@ class _Archive:
             if stored == "number":
                 kind = _TYPES.get(node.type.dtype.name, node.type.dtype.name)
         elif stored == "complex":
-            kind = "complex"
+            kind = f"complex {kind}"
         elif kind in NUMERIC and stored != "number":
             kind = "of an unknown kind"
         elif kind not in NUMERIC and kind not in ("cell", "logical", "struct"):
