@@ -145,7 +145,7 @@ class _Archive:
         if kind == "cell" and stored == "reference":
             return Item(shape, kind, open=partial(self._open_cell, node))
         if kind is None:
-            kind = stored
+            kind = "of an unknown kind" if stored == "other" else stored
             if stored == "number":
                 kind = _TYPES.get(node.type.dtype.name, node.type.dtype.name)
         elif stored == "complex":

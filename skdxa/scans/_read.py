@@ -23,16 +23,16 @@ from skdxa.validation import check_spacing
 
 UNITS = ("g/cm2", "grey level")
 
-# In the order in which a file's first bytes are compared: a version 4 MATLAB file has no
-# signature of its own and comes last.
+# In the order in which a file's first bytes are compared. Neither a version 4 MATLAB file nor
+# an old DICOM file has a signature; a header of the former cannot be one of the latter.
 _READERS = (
     (looks_like_hdf5, read_matlab_73, "HDF5 or MATLAB 7.3"),
     (looks_like_matlab_5, read_matlab_5, "MATLAB"),
     (looks_like_npy, read_npy, "NumPy"),
     (looks_like_npz, read_npz, "NumPy"),
     (looks_like_picture, read_picture, "picture"),
-    (looks_like_dicom, read_dicom, "DICOM"),
     (looks_like_matlab_4, read_matlab_4, "MATLAB"),
+    (looks_like_dicom, read_dicom, "DICOM"),
 )
 _READABLE = (
     "skdxa reads DICOM, MATLAB .mat, NumPy .npy and .npz files, and PNG, TIFF, BMP and JPEG "

@@ -220,7 +220,7 @@ def test_whole_numbers_of_version_4_are_doubles(file):
 
 
 def test_text_and_sparse_matrices_of_version_4_are_no_scans(file):
-    write_matlab_4(file, image=eye(7, 9), words=np.array([["abc"], ["def"]]))
+    write_matlab_4(file, image=eye(7, 9), words="abc")
     message = refusal(file)
     assert "'image' (sparse)" in message
     assert "text" in message
@@ -338,15 +338,23 @@ STORED = {
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("pack", [bytes, compressed])
-def test_every_class_and_type_of_storage(file, order, pack):
-    for code, name in enumerate(CLASSES, start=6):
-        for kind, dtype in STORED.items():
-            variable = numbers(PIXELS.astype(dtype) % 120, code, kind, order=order, name=b"image")
-            packed = variable if pack is bytes else compressed(variable, order)
-            write_elements(file, packed, order=order)
-            scan = read_scan(file)
-            np.testing.assert_array_equal(scan.pixels, PIXELS % 120, err_msg=f"{name} {dtype}")
-            np.testing.assert_array_equal(scan.pixels, loadmat(file)["image"])
+@pytest.mark.parametrize(("code", "name"), list(enumerate(CLASSES, start=6)))
+def test_every_class_and_type_of_storage(file, order, pack, code, name):
+    for kind, dtype in STORED.items():
+        array = (PIXELS % 120).astype(dtype)
+        variable = numbers(array, code, kind, order=order, name=b"image")
+        write_elements(file, variable if pack is bytes else pack(variable, order), order=order)
+        if name in ("double", "single"):
+            sound = array.dtype.kind != "f" or array.itemsize <= np.dtype(name).itemsize
+            sound &= array.dtype.kind == "f" or array.itemsize < 8
+        else:
+            sound = np.can_cast(array.dtype, name)
+        if sound:
+            np.testing.assert_array_equal(read(file), array, err_msg=f"{name} {dtype}")
+            np.testing.assert_array_equal(read(file), loadmat(file)["image"])
+        else:
+            # No writer does so, and the numbers could be others than were written.
+            assert f"numbers of class {name} are stored as" in refusal(file)
 
 
 def test_short_elements(file):
@@ -360,7 +368,7 @@ def test_short_elements(file):
 
 @pytest.mark.parametrize("bit", range(16))
 def test_wrong_type_of_element(file, bit):
-    # Each such bit ends a process that calls SciPy.
+    # Most such bits end a process that calls SciPy.
     content = bytearray(write_elements(file, numbers(DENSITY, name=b"image")).read_bytes())
     place = len(content) - DENSITY.nbytes - 8
     content[place + bit // 8] ^= 1 << bit % 8
@@ -385,7 +393,6 @@ def test_wrong_type_of_element(file, bit):
         lambda: compressed(numbers(DENSITY) + bytes(64)),
         lambda: compressed(numbers(DENSITY)[:-64]),
         lambda: struct.pack("<II", 15, 63) + bytes(63),
-        lambda: matrix(2, name=b"image"),
         lambda: bytes(64),
     ],
 )
@@ -682,11 +689,11 @@ def refused_beside_the_scan(hdf, reason):
     ],
     ids=["soft", "soft to itself", "external", "external to itself"],
 )
-def test_links_are_not_followed(hdf, link):
+def test_links_are_not_followed(file, hdf, link):
     hdf["odd"] = link
     message = refused_beside_the_scan(hdf, "'odd' is a link to another file or object")
     assert "passwd" not in message
-    np.testing.assert_array_equal(read(Path(hdf.filename)), DENSITY.astype(np.float32))
+    np.testing.assert_array_equal(read(file), DENSITY.astype(np.float32))
 
 
 @pytest.mark.parametrize("kind", ["file", "pipe"])
@@ -721,12 +728,15 @@ def test_other_compression_than_gzip_is_refused(hdf, options):
     refused_beside_the_scan(hdf, "compressed by another method than gzip")
 
 
-def test_chunk_that_inflates_without_end(hdf):
+@pytest.mark.parametrize(
+    ("n_bytes", "reason"), [(5000, "longer than it says"), (1 << 27, "longer than it can be")]
+)
+def test_chunk_that_inflates_without_end(hdf, n_bytes, reason):
     item = hdf.create_dataset("odd", data=DENSITY.T, chunks=(9, 7), compression="gzip")
-    item.id.write_direct_chunk((0, 0), zlib.compress(bytes(1 << 27)))
+    item.id.write_direct_chunk((0, 0), zlib.compress(bytes(n_bytes)))
     tracemalloc.start()
     try:
-        refused_beside_the_scan(hdf, "a chunk is longer than it says")
+        refused_beside_the_scan(hdf, f"a chunk is {reason}")
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
         tracemalloc.stop()
@@ -742,14 +752,14 @@ def test_array_without_content_is_not_inflated_in_memory(hdf):
     refused_beside_the_scan(hdf, "has 1073741824 x 1073741824 pixels")
 
 
-def test_group_that_holds_itself(hdf):
+def test_group_that_holds_itself(file, hdf):
     group = hdf.create_group("odd")
     group["self"] = group
     group["root"] = hdf["/"]
     message = refused_beside_the_scan(hdf, "'odd' is struct")
     assert len(message) < 3000
     np.testing.assert_array_equal(
-        read(Path(hdf.filename), "odd.self.self.root.odd.root.bmd"), DENSITY.astype(np.float32)
+        read(file, "odd.self.self.root.odd.root.bmd"), DENSITY.astype(np.float32)
     )
 
 
@@ -761,12 +771,13 @@ def test_classes_that_are_no_numbers(hdf):
         hdf.create_group(name).attrs["MATLAB_class"] = np.bytes_(kind)
     sparse = hdf.create_group("sparse")
     sparse.attrs.update({"MATLAB_class": np.bytes_("double"), "MATLAB_sparse": np.uint64(7)})
-    for name, dtype in (("words", h5py.string_dtype()), ("b", bool), ("letters", "S3")):
-        hdf.create_dataset(name, data=np.zeros((9, 7), dtype=dtype) if name != "words" else "x")
+    hdf["words"] = "x"
+    hdf["b"] = np.zeros((9, 7), dtype=bool)
+    hdf["letters"] = np.zeros((9, 7), dtype="S3")
     hdf.create_dataset("nothing", data=h5py.Empty("f8"))
     hdf.create_group("#subsystem#")["bmd"] = DENSITY
-    hdf.create_dataset("odd", data=np.ones((9, 7)), dtype=np.dtype([("a", "f8"), ("b", "i4")]))
-    message = refused_beside_the_scan(hdf, "'odd' is other")
+    hdf["odd"] = np.zeros((9, 7), dtype=[("a", "f8"), ("b", "i4")])
+    message = refused_beside_the_scan(hdf, "'odd' is of an unknown kind")
     for listed in (
         *("'text' (7 x 9 text)", "'mask' (7 x 9 logical)", "'name' (7 x 9 string)"),
         *("'t' (7 x 9 object)", "'handle' (function handle)", "'w' (table)", "'sparse' (sparse)"),
@@ -816,7 +827,7 @@ def test_wrong_checksum_of_a_chunk(file, libver):
         item = hdf.create_dataset("image", data=DENSITY.T, chunks=(9, 7), fletcher32=True)
         place = item.id.get_chunk_info(0).byte_offset
     content = bytearray(file.read_bytes())
-    content[512 + place + 77] ^= 1
+    content[place + 77] ^= 1
     file.write_bytes(content)
     assert "a chunk's checksum is wrong" in refusal(file)
 
@@ -862,7 +873,12 @@ def leaves(name, value):
     elif isinstance(value, np.ndarray) and value.dtype == object:
         for number, one in enumerate(value.ravel(order="F")):
             yield from leaves(f"{name}{{{number + 1}}}", one)
-    elif isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and min(value.shape) > 1:
+    elif (
+        isinstance(value, np.ndarray)
+        and value.dtype.kind in "iuf"
+        and value.ndim == 2
+        and min(value.shape) > 1
+    ):
         yield name, value
 
 
@@ -892,7 +908,7 @@ def test_files_of_scipy():
                 pixels = read(path, name)
                 np.testing.assert_array_equal(pixels, array.astype(np.float32))
                 n_equal += 1
-    assert n_equal >= 15
+    assert n_equal >= 14
 
 
 def test_damaged_array_of_scipy():
@@ -910,8 +926,8 @@ ages = int16([68 -3; 71 2]);
 s.bmd = image; s.inner.grey = grey; s.name = 'x';
 c = {{'text', image; grey, true}};
 t(1).bmd = grey; t(2).bmd = image;
-words = 'abc'; mask = image > 1; z = image + i; sparse_one = sparse(image); f = @(x) x;
-save('-v4', '4.mat', 'image', 'grey', 'narrow', 'ages', 'words', 'sparse_one', 'z');
+words = 'abc'; mask = image > 1; z = image + i; sparse_one = sparse(image);
+save('-v4', '4.mat', 'image', 'narrow', 'words', 'sparse_one', 'z');
 save('-v6', '6.mat');
 save('-v7', '7.mat');
 """
@@ -926,13 +942,10 @@ def test_files_of_octave(tmp_path):
     subprocess.run(
         ["octave-cli", "--norc", "--eval", script], cwd=tmp_path, check=True, timeout=120
     )
-    flat = {
-        "image": DENSITY,
-        "grey": PIXELS,
-        "narrow": DENSITY.astype(np.float32),
-        "ages": np.array([[68, -3], [71, 2]]),
-    }
+    flat = {"image": DENSITY, "narrow": DENSITY}
     deep = {
+        "grey": PIXELS,
+        "ages": np.array([[68, -3], [71, 2]]),
         "s.bmd": DENSITY,
         "s.inner.grey": PIXELS,
         "c{1,2}": DENSITY,
