@@ -14,14 +14,9 @@ from skdxa.exceptions import ScanError, ScanReadError
 from skdxa.scans._content import MAX_PIXELS, format_shape
 from skdxa.scans._dicom import looks_like_dicom, read_dicom
 from skdxa.scans._file import open_regular, printable
-from skdxa.scans._matlab import (
-    looks_like_hdf5,
-    looks_like_matlab_4,
-    looks_like_matlab_5,
-    read_matlab_4,
-    read_matlab_5,
-    read_matlab_73,
-)
+from skdxa.scans._matlab_4 import looks_like_matlab_4, read_matlab_4
+from skdxa.scans._matlab_5 import looks_like_matlab_5, read_matlab_5
+from skdxa.scans._matlab_73 import looks_like_hdf5, read_matlab_73
 from skdxa.scans._numpy import looks_like_npy, looks_like_npz, read_npy, read_npz
 from skdxa.scans._picture import looks_like_picture, read_picture
 from skdxa.validation import check_spacing
@@ -29,8 +24,8 @@ from skdxa.validation import check_spacing
 UNITS = ("g/cm2", "grey level")
 
 # In the order in which a file's first bytes are compared. A DICOM file may begin with the header
-# of a TIFF picture, for which its preamble leaves room; a version 4 MATLAB file has no signature
-# of its own and comes last.
+# of a TIFF picture, for which its preamble leaves room. Neither a version 4 MATLAB file nor an
+# old DICOM file has a signature; a header of the former cannot be one of the latter.
 _READERS = (
     (looks_like_dicom, read_dicom, "DICOM"),
     (looks_like_hdf5, read_matlab_73, "HDF5 or MATLAB 7.3"),
@@ -39,6 +34,7 @@ _READERS = (
     (looks_like_npz, read_npz, "NumPy"),
     (looks_like_picture, read_picture, "picture"),
     (looks_like_matlab_4, read_matlab_4, "MATLAB"),
+    (looks_like_dicom, read_dicom, "DICOM"),
 )
 _READABLE = (
     "skdxa reads DICOM, MATLAB .mat, NumPy .npy and .npz files, and PNG, TIFF, BMP and JPEG "

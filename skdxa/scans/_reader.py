@@ -16,7 +16,7 @@ from skdxa.scans._read import UNITS, Scan, read_scan
 from skdxa.validation import as_scans, as_series, check_spacing
 
 
-class ScanReader(ScanTransformer):
+class ScanReader(ScanTransformer, auto_wrap_output_keys=None):
     """Read scans from files and bring all to one pixel spacing.
 
     As the first step of a pipeline, it lets the pipeline predict on paths, on `Scan` objects,

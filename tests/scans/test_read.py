@@ -3,7 +3,6 @@
 import pickle
 import zipfile
 
-import h5py
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -11,7 +10,6 @@ from pydicom.uid import (
     ComputedRadiographyImageStorage,
     ExplicitVRLittleEndian,
 )
-from scipy.io import savemat
 
 from skdxa.exceptions import ScanError, ScanReadError
 from skdxa.scans import read_scan
@@ -46,20 +44,6 @@ def write_dicom(path, pixels=PIXELS, *, syntax=ExplicitVRLittleEndian, drop=(), 
     for name in drop:
         delattr(dataset, name)
     dataset.save_as(path, enforce_file_format=True)
-    return path
-
-
-def write_matlab_73(path, *, header=True, **variables):
-    """Write arrays as MATLAB does: columns first, each with its class, behind a header."""
-    classes = {"float64": "double", "float32": "single", "bool": "logical"}
-    with h5py.File(path, "w", userblock_size=512 if header else 0) as file:
-        for name, array in variables.items():
-            item = file.create_dataset(name, data=np.asarray(array).T)
-            kind = classes.get(item.dtype.name, item.dtype.name)
-            item.attrs["MATLAB_class"] = np.bytes_(kind)
-    if header:
-        with path.open("r+b") as file:
-            file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
     return path
 
 
@@ -135,112 +119,6 @@ def test_pickled_objects_are_refused(tmp_path):
     assert "is a Python pickle" in refusal(tmp_path / "b.npy")
 
 
-# MATLAB
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-def test_matlab_5(file, compressed):
-    savemat(
-        file,
-        {"image": DENSITY, "age": 68, "spacing": [[1.05, 0.6]], "name": "x", "mask": DENSITY > 1},
-        do_compression=compressed,
-        appendmat=False,
-    )
-    scan = read_scan(file)
-    np.testing.assert_array_equal(scan.pixels, DENSITY.astype(np.float32))
-    assert (scan.spacing, scan.unit, scan.source) == (None, "g/cm2", "MATLAB 5")
-
-
-def test_whole_numbers_of_a_matlab_double_stay_densities(file):
-    savemat(file, {"image": np.eye(7, 9)}, appendmat=False)
-    assert read_scan(file).unit == "g/cm2"
-
-
-@pytest.mark.parametrize("header", [True, False])
-def test_matlab_73(file, header):
-    write_matlab_73(file, header=header, image=DENSITY, age=[[68.0]], mask=DENSITY > 1)
-    scan = read_scan(file)
-    np.testing.assert_array_equal(scan.pixels, DENSITY.astype(np.float32))
-    assert (scan.unit, scan.source) == ("g/cm2", "MATLAB 7.3")
-
-
-def test_matlab_73_without_classes(file):
-    with h5py.File(file, "w") as hdf:
-        hdf["image"] = PIXELS.T
-        hdf.create_group("#refs#")
-    assert "is HDF5, but nothing says that MATLAB wrote it" in refusal(file)
-    named = file.rename(file.with_suffix(".mat"))
-    np.testing.assert_array_equal(read_scan(named).pixels, PIXELS)
-
-
-def write_matlab_5(path, **variables):
-    savemat(path, variables, appendmat=False)
-    return path
-
-
-both_versions = pytest.mark.parametrize("write", [write_matlab_5, write_matlab_73])
-
-
-@both_versions
-def test_matlab_variable(file, write):
-    write(file, first=DENSITY, second=PIXELS)
-    message = refusal(file)
-    assert "more than one array that could be the scan" in message
-    assert "'first' (7 x 9 double)" in message
-    assert "'second' (7 x 9 uint8)" in message
-    np.testing.assert_array_equal(read_scan(file, variable="second").pixels, PIXELS)
-    message = refusal(file, variable="secnd")
-    assert "no variable 'secnd'" in message
-    assert "Did you mean 'second'?" in message
-    assert "mean" not in refusal(file, variable="xyz")
-
-
-@both_versions
-@pytest.mark.parametrize(
-    ("array", "reason", "listing"),
-    [
-        (np.ones((1, 63)), "the array is 1 x 63", "1 x 63 double"),
-        (np.ones((2, 7, 9)), "the array is 2 x 7 x 9", "2 x 7 x 9 double"),
-        (np.ones((7, 9), dtype=bool), "'image' is logical", "7 x 9 logical"),
-    ],
-)
-def test_matlab_without_a_scan(file, write, array, reason, listing):
-    write(file, image=array)
-    message = refusal(file)
-    assert "holds no two-dimensional numeric array" in message
-    assert listing in message
-    assert reason in refusal(file, variable="image")
-
-
-@both_versions
-def test_matlab_infinite_and_nan(file, write):
-    write(file, image=np.full((7, 9), np.nan))
-    assert "all pixels are NaN" in refusal(file)
-    write(file, image=np.where(np.eye(7, 9), np.inf, 1.0))
-    assert "7 of the pixels are infinite" in refusal(file)
-
-
-def test_matlab_complex(file):
-    write_matlab_5(file, image=DENSITY + 1j)
-    assert "array's are complex128" in refusal(file)
-    pairs = np.zeros((7, 9), dtype=[("real", float), ("imag", float)])
-    with h5py.File(file, "w") as hdf:
-        hdf.create_dataset("image", data=pairs.T).attrs["MATLAB_class"] = "double"
-    assert "array's are complex128" in refusal(file)
-
-
-def test_matlab_empty(file):
-    write_matlab_5(file, image=np.empty((0, 0)))
-    assert "the array is 0 x 0" in refusal(file, variable="image")
-    with h5py.File(file, "w") as hdf:
-        item = hdf.create_dataset("image", data=np.array([0, 0], dtype=np.uint64))
-        item.attrs.update({"MATLAB_class": "double", "MATLAB_empty": 1})
-    assert "no two-dimensional numeric array" in refusal(file)
-    assert "the array is 0 x 0" in refusal(file, variable="image")
-    write_matlab_73(file)
-    assert "It holds nothing." in refusal(file)
-
-
 # Any file
 
 
@@ -255,11 +133,8 @@ def write_numpy(path):
     [
         write_dicom,
         write_numpy,
-        lambda path: write_matlab_5(path, image=DENSITY),
-        lambda path: savemat(path, {"image": DENSITY}, do_compression=True, appendmat=False),
-        lambda path: write_matlab_73(path, image=DENSITY),
     ],
-    ids=["DICOM", "NumPy", "MATLAB 5", "MATLAB 7", "MATLAB 7.3"],
+    ids=["DICOM", "NumPy"],
 )
 def test_truncated(file, write, share):
     write(file)
