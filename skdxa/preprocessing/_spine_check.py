@@ -20,7 +20,7 @@ _VERTEBRA_MM, _INNER_MM = 25.0, 20.0
 _MOST_ASYMMETRY = 0.4
 # Heights of a vertebra with its disc, in mm, and the least correlation of one with the next.
 _LEVEL_MM = (24.0, 48.0)
-_LEAST_REPETITION = 0.05
+_LEAST_REPETITION = 0.1
 # Standard deviations of Gaussians, in mm: finer detail than the first two is noise, and
 # what is longer than the third does not tell vertebrae from each other.
 _DETAIL_MM, _DETAIL_ACROSS_MM, _TREND_MM = 3.0, 2.0, 18.0
@@ -73,7 +73,7 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
     - along the line the image repeats itself every 24 to 48 mm, as vertebrae and discs do
       and the shafts of long bones and joints do not: the image within 20 mm of the line,
       less its trend and clipped, correlates with itself at the best of these distances by at
-      least 0.05.
+      least 0.1.
 
     The criteria are rules of thumb that find scans filed under the wrong name. Their limits
     were chosen on simulated scans of the lumbar spine and a few real scans of spine, hip, knee
