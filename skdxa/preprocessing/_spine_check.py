@@ -20,7 +20,7 @@ _VERTEBRA_MM, _INNER_MM = 25.0, 20.0
 _MOST_ASYMMETRY = 0.4
 # Heights of a vertebra with its disc, in mm, and the least correlation of one with the next.
 _LEVEL_MM = (24.0, 48.0)
-_LEAST_REPETITION = 0.05
+_LEAST_REPETITION = 0.1
 # Standard deviations of Gaussians, in mm: finer detail than the first two is noise, and
 # what is longer than the third does not tell vertebrae from each other.
 _DETAIL_MM, _DETAIL_ACROSS_MM, _TREND_MM = 3.0, 2.0, 18.0
@@ -73,7 +73,7 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
     - along the line the image repeats itself every 24 to 48 mm, as vertebrae and discs do
       and the shafts of long bones and joints do not: the image within 20 mm of the line,
       less its trend and clipped, correlates with itself at the best of these distances by at
-      least 0.05.
+      least 0.1.
 
     The criteria are rules of thumb that find scans filed under the wrong name. Their limits
     were chosen on simulated scans of the lumbar spine and a few real scans of spine, hip, knee
@@ -89,7 +89,7 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
     >>> looks_like_spine(spine.scan, spacing_mm=spine.spacing_mm)
     True
     >>> looks_like_spine(np.zeros((164, 300)), return_reasons=True)
-    (False, ['no bone stands out: the spine line has a quality of 0.00'])
+    (False, ['no spine stands out (the line has a quality of 0.00)'])
     """
     scan = check_scan(scan)
     spacing_mm = check_spacing(spacing_mm)
@@ -102,7 +102,7 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
     line, quality = find_spine_line(scan, spacing_mm=(_ROW_MM, _COLUMN_MM), return_quality=True)
     if quality < LOW_QUALITY:
         # What the image shows beside such a line means nothing.
-        reasons.append(f"no bone stands out: the spine line has a quality of {quality:.2f}")
+        reasons.append(f"no spine stands out (the line has a quality of {quality:.2f})")
     else:
         reasons += _unlike_a_spine(scan, line)
     return (not reasons, reasons) if return_reasons else not reasons
@@ -115,15 +115,19 @@ def _unlike_a_spine(scan, line):
     slope = np.polyfit(rows_mm, line * _COLUMN_MM, 1)[0] if len(line) > 1 else 0.0
     tilt = np.rad2deg(np.arctan(abs(slope)))
     if tilt > _STEEPEST:
-        reasons.append(f"the bone leans by {tilt:.0f} degrees")
+        reasons.append(f"the line leans by {tilt:.0f} degrees")
     strip = _straighten(scan, line, _VERTEBRA_MM)
     asymmetry = _asymmetry(strip)
     if asymmetry > _MOST_ASYMMETRY:
-        reasons.append(f"its sides differ: {asymmetry:.0%} of its profile is odd")
+        reasons.append(
+            f"left and right of the line differ ({100 * asymmetry:.0f} % of the profile is odd)"
+        )
     inner = strip[:, _half_width(_VERTEBRA_MM) - _half_width(_INNER_MM) :]
     repetition = _repetition(inner[:, : 2 * _half_width(_INNER_MM) + 1])
     if repetition < _LEAST_REPETITION:
-        reasons.append(f"no vertebrae repeat along it: their correlation is {repetition:.2f}")
+        reasons.append(
+            f"no vertebrae follow one another along the line (correlation {repetition:.2f})"
+        )
     return reasons
 
 

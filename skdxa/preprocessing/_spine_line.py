@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
+from scipy.special import expit
 
 from skdxa.preprocessing._resample import resample_to_shape
 from skdxa.validation import check_scan, check_spacing
@@ -48,9 +49,10 @@ _STIFFNESS = 50.0
 
 # Copies of the path that compete with it lie at least this far aside, in vertebrae.
 _WELL_AWAY = 0.75
-# What a path along the sides of the scan must have more of than a central one to be as
-# credible: patients are laid in the middle of the field.
-_OFF_CENTRE_DOUBT = 2.0
+# Of the widths that are tried, the place of the one nearest to a vertebra.
+_USUAL_WIDTH = min(range(len(_WIDTHS)), key=lambda place: abs(_WIDTHS[place] - 1))
+# A path this much brighter than a flank, as a part of the range of the scan, is a bone for sure.
+_SURELY_BRIGHTER = 0.05
 
 
 def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
@@ -113,14 +115,18 @@ def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
     width, as a pixel of a usual scan; wider scans have more cells, so that a vertebra
     always covers several.
 
-    The quality compares the path with copies of itself shifted sideways by at least three
-    quarters of a vertebra. With the mean evidence :math:`e` on the path, :math:`e'` on the
-    best of these copies, and the mean square :math:`d^2` of the path's distance from the
-    middle of the scanned part, in half widths of the scan, it is
-    :math:`1 - \exp(-(e - e' - 2 d^2))`, or 0 where that is negative. Since the evidence of a
-    cell is its contrast with its flanks, a path along something wide or faint has a low
-    :math:`e`, and a path among several alike has a high :math:`e'`. It does not tell a
-    spine from another straight bone: for that see `looks_like_spine`.
+    The quality compares the path with other paths and with its flanks:
+
+    .. math:: \frac{1 - \exp(-\max(e - e', 0))}{1 + \exp(-b / 0.05)} .
+
+    :math:`e` is the mean evidence on the path and :math:`e'` that on the best of its copies
+    that are shifted sideways by at least three quarters of a vertebra: it is low along
+    anything faint, and where several paths are alike. :math:`b` is by how much the path
+    is brighter than its flanks, before soft tissue is removed: the mean of a band about as
+    wide as a vertebra less that of the brighter flank, half as wide, in units of the range
+    of the clipped scan. It is negative along the edge of something wide, such as the
+    patient's side. The quality does not tell a spine from another straight bone: for that
+    see `looks_like_spine`.
 
     References
     ----------
@@ -161,9 +167,9 @@ def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
         cells = cells[tuple(nearest)]
 
     vertebra = _vertebra_width(n_columns, spacing_mm) * n_across
-    evidence = _evidence(cells, vertebra, n_across / scan_widths)
-    off_centre = 2 * ((np.arange(n_across) + 0.5) / n_across - _middle(scan))
-    score = evidence - _OFF_CENTRE_COST * off_centre**2
+    evidence, cells = _evidence(cells, vertebra, n_across / scan_widths)
+    off_centre = (np.arange(n_across) + 0.5) / n_across - _middle(scan)
+    score = evidence - _OFF_CENTRE_COST * (2 * off_centre) ** 2
     path = _best_path(score)
     line, peak = _refine(path, score)
     trust = peak.clip(min=0.1 * np.abs(peak).mean() + 1e-9)
@@ -175,8 +181,8 @@ def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
     line = np.interp(rows, np.arange(n_down), line)
     if not return_quality:
         return line
-    path, evidence = path[scanned_rows], evidence[scanned_rows]
-    return line, _quality(evidence, path, off_centre, _WELL_AWAY * vertebra)
+    path, evidence, cells = (rows[scanned_rows] for rows in (path, evidence, cells))
+    return line, _quality(path, evidence, cells, vertebra)
 
 
 def _grid_shape(shape, spacing_mm):
@@ -215,7 +221,18 @@ def _vertebra_width(n_columns, spacing_mm):
 def _evidence(cells, vertebra, scan_width):
     """Evidence, for every cell, that the centre of the spine is there.
 
-    `vertebra` is the expected width of a vertebra, `scan_width` that of a usual scan, in cells.
+    Parameters
+    ----------
+    cells : ndarray of shape (n_down, n_across)
+        The scan, without NaN.
+    vertebra, scan_width : float
+        Expected width of a vertebra and width of a usual scan, in cells.
+
+    Returns
+    -------
+    evidence : ndarray of shape (n_down, n_across)
+    cells : ndarray of shape (n_down, n_across)
+        The scan without metal, clipped, from 0 to 1.
     """
     reach = round(_ROD * vertebra / 2)
     cells = ndimage.grey_opening(cells, (1, 2 * reach + 1))
@@ -223,7 +240,7 @@ def _evidence(cells, vertebra, scan_width):
     if high <= low:
         low, high = cells.min(), cells.max()
     if high - low <= 1e-6 * max(abs(low), abs(high)):
-        return np.zeros_like(cells)
+        return np.zeros_like(cells), np.zeros_like(cells)
     cells = (cells.clip(low, high) - low) / (high - low)
 
     relief = cells - _blur(cells, _TISSUE_BLUR * scan_width)
@@ -242,7 +259,7 @@ def _evidence(cells, vertebra, scan_width):
     for layer in (relief, texture):
         inside, left, right = layer @ bands
         score += inside - np.maximum(left, right)
-    return score.max(axis=0)
+    return score.max(axis=0), cells
 
 
 def _gradient(cells, axis):
@@ -343,15 +360,18 @@ def _penalty(n):
     return _STIFFNESS * bend.T @ bend + 1e-4 * tilt.T @ tilt
 
 
-def _quality(evidence, path, off_centre, well_away):
-    """How clearly the path stands out from the same path at least `well_away` cells aside."""
+def _quality(path, evidence, cells, vertebra):
+    """How clearly the path stands out, from 0 to 1: see `find_spine_line`."""
     n_down, n_across = evidence.shape
     shifts = np.arange(1 - n_across, n_across)
     places = (path[:, np.newaxis] + shifts).clip(0, n_across - 1)
     places += n_across * np.arange(n_down)[:, np.newaxis]
     aside = evidence.ravel()[places].mean(axis=0)
-    others = aside[np.abs(shifts) >= well_away]
+    others = aside[np.abs(shifts) >= _WELL_AWAY * vertebra]
     if not others.size:
         return 0.0
-    doubt = _OFF_CENTRE_DOUBT * (off_centre[path] ** 2).mean()
-    return float(-np.expm1(-max(aside[n_across - 1] - others.max() - doubt, 0.0)))
+    stands_out = -np.expm1(-max(aside[n_across - 1] - others.max(), 0.0))
+
+    bands, _ = _templates(n_across, vertebra)
+    inside, *flanks = np.einsum("ij,kji->k", cells, bands[:, _USUAL_WIDTH][:, :, path]) / n_down
+    return float(stands_out * expit((inside - max(flanks)) / _SURELY_BRIGHTER))
