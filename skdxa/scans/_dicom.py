@@ -34,6 +34,11 @@ _DOCUMENT_MODALITIES = {
 }
 
 
+def has_dicom_prefix(head):
+    """Return whether DICOM's own prefix stands behind the preamble."""
+    return head[128:132] == b"DICM"
+
+
 def looks_like_dicom(head):
     """Tell whether a file's first bytes are DICOM, with or without its preamble."""
     if head[128:132] == b"DICM":

@@ -12,7 +12,7 @@ import numpy as np
 
 from skdxa.exceptions import ScanError, ScanReadError
 from skdxa.scans._content import MAX_PIXELS, format_shape
-from skdxa.scans._dicom import looks_like_dicom, read_dicom
+from skdxa.scans._dicom import has_dicom_prefix, looks_like_dicom, read_dicom
 from skdxa.scans._file import open_regular, printable
 from skdxa.scans._matlab_4 import looks_like_matlab_4, read_matlab_4
 from skdxa.scans._matlab_5 import looks_like_matlab_5, read_matlab_5
@@ -27,7 +27,7 @@ UNITS = ("g/cm2", "grey level")
 # of a TIFF picture, for which its preamble leaves room. Neither a version 4 MATLAB file nor an
 # old DICOM file has a signature; a header of the former cannot be one of the latter.
 _READERS = (
-    (looks_like_dicom, read_dicom, "DICOM"),
+    (has_dicom_prefix, read_dicom, "DICOM"),
     (looks_like_hdf5, read_matlab_73, "HDF5 or MATLAB 7.3"),
     (looks_like_matlab_5, read_matlab_5, "MATLAB"),
     (looks_like_npy, read_npy, "NumPy"),
