@@ -4,6 +4,7 @@
 table afterwards is a function of the scores that it keeps.
 """
 
+from skdxa.evaluation._conformal import conformal_calls, conformal_p_values
 from skdxa.evaluation._cross_validate import repeated_cross_validate
 from skdxa.evaluation._external import external_test
 from skdxa.evaluation._folds import Folds
@@ -23,6 +24,8 @@ __all__ = [
     "METRICS",
     "CrossValidationResult",
     "Folds",
+    "conformal_calls",
+    "conformal_p_values",
     "default_threshold",
     "external_table",
     "external_test",

@@ -1,0 +1,134 @@
+"""Predictions with a stated error rate, which can also be that nothing can be said."""
+
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+
+from skdxa.validation import as_patients, check_same_rows, patient_codes
+
+
+def conformal_p_values(y, score, new_score, *, groups=None):
+    r"""Compute how usual a score would be for a positive and for a negative scan.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_scans,)
+        Labels of the scans that calibrate, 0 or 1.
+    score : array-like of shape (n_scans,) or (n_repeats, n_scans)
+        Their scores, higher for positive scans, each from a model that was not fitted on the
+        scan: the out-of-fold scores of one repeat of a cross-validation, or of several.
+    new_score : array-like of shape (n_new,)
+        Scores of new scans.
+    groups : array-like of shape (n_scans,), optional
+        The patient of each scan that calibrates. A patient then counts once per class,
+        however many scans there are.
+
+    Returns
+    -------
+    p_values : DataFrame of shape (n_new, 2)
+        Columns `negative` and `positive`: the share of the scans of that class, the new one
+        among them, whose score is at least as unusual for the class as the new one.
+
+    Raises
+    ------
+    ValueError
+        If labels, scores or patients do not fit together, a score is not finite, or a class
+        is missing.
+
+    See Also
+    --------
+    conformal_calls : Positive, negative or neither at an error rate.
+
+    Notes
+    -----
+    These are class-conditional (Mondrian) conformal p-values [1]_. If the calibrating and the
+    new scores of a class are exchangeable, the p-value of a scan's true class is below any
+    :math:`\epsilon` with a probability of at most :math:`\epsilon`, whatever the model and
+    the number of scans. Scores of a model fitted on all scans are not quite exchangeable with
+    out-of-fold scores, whose models were fitted on somewhat fewer scans; the error rate is then
+    kept approximately [2]_. It is not kept on patients of another kind, such as those of
+    another hospital.
+
+    References
+    ----------
+    .. [1] V. Vovk, A. Gammerman, G. Shafer, "Algorithmic Learning in a Random World", Springer,
+       2005, section 4.5.
+    .. [2] V. Vovk, "Cross-conformal predictors", Annals of Mathematics and Artificial
+       Intelligence 74, 9-28, 2015.
+
+    Examples
+    --------
+    >>> from skdxa.evaluation import conformal_p_values
+    >>> y = [0, 0, 0, 0, 1, 1, 1]
+    >>> score = [0.1, 0.2, 0.3, 0.6, 0.4, 0.8, 0.9]
+    >>> conformal_p_values(y, score, [0.25, 0.85])
+       negative  positive
+    0       0.6      0.25
+    1       0.2      0.75
+    """
+    y = np.asarray(y, dtype=float)
+    score = np.atleast_2d(np.asarray(score, dtype=float))
+    new_score = np.asarray(new_score, dtype=float)
+    check_same_rows(y, score.T, ("y", "score"))
+    if not np.isin(y, (0, 1)).all():
+        raise ValueError("y must hold 0 and 1.")
+    if not np.isfinite(score).all() or not np.isfinite(new_score).all():
+        raise ValueError("score and new_score must hold finite numbers.")
+    patient = np.arange(len(y)) if groups is None else patient_codes(as_patients(groups, len(y)))
+    p_values = {}
+    for name, label, sign in (("negative", 0, -1), ("positive", 1, 1)):
+        of_class = y == label
+        if not of_class.any():
+            raise ValueError(f"y holds no label {label}, so nothing calibrates its scores.")
+        scans_of = np.bincount(patient[of_class])
+        weight = 1 / scans_of[patient[of_class]]
+        p_values[name] = np.mean(
+            [_share_below(sign * one[of_class], weight, sign * new_score) for one in score], axis=0
+        )
+    return pd.DataFrame(p_values)
+
+
+def _share_below(score, weight, new_score):
+    """Return the weighted share of scores that are at most each new one, itself included."""
+    order = np.argsort(score)
+    below = np.r_[0, np.cumsum(weight[order])][np.searchsorted(score[order], new_score, "right")]
+    return (1 + below) / (1 + weight.sum())
+
+
+def conformal_calls(p_values, *, error_rate=0.1):
+    """Return what can be said of each scan at an error rate.
+
+    Parameters
+    ----------
+    p_values : DataFrame of shape (n_scans, 2)
+        As `conformal_p_values` returns them.
+    error_rate : float, default=0.1
+        Share of the scans of each class for which the other class alone may be named, between
+        0 and 1.
+
+    Returns
+    -------
+    calls : ndarray of str of shape (n_scans,)
+        "positive" or "negative" where only that class is plausible, and "cannot say" where
+        both are or neither is.
+
+    Raises
+    ------
+    ValueError
+        If `error_rate` does not lie between 0 and 1.
+
+    Examples
+    --------
+    >>> from skdxa.evaluation import conformal_calls, conformal_p_values
+    >>> y = [0, 0, 0, 0, 1, 1, 1]
+    >>> score = [0.1, 0.2, 0.3, 0.6, 0.4, 0.8, 0.9]
+    >>> p_values = conformal_p_values(y, score, [0.05, 0.25, 0.95])
+    >>> conformal_calls(p_values, error_rate=0.25).tolist()
+    ['negative', 'negative', 'positive']
+    """
+    if not (isinstance(error_rate, Real) and 0 < error_rate < 1):
+        raise ValueError(f"error_rate must lie between 0 and 1; got {error_rate!r}.")
+    negative, positive = (p_values[name].to_numpy() > error_rate for name in p_values.columns)
+    calls = np.where(positive, "positive", "negative")
+    return np.where(positive == negative, "cannot say", calls)

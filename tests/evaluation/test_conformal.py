@@ -1,0 +1,71 @@
+"""Predictions with a stated error rate."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skdxa.evaluation import conformal_calls, conformal_p_values
+
+Y = [0, 0, 0, 0, 1, 1, 1]
+SCORE = [0.1, 0.2, 0.3, 0.6, 0.4, 0.8, 0.9]
+
+
+def test_by_hand():
+    p_values = conformal_p_values(Y, SCORE, [0.25, 0.6, 1.0])
+    # Of the negatives 0.3 and 0.6 lie at or above 0.25, of the positives none at or below.
+    np.testing.assert_allclose(p_values["negative"], [3 / 5, 2 / 5, 1 / 5])
+    np.testing.assert_allclose(p_values["positive"], [1 / 4, 2 / 4, 4 / 4])
+    assert conformal_calls(p_values, error_rate=0.3).tolist() == [
+        "negative",
+        "cannot say",
+        "positive",
+    ]
+    assert conformal_calls(p_values, error_rate=0.7).tolist()[0] == "cannot say"
+
+
+def test_repeats_and_patients():
+    score = np.array([SCORE, np.sqrt(SCORE)])
+    both = conformal_p_values(Y, score, [0.25])
+    each = [conformal_p_values(Y, one, [0.25]) for one in score]
+    np.testing.assert_allclose(both, (each[0] + each[1]) / 2)
+    # A patient whose scans are counted twice changes nothing.
+    twice = conformal_p_values(Y * 2, SCORE * 2, [0.25], groups=[*range(7)] * 2)
+    pd.testing.assert_frame_equal(twice, conformal_p_values(Y, SCORE, [0.25]))
+
+
+@pytest.mark.parametrize("error_rate", [0.05, 0.1, 0.3])
+def test_the_error_rate_is_kept_whatever_the_scores(error_rate):
+    rng = np.random.default_rng(0)
+    wrong = {0: [], 1: []}
+    for _ in range(400):
+        y = np.repeat([0, 1], [40, 25])
+        score = rng.normal(size=65) + 0.8 * y
+        new_y = np.repeat([0, 1], 20)
+        p_values = conformal_p_values(y, score, rng.normal(size=40) + 0.8 * new_y)
+        for label, name in ((0, "negative"), (1, "positive")):
+            wrong[label].append((p_values[name][new_y == label] <= error_rate).mean())
+    for rates in wrong.values():
+        error = np.std(rates) / np.sqrt(len(rates))
+        assert np.mean(rates) < error_rate + 3 * error
+        assert np.mean(rates) > error_rate - 0.04 - 3 * error
+
+
+@pytest.mark.parametrize(
+    ("y", "score", "new_score", "reason"),
+    [
+        (Y[:-1], SCORE, [0.5], "score"),
+        ([2, *Y[1:]], SCORE, [0.5], "y must hold 0 and 1"),
+        ([0] * 7, SCORE, [0.5], "y holds no label 1"),
+        (Y, [np.nan, *SCORE[1:]], [0.5], "must hold finite numbers"),
+        (Y, SCORE, [np.inf], "must hold finite numbers"),
+    ],
+)
+def test_what_does_not_fit(y, score, new_score, reason):
+    with pytest.raises(ValueError, match=reason):
+        conformal_p_values(y, score, new_score)
+
+
+@pytest.mark.parametrize("error_rate", [0, 1, "a"])
+def test_error_rates(error_rate):
+    with pytest.raises(ValueError, match="error_rate must lie between 0 and 1"):
+        conformal_calls(conformal_p_values(Y, SCORE, [0.5]), error_rate=error_rate)
