@@ -1,8 +1,18 @@
 """Whole studies: a protocol that is declared and run once, and the fracture study."""
 
 from skdxa.study._fracture import fracture_benchmarks
+from skdxa.study._model import fit_model
+from skdxa.study._predict import predict_scans
 from skdxa.study._protocol import PAPER_EPOCHS, Protocol
 from skdxa.study._review import review_cohort
 from skdxa.study._run import run_study
 
-__all__ = ["PAPER_EPOCHS", "Protocol", "fracture_benchmarks", "review_cohort", "run_study"]
+__all__ = [
+    "PAPER_EPOCHS",
+    "Protocol",
+    "fit_model",
+    "fracture_benchmarks",
+    "predict_scans",
+    "review_cohort",
+    "run_study",
+]

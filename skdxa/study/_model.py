@@ -1,0 +1,220 @@
+"""A model for scans to come: chosen, judged and fitted on one cohort."""
+
+import numpy as np
+from sklearn.covariance import LedoitWolf
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import roc_curve
+from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch
+
+from skdxa.evaluation import repeated_cross_validate, threshold_at_sensitivity
+from skdxa.exceptions import CohortError
+from skdxa.inspection import network_features
+from skdxa.preprocessing import scan_features
+from skdxa.scans import ScanReader
+from skdxa.study._cohort import check_cohort, check_target
+from skdxa.validation import has_repeated_patients, patient_codes
+
+RULES = ("fixed", "youden", "sensitivity")
+
+
+def fit_model(
+    protocol,
+    cohort,
+    *,
+    rule="fixed",
+    sensitivity=0.9,
+    evaluate=True,
+    checkpoint=None,
+    n_jobs=None,
+    progress=True,
+    report=None,
+):
+    """Fit a model on a cohort for scans to come, with what its predictions have to be judged by.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The choices, with exactly one target.
+    cohort : Bunch
+        From `skdxa.scans.load_cohort` or `skdxa.simulation.make_spine_cohort`. Scans whose
+        label is unknown are left out.
+    rule : {"fixed", "youden", "sensitivity"}, default="fixed"
+        How the threshold is chosen: that of the protocol; or on the out-of-fold scores of each
+        repeat, of which the median is taken, the one with the largest sum of sensitivity and
+        specificity, or the highest one that reaches `sensitivity`.
+    sensitivity : float, default=0.9
+        Sensitivity to reach under the rule of that name.
+    evaluate : bool, default=True
+        Whether to cross-validate first. Without it the model has neither out-of-fold scores
+        nor, for a new scan, conformal p-values and a distance to the training scans.
+    checkpoint : str, path-like or None, default=None
+        Folder of finished splits, as in `repeated_cross_validate`.
+    n_jobs : int or None, default=None
+        Processes that train, as in joblib.
+    progress : bool, default=True
+        Whether to show a progress bar on the standard error.
+    report : callable or None, default=None
+        Called with each line on the progress.
+
+    Returns
+    -------
+    fitted : Bunch
+        With the attributes:
+
+        model : FixedThresholdClassifier
+            Takes paths, `Scan` objects, cohorts and arrays; its threshold is set.
+        data : dict of str to ndarray
+            What `predict_scans` needs: out-of-fold scores, labels and patients; mean,
+            precision and out-of-fold distances of the network's features; features of the
+            training scans. Save it beside the model.
+        result : CrossValidationResult or None
+            The cross-validation.
+        threshold : float
+            Positive is ``probability >= threshold``.
+
+    Raises
+    ------
+    CohortError
+        If the cohort does not fit the protocol.
+    ValueError
+        If the protocol has several targets, or the rule is unknown or needs an evaluation.
+
+    Notes
+    -----
+    The distance of a scan's features to those of the training scans is Mahalanobis's, with a
+    shrunk covariance [1]_. What is far is judged by the distances of scans that were not
+    trained on: each fold's to the training scans of its own network.
+
+    References
+    ----------
+    .. [1] O. Ledoit, M. Wolf, "A well-conditioned estimator for large-dimensional covariance
+       matrices", Journal of Multivariate Analysis 88, 365-411, 2004.
+
+    Examples
+    --------
+    >>> from skdxa.study import Protocol, fit_model
+    >>> fitted = fit_model(Protocol(), cohort)  # doctest: +SKIP
+    """
+    if len(protocol.targets) != 1:
+        raise ValueError(f"A model has one target; the protocol has {list(protocol.targets)}.")
+    if rule not in RULES:
+        raise ValueError(f"rule must be one of {', '.join(RULES)}; got {rule!r}.")
+    if rule != "fixed" and not evaluate:
+        raise ValueError(
+            f"rule={rule!r} chooses on out-of-fold scores, so it needs evaluate=True."
+        )
+    (target,) = protocol.targets
+    say = report or (lambda line: None)
+    data, labels, groups = check_cohort(cohort)
+    cohort = Bunch(**{**cohort, "groups": groups})
+    if evaluate:
+        check_target(protocol, cohort, target)
+    elif target not in labels:
+        raise CohortError(f"The cohort has no target {target!r}; it has {list(labels)}.")
+    known = labels[target].notna().to_numpy()
+    X, y, groups = data[known], labels.loc[known, target].to_numpy().astype(int), groups[known]
+    threshold, result = protocol.threshold, None
+    held = {"scan_features": _features_of(X["scan"], cohort.spacing_mm)}
+    if evaluate:
+        say(f"Cross-validating: {protocol.n_trainings} networks ...")
+        result = repeated_cross_validate(
+            protocol.pipeline(),
+            X,
+            y,
+            groups=groups,
+            n_splits=protocol.n_splits,
+            n_repeats=protocol.n_repeats,
+            random_state=protocol.random_state,
+            return_models="median",
+            checkpoint=checkpoint,
+            n_jobs=n_jobs,
+            progress=progress,
+        )
+        scores = np.stack([_scores(result, repeat) for repeat in range(protocol.n_repeats)])
+        threshold = _threshold(y, scores, rule, sensitivity, protocol.threshold)
+        held |= {
+            "oof_score": scores,
+            "oof_label": y.astype(float),
+            "oof_patient": patient_codes(groups).astype(float),
+            "novelty_distance": np.sort(_distances_out_of_fold(result, X)),
+        }
+    say("Fitting on all scans ...")
+    pipeline = Pipeline(
+        [("read", ScanReader(spacing_mm=cohort.spacing_mm)), *protocol.pipeline().steps]
+    ).set_params(cnn__random_state=protocol.random_state)
+    fit_params = {"cnn__groups": groups} if has_repeated_patients(groups) else {}
+    pipeline.fit(X, y, **fit_params)
+    if evaluate:
+        mean, precision = _gaussian(network_features(pipeline, X))
+        held |= {"novelty_mean": mean, "novelty_precision": precision}
+    model = FixedThresholdClassifier(
+        FrozenEstimator(pipeline), threshold=threshold, response_method="predict_proba"
+    ).fit(X, y)
+    return Bunch(model=model, data=held, result=result, threshold=threshold)
+
+
+def _features_of(scans, spacing_mm):
+    """Return the features of scans, (n_scans, n_features)."""
+    return np.array([list(scan_features(scan, spacing_mm=spacing_mm).values()) for scan in scans])
+
+
+def _scores(result, repeat):
+    """Return the score of every scan in one repeat."""
+    scores = result.scores[result.scores["repeat"] == repeat]
+    return scores.sort_values("row")["score"].to_numpy()
+
+
+def _threshold(y, scores, rule, sensitivity, fixed):
+    """Return the threshold that a rule chooses, the median over the repeats."""
+    if rule == "fixed":
+        return fixed
+    if rule == "sensitivity":
+        return float(
+            np.median([threshold_at_sensitivity(y, score, sensitivity) for score in scores])
+        )
+    chosen = []
+    for score in scores:
+        false_rate, true_rate, thresholds = roc_curve(y, score)
+        # The first threshold is infinite: nobody is positive.
+        chosen.append(thresholds[1:][np.argmax(true_rate[1:] - false_rate[1:])])
+    return float(np.median(chosen))
+
+
+def _gaussian(features):
+    """Return the mean and the precision of features, with shrinkage."""
+    fitted = LedoitWolf().fit(features.astype(float))
+    return fitted.location_, fitted.precision_
+
+
+def distance(features, mean, precision):
+    """Return the Mahalanobis distance of features from a mean, (n_scans,).
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_scans, n_features)
+        Features of scans.
+    mean : ndarray of shape (n_features,)
+        Mean of the training scans.
+    precision : ndarray of shape (n_features, n_features)
+        Inverse of their covariance.
+
+    Returns
+    -------
+    distance : ndarray of shape (n_scans,)
+    """
+    centred = features.astype(float) - mean
+    return np.sqrt(np.einsum("ij,jk,ik->i", centred, precision, centred).clip(min=0))
+
+
+def _distances_out_of_fold(result, X):
+    """Return the distance of each scan to the training scans of the network that left it out."""
+    distances = np.empty(len(X))
+    for (repeat, fold), model in result.models.items():
+        of_repeat = result.scores[result.scores["repeat"] == repeat]
+        test = of_repeat.loc[of_repeat["fold"] == fold, "row"].to_numpy()
+        train = np.setdiff1d(np.arange(len(X)), test)
+        gaussian = _gaussian(network_features(model, X.iloc[train]))
+        distances[test] = distance(network_features(model, X.iloc[test]), *gaussian)
+    return distances
