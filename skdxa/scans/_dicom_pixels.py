@@ -1,5 +1,6 @@
 """The pixels of one frame of a DICOM file, decoded after their stated sizes have been checked."""
 
+import itertools
 import math
 import re
 import struct
@@ -291,6 +292,27 @@ def _check_runs(content, shape):
             f"any image of its size needs ({longest:,}). Export or copy it again.",
             reason="damaged file",
         )
+    starts = struct.unpack_from(f"<{n_bytes}L", content, 4)
+    for start, stop in itertools.pairwise((*starts, len(content))):
+        if _is_bomb(content[start:stop], 2 * shape.rows * shape.columns + _LONGEST_PADDING):
+            raise ScanReadError(
+                "the DICOM file is damaged: its run lengths are those of a larger image. Export "
+                "or copy it again.",
+                reason="damaged file",
+            )
+
+
+def _is_bomb(runs, limit):
+    """Return whether run lengths stand for more pixels than a limit."""
+    if 64 * len(runs) <= limit:
+        return False
+    position, n_pixels = 0, 0
+    while position < len(runs) and n_pixels <= limit:
+        control = runs[position]
+        literal = control + 1 if control < 128 else 0
+        n_pixels += literal or (257 - control) * (control > 128)
+        position += 1 + (literal or control > 128)
+    return n_pixels > limit
 
 
 def _jpeg_size(content):
@@ -381,7 +403,8 @@ def _check_bits(array, bits_stored, *, is_signed):
 
 def _damaged(syntax, decoder, error):
     hint = ""
-    if syntax.is_encapsulated and "pylibjpeg" not in decoder.available_plugins:
+    needs_plugins = syntax.is_encapsulated and syntax != RLELossless
+    if needs_plugins and "pylibjpeg" not in decoder.available_plugins:
         hint = (
             ' If other software reads it, install more decoders with pip install "skdxa'
             '[compressed]".'
