@@ -72,6 +72,8 @@ _UNDEFINED = 0xFFFFFFFF
 _MOST_READS = 30_000
 # Longer elements are left in the file. A table of 65,536 real-world values takes 512 KiB.
 _LONGEST_ELEMENT = 640 * 2**10
+# Texts and numbers in text, of which each costs microseconds.
+_LONGEST_TEXT = 8 * 2**10
 # pydicom reads this element always, in a time that grows with its square.
 _CHARACTER_SET = (b"\x08\x00\x05\x00", b"\x00\x08\x00\x05")
 _LONGEST_CHARACTER_SET = 1024
@@ -236,6 +238,9 @@ class Elements:
         raw = self._raw(keyword)
         if raw is None or raw.value in (None, b"", ""):
             return []
+        is_table = keyword == "RealWorldValueLUTData" and raw.VR in (None, "FD", "UN")
+        if isinstance(raw.value, bytes) and len(raw.value) > _LONGEST_TEXT and not is_table:
+            raise unusable(keyword, "is too long")
         try:
             value = self._dataset[tag_for_keyword(keyword)].value
         # Each type has errors of its own.

@@ -1019,8 +1019,19 @@ def test_headers_that_do_not_end(file, more, reason):
 
 
 def test_long_element_is_left_in_the_file(file):
-    with_element(file, "RescaleType", "UT", "g/cm2 " * 2_000_000)
-    assert "DICOM element RescaleType is too long" in refusal(file)
+    for n_copies in (2000, 2_000_000):
+        with_element(file, "RescaleType", "UT", "g/cm2 " * n_copies)
+        assert "DICOM element RescaleType is too long" in refusal(file)
+
+
+def test_table_of_all_real_world_values(file):
+    entries = [0.5 + value / 65536 for value in range(65536)]
+    mapping = real_world(first=0, last=65535, RealWorldValueLUTData=entries)
+    # In explicit syntax a sequence holds no table so long.
+    write_dicom(
+        file, MILLI, syntax=ImplicitVRLittleEndian, RealWorldValueMappingSequence=[mapping]
+    )
+    np.testing.assert_allclose(read_scan(file).pixels, 0.5 + MILLI / 65536, rtol=1e-6)
 
 
 def test_damaged_sequence_that_is_used(file):
