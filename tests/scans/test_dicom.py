@@ -734,7 +734,7 @@ def test_frames_in_several_fragments(file):
 def test_fewer_frames_than_stated(file):
     data = encapsulate([run_length_encoded(PIXELS)])
     write_dicom(file, syntax=RLELossless, NumberOfFrames=2, PixelData=data)
-    assert "holds 1 frames in place of 2" in refusal(file, frame=0)
+    assert "holds 1 of its 2 frames" in refusal(file, frame=0)
 
 
 @pytest.mark.parametrize(
