@@ -19,7 +19,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.pixels import apply_modality_lut, get_decoder
+from pydicom.pixels import apply_modality_lut, get_decoder, pixel_array
 from pydicom.uid import (
     MPEG2MPML,
     ComputedRadiographyImageStorage,
@@ -887,6 +887,18 @@ def test_high_throughput_jpeg_2000(file, in_two):
     data = encapsulate([HIGH_THROUGHPUT], fragments_per_frame=1 + in_two)
     write_dicom(file, MILLI, syntax=HTJ2KLossless, PixelData=data)
     np.testing.assert_array_equal(read_scan(file).pixels, MILLI)
+
+
+def test_decoders_log_nothing(file, caplog):
+    caplog.set_level("DEBUG")
+    runs = np.array([1, 64, *[0] * 14], "<u4").tobytes() + bytes(4)
+    write_dicom(file, syntax=RLELossless, PixelData=encapsulate([runs]))
+    assert "while decoding RLE Lossless" in refusal(file)
+    assert caplog.records == []
+    # As before for the caller's own use of pydicom.
+    with pytest.raises(RuntimeError, match="Unable to decode"):
+        pixel_array(file)
+    assert caplog.records != []
 
 
 @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEGLosslessSV1, HTJ2KLossless])
