@@ -35,7 +35,6 @@ _KEPT = (
     "DoubleFloatPixelPaddingValue",
     "ExposedArea",
     "ExposureDoseSequence",
-    "ExtendedOffsetTable",
     "FloatPixelPaddingRangeLimit",
     "FloatPixelPaddingValue",
     "HighBit",
@@ -71,8 +70,13 @@ _UNDEFINED = 0xFFFFFFFF
 # A header of a thousand elements needs three thousand reads. Each costs up to 50
 # microseconds, and what pydicom keeps of it a kilobyte.
 _MOST_READS = 30_000
-# Longer elements are left in the file.
-_LONGEST_ELEMENT = 8 * 2**20
+# Longer elements are left in the file. A table of 65,536 real-world values takes 512 KiB.
+_LONGEST_ELEMENT = 640 * 2**10
+# Texts and numbers in text, of which each costs microseconds.
+_LONGEST_TEXT = 8 * 2**10
+# pydicom reads this element always, in a time that grows with its square.
+_CHARACTER_SET = (b"\x08\x00\x05\x00", b"\x00\x08\x00\x05")
+_LONGEST_CHARACTER_SET = 1024
 # Of a compressed file, as much is inflated to find the size of the image.
 _LONGEST_HEADER = 16 * 2**20
 
@@ -234,6 +238,9 @@ class Elements:
         raw = self._raw(keyword)
         if raw is None or raw.value in (None, b"", ""):
             return []
+        is_table = keyword == "RealWorldValueLUTData" and raw.VR in (None, "FD", "UN")
+        if isinstance(raw.value, bytes) and len(raw.value) > _LONGEST_TEXT and not is_table:
+            raise unusable(keyword, "is too long")
         try:
             value = self._dataset[tag_for_keyword(keyword)].value
         # Each type has errors of its own.
@@ -377,11 +384,19 @@ class _Metered:
         self._size = file.seek(0, 2)
         file.seek(start)
         self.seek, self.tell = file.seek, file.tell
+        self._element = b""
 
     def read(self, size=None):
         self._reads.spend()
         left = max(self._size - self.tell(), 0)
-        return self.file.read(left if size is None else min(size, left))
+        size = left if size is None else min(size, left)
+        if size > _LONGEST_CHARACTER_SET and self._element in _CHARACTER_SET:
+            raise unusable("SpecificCharacterSet", "is too long")
+        content = self.file.read(size)
+        if size == 8:
+            # The head of an element, most often.
+            self._element = content[:4]
+        return content
 
 
 class _Inflated(BytesIO):

@@ -1,5 +1,6 @@
 """The pixels of one frame of a DICOM file, decoded after their stated sizes have been checked."""
 
+import itertools
 import math
 import re
 import struct
@@ -56,6 +57,17 @@ class _Shape:
     def n_bytes(self):
         """Bytes of a frame when it is not compressed."""
         return math.ceil(self.rows * self.columns * self.bits_allocated / 8)
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """What is handed to a decoder: the frame alone, or all frames where they share bytes."""
+
+    content: bytes
+    index: int = 0
+    n_frames: int = 1
+    # Bits of the pixels as a compressed stream states them.
+    precision: int | None = None
 
 
 def read_frame(elements, pixels, options):
@@ -166,14 +178,14 @@ def _native_frames(pixels, shape, n_frames):
     def read(frame):
         # Frames of single bits, and those in swapped pairs of bytes, need not begin at a byte
         # of their own.
+        share_bytes = shape.bits_allocated == 1 or pixels.syntax == ExplicitVRBigEndian
         first, last = frame * shape.n_bytes, (frame + 1) * shape.n_bytes
-        if shape.bits_allocated == 1 or pixels.syntax == ExplicitVRBigEndian:
+        if share_bytes:
             first, last = 0, n_bytes + n_bytes % 2
         content = pixels.read(first, min(last, pixels.length))
         if len(content) < min(last, n_bytes) - first:
             raise _cut_short("fewer bytes of pixels than it states")
-        whole = first == 0 and last > shape.n_bytes
-        return content, (frame if whole else 0), (n_frames if whole else 1)
+        return _Frame(content, frame, n_frames) if share_bytes else _Frame(content)
 
     return n_frames, read
 
@@ -209,12 +221,12 @@ def _encapsulated_frames(pixels, shape, n_frames):
                 frames.append([])
             frames[-1].append(fragment)
     if len(frames) < n_frames:
-        raise _cut_short(f"{len(frames)} frames in place of {n_frames}")
+        raise _cut_short(f"{len(frames)} of its {n_frames} frames")
 
     def read(frame):
         content = b"".join(pixels.read(*fragment) for fragment in frames[frame])
-        _check_compressed(content, pixels.syntax, shape)
-        return encapsulate([content], has_bot=False), 0, 1
+        precision = _check_compressed(content, pixels.syntax, shape)
+        return _Frame(encapsulate([content], has_bot=False), precision=precision)
 
     return len(frames), read
 
@@ -251,10 +263,13 @@ def _begins_frame(pixels, fragment):
 
 
 def _check_compressed(content, syntax, shape):
-    """Raise an error if a compressed frame is cut short or not of the size that is stated."""
+    """Return the bits of a compressed frame, or None for run lengths.
+
+    A frame that is cut short, or not of the size that the header states, is refused.
+    """
     if syntax == RLELossless:
         _check_runs(content, shape)
-        return
+        return None
     # What follows the end fills up the fragment.
     if not content.rstrip(b"\0\xff").endswith(_END):
         raise _cut_short("compressed pixels without an end")
@@ -275,6 +290,7 @@ def _check_compressed(content, syntax, shape):
         )
     if precision > shape.bits_allocated:
         raise unusable("BitsAllocated", f"is less than the {precision} bits of the pixels")
+    return precision
 
 
 def _check_runs(content, shape):
@@ -291,6 +307,27 @@ def _check_runs(content, shape):
             f"any image of its size needs ({longest:,}). Export or copy it again.",
             reason="damaged file",
         )
+    starts = struct.unpack_from(f"<{n_bytes}L", content, 4)
+    for start, stop in itertools.pairwise((*starts, len(content))):
+        if _is_bomb(content[start:stop], 2 * shape.rows * shape.columns + _LONGEST_PADDING):
+            raise ScanReadError(
+                "the DICOM file is damaged: its run lengths are those of a larger image. Export "
+                "or copy it again.",
+                reason="damaged file",
+            )
+
+
+def _is_bomb(runs, limit):
+    """Return whether run lengths stand for more pixels than a limit."""
+    if 64 * len(runs) <= limit:
+        return False
+    position, n_pixels = 0, 0
+    while position < len(runs) and n_pixels <= limit:
+        control = runs[position]
+        literal = control + 1 if control < 128 else 0
+        n_pixels += literal or (257 - control) * (control > 128)
+        position += 1 + (literal or control > 128)
+    return n_pixels > limit
 
 
 def _jpeg_size(content):
@@ -325,30 +362,28 @@ def _j2k_size(content):
 # Decoding
 
 
-def _decode(decoder, frame_read, pixels, shape, high_bit):
-    content, index, n_frames = frame_read
+def _decode(decoder, frame, pixels, shape, high_bit):
     is_float = pixels.keyword != "PixelData"
     # Among pydicom's plugins, only its own decoder of run lengths fails by ordinary errors.
     plugin = "pydicom" if pixels.syntax == RLELossless else ""
     allocated, stored = shape.bits_allocated, shape.bits_stored
     if pixels.syntax in set(JPEGTransferSyntaxes) - set(JPEGLSTransferSyntaxes):
         # The decoders return bytes for up to 8 bits, whatever is allocated.
-        *_, precision = _jpeg_size(content[content.find(_START_OF_IMAGE) :])
-        allocated = 8 if precision <= 8 else 16
+        allocated = 8 if frame.precision <= 8 else 16
         stored = min(stored, allocated)
         is_complete = "pylibjpeg" in decoder.available_plugins
-        if pixels.syntax == JPEGExtended12Bit and precision > 8 and not is_complete:
+        if pixels.syntax == JPEGExtended12Bit and frame.precision > 8 and not is_complete:
             raise _undecodable(pixels.syntax, decoder)
         # Lossy decoders round differently, and Pillow is always installed.
-        if pixels.syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) and precision <= 8:
+        if pixels.syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) and allocated == 8:
             plugin = "pillow"
     # Where the header contradicts itself, all bits are kept for a closer look.
     is_odd = high_bit not in (None, stored - 1) and not is_float
     try:
         array, _ = decoder.as_array(
-            content,
-            index=index,
-            number_of_frames=n_frames,
+            frame.content,
+            index=frame.index,
+            number_of_frames=frame.n_frames,
             rows=shape.rows,
             columns=shape.columns,
             samples_per_pixel=1,
@@ -381,7 +416,8 @@ def _check_bits(array, bits_stored, *, is_signed):
 
 def _damaged(syntax, decoder, error):
     hint = ""
-    if syntax.is_encapsulated and "pylibjpeg" not in decoder.available_plugins:
+    needs_plugins = syntax.is_encapsulated and syntax != RLELossless
+    if needs_plugins and "pylibjpeg" not in decoder.available_plugins:
         hint = (
             ' If other software reads it, install more decoders with pip install "skdxa'
             '[compressed]".'

@@ -137,7 +137,7 @@ def _looked_up(stored, table, *, is_signed):
     bits = int(descriptor[2])
     if not 1 <= bits <= 16:
         raise unusable("LUTDescriptor", "states entries of other than 1 to 16 bits")
-    entries = table.words("LUTData", types=("US", "SS", "OW"))
+    entries = table.words("LUTData", types=("US", "SS", "OW", "UN"))
     if bits <= 8 and len(entries) == (n_entries + 1) // 2 < n_entries:
         # Two entries in each word, as dcmtk and others have them.
         entries = entries.astype("<u2").view(np.uint8)[:n_entries]

@@ -274,12 +274,14 @@ def _quiet():
     """Silence decoders, whose warnings and log records quote the headers that they dislike."""
     logger = logging.getLogger("pydicom")
     disabled, logger.disabled = logger.disabled, True
+    # Records of its child loggers pass it by on their way to the root's handlers.
+    propagate, logger.propagate = logger.propagate, False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.disabled = disabled
+        logger.disabled, logger.propagate = disabled, propagate
 
 
 def _decode(file, options):
