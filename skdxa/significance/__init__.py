@@ -5,26 +5,13 @@ named result. Input that allows no statement gives NaN and a warning, or an
 error; never a confident number.
 """
 
-from skdxa.significance._intervals import (
-    HypothesisTest,
-    Interval,
-    bootstrap_interval,
-    corrected_t_interval,
-    corrected_t_test,
-    proportion_interval,
-    t_interval,
-)
+from skdxa.significance._bootstrap import bootstrap_interval
+from skdxa.significance._calibration import Calibration, calibration, hosmer_lemeshow
 from skdxa.significance._logistic import likelihood_ratio_test, logistic_table
-from skdxa.significance._prediction import (
-    Calibration,
-    Reclassification,
-    adjust_pvalues,
-    calibration,
-    hosmer_lemeshow,
-    mcnemar,
-    net_benefit,
-    reclassification,
-)
+from skdxa.significance._mcnemar import mcnemar
+from skdxa.significance._multiple_tests import adjust_pvalues
+from skdxa.significance._net_benefit import net_benefit
+from skdxa.significance._proportion import proportion_interval
 from skdxa.significance._raters import (
     AdjustedKappa,
     adjusted_kappa,
@@ -33,12 +20,15 @@ from skdxa.significance._raters import (
     fleiss_kappa,
     rater_agreement,
 )
+from skdxa.significance._reclassification import Reclassification, reclassification
+from skdxa.significance._results import HypothesisTest, Interval
 from skdxa.significance._roc import (
     delong_interval,
     delong_test,
     delong_test_unpaired,
     roc_points,
 )
+from skdxa.significance._student_t import corrected_t_interval, corrected_t_test, t_interval
 
 __all__ = [
     "AdjustedKappa",

@@ -81,3 +81,15 @@ def check_complete(labels, name):
             f"{name} is missing in {missing.size} row(s), the first at position {missing[0]}"
         )
     return labels
+
+
+def check_open_probability(prob):
+    prob = check_probability(prob, "prob")
+    certain = np.flatnonzero((prob == 0) | (prob == 1))
+    if certain.size:
+        raise ValueError(
+            f"prob is exactly {prob[certain[0]]:g} at position {certain[0]} ({certain.size} such "
+            "value(s)), whose log odds are infinite: clip, for example with "
+            "numpy.clip(prob, 1e-6, 1 - 1e-6), and say so"
+        )
+    return prob

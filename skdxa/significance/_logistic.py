@@ -14,8 +14,8 @@ from skdxa.significance._checks import (
     check_option,
     check_two_classes,
 )
-from skdxa.significance._intervals import HypothesisTest
 from skdxa.significance._profile import LogisticProfile
+from skdxa.significance._results import HypothesisTest
 from skdxa.validation import check_same_rows, fill_masked
 
 

@@ -13,13 +13,9 @@ from skdxa.significance._checks import (
     check_option,
     warn,
 )
-from skdxa.significance._intervals import (
-    HypothesisTest,
-    Interval,
-    interval_around,
-    proportion_interval,
-    wald_test,
-)
+from skdxa.significance._proportion import proportion_interval
+from skdxa.significance._results import HypothesisTest, Interval
+from skdxa.significance._wald import interval_around, wald_test
 from skdxa.validation import check_same_rows, fill_masked
 
 # Variances of this size are what rounding leaves of an exact zero.

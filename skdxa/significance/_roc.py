@@ -13,13 +13,8 @@ from skdxa.significance._checks import (
     check_vector,
     warn,
 )
-from skdxa.significance._intervals import (
-    HypothesisTest,
-    Interval,
-    interval_around,
-    sample_variance,
-    wald_test,
-)
+from skdxa.significance._results import HypothesisTest, Interval
+from skdxa.significance._wald import interval_around, sample_variance, wald_test
 from skdxa.validation import check_same_rows
 
 

@@ -1,0 +1,229 @@
+"""Whether predicted risks match the observed outcomes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+
+from skdxa.significance._checks import (
+    check_level,
+    check_open_probability,
+    check_two_classes,
+    warn,
+)
+from skdxa.significance._logistic import fit_logistic
+from skdxa.significance._results import HypothesisTest, Interval
+from skdxa.significance._wald import interval_around
+from skdxa.validation import check_same_rows
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How well predicted risks match what happened.
+
+    Attributes
+    ----------
+    in_the_large : float
+        Log odds by which risks are too low (positive) or too high (negative)
+        on the whole; 0 is right.
+    in_the_large_interval : Interval
+        Its Wald interval and variance.
+    slope : float
+        1 is right; below 1 the risks are too extreme, as after overfitting.
+    slope_interval : Interval
+        Its Wald interval and variance.
+    intercept : float
+        Intercept of the model that also has the slope; it is not
+        calibration-in-the-large.
+    brier : float
+        Mean squared difference of risk and outcome; lower is better.
+    scaled_brier : float
+        Brier score gained over predicting the prevalence for everyone (index
+        of prediction accuracy): 1 is perfect, 0 or less is useless.
+    n, events : int
+        Patients, and those with the outcome.
+    expected : float
+        Events that the risks promise.
+    """
+
+    in_the_large: float
+    in_the_large_interval: Interval
+    slope: float
+    slope_interval: Interval
+    intercept: float
+    brier: float
+    scaled_brier: float
+    n: int
+    events: int
+    expected: float
+
+
+def calibration(y, prob, *, level=0.95):
+    """Calibration-in-the-large, calibration slope and Brier score.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_patients,)
+        Outcome, 0 or 1.
+    prob : array-like of shape (n_patients,)
+        Predicted risk of 1, strictly between 0 and 1, of patients the model was
+        not trained on.
+    level : float, default=0.95
+        Confidence level.
+
+    Returns
+    -------
+    Calibration
+        See its attributes.
+
+    Raises
+    ------
+    ValueError
+        If a risk is 0 or 1, whose log odds are infinite, if `y` has one class
+        only, or a value is missing.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the risks are all equal or separate the classes: slope and intercept
+        are NaN.
+
+    Notes
+    -----
+    Calibration-in-the-large is the constant of a logistic model with the log
+    odds of `prob` as offset; the slope is their coefficient in a model of its
+    own.
+
+    References
+    ----------
+    .. [1] Cox DR. Two further applications of a model for binary regression.
+       Biometrika 45, 562-565 (1958).
+    .. [2] Steyerberg EW. Clinical prediction models. 2nd ed., Springer, 2019.
+    .. [3] Kattan MW, Gerds TA. The index of prediction accuracy. Diagn Progn Res
+       2, 7 (2018).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.significance import calibration
+    >>> prob = np.repeat([0.1, 0.4, 0.8], 10)
+    >>> y = np.r_[[1] + [0] * 9, [1] * 4 + [0] * 6, [1] * 8 + [0] * 2]
+    >>> result = calibration(y, prob)
+    >>> abs(round(result.in_the_large, 6)), round(result.slope, 6), round(result.brier, 4)
+    (0.0, 1.0, 0.1633)
+    """
+    check_level(level)
+    check_same_rows(y, prob, ("y", "prob"))
+    y, prob = check_two_classes(y), check_open_probability(prob)
+    log_odds = logit(prob)
+    shift = _constant_with_offset(y, log_odds)
+    shifted = expit(log_odds + shift)
+    shift_variance = 1 / np.sum(shifted * (1 - shifted))
+    intercept, slope, slope_variance = _recalibration(y, log_odds)
+    brier, prevalence = np.mean((prob - y) ** 2), y.mean()
+    return Calibration(
+        in_the_large=shift,
+        in_the_large_interval=interval_around(shift, shift_variance, stats.norm, level, "Wald"),
+        slope=slope,
+        slope_interval=interval_around(slope, slope_variance, stats.norm, level, "Wald"),
+        intercept=intercept,
+        brier=float(brier),
+        scaled_brier=float(1 - brier / (prevalence * (1 - prevalence))),
+        n=int(y.size),
+        events=int(y.sum()),
+        expected=float(prob.sum()),
+    )
+
+
+def hosmer_lemeshow(y, prob, *, out_of_fold, n_groups=10):
+    """Hosmer and Lemeshow's test of fit.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_patients,)
+        Outcome, 0 or 1.
+    prob : array-like of shape (n_patients,)
+        Predicted risk of 1, strictly between 0 and 1.
+    out_of_fold : bool
+        True if the risks are of patients the model was not trained on (other
+        folds, another hospital): as many degrees of freedom as groups. False
+        for training data: two fewer.
+    n_groups : int, default=10
+        Groups of equal size by risk; equal risks stay together, so that groups
+        may be unequal or fewer.
+
+    Returns
+    -------
+    HypothesisTest
+        Chi-square (as `estimate` and `statistic`), its degrees of freedom and
+        p-value; `interval` is None.
+
+    Raises
+    ------
+    ValueError
+        As for `calibration`, or if `n_groups` is less than 2.
+
+    Warns
+    -----
+    RuntimeWarning
+        If ties leave too few groups for a degree of freedom: statistic and
+        p-value are NaN.
+
+    Notes
+    -----
+    A large cohort rejects any model and a small one none, and the grouping is
+    arbitrary: prefer `calibration`.
+
+    References
+    ----------
+    .. [1] Hosmer DW, Lemeshow S. Goodness of fit tests for the multiple logistic
+       regression model. Commun Stat Theory Methods 9, 1043-1069 (1980).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.significance import hosmer_lemeshow
+    >>> prob = np.repeat([0.1, 0.4, 0.8], 10)
+    >>> y = np.r_[[1] * 3 + [0] * 7, [1] * 4 + [0] * 6, [1] * 8 + [0] * 2]
+    >>> test = hosmer_lemeshow(y, prob, out_of_fold=True, n_groups=3)
+    >>> round(test.statistic, 2), test.df, round(test.pvalue, 2)
+    (4.44, 3, 0.22)
+    """
+    check_same_rows(y, prob, ("y", "prob"))
+    y, prob = check_two_classes(y), check_open_probability(prob)
+    if n_groups < 2:
+        raise ValueError(f"n_groups must be at least 2, got {n_groups!r}")
+    edges = np.unique(np.quantile(prob, np.linspace(0, 1, n_groups + 1)))
+    inner = edges[1:-1]
+    _, group = np.unique(np.searchsorted(inner, prob, side="left"), return_inverse=True)
+    size, observed, expected = (np.bincount(group, weights) for weights in (None, y, prob))
+    df = size.size if out_of_fold else size.size - 2
+    if df < 1 or size.size == 1:
+        warn(f"ties leave {size.size} group(s) of risk: no Hosmer-Lemeshow test")
+        return HypothesisTest(np.nan, np.nan, np.nan, None, "Hosmer-Lemeshow", df)
+    # Events and non-events each give (o - e)^2 / e, with one numerator.
+    statistic = float(np.sum((observed - expected) ** 2 / (expected * (1 - expected / size))))
+    pvalue = float(stats.chi2.sf(statistic, df))
+    return HypothesisTest(statistic, statistic, pvalue, None, "Hosmer-Lemeshow", df)
+
+
+def _constant_with_offset(y, log_odds):
+    """Shift of the log odds at which the risks add up to the events."""
+
+    def excess(shift):
+        return expit(log_odds + shift).sum() - y.sum()
+
+    overall = logit(y.mean())
+    return float(brentq(excess, overall - log_odds.max() - 1, overall - log_odds.min() + 1))
+
+
+def _recalibration(y, log_odds):
+    """Intercept, slope and the slope's variance of the outcome on the log odds."""
+    events, nonevents = log_odds[y == 1], log_odds[y == 0]
+    if events.min() >= nonevents.max() or nonevents.min() >= events.max():
+        warn("the risks are all equal or separate the classes: no calibration slope exists")
+        return np.nan, np.nan, np.nan
+    coef, covariance, _ = fit_logistic(y, log_odds[:, None], ["prob"])
+    return float(coef[0]), float(coef[1]), float(covariance[1, 1])
