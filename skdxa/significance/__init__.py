@@ -1,8 +1,8 @@
-"""Intervals, tests and agreement: numbers that say how far a result can be trusted.
+"""Confidence intervals, statistical tests and agreement between raters.
 
-Every function takes plain arrays (or Series, or lists) and returns a small
-named result. Input that allows no statement gives NaN and a warning, or an
-error; never a confident number.
+Every function takes arrays, Series or lists and returns a small named result. Where the
+data do not allow an estimate or a test, the result is NaN with a warning, or an error is
+raised.
 """
 
 from skdxa.significance._bootstrap import bootstrap_interval

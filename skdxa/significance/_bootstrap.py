@@ -23,53 +23,55 @@ def bootstrap_interval(
     n_resamples=2000,
     random_state=None,
 ):
-    """Bootstrap interval of any statistic, resampling patients.
+    """Compute the bootstrap interval of any statistic by resampling patients.
 
     Parameters
     ----------
     statistic : callable
-        Takes the resampled arrays, ``statistic(*arrays)``, and returns a float;
-        NaN where it is undefined. See `weighted` for the fast way.
+        Takes the resampled arrays, ``statistic(*arrays)``, and returns a float, NaN
+        where it is undefined; see also `weighted`.
     arrays : tuple of array-like, each of shape (n_scans, ...)
-        What belongs together row by row, such as ``(y, score)``.
+        Arrays with one row per scan, such as ``(y, score)``.
     groups : array-like of shape (n_scans,), optional
-        The patient of each scan; a patient's scans are drawn together. Without
-        it every scan is a patient.
+        The patient of each scan; the scans of a patient are drawn together. By
+        default every scan is of another patient.
     stratify : array-like of shape (n_scans,), optional
-        Resample within these strata, most often the classes, whose sizes stay
-        as they are. It must be constant within a patient.
+        Resample within these strata, usually the classes, and so keep their sizes.
+        All scans of a patient must be in one stratum.
     weighted : bool, default=False
-        If True, the statistic takes the arrays as they are, and how often each scan was
-        drawn in many resamples at once: ``statistic(*arrays, weights)`` with weights of
-        shape (..., n_scans) gives an array of shape (...). Many times as fast.
+        If True, the statistic takes the original arrays and the number of times that
+        each scan was drawn, for many resamples at once: ``statistic(*arrays, weights)``
+        with weights of shape (..., n_scans) returns an array of shape (...). This is
+        many times as fast.
     level : float, default=0.95
         Confidence level.
     method : {"percentile", "bca", "basic", "normal"}, default="percentile"
-        Quantiles of the resampled statistic; those corrected for bias and skewness,
-        which cost one more evaluation a patient; those reflected at the estimate; or a
-        normal interval about the estimate less its bootstrap bias.
+        Quantiles of the resampled statistic ("percentile"); quantiles corrected for
+        bias and skewness, which need one more evaluation per patient ("bca"); quantiles
+        reflected about the estimate ("basic"); or a normal interval about the estimate
+        minus its bootstrap bias ("normal").
     n_resamples : int, default=2000
-        Resamples to draw.
+        Number of resamples.
     random_state : int, RandomState instance or None, default=None
-        Seed.
+        Seed of the resampling.
 
     Returns
     -------
     Interval
-        The statistic of the data as given, ends and bootstrap variance.
+        The statistic of the original data, ends and bootstrap variance.
 
     Raises
     ------
     ValueError
-        If the arrays are no tuple or differ in length, a group or stratum is missing, or a
-        patient lies in two strata.
+        If `arrays` is not a tuple, lengths differ, a group or stratum is missing, a
+        patient is in two strata, or a stratum has fewer than two patients.
 
     Warns
     -----
     RuntimeWarning
-        If the statistic is undefined in some resamples (both ends are NaN;
-        `stratify` is the way out) or the same in all of them, or if there is
-        no BCa interval (an end is NaN).
+        If the statistic is undefined in some resamples (both ends are NaN; resample
+        within the classes with `stratify`), if it is equal in all of them, or if the
+        BCa interval does not exist (an end is NaN).
 
     References
     ----------
@@ -102,7 +104,7 @@ def bootstrap_interval(
     }
     check_option(method, "method", methods)
     if not isinstance(arrays, (tuple, list)) or any(np.ndim(array) == 0 for array in arrays):
-        raise ValueError("arrays must be a tuple of arrays, such as (y, score) or (score,)")
+        raise ValueError("arrays must be a tuple of arrays, such as (y, score) or (score,).")
     arrays = [np.asarray(fill_masked(array)) for array in arrays]
     check_consistent_length(*arrays, groups, stratify)
     n_scans = len(arrays[0])
@@ -134,12 +136,12 @@ def bootstrap_interval(
     if n_undefined:
         warn(
             f"the statistic is undefined in {n_undefined} of {n_resamples} resamples, "
-            "so both ends are NaN: resample within the classes with stratify=y"
+            "so both ends are NaN: resample within the classes with stratify=y."
         )
     elif np.ptp(result.bootstrap_distribution) == 0:
-        warn("all resamples give the same: the bootstrap cannot judge this statistic's spread")
+        warn("all resamples give the same value, so the bootstrap cannot estimate a variance.")
     elif np.isnan(result.confidence_interval).any():
-        warn("the BCa interval does not exist for this statistic: take method='percentile'")
+        warn("the BCa interval does not exist for this statistic: use method='percentile'.")
     as_given = (*arrays, np.ones(n_scans)) if weighted else arrays
     estimate, ends = float(statistic(*as_given)), result.confidence_interval
     low, high = float(ends.low), float(ends.high)
@@ -157,7 +159,7 @@ def bootstrap_interval(
 
 
 def _times_drawn(drawn, n_patients):
-    """How often each patient was drawn, (..., n_patients), of numbers (..., n_drawn)."""
+    """Count how often each patient was drawn: (..., n_patients) from (..., n_drawn)."""
     resamples = drawn.reshape(-1, drawn.shape[-1])
     cells = resamples + n_patients * np.arange(len(resamples))[:, np.newaxis]
     counts = np.bincount(cells.ravel(), minlength=n_patients * len(resamples))
@@ -165,19 +167,20 @@ def _times_drawn(drawn, n_patients):
 
 
 def _strata(stratify, groups, patient, first_row):
-    """Patients of each stratum, as numbers into the list of patients."""
+    """Return the patients of each stratum as indices into the list of patients."""
     if stratify is None:
         strata = [np.arange(first_row.size)]
     else:
         stratify = check_complete(stratify, "stratify")
-        torn = np.flatnonzero(stratify != stratify[first_row][patient])
-        if torn.size:
+        in_another = np.flatnonzero(stratify != stratify[first_row][patient])
+        if in_another.size:
             raise ValueError(
-                f"patient {groups[torn[0]]} lies in more than one stratum (row {torn[0]}): "
-                "stratify by something that is constant within a patient"
+                f"patient {groups[in_another[0]]} lies in more than one stratum (row "
+                f"{in_another[0]}): "
+                "stratify by a variable that is constant within each patient."
             )
         of_patient = stratify[first_row]
         strata = [np.flatnonzero(of_patient == stratum) for stratum in np.unique(of_patient)]
     if min(stratum.size for stratum in strata) < 2:
-        raise ValueError("a bootstrap needs at least two patients in each stratum")
+        raise ValueError("a bootstrap needs at least two patients in each stratum.")
     return strata

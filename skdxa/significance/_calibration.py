@@ -21,31 +21,33 @@ from skdxa.validation import check_same_rows
 
 @dataclass(frozen=True)
 class Calibration:
-    """How well predicted risks match what happened.
+    """How well predicted risks match the observed outcomes.
 
     Attributes
     ----------
     in_the_large : float
-        Log odds by which risks are too low (positive) or too high (negative)
-        on the whole; 0 is right.
+        Log odds by which the risks are too low (positive) or too high (negative)
+        on average; 0 is ideal.
     in_the_large_interval : Interval
-        Its Wald interval and variance.
+        Wald interval and variance of `in_the_large`.
     slope : float
-        1 is right; below 1 the risks are too extreme, as after overfitting.
+        Calibration slope; 1 is ideal, and below 1 the risks are too extreme, as
+        after overfitting.
     slope_interval : Interval
-        Its Wald interval and variance.
+        Wald interval and variance of `slope`.
     intercept : float
-        Intercept of the model that also has the slope; it is not
+        Intercept of the model with the slope, which differs from
         calibration-in-the-large.
     brier : float
-        Mean squared difference of risk and outcome; lower is better.
+        Mean squared difference between risk and outcome; lower is better.
     scaled_brier : float
-        Brier score gained over predicting the prevalence for everyone (index
-        of prediction accuracy): 1 is perfect, 0 or less is useless.
+        Relative reduction of the Brier score against predicting the prevalence for
+        every patient (index of prediction accuracy): 1 is perfect; at 0 or below,
+        the risks are no better than the prevalence.
     n, events : int
-        Patients, and those with the outcome.
+        Number of patients, and of patients with the outcome.
     expected : float
-        Events that the risks promise.
+        Number of events expected by the risks.
     """
 
     in_the_large: float
@@ -61,22 +63,22 @@ class Calibration:
 
 
 def calibration(y, prob, *, level=0.95):
-    """Calibration-in-the-large, calibration slope and Brier score.
+    """Compute calibration-in-the-large, calibration slope and Brier score.
 
     Parameters
     ----------
     y : array-like of shape (n_patients,)
         Outcome, 0 or 1.
     prob : array-like of shape (n_patients,)
-        Predicted risk of 1, strictly between 0 and 1, of patients the model was
-        not trained on.
+        Predicted risk of 1, strictly between 0 and 1, of patients that the model
+        was not trained on.
     level : float, default=0.95
         Confidence level.
 
     Returns
     -------
     Calibration
-        See its attributes.
+        The measures as attributes, the first two with their intervals.
 
     Raises
     ------
@@ -92,9 +94,9 @@ def calibration(y, prob, *, level=0.95):
 
     Notes
     -----
-    Calibration-in-the-large is the constant of a logistic model with the log
-    odds of `prob` as offset; the slope is their coefficient in a model of its
-    own.
+    Calibration-in-the-large is the constant of a logistic model with the log odds
+    of `prob` as an offset. The slope is the coefficient of the log odds in a second
+    logistic model.
 
     References
     ----------
@@ -138,7 +140,7 @@ def calibration(y, prob, *, level=0.95):
 
 
 def hosmer_lemeshow(y, prob, *, out_of_fold, n_groups=10):
-    """Hosmer and Lemeshow's test of fit.
+    """Test the fit of predicted risks after Hosmer and Lemeshow.
 
     Parameters
     ----------
@@ -147,12 +149,12 @@ def hosmer_lemeshow(y, prob, *, out_of_fold, n_groups=10):
     prob : array-like of shape (n_patients,)
         Predicted risk of 1, strictly between 0 and 1.
     out_of_fold : bool
-        True if the risks are of patients the model was not trained on (other
-        folds, another hospital): as many degrees of freedom as groups. False
-        for training data: two fewer.
+        True if the model was not trained on these patients (other folds, another
+        hospital): the degrees of freedom are the number of groups. False for
+        training data: two fewer.
     n_groups : int, default=10
-        Groups of equal size by risk; equal risks stay together, so that groups
-        may be unequal or fewer.
+        Number of groups of equal size by risk. Equal risks stay together, so that
+        groups may be unequal or fewer.
 
     Returns
     -------
@@ -168,13 +170,13 @@ def hosmer_lemeshow(y, prob, *, out_of_fold, n_groups=10):
     Warns
     -----
     RuntimeWarning
-        If ties leave too few groups for a degree of freedom: statistic and
+        If ties leave too few groups for one degree of freedom: statistic and
         p-value are NaN.
 
     Notes
     -----
-    A large cohort rejects any model and a small one none, and the grouping is
-    arbitrary: prefer `calibration`.
+    The test rejects nearly any model in a large cohort and nearly none in a small
+    one, and the result depends on the grouping: prefer `calibration`.
 
     References
     ----------
@@ -194,23 +196,23 @@ def hosmer_lemeshow(y, prob, *, out_of_fold, n_groups=10):
     check_same_rows(y, prob, ("y", "prob"))
     y, prob = check_two_classes(y), check_open_probability(prob)
     if n_groups < 2:
-        raise ValueError(f"n_groups must be at least 2, got {n_groups!r}")
+        raise ValueError(f"n_groups must be at least 2, got {n_groups!r}.")
     edges = np.unique(np.quantile(prob, np.linspace(0, 1, n_groups + 1)))
     inner = edges[1:-1]
     _, group = np.unique(np.searchsorted(inner, prob, side="left"), return_inverse=True)
     size, observed, expected = (np.bincount(group, weights) for weights in (None, y, prob))
     df = size.size if out_of_fold else size.size - 2
     if df < 1 or size.size == 1:
-        warn(f"ties leave {size.size} group(s) of risk: no Hosmer-Lemeshow test")
+        warn(f"ties leave {size.size} group(s) of risk: no Hosmer-Lemeshow test.")
         return HypothesisTest(np.nan, np.nan, np.nan, None, "Hosmer-Lemeshow", df)
-    # Events and non-events each give (o - e)^2 / e, with one numerator.
+    # The terms (o - e)^2 / e of events and of non-events have the same numerator.
     statistic = float(np.sum((observed - expected) ** 2 / (expected * (1 - expected / size))))
     pvalue = float(stats.chi2.sf(statistic, df))
     return HypothesisTest(statistic, statistic, pvalue, None, "Hosmer-Lemeshow", df)
 
 
 def _constant_with_offset(y, log_odds):
-    """Shift of the log odds at which the risks add up to the events."""
+    """Return the shift of the log odds at which the risks add up to the events."""
 
     def excess(shift):
         return expit(log_odds + shift).sum() - y.sum()
@@ -220,10 +222,10 @@ def _constant_with_offset(y, log_odds):
 
 
 def _recalibration(y, log_odds):
-    """Intercept, slope and the slope's variance of the outcome on the log odds."""
+    """Regress the outcome on the log odds: intercept, slope and variance of the slope."""
     events, nonevents = log_odds[y == 1], log_odds[y == 0]
     if events.min() >= nonevents.max() or nonevents.min() >= events.max():
-        warn("the risks are all equal or separate the classes: no calibration slope exists")
+        warn("the risks are all equal or separate the classes: no calibration slope exists.")
         return np.nan, np.nan, np.nan
     coef, covariance, _ = fit_logistic(y, log_odds[:, None], ["prob"])
     return float(coef[0]), float(coef[1]), float(covariance[1, 1])

@@ -9,24 +9,24 @@ from skdxa.validation import check_same_rows
 
 
 def mcnemar(right_a, right_b, *, method="exact"):
-    """McNemar's test that two models are right equally often on the same scans.
+    """Test whether two models are right equally often on the same scans, after McNemar.
 
     Parameters
     ----------
     right_a, right_b : array-like of shape (n_scans,)
-        1 where the model is right, 0 where wrong. Right among the positives
-        compares sensitivities, among the negatives specificities.
+        1 where the model is right, 0 where it is wrong. Restricted to positive scans,
+        the test compares sensitivities; to negative scans, specificities.
     method : {"exact", "mid-p", "corrected", "plain"}, default="exact"
-        Binomial test; the same with half the probability of the table seen,
-        which is less conservative; chi-square with and without Edwards'
-        continuity correction.
+        Binomial test ("exact"); binomial test with half the probability of the
+        observed table, which is less conservative ("mid-p"); chi-square with
+        ("corrected") and without ("plain") Edwards' continuity correction.
 
     Returns
     -------
     HypothesisTest
-        Difference of the shares right (a - b), the statistic (scans that only
-        a has right, or chi-square), two-sided p, `df` of chi-square. `interval`
-        is None: `bootstrap_interval` gives one of any difference.
+        Difference of the shares of right scans (a - b), the statistic (number of scans
+        on which only a is right, or chi-square), two-sided p, `df` of chi-square.
+        `interval` is None; `bootstrap_interval` computes one of the difference.
 
     Raises
     ------
@@ -59,12 +59,12 @@ def mcnemar(right_a, right_b, *, method="exact"):
     check_same_rows(right_a, right_b, ("right_a", "right_b"))
     a, b = check_binary(right_a, "right_a"), check_binary(right_b, "right_b")
     if a.size == 0:
-        raise ValueError("right_a and right_b are empty")
+        raise ValueError("right_a and right_b are empty.")
     a_only, b_only = int(np.sum(a > b)), int(np.sum(b > a))
     discordant = a_only + b_only
     name = f"McNemar, {method}"
     if discordant == 0:
-        warn("the models never disagree: McNemar's test says nothing")
+        warn("the models never disagree, so McNemar's test has no information.")
     if method in ("exact", "mid-p"):
         statistic, df = float(a_only), None
         pvalue = stats.binomtest(a_only, discordant).pvalue if discordant else 1.0

@@ -6,15 +6,16 @@ from skdxa.significance._checks import check_option, check_probability
 
 
 def adjust_pvalues(pvalues, method="holm"):
-    """P-values adjusted for how many tests were made.
+    """Adjust p-values for the number of tests.
 
     Parameters
     ----------
     pvalues : array-like of shape (n_tests,)
         P-values of one family of tests.
     method : {"holm", "bonferroni", "hommel", "fdr_bh", "fdr_by"}, default="holm"
-        Holm, Bonferroni and Hommel bound the chance of any false finding;
-        Benjamini-Hochberg and Benjamini-Yekutieli the share of false findings.
+        The methods of Holm, Bonferroni and Hommel bound the probability of any false
+        rejection; those of Benjamini and Hochberg and of Benjamini and Yekutieli bound
+        the expected share of false rejections.
 
     Returns
     -------
@@ -24,7 +25,7 @@ def adjust_pvalues(pvalues, method="holm"):
     Raises
     ------
     ValueError
-        If a p-value is missing or not within 0 and 1, or there is none.
+        If a p-value is missing or not within 0 and 1, or `pvalues` is empty.
 
     References
     ----------
@@ -43,7 +44,7 @@ def adjust_pvalues(pvalues, method="holm"):
     check_option(method, "method", ("holm", "bonferroni", "hommel", "fdr_bh", "fdr_by"))
     values = check_probability(pvalues, "pvalues")
     if values.size == 0:
-        raise ValueError("pvalues is empty")
+        raise ValueError("pvalues is empty.")
     adjusted = multipletests(values, method=method)[1]
     if isinstance(pvalues, pd.Series):
         return pd.Series(adjusted, index=pvalues.index, name=pvalues.name)

@@ -8,7 +8,7 @@ from skdxa.validation import check_same_rows
 
 
 def net_benefit(y, prob, thresholds):
-    """Net benefit of treating those above a risk: the decision curve.
+    """Compute the net benefit of treating patients above a risk: the decision curve.
 
     Parameters
     ----------
@@ -17,23 +17,24 @@ def net_benefit(y, prob, thresholds):
     prob : array-like of shape (n_patients,)
         Predicted risk of 1.
     thresholds : float or array-like of shape (n_thresholds,)
-        Risks from which one would treat (``prob >= threshold``), strictly
+        Risks from which a patient is treated (``prob >= threshold``), strictly
         between 0 and 1.
 
     Returns
     -------
     pandas.DataFrame of shape (n_thresholds, 7)
         Columns `threshold`, `true_positives`, `false_positives`, `net_benefit`
-        (true positives a patient, less false ones at the threshold's odds),
-        `treat_all` (that of treating everyone; treating nobody has 0),
-        `standardized` (over the prevalence; 1 is the most) and
-        `interventions_avoided` (net, a hundred patients, over treating all).
+        (true positives per patient minus false positives per patient times the odds
+        of the threshold), `treat_all` (net benefit of treating all patients; that of
+        treating none is 0), `standardized` (net benefit divided by the prevalence;
+        at most 1) and `interventions_avoided` (net reduction in treatments per
+        hundred patients against treating all).
 
     Raises
     ------
     ValueError
-        If a threshold is not between 0 and 1, or as for `calibration`; risks
-        of 0 and 1 are allowed.
+        If a threshold is not strictly between 0 and 1, a risk is missing or not within
+        0 and 1, `y` has one class only, or lengths differ.
 
     References
     ----------
@@ -51,7 +52,7 @@ def net_benefit(y, prob, thresholds):
     y, prob = check_two_classes(y), check_probability(prob, "prob")
     thresholds = check_vector(np.atleast_1d(thresholds), "thresholds")
     if np.any((thresholds <= 0) | (thresholds >= 1)):
-        raise ValueError(f"thresholds must lie between 0 and 1, got {thresholds.tolist()}")
+        raise ValueError(f"thresholds must lie between 0 and 1, got {thresholds.tolist()}.")
     odds = thresholds / (1 - thresholds)
     n, prevalence = y.size, y.mean()
     true_positives = _count_from(prob[y == 1], thresholds)
@@ -72,5 +73,5 @@ def net_benefit(y, prob, thresholds):
 
 
 def _count_from(prob, thresholds):
-    """How many risks reach each threshold."""
+    """Count the risks that reach each threshold."""
     return prob.size - np.searchsorted(np.sort(prob), thresholds, side="left")

@@ -8,22 +8,22 @@ from skdxa.significance._results import Interval
 
 
 def proportion_interval(n_hits, n_total, *, level=0.95, method="wilson"):
-    """Interval of a proportion: sensitivity, specificity, accuracy, agreement.
+    """Compute the interval of a proportion, such as a sensitivity or an accuracy.
 
     Parameters
     ----------
     n_hits, n_total : int
-        Hits, and how many patients could have been one.
+        Number of hits, and number of patients among whom they were counted.
     level : float, default=0.95
         Confidence level.
     method : {"wilson", "exact"}, default="wilson"
-        Wilson's score interval, which covers as promised on average, or that
-        of Clopper and Pearson, which never covers less than promised.
+        Wilson's score interval, whose coverage equals `level` on average, or that
+        of Clopper and Pearson, whose coverage is never below `level`.
 
     Returns
     -------
     Interval
-        Proportion and ends, within 0 and 1.
+        Proportion and ends, which lie within 0 and 1.
 
     Raises
     ------
@@ -37,8 +37,8 @@ def proportion_interval(n_hits, n_total, *, level=0.95, method="wilson"):
 
     Notes
     -----
-    It counts patients, each once. Predictions of several repeats must not be
-    added up as if each repeat brought new patients.
+    Each patient may be counted once only. Do not add up the predictions of several
+    repeats of a cross-validation, which are predictions of the same patients.
 
     References
     ----------
@@ -60,10 +60,10 @@ def proportion_interval(n_hits, n_total, *, level=0.95, method="wilson"):
     if n_hits % 1 or n_total % 1 or not 0 <= n_hits <= n_total:
         raise ValueError(
             "n_hits and n_total must be whole numbers with 0 <= n_hits <= n_total, "
-            f"got {n_hits!r} and {n_total!r}"
+            f"got {n_hits!r} and {n_total!r}."
         )
     if n_total == 0:
-        warn("a proportion of nobody is undefined: n_total is 0")
+        warn("a proportion of nobody is undefined: n_total is 0.")
         return Interval(np.nan, np.nan, np.nan, float(level), methods[method])
     test = stats.binomtest(int(n_hits), int(n_total))
     ends = test.proportion_ci(level, method)

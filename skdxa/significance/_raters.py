@@ -1,4 +1,4 @@
-"""Agreement between raters, and the label that several of them agree on."""
+"""Agreement between raters, and consensus labels."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -18,12 +18,12 @@ from skdxa.significance._results import HypothesisTest, Interval
 from skdxa.significance._wald import interval_around, wald_test
 from skdxa.validation import check_same_rows, fill_masked
 
-# Variances of this size are what rounding leaves of an exact zero.
+# Smaller variances are rounding errors of an exact zero.
 _ROUNDING = 1e-14
 
 
 def rater_agreement(ratings, *, weights=None, level=0.95):
-    """Agreement and kappa of each pair of raters, and of all together.
+    """Compute agreement and kappa of each pair of raters and of all raters.
 
     Parameters
     ----------
@@ -31,9 +31,10 @@ def rater_agreement(ratings, *, weights=None, level=0.95):
         One column per rater, one row per scan; two or more categories, as numbers
         or text.
     weights : {None, "linear", "quadratic"}, default=None
-        Weights of a pair's disagreements, by the distance of the categories
-        that at least one of the two used; categories must be numbers then. The
-        row `all` and the column `agreement` are never weighted.
+        Weights of the disagreements of a pair by the distance in rank between
+        categories, among the categories that at least one of the two raters used;
+        categories must be numbers then. The row `all` and the column `agreement` are
+        never weighted.
     level : float, default=0.95
         Confidence level.
 
@@ -41,34 +42,33 @@ def rater_agreement(ratings, *, weights=None, level=0.95):
     -------
     pandas.DataFrame of shape (n_pairs + 1, 5)
         One row per pair of raters (`1-2`, `1-3`, ...) with Cohen's kappa, and a row
-        `all` with Fleiss'. Columns `agreement` (share of scans rated alike; in
+        `all` with that of Fleiss. Columns `agreement` (share of scans rated alike; in
         `all` the mean over the pairs), `kappa`, `std_err`, and `low` and
-        `high`, kappa's interval, which is not cut at 1.
+        `high`, the interval of kappa, which may exceed 1.
 
     Raises
     ------
     ValueError
-        Naming rater and row if a rating is missing (leave the row out, for
-        example with ``dropna``), or if there are fewer than two raters or
-        scans.
+        If a rating is missing, naming rater and row (leave the row out, for example
+        with ``dropna``), or if there are fewer than two raters or scans.
 
     Warns
     -----
     RuntimeWarning
-        If raters gave everyone the same rating: kappa is NaN. If the standard
-        error is zero: the interval has no width.
+        If two raters each gave every scan the same rating: kappa is NaN. If the
+        standard error is zero: the interval has no width.
 
     See Also
     --------
-    cohen_kappa, fleiss_kappa : The same for one pair or for all, with a test
+    cohen_kappa, fleiss_kappa : Kappa of one pair or of all raters, with a test
         that kappa is zero.
-    adjusted_kappa : What prevalence and bias do to a pair's kappa.
+    adjusted_kappa : The effect of prevalence and bias on the kappa of a pair.
 
     Notes
     -----
-    Where nearly all scans fall into one category, kappa can be near zero
-    though raters nearly always agree (94 % agreement with kappa -0.02 is
-    possible): report both, or `adjusted_kappa` beside them.
+    Where nearly all scans are in one category, kappa can be near zero although the
+    raters nearly always agree (an agreement of 94 % with a kappa of -0.02 is
+    possible): report both, or `adjusted_kappa` as well.
 
     References
     ----------
@@ -115,22 +115,22 @@ def rater_agreement(ratings, *, weights=None, level=0.95):
 
 
 def cohen_kappa(first, second, *, weights=None, level=0.95):
-    """Cohen's kappa of two raters, its interval, and the test that it is zero.
+    """Compute Cohen's kappa of two raters, its interval and the test that it is zero.
 
     Parameters
     ----------
     first, second : array-like of shape (n_scans,)
         Ratings of the same scans.
     weights : {None, "linear", "quadratic"}, default=None
-        Weights by the rank distance of the categories used, which must be
-        numbers then.
+        Weights of disagreements by the distance in rank between the categories used,
+        which must be numbers then.
     level : float, default=0.95
         Confidence level.
 
     Returns
     -------
     HypothesisTest
-        Kappa, z, two-sided p, and kappa's interval with its variance.
+        Kappa, z, two-sided p, and the interval of kappa with its variance.
 
     Raises
     ------
@@ -141,13 +141,13 @@ def cohen_kappa(first, second, *, weights=None, level=0.95):
     Warns
     -----
     RuntimeWarning
-        If each rater gave everyone one rating: all is NaN. If one of them did,
-        or agreement is perfect: the interval has no width.
+        If each rater gave every scan the same rating: all results are NaN. If one of
+        them did, or agreement is perfect: the interval has no width.
 
     Notes
     -----
-    The interval has the standard error of [1]_; z the one that holds when
-    kappa is zero. They differ, and must not stand in for each other.
+    The interval has the standard error of [1]_, and z the standard error under the
+    hypothesis that kappa is zero. The two differ.
 
     References
     ----------
@@ -166,36 +166,31 @@ def cohen_kappa(first, second, *, weights=None, level=0.95):
     check_same_rows(first, second, ("first", "second"))
     first, second = check_complete(first, "first"), check_complete(second, "second")
     if first.size < 2:
-        raise ValueError(f"kappa needs at least two scans, got {first.size}")
+        raise ValueError(f"kappa needs at least two scans, got {first.size}.")
     method = "Cohen's kappa" if weights is None else f"Cohen's kappa, {weights} weights"
     categories, codes = np.unique(np.concatenate([first, second]), return_inverse=True)
     if weights is not None and categories.dtype.kind not in "biuf":
         raise ValueError(
             f"weights={weights!r} needs categories with an order: code them as numbers, "
-            f"got {categories.tolist()}"
+            f"got {categories.tolist()}."
         )
     a, b = np.split(codes, 2)
-    k, n = categories.size, first.size
+    k = categories.size
     if a.min() == a.max() and b.min() == b.max():
-        warn(f"{method}: each rater gave every scan the same rating, so kappa is undefined")
+        warn(f"{method}: each rater gave every scan the same rating, so kappa is undefined.")
         return _undefined(level, method)
-    share = np.bincount(k * a + b, minlength=k * k).reshape(k, k) / n
-    rows, columns = share.sum(axis=1), share.sum(axis=0)
-    distance = np.abs(np.subtract.outer(np.arange(k), np.arange(k))) / (k - 1)
-    credit = {None: distance == 0, "linear": 1 - distance, "quadratic": 1 - distance**2}[weights]
-    by_chance = np.outer(rows, columns)
-    agreement, chance = np.sum(credit * share), np.sum(credit * by_chance)
-    kappa = float((agreement - chance) / (1 - chance))
-    # Mean credit that a rating of one rater earns with the ratings of the other.
-    earned = np.add.outer(credit @ columns, rows @ credit)
-    scale = n * (1 - chance) ** 2
-    variance = np.sum(share * (credit - earned * (1 - kappa)) ** 2)
-    variance = _clean((variance - (kappa - chance * (1 - kappa)) ** 2) / scale)
-    null_variance = _clean((np.sum(by_chance * (credit - earned) ** 2) - chance**2) / scale)
+    # Half a second to import, which the other functions need not wait for.
+    from statsmodels.stats.inter_rater import cohens_kappa
+
+    table = np.bincount(k * a + b, minlength=k * k).reshape(k, k)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a variance of zero, handled below
+        result = cohens_kappa(table, wt=weights)
+    kappa = float(result.kappa)
+    variance, null_variance = _clean(result.var_kappa), _clean(result.var_kappa0)
     if null_variance == 0:
         warn(
             f"{method}: one rater gave every scan the same rating, so there is no test, and the "
-            "interval has no width"
+            "interval has no width."
         )
         statistic = pvalue = np.nan
     else:
@@ -208,16 +203,17 @@ def cohen_kappa(first, second, *, weights=None, level=0.95):
 
 @dataclass(frozen=True)
 class AdjustedKappa:
-    """Kappa as it would be without unequal prevalences, and how unequal they are.
+    """Kappa adjusted for prevalence and bias, with the indices of both.
 
     Attributes
     ----------
     interval : Interval
-        The prevalence- and bias-adjusted kappa, and its exact interval.
+        Prevalence- and bias-adjusted kappa and its exact interval.
     prevalence_index : float
-        Share of scans that both call positive, less that which both call negative.
+        Share of scans that both raters call positive minus the share that both call
+        negative.
     bias_index : float
-        Share that the first calls positive, less that which the second does.
+        Share that the first rater calls positive minus the share that the second does.
     """
 
     interval: Interval
@@ -226,20 +222,20 @@ class AdjustedKappa:
 
 
 def adjusted_kappa(first, second, *, level=0.95):
-    """Prevalence- and bias-adjusted kappa of two raters with two categories.
+    """Compute the prevalence- and bias-adjusted kappa of two raters with two categories.
 
     Parameters
     ----------
     first, second : array-like of shape (n_scans,)
-        Ratings of the same scans, in two categories; the later in order is the
-        positive one.
+        Ratings of the same scans in two categories; the second in sorted order is the
+        positive category.
     level : float, default=0.95
         Confidence level.
 
     Returns
     -------
     AdjustedKappa
-        With `interval`, `prevalence_index` and `bias_index`.
+        Adjusted kappa with its interval, and both indices.
 
     Raises
     ------
@@ -248,9 +244,9 @@ def adjusted_kappa(first, second, *, level=0.95):
 
     Notes
     -----
-    It is ``2 * agreement - 1``, and says what kappa would be if half the scans were
-    positive to either rater. A prevalence index near -1 or 1 explains a low kappa
-    beside a high agreement. The interval is that of Clopper and Pearson.
+    The adjusted kappa is ``2 * agreement - 1``: Cohen's kappa of the same agreement if
+    each rater called half of the scans positive. A prevalence index near -1 or 1 explains
+    a low kappa with a high agreement. The interval is that of Clopper and Pearson.
 
     References
     ----------
@@ -268,7 +264,7 @@ def adjusted_kappa(first, second, *, level=0.95):
     first, second = check_complete(first, "first"), check_complete(second, "second")
     categories = np.unique(np.concatenate([first, second]))
     if categories.size != 2:
-        raise ValueError(f"there must be two categories, got {categories.tolist()}")
+        raise ValueError(f"there must be two categories, got {categories.tolist()}.")
     agreement = proportion_interval(
         int(np.sum(first == second)), first.size, level=level, method="exact"
     )
@@ -282,7 +278,7 @@ def adjusted_kappa(first, second, *, level=0.95):
 
 
 def fleiss_kappa(ratings, *, level=0.95):
-    """Fleiss' kappa of several raters, its interval, and the test that it is zero.
+    """Compute Fleiss' kappa of several raters, its interval and the test that it is zero.
 
     Parameters
     ----------
@@ -294,7 +290,7 @@ def fleiss_kappa(ratings, *, level=0.95):
     Returns
     -------
     HypothesisTest
-        Kappa, z, two-sided p, and kappa's interval with its variance.
+        Kappa, z, two-sided p, and the interval of kappa with its variance.
 
     Raises
     ------
@@ -304,14 +300,14 @@ def fleiss_kappa(ratings, *, level=0.95):
     Warns
     -----
     RuntimeWarning
-        If all ratings are the same, or would be without one scan: NaN. If
-        agreement is perfect: the interval has no width.
+        If all ratings are equal, the results are NaN; if they are equal without one
+        scan, the interval is. If agreement is perfect, the interval has no width.
 
     Notes
     -----
-    The published standard error [2]_ holds when kappa is zero; it serves for z
-    alone. The interval has the jackknife's, leaving out one scan at a time.
-    With two raters Fleiss' kappa is Scott's pi, not Cohen's kappa.
+    The published standard error [2]_ holds if kappa is zero, so it is used for z only.
+    The interval has the standard error of the jackknife, which leaves out one scan at a
+    time. With two raters Fleiss' kappa is Scott's pi and not Cohen's kappa.
 
     References
     ----------
@@ -334,7 +330,7 @@ def fleiss_kappa(ratings, *, level=0.95):
     method = "Fleiss' kappa"
     categories, codes = np.unique(ratings, return_inverse=True)
     if categories.size == 1:
-        warn(f"{method}: all ratings are the same, so kappa is undefined")
+        warn(f"{method}: all ratings are the same, so kappa is undefined.")
         return _undefined(level, method)
     counts = np.sum(codes.reshape(n, n_raters, 1) == np.arange(categories.size), axis=1)
     agreeing = np.sum(counts * (counts - 1), axis=1) / (n_raters * (n_raters - 1))
@@ -351,7 +347,7 @@ def fleiss_kappa(ratings, *, level=0.95):
     without = kappa_of(totals - counts, (agreeing.sum() - agreeing) / (n - 1))
     variance = _clean((n - 1) / n * np.sum((without - without.mean()) ** 2))
     if np.isnan(variance):
-        warn(f"{method}: a single scan has another rating, so no interval is possible")
+        warn(f"{method}: a single scan has another rating, so no interval is possible.")
     interval = interval_around(kappa, variance, stats.norm, level, method)
     share = totals / totals.sum()
     spread = np.sum(share * (1 - share))
@@ -362,31 +358,31 @@ def fleiss_kappa(ratings, *, level=0.95):
 
 
 def consensus(ratings, rule="all"):
-    """One label from several raters.
+    """Combine the ratings of several raters into one label per scan.
 
     Parameters
     ----------
     ratings : DataFrame or array-like of shape (n_scans, n_raters)
-        0, 1, or NaN where a rater gave none.
+        0, 1, or NaN where a rater gave no rating.
     rule : {"all", "majority", "any"}, default="all"
-        Positive if every rater says so, more than half of them, or at least
-        one.
+        A scan is positive if all raters, more than half of them, or at least one of
+        them call it positive.
 
     Returns
     -------
     ndarray of shape (n_scans,), or Series with the index of `ratings`
-        0, 1, or NaN where it depends on a missing rating, or where the raters
-        are split evenly under "majority".
+        0, 1, or NaN where the label depends on a missing rating or, by "majority",
+        where the raters are split evenly.
 
     Raises
     ------
     ValueError
-        If a rating is anything but 0, 1 and NaN.
+        If a rating is not 0, 1 or NaN, or there are fewer than two raters.
 
     Notes
     -----
-    A missing rating counts only where it could change the label: by rule
-    "all", 0 and NaN make 0, while 1 and NaN make NaN.
+    The label is missing only where the missing rating could change it: by rule "all",
+    the label of 0 and NaN is 0, and that of 1 and NaN is NaN.
 
     Examples
     --------
@@ -403,14 +399,14 @@ def consensus(ratings, rule="all"):
     try:
         values = pd.DataFrame(ratings).to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"ratings must be 0, 1 or NaN: {error}") from error
+        raise ValueError(f"ratings must be 0, 1 or NaN: {error}.") from error
     ones, zeros = values == 1, values == 0
     odd = np.argwhere(~(np.isnan(values) | ones | zeros))
     if odd.size:
         row, rater = odd[0]
         raise ValueError(
             f"ratings must be 0, 1 or NaN, got {values[row, rater]:g} in row {row} from rater "
-            f"{rater + 1}"
+            f"{rater + 1}."
         )
     more_than_half = n_raters // 2 + 1
     needed = {"all": n_raters, "majority": more_than_half, "any": 1}[rule]
@@ -443,10 +439,10 @@ def _check_ratings(ratings):
             rater += 1
         raise ValueError(
             f"rater {rater} gave no rating in row {row} ({len(missing)} missing in all): "
-            "leave out the scans that not everyone rated"
+            "leave out the scans that were not rated by all."
         )
     if len(values) < 2:
-        raise ValueError(f"agreement needs at least two scans, got {len(values)}")
+        raise ValueError(f"agreement needs at least two scans, got {len(values)}.")
     return values
 
 

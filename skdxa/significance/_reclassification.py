@@ -1,4 +1,4 @@
-"""What the risks of a new model gain over those of an old one."""
+"""How much the risks of a new model improve on those of an old one."""
 
 from dataclasses import dataclass
 
@@ -18,17 +18,17 @@ from skdxa.validation import check_same_rows
 
 @dataclass(frozen=True)
 class Reclassification:
-    """What a new model's risks gain over an old one's.
+    """Improvement of the risks of a new model over those of an old one.
 
     Attributes
     ----------
     nri, nri_events, nri_nonevents : HypothesisTest
-        Net reclassification improvement (from -2 to 2) and its two parts: the
-        share of events moved up less that moved down, and of others moved down
-        less that moved up.
+        Net reclassification improvement (from -2 to 2) and its two parts: among
+        events, the share that moves up minus the share that moves down; among
+        non-events, the share that moves down minus the share that moves up.
     idi, idi_events, idi_nonevents : HypothesisTest
-        Integrated discrimination improvement and its two parts: the mean rise
-        of the risk in events, and its mean fall in the others.
+        Integrated discrimination improvement and its two parts: the mean rise of
+        the risk in events, and its mean fall in non-events.
     """
 
     nri: HypothesisTest
@@ -40,26 +40,26 @@ class Reclassification:
 
 
 def reclassification(y, old, new, *, cutoffs=None, level=0.95):
-    """Net reclassification and integrated discrimination improvement.
+    """Compute the net reclassification and integrated discrimination improvement.
 
     Parameters
     ----------
     y : array-like of shape (n_patients,)
         Outcome, 0 or 1.
     old, new : array-like of shape (n_patients,)
-        Risk by the old and by the new model.
+        Risks predicted by the old and by the new model.
     cutoffs : array-like of shape (n_cutoffs,), optional
-        Risks that divide the categories, each belonging to the upper one; only
-        moves between categories count then. By default any change of risk is a
-        move (continuous NRI).
+        Risks that divide categories; a risk equal to a cutoff is in the upper
+        category. Only moves between categories count then (categorical NRI). By
+        default any change of risk is a move (continuous NRI).
     level : float, default=0.95
         Confidence level.
 
     Returns
     -------
     Reclassification
-        NRI and IDI, each with its parts for events and non-events, standard
-        errors (as variance of the interval), z and p.
+        NRI and IDI and their parts for events and non-events, each with z, p and an
+        interval that holds the variance.
 
     Raises
     ------
@@ -70,16 +70,16 @@ def reclassification(y, old, new, *, cutoffs=None, level=0.95):
     Warns
     -----
     RuntimeWarning
-        If no risk moves, or there is one event or one non-event only: z and p
-        are 0 and 1, or NaN.
+        If no risk changes (z is 0 and p is 1), if all changes are equal, or if there
+        is only one event or one non-event (z and p are NaN).
 
     Notes
     -----
-    Interval and z rest on the same standard error, except for the categorical
-    NRI, whose z has the one under no improvement (Pencina 2008). On the data
-    the models were trained on, the NRI flatters the new model, and it can be
-    raised by poor calibration: report `net_benefit` and the change in area
-    beside it.
+    Interval and z have the same standard error, except for the categorical NRI,
+    whose z has the standard error under the hypothesis of no improvement [1]_. On
+    training data the NRI is biased in favour of the new model [2]_, and a poorly
+    calibrated model can have a high NRI: report `net_benefit` and the change in the
+    area under the curve as well.
 
     References
     ----------
@@ -119,10 +119,10 @@ def reclassification(y, old, new, *, cutoffs=None, level=0.95):
 
 
 def _improvement(y, change, level, method, *, ddof, under_null=False):
-    """Mean change for the better: events up plus non-events down, then each alone."""
+    """Test the mean improvement of events plus non-events, and of each alone."""
     parts = (change[y == 1], -change[y == 0])
     if min(part.size for part in parts) < 2:
-        warn(f"{method}: a standard error needs at least two events and two non-events")
+        warn(f"{method}: a standard error needs at least two events and two non-events.")
         variances = [np.nan, np.nan]
     else:
         variances = [part.var(ddof=ddof) / part.size for part in parts]

@@ -14,9 +14,9 @@ class Interval:
     level : float
         Confidence level, between 0 and 1.
     method : str
-        How the interval was calculated.
+        Name of the method.
     variance : float or None
-        Estimated variance of the estimate, where the method has one.
+        Variance of the estimate; None where the method has none.
     """
 
     estimate: float
@@ -29,13 +29,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class HypothesisTest:
-    """An estimate, its interval, and the test that it is zero.
+    """An estimate, its confidence interval and the test that it is zero.
 
     Attributes
     ----------
     estimate : float
-        What is tested, most often a difference (first minus second); the
-        statistic itself where a chi-square has no other.
+        What is tested, usually a difference (first minus second); for a test of
+        chi-square without another estimate, the statistic itself.
     statistic, pvalue : float
         The test statistic and its two-sided p-value; NaN where undefined.
     interval : Interval or None
@@ -43,7 +43,8 @@ class HypothesisTest:
     method : str
         Name of the test.
     df : float or None
-        Degrees of freedom of the statistic; None for a normal or an exact one.
+        Degrees of freedom of the statistic; None for a normal distribution or an
+        exact test.
     """
 
     estimate: float

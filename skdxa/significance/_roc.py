@@ -1,4 +1,4 @@
-"""The area under the ROC curve: its interval and its differences, after DeLong."""
+"""The area under the ROC curve: intervals and tests after DeLong, and the curve."""
 
 import numpy as np
 import pandas as pd
@@ -19,47 +19,46 @@ from skdxa.validation import check_same_rows
 
 
 def delong_interval(y, score, *, level=0.95, scale="identity"):
-    """DeLong's interval of the area under the ROC curve.
+    """Compute DeLong's interval of the area under the ROC curve.
 
     Parameters
     ----------
     y : array-like of shape (n_scans,)
         Labels, 0 or 1.
     score : array-like of shape (n_scans,)
-        Higher means more likely positive: negate T-scores and TBS, where lower
-        is worse. An area below 0.5 is given as it is.
+        A higher score means that the scan is more likely positive: negate T-scores and
+        TBS, where lower is worse. An area below 0.5 is returned unchanged.
     level : float, default=0.95
         Confidence level.
     scale : {"identity", "logit"}, default="identity"
-        Where the interval is symmetric. On the identity scale its ends are cut
-        at 0 and 1; on the logit scale they stay within by themselves, which
-        covers better for areas near 1.
+        Scale on which the interval is symmetric. On the identity scale its ends are cut
+        at 0 and 1. On the logit scale they lie within 0 and 1 without cutting, and the
+        coverage is better for areas near 1 [3]_.
 
     Returns
     -------
     Interval
-        Area, ends and the variance of the area (on the identity scale).
+        Area, ends, and the variance of the area on the identity scale.
 
     Raises
     ------
     ValueError
-        If `y` has one class only or anything but 0 and 1, a value is missing,
-        or the two differ in length.
+        If `y` has one class only or values other than 0 and 1, a value is missing, or
+        the lengths differ.
 
     Warns
     -----
     RuntimeWarning
         If there is a single positive or a single negative: variance and ends
-        are NaN. If the variance is zero (perfect separation, or a constant
-        score): the ends are the area itself, or NaN on the logit scale at 0
-        and 1; take an exact or a bootstrap interval of something else then.
+        are NaN. If the variance is zero (perfect separation, or a constant score): the
+        ends equal the area, or are NaN on the logit scale for areas of 0 and 1.
 
     Notes
     -----
-    Midranks take the place of all pairs [2]_: O(n log n), ties exact. Scans are
-    taken as independent: with several scans a patient use `bootstrap_interval`
-    with `groups`, and never stack the scores of several repeats, which would
-    count every patient once a repeat.
+    The variance is computed from midranks [2]_ in O(n log n) and is exact with ties.
+    Scans are taken as independent: for several scans per patient use
+    `bootstrap_interval` with `groups`. Do not stack the scores of several repeats of a
+    cross-validation, which would count every patient once per repeat.
 
     References
     ----------
@@ -90,7 +89,7 @@ def delong_interval(y, score, *, level=0.95, scale="identity"):
     if variance == 0:
         warn(
             f"the DeLong variance is zero (area {area:g}): perfect separation or a constant score "
-            "doesn't make the area certain"
+            "does not make the area certain."
         )
     z = stats.norm.ppf((1 + level) / 2)
     if scale == "identity":
@@ -104,17 +103,17 @@ def delong_interval(y, score, *, level=0.95, scale="identity"):
 
 
 def delong_test(y, score_a, score_b, *, level=0.95):
-    """DeLong's paired test of two scores on the same scans.
+    """Compare the areas of two scores of the same scans with DeLong's paired test.
 
     Parameters
     ----------
     y : array-like of shape (n_scans,)
         Labels, 0 or 1.
     score_a, score_b : array-like of shape (n_scans,)
-        Two scores of the same scans, row by row; higher means more likely
-        positive.
+        Two scores of the same scans, row by row; a higher score means that the scan is
+        more likely positive.
     level : float, default=0.95
-        Confidence level of the difference's interval.
+        Confidence level of the interval of the difference.
 
     Returns
     -------
@@ -130,19 +129,19 @@ def delong_test(y, score_a, score_b, *, level=0.95):
     Warns
     -----
     RuntimeWarning
-        If the difference has no variance: scores that order the scans alike
-        give z = 0 and p = 1, anything else NaN. If there is a single positive
-        or a single negative: everything but the estimate is NaN.
+        If the difference has no variance: z and p are 0 and 1 if both scores order the
+        scans in the same way, and NaN otherwise. If there is a single positive or a
+        single negative: all results but the estimate are NaN.
 
     See Also
     --------
-    delong_test_unpaired : For two groups of patients.
+    delong_test_unpaired : The test for two separate groups of patients.
 
     Notes
     -----
-    Don't use it for a logistic model against the same model with one variable
-    more, both scored on their training data: there the test is far too
-    conservative [2]_; `likelihood_ratio_test` answers that question.
+    Do not use this test to compare a logistic model with the same model and one more
+    variable on their training data, where it is far too conservative [2]_; use
+    `likelihood_ratio_test`.
 
     References
     ----------
@@ -165,8 +164,8 @@ def delong_test(y, score_a, score_b, *, level=0.95):
     check_level(level)
     check_same_rows(score_a, score_b, ("score_a", "score_b"))
     first, second = _placements(y, score_a, "score_a"), _placements(y, score_b, "score_b")
-    # Differences before variances: where both scores order the scans alike the
-    # result is an exact zero, not the rounding left over from var + var - 2 cov.
+    # Differences are taken first, since var + var - 2 cov would leave a rounding error
+    # where both scores order the scans in the same way and the variance is zero.
     positives, negatives = first[0] - second[0], first[1] - second[1]
     difference = float(positives.mean())
     variance = _variance(positives, negatives)
@@ -177,16 +176,16 @@ def delong_test(y, score_a, score_b, *, level=0.95):
 
 
 def delong_test_unpaired(y_a, score_a, y_b, score_b, *, level=0.95):
-    """DeLong's test of the areas in two separate groups of patients.
+    """Compare the areas in two separate groups of patients with DeLong's test.
 
     Parameters
     ----------
     y_a, score_a : array-like of shape (n_scans_a,)
         Labels and scores of the first group.
     y_b, score_b : array-like of shape (n_scans_b,)
-        Labels and scores of the second group, who must be other patients.
+        Labels and scores of the second group, which must be other patients.
     level : float, default=0.95
-        Confidence level of the difference's interval.
+        Confidence level of the interval of the difference.
 
     Returns
     -------
@@ -240,14 +239,14 @@ def delong_test_unpaired(y_a, score_a, y_b, score_b, *, level=0.95):
 
 
 def roc_points(y, score):
-    """Every point of the empirical ROC curve.
+    """Compute every point of the empirical ROC curve.
 
     Parameters
     ----------
     y : array-like of shape (n_scans,)
         Labels, 0 or 1.
     score : array-like of shape (n_scans,)
-        Higher means more likely positive.
+        A higher score means that the scan is more likely positive.
 
     Returns
     -------
@@ -286,9 +285,9 @@ def _checked(y, score, name="score"):
 
 
 def _placements(y, score, name="score"):
-    """Share of negatives below each positive, and of positives above each negative.
+    """Return the share of negatives below each positive and of positives above each negative.
 
-    Ties count half. The mean of either is the area.
+    Ties count as a half. The mean of either is the area.
     """
     y, score = _checked(y, score, name)
     positives, negatives = score[y == 1], score[y == 0]
@@ -300,9 +299,9 @@ def _placements(y, score, name="score"):
 
 
 def _variance(positives, negatives):
-    """Variance of a mean over two samples; NaN where one has a single member."""
+    """Return the variance of the area, NaN where there is a single positive or negative."""
     if min(positives.size, negatives.size) < 2:
-        warn("DeLong's variance needs at least two positives and two negatives: it is NaN")
+        warn("DeLong's variance needs at least two positives and two negatives, so it is NaN.")
         return np.nan
     return float(
         sample_variance(positives) / positives.size + sample_variance(negatives) / negatives.size

@@ -9,12 +9,12 @@ from skdxa.significance._wald import interval_around, sample_variance, wald_test
 
 
 def t_interval(values, *, level=0.95):
-    """Student's t interval of a mean, which takes the values as independent.
+    """Compute Student's t interval of the mean of independent values.
 
     Parameters
     ----------
     values : array-like of shape (n_values,)
-        Independent values, at least two: one score a patient or a laboratory.
+        Independent values, at least two, such as one score per patient.
     level : float, default=0.95
         Confidence level.
 
@@ -31,7 +31,7 @@ def t_interval(values, *, level=0.95):
     Warns
     -----
     RuntimeWarning
-        If all values are equal, which gives an interval of no width.
+        If all values are equal: the interval has no width.
 
     See Also
     --------
@@ -39,11 +39,11 @@ def t_interval(values, *, level=0.95):
 
     Notes
     -----
-    The folds of a repeated cross-validation share their training data and are
-    not independent: over them this interval is far too narrow. On 300 simulated
-    cohorts of 2,360 patients (3.9 % with a fracture, 100 times 10 folds) a
-    "95 %" interval of this kind held the true area under the curve 11 % of the
-    time.
+    The folds of a repeated cross-validation share training data, so that their
+    scores are not independent and this interval is far too narrow. On 300
+    simulated cohorts of 2,360 patients (3.9 % with a fracture, 10 folds repeated
+    100 times) a "95 %" interval of this kind contained the true area under the
+    curve in 11 % of the cohorts.
 
     Examples
     --------
@@ -59,14 +59,15 @@ def t_interval(values, *, level=0.95):
 
 
 def corrected_t_interval(values, *, n_train, n_test, level=0.95):
-    """Interval of a cross-validated score, corrected for overlapping training sets.
+    """Compute the interval of a cross-validated score, corrected for shared training data.
 
     Parameters
     ----------
     values : array-like of shape (n_folds * n_repeats,)
-        One score a fold and repeat.
+        One score per fold and repeat.
     n_train, n_test : float
-        Scans in a fold's training and test part; their ratio is what counts.
+        Number of scans in the training and the test part of a fold; only their
+        ratio matters.
     level : float, default=0.95
         Confidence level.
 
@@ -84,14 +85,14 @@ def corrected_t_interval(values, *, n_train, n_test, level=0.95):
     Warns
     -----
     RuntimeWarning
-        If all values are equal, which gives an interval of no width.
+        If all values are equal: the interval has no width.
 
     Notes
     -----
     The standard error is ``sd * sqrt(1 / J + n_test / n_train)`` with J values
-    in all and J - 1 degrees of freedom, so it does not shrink to nothing when
-    folds are repeated. It is a mean's interval: with a score bounded by 0 and 1
-    it may pass the bound.
+    in all, with J - 1 degrees of freedom; it does not vanish when the folds are
+    repeated many times. The interval is symmetric about the mean and may exceed
+    the bounds of a score between 0 and 1.
 
     References
     ----------
@@ -116,16 +117,16 @@ def corrected_t_interval(values, *, n_train, n_test, level=0.95):
 
 
 def corrected_t_test(differences, *, n_train, n_test, level=0.95):
-    """Test that two models score alike over the folds of one cross-validation.
+    """Test whether two models score equally over the folds of one cross-validation.
 
     Parameters
     ----------
     differences : array-like of shape (n_folds * n_repeats,)
-        First model's score minus the second's, on the same folds.
+        Score of the first model minus that of the second on the same folds.
     n_train, n_test : float
-        Scans in a fold's training and test part.
+        Number of scans in the training and the test part of a fold.
     level : float, default=0.95
-        Confidence level of the difference's interval.
+        Confidence level of the interval of the difference.
 
     Returns
     -------
@@ -141,12 +142,12 @@ def corrected_t_test(differences, *, n_train, n_test, level=0.95):
     Warns
     -----
     RuntimeWarning
-        If all differences are equal: t and p are NaN then, except that nothing
-        but zeros gives t = 0 and p = 1.
+        If all differences are equal: t and p are NaN, or 0 and 1 if all differences
+        are zero.
 
     See Also
     --------
-    corrected_t_interval : The same correction for one model's score.
+    corrected_t_interval : The same correction for the score of one model.
 
     References
     ----------
@@ -173,5 +174,5 @@ def corrected_t_test(differences, *, n_train, n_test, level=0.95):
 def _corrected_variance(values, n_train, n_test):
     for name, size in (("n_train", n_train), ("n_test", n_test)):
         if not 0 < size < np.inf:
-            raise ValueError(f"{name} must be a positive number of scans, got {size!r}")
+            raise ValueError(f"{name} must be a positive number of scans, got {size!r}.")
     return sample_variance(values) * (1 / values.size + n_test / n_train)

@@ -7,10 +7,10 @@ from skdxa.significance._results import Interval
 
 
 def sample_variance(values):
-    """Unbiased variance; exactly 0 where the values differ by rounding alone."""
+    """Return the unbiased variance, exactly 0 where values differ by rounding alone."""
     if values.size < 2:
         raise ValueError(
-            f"at least two values are needed to judge their spread, got {values.size}"
+            f"at least two values are needed to estimate a variance, got {values.size}."
         )
     if np.ptp(values) <= 1e-12 * np.abs(values).max():
         return 0.0
@@ -18,11 +18,11 @@ def sample_variance(values):
 
 
 def interval_around(estimate, variance, distribution, level, method, *, quiet=False):
-    """Symmetric interval; without spread it has no width, which is said aloud."""
+    """Return a symmetric interval; warn, unless `quiet`, if it has no width."""
     if variance == 0 and not quiet:
         warn(
-            f"{method}: no spread in the data, so the interval has no width. "
-            "It doesn't mean that the estimate is certain"
+            f"{method}: the estimated variance is zero, so the interval has no width. "
+            "This does not mean that the estimate is certain."
         )
     half = distribution.ppf((1 + level) / 2) * np.sqrt(variance)
     return Interval(
@@ -36,13 +36,13 @@ def interval_around(estimate, variance, distribution, level, method, *, quiet=Fa
 
 
 def wald_test(estimate, variance, distribution, why):
-    """Estimate over its standard error, and the two-sided p-value.
+    """Return the estimate divided by its standard error, and the two-sided p-value.
 
-    0 / 0 counts as no difference (0, 1); anything else over 0 is undefined,
-    for a certain answer from data without spread would mislead.
+    With a variance of zero, an estimate of zero is no difference (0, 1). Any other
+    estimate has no test (NaN), since a p-value of 0 would be misleading.
     """
     if variance == 0:
-        warn(f"{why}: the variance is zero and the test says nothing")
+        warn(f"{why}: the variance is zero, so there is no test.")
         return (0.0, 1.0) if estimate == 0 else (np.nan, np.nan)
     statistic = estimate / np.sqrt(variance)
     return float(statistic), float(2 * distribution.sf(abs(statistic)))
