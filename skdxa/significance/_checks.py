@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from skdxa.validation import fill_masked
+from skdxa.validation import as_patients, check_same_rows, fill_masked, patient_codes
 
 
 def warn(message):
@@ -94,3 +94,14 @@ def check_open_probability(prob):
             "numpy.clip(prob, 1e-6, 1 - 1e-6), and report that you did."
         )
     return prob
+
+
+def check_groups(groups, rows, name):
+    """Return the number of each row's patient, counted from 0, or None without groups.
+
+    `rows` is the argument called `name` that `groups` must match row by row.
+    """
+    if groups is None:
+        return None
+    check_same_rows(rows, groups, (name, "groups"))
+    return patient_codes(as_patients(groups, len(rows)))

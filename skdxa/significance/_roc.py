@@ -7,6 +7,7 @@ from scipy.special import expit, logit
 from sklearn.metrics import roc_curve
 
 from skdxa.significance._checks import (
+    check_groups,
     check_level,
     check_option,
     check_two_classes,
@@ -14,11 +15,11 @@ from skdxa.significance._checks import (
     warn,
 )
 from skdxa.significance._results import HypothesisTest, Interval
-from skdxa.significance._wald import interval_around, sample_variance, wald_test
-from skdxa.validation import check_same_rows
+from skdxa.significance._wald import deviations, interval_around, sample_variance, wald_test
+from skdxa.validation import check_same_rows, has_repeated_patients
 
 
-def delong_interval(y, score, *, level=0.95, scale="identity"):
+def delong_interval(y, score, *, groups=None, level=0.95, scale="identity"):
     """Compute DeLong's interval of the area under the ROC curve.
 
     Parameters
@@ -28,6 +29,9 @@ def delong_interval(y, score, *, level=0.95, scale="identity"):
     score : array-like of shape (n_scans,)
         A higher score means that the scan is more likely positive: negate T-scores and
         TBS, where lower is worse. An area below 0.5 is returned unchanged.
+    groups : array-like of shape (n_scans,), optional
+        The patient of each scan, where patients have several: the variance is then
+        that of Obuchowski [4]_. By default every scan is of another patient.
     level : float, default=0.95
         Confidence level.
     scale : {"identity", "logit"}, default="identity"
@@ -43,22 +47,26 @@ def delong_interval(y, score, *, level=0.95, scale="identity"):
     Raises
     ------
     ValueError
-        If `y` has one class only or values other than 0 and 1, a value is missing, or
-        the lengths differ.
+        If `y` has one class only or values other than 0 and 1, a value or a patient is
+        missing, or the lengths differ.
 
     Warns
     -----
     RuntimeWarning
-        If there is a single positive or a single negative: variance and ends
-        are NaN. If the variance is zero (perfect separation, or a constant score): the
+        If all positive scans, or all negative scans, are of one patient: variance and
+        ends are NaN. If the variance is zero (perfect separation, or a constant score): the
         ends equal the area, or are NaN on the logit scale for areas of 0 and 1.
 
     Notes
     -----
-    The variance is computed from midranks [2]_ in O(n log n) and is exact with ties.
-    Scans are taken as independent: for several scans per patient use
-    `bootstrap_interval` with `groups`. Do not stack the scores of several repeats of a
-    cross-validation, which would count every patient once per repeat.
+    The variance is computed from midranks [2]_ in O(n log n) and is exact with ties. Do
+    not stack the scores of several repeats of a cross-validation: each repeat scores the
+    same patients.
+
+    The variance with `groups` allows for the correlation of the scans of a patient, who
+    may have positive and negative scans. It assumes that patients are independent and
+    needs many of them, as does the plain variance. If no patient has several scans, the
+    result is the plain one.
 
     References
     ----------
@@ -70,6 +78,8 @@ def delong_interval(y, score, *, level=0.95, scale="identity"):
        Signal Process Lett 21, 1389-1393 (2014).
     .. [3] Qin G, Hotilovac L. Comparison of non-parametric confidence intervals
        for the area under the ROC curve. Stat Methods Med Res 17, 207-221 (2008).
+    .. [4] Obuchowski NA. Nonparametric analysis of clustered ROC curve data. Biometrics 53,
+       567-578 (1997).
 
     Examples
     --------
@@ -84,8 +94,10 @@ def delong_interval(y, score, *, level=0.95, scale="identity"):
     check_option(scale, "scale", ("identity", "logit"))
     placements = _placements(y, score)
     area = float(placements[0].mean())
-    variance = _variance(*placements)
-    method = "DeLong" if scale == "identity" else "DeLong, logit scale"
+    variance = _variance(*placements, _patients_of_classes(groups, y))
+    method = "DeLong" if groups is None else "clustered DeLong"
+    if scale == "logit":
+        method += ", logit scale"
     if variance == 0:
         warn(
             f"the DeLong variance is zero (area {area:g}): perfect separation or a constant score "
@@ -102,7 +114,7 @@ def delong_interval(y, score, *, level=0.95, scale="identity"):
     return Interval(area, float(low), float(high), float(level), method, variance)
 
 
-def delong_test(y, score_a, score_b, *, level=0.95):
+def delong_test(y, score_a, score_b, *, groups=None, level=0.95):
     """Compare the areas of two scores of the same scans with DeLong's paired test.
 
     Parameters
@@ -112,6 +124,9 @@ def delong_test(y, score_a, score_b, *, level=0.95):
     score_a, score_b : array-like of shape (n_scans,)
         Two scores of the same scans, row by row; a higher score means that the scan is
         more likely positive.
+    groups : array-like of shape (n_scans,), optional
+        The patient of each scan, where patients have several: the variance is then
+        that of Obuchowski [3]_. By default every scan is of another patient.
     level : float, default=0.95
         Confidence level of the interval of the difference.
 
@@ -130,8 +145,8 @@ def delong_test(y, score_a, score_b, *, level=0.95):
     -----
     RuntimeWarning
         If the difference has no variance: z and p are 0 and 1 if both scores order the
-        scans in the same way, and NaN otherwise. If there is a single positive or a
-        single negative: all results but the estimate are NaN.
+        scans in the same way, and NaN otherwise. If all positive scans, or all negative
+        scans, are of one patient: all results but the estimate are NaN.
 
     See Also
     --------
@@ -150,6 +165,8 @@ def delong_test(y, score_a, score_b, *, level=0.95):
        44, 837-845 (1988).
     .. [2] Demler OV, Pencina MJ, D'Agostino RB. Misuse of DeLong test to compare
        AUCs for nested models. Stat Med 31, 2577-2587 (2012).
+    .. [3] Obuchowski NA. Nonparametric analysis of clustered ROC curve data. Biometrics 53,
+       567-578 (1997).
 
     Examples
     --------
@@ -168,8 +185,8 @@ def delong_test(y, score_a, score_b, *, level=0.95):
     # where both scores order the scans in the same way and the variance is zero.
     positives, negatives = first[0] - second[0], first[1] - second[1]
     difference = float(positives.mean())
-    variance = _variance(positives, negatives)
-    method = "paired DeLong"
+    variance = _variance(positives, negatives, _patients_of_classes(groups, y))
+    method = "paired DeLong" if groups is None else "clustered paired DeLong"
     statistic, pvalue = wald_test(difference, variance, stats.norm, method)
     interval = interval_around(difference, variance, stats.norm, level, method, quiet=True)
     return HypothesisTest(difference, statistic, pvalue, interval, method)
@@ -298,11 +315,41 @@ def _placements(y, score, name="score"):
     return below, above
 
 
-def _variance(positives, negatives):
-    """Return the variance of the area, NaN where there is a single positive or negative."""
-    if min(positives.size, negatives.size) < 2:
-        warn("DeLong's variance needs at least two positives and two negatives, so it is NaN.")
+def _variance(positives, negatives, patients=None):
+    """Return the variance of the area, NaN where a class has a single patient.
+
+    `patients` are the numbers of the patients of the positives and of the negatives.
+    """
+    if patients is None:
+        n_units = positives.size, negatives.size
+    else:
+        n_units = tuple(np.unique(of_class).size for of_class in patients)
+    if min(n_units) < 2:
+        warn(
+            "DeLong's variance needs at least two positives and two negatives, of different "
+            "patients."
+        )
         return np.nan
-    return float(
-        sample_variance(positives) / positives.size + sample_variance(negatives) / negatives.size
-    )
+    if patients is None:
+        return float(
+            sample_variance(positives) / positives.size
+            + sample_variance(negatives) / negatives.size
+        )
+    n_patients = 1 + max(of_class.max() for of_class in patients)
+    sums = [
+        np.bincount(of_class, deviations(values), minlength=n_patients) / values.size
+        for of_class, values in zip(patients, (positives, negatives), strict=True)
+    ]
+    own = sum(n / (n - 1) * np.sum(s**2) for n, s in zip(n_units, sums, strict=True))
+    variance = own + 2 * n_patients / (n_patients - 1) * np.sum(sums[0] * sums[1])
+    # What rounding leaves where positives and negatives of a patient cancel exactly.
+    return float(variance) if variance > 1e-14 * own else 0.0
+
+
+def _patients_of_classes(groups, y):
+    """Return the patients of the positives and of the negatives; None if each has one scan."""
+    patient = check_groups(groups, y, "y")
+    if not has_repeated_patients(patient):
+        return None
+    y = check_two_classes(y)
+    return patient[y == 1], patient[y == 0]

@@ -6,15 +6,20 @@ from skdxa.significance._checks import warn
 from skdxa.significance._results import Interval
 
 
+def deviations(values):
+    """Return the deviations from the mean, exactly 0 where values differ by rounding alone."""
+    if np.ptp(values) <= 1e-12 * np.abs(values).max():
+        return np.zeros(values.size)
+    return values - values.mean()
+
+
 def sample_variance(values):
     """Return the unbiased variance, exactly 0 where values differ by rounding alone."""
     if values.size < 2:
         raise ValueError(
             f"at least two values are needed to estimate a variance, got {values.size}."
         )
-    if np.ptp(values) <= 1e-12 * np.abs(values).max():
-        return 0.0
-    return values.var(ddof=1)
+    return np.sum(deviations(values) ** 2) / (values.size - 1)
 
 
 def interval_around(estimate, variance, distribution, level, method, *, quiet=False):

@@ -38,6 +38,7 @@ def masked(values):
         lambda: delong_interval(masked(Y), SCORE),
         lambda: delong_interval(Y, masked(SCORE)),
         lambda: delong_test(Y, SCORE, masked(RISK)),
+        lambda: delong_interval(Y, SCORE, groups=masked(np.arange(N))),
         lambda: t_interval(masked(SCORE)),
         lambda: calibration(Y, masked(RISK)),
         lambda: net_benefit(Y, masked(RISK), [0.5]),

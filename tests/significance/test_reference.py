@@ -65,6 +65,22 @@ def auc_ci_delong_logit(case, table):
     return {"low": interval.low, "high": interval.high}
 
 
+def clustered_score(case, table):
+    if case == "ohio_smoke":
+        return table.resp, table.smoke + 0.01 * table.age
+    return table.y, table.age
+
+
+def auc_var_clustered(case, table):
+    interval = significance.delong_interval(*clustered_score(case, table), groups=table.id)
+    return {"auc": interval.estimate, "variance": interval.variance}
+
+
+def delong_paired_clustered(case, table):
+    test = significance.delong_test(table.y, table.treat, table.age, groups=table.id)
+    return {"difference": test.estimate, "variance": test.interval.variance}
+
+
 def roc_coords(case, table):
     score = score_of(case, table)
     points = significance.roc_points(table.y, score)[::-1]

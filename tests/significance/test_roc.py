@@ -1,17 +1,21 @@
 """DeLong: closed forms, coverage, and input that allows no statement."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from skdxa.significance import (
+    bootstrap_interval,
     delong_interval,
     delong_test,
     delong_test_unpaired,
     roc_points,
 )
 
+DATA = Path(__file__).parents[1] / "data" / "significance"
 Y = np.array([0, 0, 0, 0, 0, 1, 1, 1])
 NETWORK = np.array([0.1, 0.4, 0.2, 0.3, 0.6, 0.5, 0.9, 0.7])
 AGE = np.array([62, 70, 65, 74, 66, 68, 71, 64])
@@ -186,3 +190,101 @@ def test_roc_points_keep_collinear_points():
     assert points.threshold.tolist() == [np.inf, 4, 3, 2, 1]
     assert points.sensitivity.tolist() == [0, 0.5, 1, 1, 1]
     assert points.specificity.tolist() == pytest.approx([1, 1, 2 / 3, 1 / 3, 0])
+
+
+def simulated_visits(rng, n_patients=70):
+    """Patients with one to four scans, whose labels and scores are correlated."""
+    patient = np.repeat(np.arange(n_patients), rng.integers(1, 5, n_patients))
+    effect, frailty = rng.normal(size=(2, n_patients))
+    y = (frailty[patient] + rng.normal(size=patient.size) > 0.5).astype(int)
+    return y, y + 1.2 * effect[patient] + rng.normal(size=(2, patient.size)), patient
+
+
+def test_one_scan_per_patient_is_plain_delong():
+    patients = np.array(list("hgfedcba"))
+    plain, clustered = delong_interval(Y, NETWORK), delong_interval(Y, NETWORK, groups=patients)
+    assert (clustered.variance, clustered.low) == (plain.variance, plain.low)
+    assert (plain.method, clustered.method) == ("DeLong", "clustered DeLong")
+    plain, clustered = delong_test(Y, NETWORK, AGE), delong_test(Y, NETWORK, AGE, groups=patients)
+    assert clustered.interval.variance == plain.interval.variance
+    assert clustered.statistic == plain.statistic
+
+
+def test_copies_of_scans_bring_no_precision():
+    single, twice = delong_interval(Y, NETWORK), np.repeat(np.arange(8), 2)
+    copies = delong_interval(Y[twice], NETWORK[twice], groups=twice)
+    assert copies.estimate == pytest.approx(single.estimate)
+    assert copies.variance == pytest.approx(single.variance, rel=1e-12)
+    test = delong_test(Y, NETWORK, AGE)
+    copies = delong_test(Y[twice], NETWORK[twice], AGE[twice], groups=twice)
+    assert copies.statistic == pytest.approx(test.statistic, rel=1e-12)
+
+
+def test_clustered_variance_equals_that_of_a_bootstrap_of_patients():
+    table = pd.read_csv(DATA / "respiratory.csv")
+    y, age = table.y.to_numpy(), table.age.to_numpy()
+    wins = np.sign(np.subtract.outer(age[y == 1], age[y == 0])) / 2 + 0.5
+
+    def area(y, weights):
+        positives, negatives = weights[..., y == 1], weights[..., y == 0]
+        n_pairs = positives.sum(axis=-1) * negatives.sum(axis=-1)
+        return np.sum((positives @ wins) * negatives, axis=-1) / n_pairs
+
+    resampled = bootstrap_interval(
+        area, (y,), groups=table.id, weighted=True, n_resamples=4000, random_state=0
+    )
+    clustered = delong_interval(y, age, groups=table.id)
+    assert resampled.estimate == pytest.approx(clustered.estimate)
+    assert resampled.variance == pytest.approx(clustered.variance, rel=0.06)
+    assert delong_interval(y, age).variance < 0.5 * clustered.variance
+
+
+def test_clustered_intervals_cover():
+    rng = np.random.default_rng(3)
+    areas, tests = [], []
+    for _ in range(500):
+        y, (first, second), patient = simulated_visits(rng)
+        areas.append(delong_interval(y, first, groups=patient))
+        tests.append(delong_test(y, first, second, groups=patient))
+    estimates = np.array([interval.estimate for interval in areas])
+    expected = np.mean([interval.variance for interval in areas])
+    assert expected == pytest.approx(estimates.var(), rel=0.12)
+    inside = [interval.low < estimates.mean() < interval.high for interval in areas]
+    assert 0.92 < np.mean(inside) < 0.975
+    assert 0.025 < np.mean([test.pvalue < 0.05 for test in tests]) < 0.08
+
+
+def test_scans_of_both_classes_may_cancel():
+    # The positive scan of each patient is just above the negative one, so that the area is
+    # the same in any sample of six different patients.
+    negatives = np.arange(6.0)
+    with pytest.warns(RuntimeWarning, match="DeLong variance is zero"):
+        interval = delong_interval(
+            np.repeat([0, 1], 6), np.r_[negatives, negatives + 0.1], groups=np.tile(range(6), 2)
+        )
+    assert interval.estimate == pytest.approx(7 / 12)
+    assert interval.variance == 0
+
+
+def test_a_class_of_one_patient_has_no_variance():
+    groups = [1, 2, 3, 4, 5, 6, 6, 6]
+    with pytest.warns(RuntimeWarning, match="two negatives, of different patients"):
+        interval = delong_interval(Y, NETWORK, groups=groups)
+    assert np.isnan([interval.variance, interval.low, interval.high]).all()
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (list("abcdefg"), "y and groups must have the same rows, got 8 and 7"),
+        ([*"abcdefg", None], "groups is missing for 1 of 8 scans, the first in position 7"),
+        ([1, 2, 3, np.nan, 5, 6, 7, 8], "groups is missing for 1 of 8 scans"),
+        (pd.Series(list("abcdefgh"), index=range(1, 9)), "y and groups have different indices"),
+    ],
+)
+def test_bad_groups(groups, message):
+    y = pd.Series(Y)
+    with pytest.raises(ValueError, match=message):
+        delong_interval(y, NETWORK, groups=groups)
+    with pytest.raises(ValueError, match=message):
+        delong_test(y, NETWORK, AGE, groups=groups)
