@@ -95,7 +95,7 @@ def of_pooled_scores(positive, score, groups, *, threshold, level):
     ]
     return [
         *proportions,
-        _with_reasons(delong_interval, positive.astype(int), score, level=level),
+        _with_reasons(delong_interval, positive.astype(int), score, level=level, scale="identity"),
     ]
 
 

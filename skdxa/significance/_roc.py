@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.metrics import roc_curve
 
@@ -19,7 +20,7 @@ from skdxa.significance._wald import deviations, interval_around, sample_varianc
 from skdxa.validation import check_same_rows, has_repeated_patients
 
 
-def delong_interval(y, score, *, groups=None, level=0.95, scale="identity"):
+def delong_interval(y, score, *, groups=None, level=0.95, scale="logit"):
     """Compute DeLong's interval of the area under the ROC curve.
 
     Parameters
@@ -34,10 +35,10 @@ def delong_interval(y, score, *, groups=None, level=0.95, scale="identity"):
         that of Obuchowski [4]_. By default every scan is of another patient.
     level : float, default=0.95
         Confidence level.
-    scale : {"identity", "logit"}, default="identity"
-        Scale on which the interval is symmetric. On the identity scale its ends are cut
-        at 0 and 1. On the logit scale they lie within 0 and 1 without cutting, and the
-        coverage is better for areas near 1 [3]_.
+    scale : {"logit", "identity"}, default="logit"
+        Scale on which the interval is symmetric. On the logit scale its ends lie within 0
+        and 1, and the coverage is better for areas near 1 [3]_. On the identity scale
+        the ends are cut at 0 and 1.
 
     Returns
     -------
@@ -54,14 +55,19 @@ def delong_interval(y, score, *, groups=None, level=0.95, scale="identity"):
     -----
     RuntimeWarning
         If all positive scans, or all negative scans, are of one patient: variance and
-        ends are NaN. If the variance is zero (perfect separation, or a constant score): the
-        ends equal the area, or are NaN on the logit scale for areas of 0 and 1.
+        ends are NaN. If the variance is zero (a constant score; on the identity scale
+        also an area of 0 or 1): the ends equal the area.
 
     Notes
     -----
     The variance is computed from midranks [2]_ in O(n log n) and is exact with ties. Do
     not stack the scores of several repeats of a cross-validation: each repeat scores the
     same patients.
+
+    An area of 0 or 1 has a variance of zero and no logit. The default scale has the score
+    interval of Newcombe then [5]_, with the variance of Hanley and McNeil and the number of
+    patients in each class; `method` is "Newcombe". Between 10 positives and 20 negatives that
+    a score separates, for example, it is 0.85 to 1.
 
     The variance with `groups` allows for the correlation of the scans of a patient, who
     may have positive and negative scans. It assumes that patients are independent and
@@ -80,6 +86,9 @@ def delong_interval(y, score, *, groups=None, level=0.95, scale="identity"):
        for the area under the ROC curve. Stat Methods Med Res 17, 207-221 (2008).
     .. [4] Obuchowski NA. Nonparametric analysis of clustered ROC curve data. Biometrics 53,
        567-578 (1997).
+    .. [5] Newcombe RG. Confidence intervals for an effect size measure based on the
+       Mann-Whitney statistic. Part 2: asymptotic methods and evaluation. Stat Med 25,
+       559-573 (2006).
 
     Examples
     --------
@@ -87,31 +96,33 @@ def delong_interval(y, score, *, groups=None, level=0.95, scale="identity"):
     >>> t_score = [-0.4, -3.1, -1.0, -2.2, -2.6, 0.3, -1.9, -2.0]
     >>> fracture = [0, 1, 0, 1, 0, 0, 0, 1]
     >>> interval = delong_interval(fracture, [-t for t in t_score])
-    >>> round(interval.estimate, 3), round(interval.low, 3), interval.high
-    (0.867, 0.574, 1.0)
+    >>> round(interval.estimate, 3), round(interval.low, 3), round(interval.high, 3)
+    (0.867, 0.341, 0.988)
     """
     check_level(level)
-    check_option(scale, "scale", ("identity", "logit"))
-    placements = _placements(y, score)
+    check_option(scale, "scale", ("logit", "identity"))
+    placements, patients = _placements(y, score), _patients_of_classes(groups, y)
     area = float(placements[0].mean())
-    variance = _variance(*placements, _patients_of_classes(groups, y))
+    variance = _variance(*placements, patients)
     method = "DeLong" if groups is None else "clustered DeLong"
     if scale == "logit":
         method += ", logit scale"
+        if variance == 0 and area in (0, 1):
+            ends = _newcombe_ends(area, *_n_units(*placements, patients), level)
+            return Interval(area, *ends, float(level), "Newcombe", variance)
     if variance == 0:
         warn(
-            f"the DeLong variance is zero (area {area:g}): perfect separation or a constant score "
-            "does not make the area certain."
+            f"the DeLong variance is zero (area {area:g}), so the interval has no width: perfect "
+            "separation or a constant score does not make the area certain."
         )
-    z = stats.norm.ppf((1 + level) / 2)
-    if scale == "identity":
-        low, high = np.clip(area + np.array([-z, z]) * np.sqrt(variance), 0, 1)
-    elif area in (0, 1):
-        low = high = np.nan
+        ends = area, area
     else:
-        half = z * np.sqrt(variance) / (area * (1 - area))
-        low, high = expit(logit(area) - half), expit(logit(area) + half)
-    return Interval(area, float(low), float(high), float(level), method, variance)
+        half = stats.norm.ppf((1 + level) / 2) * np.sqrt(variance) * np.array([-1, 1])
+        if scale == "logit":
+            ends = expit(logit(area) + half / (area * (1 - area)))
+        else:
+            ends = np.clip(area + half, 0, 1)
+    return Interval(area, *map(float, ends), float(level), method, variance)
 
 
 def delong_test(y, score_a, score_b, *, groups=None, level=0.95):
@@ -320,10 +331,7 @@ def _variance(positives, negatives, patients=None):
 
     `patients` are the numbers of the patients of the positives and of the negatives.
     """
-    if patients is None:
-        n_units = positives.size, negatives.size
-    else:
-        n_units = tuple(np.unique(of_class).size for of_class in patients)
+    n_units = _n_units(positives, negatives, patients)
     if min(n_units) < 2:
         warn(
             "DeLong's variance needs at least two positives and two negatives, of different "
@@ -344,6 +352,25 @@ def _variance(positives, negatives, patients=None):
     variance = own + 2 * n_patients / (n_patients - 1) * np.sum(sums[0] * sums[1])
     # What rounding leaves where positives and negatives of a patient cancel exactly.
     return float(variance) if variance > 1e-14 * own else 0.0
+
+
+def _n_units(positives, negatives, patients=None):
+    """Return the number of patients with positive scans and of those with negative scans."""
+    if patients is None:
+        return positives.size, negatives.size
+    return tuple(np.unique(of_class).size for of_class in patients)
+
+
+def _newcombe_ends(area, n_positives, n_negatives, level):
+    """Return the ends of Newcombe's score interval (his method 5) of an area of 0 or 1."""
+    z, n = stats.norm.ppf((1 + level) / 2), (n_positives + n_negatives) / 2
+
+    def excess(low):  # of the distance from 1 over the z-fold standard error, both squared
+        concordance = (1 - low) / (2 - low) + low / (1 + low)
+        return 1 - low - z**2 * low * (1 + (n - 1) * concordance) / (n_positives * n_negatives)
+
+    low = float(brentq(excess, 0, 1))
+    return (low, 1.0) if area == 1 else (0.0, 1 - low)
 
 
 def _patients_of_classes(groups, y):

@@ -54,14 +54,18 @@ def auc_var_delong(case, table):
 
 
 def auc_ci_delong(case, table):
-    interval = significance.delong_interval(table.y, score_of(case, table))
+    interval = significance.delong_interval(table.y, score_of(case, table), scale="identity")
     # pROC leaves out the area, too, where it has no variance.
     area = interval.estimate if np.isfinite(interval.variance) else np.nan
     return {"low": interval.low, "auc": area, "high": interval.high}
 
 
 def auc_ci_delong_logit(case, table):
-    interval = significance.delong_interval(table.y, score_of(case, table), scale="logit")
+    interval = significance.delong_interval(table.y, score_of(case, table))
+    if interval.estimate in (0, 1):
+        # R has no interval there.
+        assert interval.method == "Newcombe"
+        return {"low": np.nan, "high": np.nan}
     return {"low": interval.low, "high": interval.high}
 
 

@@ -1,5 +1,6 @@
 """DeLong: closed forms, coverage, and input that allows no statement."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,21 @@ def test_reversing_a_score_mirrors_its_area():
     up, down = delong_interval(Y, NETWORK), delong_interval(Y, -NETWORK)
     assert down.estimate == pytest.approx(1 - up.estimate)
     assert down.variance == pytest.approx(up.variance)
+    assert (1 - down.high, 1 - down.low) == pytest.approx((up.low, up.high))
+    up, down = (delong_interval(Y, sign * NETWORK, scale="identity") for sign in (1, -1))
     assert (up.high, down.low) == (1, 0)
+
+
+def test_intervals_on_both_scales_have_their_closed_form():
+    on_logit = delong_interval(Y, NETWORK, level=0.8)
+    area, error = on_logit.estimate, np.sqrt(on_logit.variance)
+    half = stats.norm.ppf(0.9) * error / (area * (1 - area))
+    odds = area / (1 - area) * np.exp([-half, half])
+    assert (on_logit.low, on_logit.high) == pytest.approx(tuple(odds / (1 + odds)))
+    plain = delong_interval(Y, NETWORK, level=0.5, scale="identity")
+    half = stats.norm.ppf(0.75) * error
+    assert (plain.low, plain.high) == pytest.approx((area - half, area + half))
+    assert (on_logit.method, plain.method) == ("DeLong, logit scale", "DeLong")
 
 
 def test_lists_series_and_small_floats_give_the_same():
@@ -107,20 +122,51 @@ def test_paired_test_holds_its_level():
     assert 0.02 < np.mean(np.array(pvalues) < 0.05) < 0.085
 
 
-@pytest.mark.parametrize(
-    ("score", "area"), [(np.r_[1:9], 1), (-np.r_[1:9], 0), (np.full(8, 0.3), 0.5)]
-)
-def test_no_variance_warns(score, area):
+@pytest.mark.parametrize("groups", [None, np.arange(8)])
+@pytest.mark.parametrize(("score", "area"), [(np.r_[1:9], 1), (-np.r_[1:9], 0)])
+def test_perfect_separation_is_not_certain(score, area, groups):
+    interval = delong_interval(Y, score, groups=groups)
+    assert (interval.estimate, interval.variance, interval.method) == (area, 0, "Newcombe")
+    assert interval.high if area else interval.low == area
+    end = interval.low if area else 1 - interval.high
+    # Hanley and McNeil's variance, with the mean size of the classes, puts the area at z = 1.96.
+    q1, q2 = end / (2 - end), 2 * end**2 / (1 + end)
+    variance = (end * (1 - end) + (4 - 1) * (q1 + q2 - 2 * end**2)) / (3 * 5)
+    assert (1 - end) / np.sqrt(variance) == pytest.approx(stats.norm.ppf(0.975))
     with pytest.warns(RuntimeWarning, match="DeLong variance is zero"):
-        interval = delong_interval(Y, score)
-    assert (interval.estimate, interval.low, interval.high) == (area, area, area)
-    assert interval.variance == 0
+        interval = delong_interval(Y, score, groups=groups, scale="identity")
+    assert (interval.low, interval.high) == (area, area)
+
+
+def test_copies_of_separated_scans_bring_no_precision():
+    twice = np.repeat(np.arange(8), 2)
+    copies = delong_interval(Y[twice], twice, groups=twice)
+    single = delong_interval(Y, np.arange(8))
+    assert (copies.low, copies.high) == (single.low, single.high)
+
+
+@pytest.mark.parametrize("scale", ["logit", "identity"])
+def test_constant_score_warns(scale):
     with pytest.warns(RuntimeWarning, match="DeLong variance is zero"):
-        on_logit = delong_interval(Y, score, scale="logit")
-    if area == 0.5:
-        assert (on_logit.low, on_logit.high) == (0.5, 0.5)
-    else:
-        assert np.isnan([on_logit.low, on_logit.high]).all()
+        interval = delong_interval(Y, np.full(8, 0.3), scale=scale)
+    assert (interval.estimate, interval.low, interval.high) == (0.5, 0.5, 0.5)
+
+
+def test_areas_near_one_are_covered():
+    # A quarter of these simulated scores separate the classes.
+    rng = np.random.default_rng(4)
+    y, truth = np.repeat([0, 1], [20, 10]), 0.98
+    inside = {"logit": 0, "identity": 0}
+    for _ in range(400):
+        score = rng.normal(size=30) + np.sqrt(2) * stats.norm.ppf(truth) * y
+        for scale in inside:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "the DeLong variance is zero")
+                interval = delong_interval(y, score, scale=scale)
+            assert 0 < interval.low < interval.high <= 1 or interval.low == interval.high == 1
+            inside[scale] += interval.low < truth < interval.high
+    assert inside["logit"] / 400 > 0.93
+    assert inside["identity"] / 400 < 0.75
 
 
 @pytest.mark.parametrize("y", [[0, 0, 0, 1], [1, 0, 1, 1]])
@@ -181,7 +227,7 @@ def test_rows_of_other_patients_are_not_paired():
 
 
 def test_unknown_scale():
-    with pytest.raises(ValueError, match=r"scale must be one of \['identity', 'logit'\]"):
+    with pytest.raises(ValueError, match=r"scale must be one of \['logit', 'identity'\]"):
         delong_interval(Y, NETWORK, scale="log")
 
 
@@ -204,7 +250,7 @@ def test_one_scan_per_patient_is_plain_delong():
     patients = np.array(list("hgfedcba"))
     plain, clustered = delong_interval(Y, NETWORK), delong_interval(Y, NETWORK, groups=patients)
     assert (clustered.variance, clustered.low) == (plain.variance, plain.low)
-    assert (plain.method, clustered.method) == ("DeLong", "clustered DeLong")
+    assert clustered.method == "clustered DeLong, logit scale"
     plain, clustered = delong_test(Y, NETWORK, AGE), delong_test(Y, NETWORK, AGE, groups=patients)
     assert clustered.interval.variance == plain.interval.variance
     assert clustered.statistic == plain.statistic
