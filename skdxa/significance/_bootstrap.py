@@ -8,7 +8,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 
 from skdxa.significance._checks import check_complete, check_level, check_option, warn
 from skdxa.significance._results import Interval
-from skdxa.validation import fill_masked
+from skdxa.validation import as_patients, fill_masked
 
 
 def bootstrap_interval(
@@ -108,7 +108,7 @@ def bootstrap_interval(
     arrays = [np.asarray(fill_masked(array)) for array in arrays]
     check_consistent_length(*arrays, groups, stratify)
     n_scans = len(arrays[0])
-    groups = np.arange(n_scans) if groups is None else check_complete(groups, "groups")
+    groups = np.arange(n_scans) if groups is None else as_patients(groups, n_scans)
     _, first_row, patient = np.unique(groups, return_index=True, return_inverse=True)
     rows_of = np.split(np.argsort(patient, kind="stable"), np.bincount(patient).cumsum()[:-1])
 

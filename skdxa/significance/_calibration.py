@@ -8,6 +8,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from skdxa.significance._checks import (
+    check_groups,
     check_level,
     check_open_probability,
     check_two_classes,
@@ -62,16 +63,20 @@ class Calibration:
     expected: float
 
 
-def calibration(y, prob, *, level=0.95):
+def calibration(y, prob, *, groups=None, level=0.95):
     """Compute calibration-in-the-large, calibration slope and Brier score.
 
     Parameters
     ----------
-    y : array-like of shape (n_patients,)
+    y : array-like of shape (n_scans,)
         Outcome, 0 or 1.
-    prob : array-like of shape (n_patients,)
+    prob : array-like of shape (n_scans,)
         Predicted risk of 1, strictly between 0 and 1, of patients that the model
         was not trained on.
+    groups : array-like of shape (n_scans,), optional
+        The patient of each scan, where patients have several: the variances are then those
+        of the sandwich estimator clustered by patient [4]_. By default every scan is of
+        another patient.
     level : float, default=0.95
         Confidence level.
 
@@ -83,8 +88,8 @@ def calibration(y, prob, *, level=0.95):
     Raises
     ------
     ValueError
-        If a risk is 0 or 1, whose log odds are infinite, if `y` has one class
-        only, or a value is missing.
+        If a risk is 0 or 1, whose log odds are infinite, if `y` has one class only, if a
+        value or a patient is missing, or if lengths differ.
 
     Warns
     -----
@@ -105,6 +110,8 @@ def calibration(y, prob, *, level=0.95):
     .. [2] Steyerberg EW. Clinical prediction models. 2nd ed., Springer, 2019.
     .. [3] Kattan MW, Gerds TA. The index of prediction accuracy. Diagn Progn Res
        2, 7 (2018).
+    .. [4] Liang KY, Zeger SL. Longitudinal data analysis using generalized linear models.
+       Biometrika 73, 13-22 (1986).
 
     Examples
     --------
@@ -118,18 +125,19 @@ def calibration(y, prob, *, level=0.95):
     """
     check_level(level)
     check_same_rows(y, prob, ("y", "prob"))
+    patient = check_groups(groups, y, "y")
     y, prob = check_two_classes(y), check_open_probability(prob)
     log_odds = logit(prob)
     shift = _constant_with_offset(y, log_odds)
-    shifted = expit(log_odds + shift)
-    shift_variance = 1 / np.sum(shifted * (1 - shifted))
-    intercept, slope, slope_variance = _recalibration(y, log_odds)
+    shift_variance = _shift_variance(y, expit(log_odds + shift), patient)
+    intercept, slope, slope_variance = _recalibration(y, log_odds, patient)
+    method = "Wald" if patient is None else "clustered Wald"
     brier, prevalence = np.mean((prob - y) ** 2), y.mean()
     return Calibration(
         in_the_large=shift,
-        in_the_large_interval=interval_around(shift, shift_variance, stats.norm, level, "Wald"),
+        in_the_large_interval=interval_around(shift, shift_variance, stats.norm, level, method),
         slope=slope,
-        slope_interval=interval_around(slope, slope_variance, stats.norm, level, "Wald"),
+        slope_interval=interval_around(slope, slope_variance, stats.norm, level, method),
         intercept=intercept,
         brier=float(brier),
         scaled_brier=float(1 - brier / (prevalence * (1 - prevalence))),
@@ -221,11 +229,22 @@ def _constant_with_offset(y, log_odds):
     return float(brentq(excess, overall - log_odds.max() - 1, overall - log_odds.min() + 1))
 
 
-def _recalibration(y, log_odds):
+def _shift_variance(y, risk, patient):
+    """Return the variance of a constant that makes the risks add up to the events."""
+    information = np.sum(risk * (1 - risk))
+    if patient is None:
+        return 1 / information
+    residuals = np.bincount(patient, y - risk)
+    if residuals.size < 2:
+        raise ValueError("groups must hold at least two patients.")
+    return residuals.size / (residuals.size - 1) * np.sum(residuals**2) / information**2
+
+
+def _recalibration(y, log_odds, patient):
     """Regress the outcome on the log odds: intercept, slope and variance of the slope."""
     events, nonevents = log_odds[y == 1], log_odds[y == 0]
     if events.min() >= nonevents.max() or nonevents.min() >= events.max():
         warn("the risks are all equal or separate the classes: no calibration slope exists.")
         return np.nan, np.nan, np.nan
-    coef, covariance, _ = fit_logistic(y, log_odds[:, None], ["prob"])
+    coef, covariance, _ = fit_logistic(y, log_odds[:, None], ["prob"], patient)
     return float(coef[0]), float(coef[1]), float(covariance[1, 1])

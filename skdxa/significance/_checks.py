@@ -5,7 +5,13 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from skdxa.validation import as_patients, check_same_rows, fill_masked, patient_codes
+from skdxa.validation import (
+    as_patients,
+    check_same_rows,
+    fill_masked,
+    has_repeated_patients,
+    patient_codes,
+)
 
 
 def warn(message):
@@ -99,9 +105,14 @@ def check_open_probability(prob):
 def check_groups(groups, rows, name):
     """Return the number of each row's patient, counted from 0, or None without groups.
 
-    `rows` is the argument called `name` that `groups` must match row by row.
+    `rows` is the argument called `name` that `groups` must match row by row. Where every
+    row is of another patient, the rows are numbered in their order, so that the result is
+    exactly that without groups.
     """
     if groups is None:
         return None
     check_same_rows(rows, groups, (name, "groups"))
-    return patient_codes(as_patients(groups, len(rows)))
+    patients = as_patients(groups, len(rows))
+    if not has_repeated_patients(patients):
+        return np.arange(len(rows))
+    return patient_codes(patients)

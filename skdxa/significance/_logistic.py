@@ -10,6 +10,7 @@ from scipy.optimize import linprog
 from sklearn.metrics import roc_auc_score
 
 from skdxa.significance._checks import (
+    check_groups,
     check_level,
     check_option,
     check_two_classes,
@@ -19,24 +20,29 @@ from skdxa.significance._results import HypothesisTest
 from skdxa.validation import check_same_rows, fill_masked
 
 
-def logistic_table(y, X, *, level=0.95, interval="wald"):
+def logistic_table(y, X, *, groups=None, level=0.95, interval="wald"):
     """Compute coefficients, odds ratios and p-values of a logistic regression.
 
     Parameters
     ----------
-    y : array-like of shape (n_patients,)
+    y : array-like of shape (n_scans,)
         Outcome, 0 or 1.
-    X : DataFrame or array-like of shape (n_patients, n_variables)
+    X : DataFrame or array-like of shape (n_scans, n_variables)
         Numbers: 0 and 1 for a variable with two categories, indicator columns for a
         variable with more. The constant is added. The columns of an array are called
         `x1`, `x2`, ...
+    groups : array-like of shape (n_scans,), optional
+        The patient of each scan, where patients have several: the standard errors are then
+        those of the sandwich estimator clustered by patient [4]_. By default every scan is of
+        another patient.
     level : float, default=0.95
         Confidence level of the intervals of the odds ratios.
     interval : {"wald", "profile"}, default="wald"
         Wald's interval, symmetric about the coefficient, as most programs print it; or
         the interval of the profile likelihood, which is more accurate with few events
         and needs several fits per coefficient. R's ``confint`` approximates the latter
-        by interpolation.
+        by interpolation. The profile likelihood takes scans as independent and is not
+        available with `groups`.
 
     Returns
     -------
@@ -45,20 +51,25 @@ def logistic_table(y, X, *, level=0.95, interval="wald"):
         variable: columns `coef`, `std_err`, `z`, `pvalue`, `odds_ratio`, and `low` and
         `high`, the interval of the odds ratio. The ``attrs`` of the table hold `llf` and
         `llf_null` (log-likelihood of the model and of the constant alone), `aic`, `auc`,
-        `n`, `events`, `level` and `interval`.
+        `n`, `n_patients`, `events`, `level` and `interval`.
 
     Raises
     ------
     ValueError
         If a column, which is named, has missing values or text, is constant, depends
         linearly on others, or separates the classes, so that no finite estimate exists;
-        if `y` has one class only; or if `y` and `X` differ in length or index.
+        if `y` has one class only; if a patient is missing; if `y`, `X` and `groups` differ in
+        length or index; or if there are too few patients for the variables.
 
     Notes
     -----
     `auc` is the area under the curve on the training data, which is biased upwards, and
     the more so the more variables there are per event. Unlike ``LogisticRegression`` of
     scikit-learn, the model has no penalty.
+
+    With `groups`, the coefficients are those without; they describe the mean risk of all
+    scans. The sandwich estimator has the factor G / (G - 1) for G patients, as in Stata and
+    the R package sandwich, and is too small with few patients (below about 40).
 
     References
     ----------
@@ -68,6 +79,8 @@ def logistic_table(y, X, *, level=0.95, interval="wald"):
        in logistic regression models. Biometrika 71, 1-10 (1984).
     .. [3] Venzon DJ, Moolgavkar SH. A method for computing profile-likelihood-based
        confidence intervals. J R Stat Soc C 37, 87-94 (1988).
+    .. [4] Liang KY, Zeger SL. Longitudinal data analysis using generalized linear models.
+       Biometrika 73, 13-22 (1986).
 
     Examples
     --------
@@ -83,9 +96,14 @@ def logistic_table(y, X, *, level=0.95, interval="wald"):
     check_level(level)
     check_option(interval, "interval", ("wald", "profile"))
     check_same_rows(y, X, ("y", "X"))
+    patient = check_groups(groups, y, "y")
+    if groups is not None and interval == "profile":
+        raise ValueError(
+            "interval='profile' takes scans as independent: use interval='wald' with groups."
+        )
     y = check_two_classes(y)
     names, columns = named_columns(X, "X")
-    coef, covariance, llf = fit_logistic(y, columns, names)
+    coef, covariance, llf = fit_logistic(y, columns, names, patient)
     std_err = np.sqrt(np.diag(covariance))
     if interval == "wald":
         half = stats.norm.ppf((1 + level) / 2) * std_err
@@ -113,6 +131,7 @@ def logistic_table(y, X, *, level=0.95, interval="wald"):
         "aic": 2 * coef.size - 2 * llf,
         "auc": float(roc_auc_score(y, columns @ coef[1:])),
         "n": int(y.size),
+        "n_patients": int(y.size if patient is None else patient.max() + 1),
         "events": int(y.sum()),
         "level": float(level),
         "interval": interval,
@@ -242,21 +261,30 @@ def _numbers(column, name):
     return values
 
 
-def fit_logistic(y, columns, names):
-    """Fit a logistic model with a constant: coefficients, covariance and log-likelihood."""
+def fit_logistic(y, columns, names, patient=None):
+    """Fit a logistic model with a constant: coefficients, covariance and log-likelihood.
+
+    With the number of each row's patient, the covariance is the sandwich clustered by patient.
+    """
     # Half a second to import, which the other functions need not wait for.
     from statsmodels.discrete.discrete_model import Logit
     from statsmodels.tools.sm_exceptions import ModelWarning
 
-    if y.size <= len(names) + 1:
-        raise ValueError(f"{y.size} patients are too few for {len(names)} variables.")
+    n_patients = y.size if patient is None else patient.max() + 1
+    if n_patients <= len(names) + 1:
+        raise ValueError(f"{n_patients} patients are too few for {len(names)} variables.")
     # The stopping rule of Newton's method is absolute, so variables must be of order one.
     centre, spread = columns.mean(axis=0), columns.std(axis=0)
     design = np.column_stack([np.ones(y.size), (columns - centre) / spread])
     _check_independent(design[:, 1:], names)
+    covariance_options, factor = {}, 1.0
+    if patient is not None:
+        by_patient = {"groups": patient, "use_correction": False}
+        covariance_options = {"cov_type": "cluster", "cov_kwds": by_patient}
+        factor = n_patients / (n_patients - 1)
     with warnings.catch_warnings(), np.errstate(over="ignore", divide="ignore"):
         warnings.simplefilter("ignore", ModelWarning)
-        result = Logit(y, design, check_rank=False).fit(disp=0)
+        result = Logit(y, design, check_rank=False).fit(disp=0, **covariance_options)
     if not result.mle_retvals["converged"]:
         _check_separation(y, design, names)
         raise ValueError(
@@ -264,7 +292,8 @@ def fit_logistic(y, columns, names):
         )
     back = np.diag(1 / np.concatenate([[1.0], spread]))
     back[0, 1:] = -centre / spread
-    return back @ result.params, back @ result.cov_params() @ back.T, float(result.llf)
+    covariance = factor * back @ result.cov_params() @ back.T
+    return back @ result.params, covariance, float(result.llf)
 
 
 def _llf_null(y):

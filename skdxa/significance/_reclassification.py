@@ -6,10 +6,16 @@ import numpy as np
 from scipy import stats
 
 from skdxa.significance._checks import (
+    check_groups,
     check_level,
     check_probability,
     check_two_classes,
     warn,
+)
+from skdxa.significance._clusters import (
+    n_patients_of_classes,
+    patients_of_classes,
+    variances_of_two_means,
 )
 from skdxa.significance._results import HypothesisTest
 from skdxa.significance._wald import interval_around, wald_test
@@ -39,19 +45,23 @@ class Reclassification:
     idi_nonevents: HypothesisTest
 
 
-def reclassification(y, old, new, *, cutoffs=None, level=0.95):
+def reclassification(y, old, new, *, cutoffs=None, groups=None, level=0.95):
     """Compute the net reclassification and integrated discrimination improvement.
 
     Parameters
     ----------
-    y : array-like of shape (n_patients,)
+    y : array-like of shape (n_scans,)
         Outcome, 0 or 1.
-    old, new : array-like of shape (n_patients,)
+    old, new : array-like of shape (n_scans,)
         Risks predicted by the old and by the new model.
     cutoffs : array-like of shape (n_cutoffs,), optional
         Risks that divide categories; a risk equal to a cutoff is in the upper
         category. Only moves between categories count then (categorical NRI). By
         default any change of risk is a move (continuous NRI).
+    groups : array-like of shape (n_scans,), optional
+        The patient of each scan, where patients have several: the standard errors then
+        allow for the correlation of the scans of a patient [3]_. By default every scan is
+        of another patient.
     level : float, default=0.95
         Confidence level.
 
@@ -64,14 +74,14 @@ def reclassification(y, old, new, *, cutoffs=None, level=0.95):
     Raises
     ------
     ValueError
-        If `y` has one class only, a risk is missing or not within 0 and 1, or
-        the lengths differ.
+        If `y` has one class only, a risk or a patient is missing, a risk is not within
+        0 and 1, or the lengths differ.
 
     Warns
     -----
     RuntimeWarning
         If no risk changes (z is 0 and p is 1), if all changes are equal, or if there
-        is only one event or one non-event (z and p are NaN).
+        is only one patient with events or one with non-events (z and p are NaN).
 
     Notes
     -----
@@ -88,6 +98,8 @@ def reclassification(y, old, new, *, cutoffs=None, level=0.95):
     .. [2] Pencina MJ, D'Agostino RB Sr, Steyerberg EW. Extensions of net
        reclassification improvement calculations to measure usefulness of new
        biomarkers. Stat Med 30, 11-21 (2011).
+    .. [3] Obuchowski NA. Nonparametric analysis of clustered ROC curve data. Biometrics 53,
+       567-578 (1997), whose variance of a sum of two means is used.
 
     Examples
     --------
@@ -113,26 +125,32 @@ def reclassification(y, old, new, *, cutoffs=None, level=0.95):
             np.searchsorted(cutoffs, risk, side="right") for risk in (old, new)
         )
         move, name = np.sign(category_new - category_old).astype(float), "categorical NRI"
+    patients = patients_of_classes(check_groups(groups, y, "y"), y)
     categorical = cutoffs is not None
-    nri = _improvement(y, move, level, name, ddof=0, under_null=categorical)
-    return Reclassification(*nri, *_improvement(y, rise, level, "IDI", ddof=1))
+    nri = _improvement(y, move, patients, level, name, ddof=0, under_null=categorical)
+    return Reclassification(*nri, *_improvement(y, rise, patients, level, "IDI", ddof=1))
 
 
-def _improvement(y, change, level, method, *, ddof, under_null=False):
+def _improvement(y, change, patients, level, method, *, ddof, under_null=False):
     """Test the mean improvement of events plus non-events, and of each alone."""
     parts = (change[y == 1], -change[y == 0])
-    if min(part.size for part in parts) < 2:
-        warn(f"{method}: a standard error needs at least two events and two non-events.")
-        variances = [np.nan, np.nan]
+    if min(n_patients_of_classes(patients)) < 2:
+        warn(
+            f"{method}: a standard error needs at least two events and two non-events, of "
+            "different patients."
+        )
+        variances = [np.nan] * 3
     else:
-        variances = [part.var(ddof=ddof) / part.size for part in parts]
+        variances = variances_of_two_means(parts, patients, ddof=ddof)
+    if under_null:
+        tested = variances_of_two_means(parts, patients, ddof=0, centred=False)
+    else:
+        tested = variances
     means = [part.mean() for part in parts]
-    tested = [np.mean(part**2) / part.size for part in parts] if under_null else variances
     return [
         _improvement_test(float(mean), variance, test_variance, level, method)
-        for mean, variance, test_variance in (
-            (sum(means), sum(variances), sum(tested)),
-            *zip(means, variances, tested, strict=True),
+        for mean, variance, test_variance in zip(
+            (sum(means), *means), variances, tested, strict=True
         )
     ]
 

@@ -15,9 +15,14 @@ from skdxa.significance._checks import (
     check_vector,
     warn,
 )
+from skdxa.significance._clusters import (
+    n_patients_of_classes,
+    patients_of_classes,
+    variances_of_two_means,
+)
 from skdxa.significance._results import HypothesisTest, Interval
-from skdxa.significance._wald import deviations, interval_around, sample_variance, wald_test
-from skdxa.validation import check_same_rows, has_repeated_patients
+from skdxa.significance._wald import interval_around, wald_test
+from skdxa.validation import check_same_rows
 
 
 def delong_interval(y, score, *, groups=None, level=0.95, scale="logit"):
@@ -101,14 +106,15 @@ def delong_interval(y, score, *, groups=None, level=0.95, scale="logit"):
     """
     check_level(level)
     check_option(scale, "scale", ("logit", "identity"))
-    placements, patients = _placements(y, score), _patients_of_classes(groups, y)
+    placements = _placements(y, score)
+    patients = _patients(y, groups)
     area = float(placements[0].mean())
-    variance = _variance(*placements, patients)
+    variance = _variance(placements, patients)
     method = "DeLong" if groups is None else "clustered DeLong"
     if scale == "logit":
         method += ", logit scale"
         if variance == 0 and area in (0, 1):
-            ends = _newcombe_ends(area, *_n_units(*placements, patients), level)
+            ends = _newcombe_ends(area, *n_patients_of_classes(patients), level)
             return Interval(area, *ends, float(level), "Newcombe", variance)
     if variance == 0:
         warn(
@@ -196,7 +202,7 @@ def delong_test(y, score_a, score_b, *, groups=None, level=0.95):
     # where both scores order the scans in the same way and the variance is zero.
     positives, negatives = first[0] - second[0], first[1] - second[1]
     difference = float(positives.mean())
-    variance = _variance(positives, negatives, _patients_of_classes(groups, y))
+    variance = _variance((positives, negatives), _patients(y, groups))
     method = "paired DeLong" if groups is None else "clustered paired DeLong"
     statistic, pvalue = wald_test(difference, variance, stats.norm, method)
     interval = interval_around(difference, variance, stats.norm, level, method, quiet=True)
@@ -252,7 +258,7 @@ def delong_test_unpaired(y_a, score_a, y_b, score_b, *, level=0.95):
     check_level(level)
     first, second = _placements(y_a, score_a, "score_a"), _placements(y_b, score_b, "score_b")
     difference = float(first[0].mean() - second[0].mean())
-    variance_a, variance_b = _variance(*first), _variance(*second)
+    variance_a, variance_b = _variance(first, _patients(y_a)), _variance(second, _patients(y_b))
     variance = variance_a + variance_b
     method = "unpaired DeLong"
     if variance > 0:
@@ -326,39 +332,20 @@ def _placements(y, score, name="score"):
     return below, above
 
 
-def _variance(positives, negatives, patients=None):
-    """Return the variance of the area, NaN where a class has a single patient.
+def _patients(y, groups=None):
+    """Return the numbers of the patients of the positives and of those of the negatives."""
+    return patients_of_classes(check_groups(groups, y, "y"), check_two_classes(y))
 
-    `patients` are the numbers of the patients of the positives and of the negatives.
-    """
-    n_units = _n_units(positives, negatives, patients)
-    if min(n_units) < 2:
+
+def _variance(placements, patients):
+    """Return the variance of the area, NaN where a class has a single patient."""
+    if min(n_patients_of_classes(patients)) < 2:
         warn(
             "DeLong's variance needs at least two positives and two negatives, of different "
             "patients."
         )
         return np.nan
-    if patients is None:
-        return float(
-            sample_variance(positives) / positives.size
-            + sample_variance(negatives) / negatives.size
-        )
-    n_patients = 1 + max(of_class.max() for of_class in patients)
-    sums = [
-        np.bincount(of_class, deviations(values), minlength=n_patients) / values.size
-        for of_class, values in zip(patients, (positives, negatives), strict=True)
-    ]
-    own = sum(n / (n - 1) * np.sum(s**2) for n, s in zip(n_units, sums, strict=True))
-    variance = own + 2 * n_patients / (n_patients - 1) * np.sum(sums[0] * sums[1])
-    # What rounding leaves where positives and negatives of a patient cancel exactly.
-    return float(variance) if variance > 1e-14 * own else 0.0
-
-
-def _n_units(positives, negatives, patients=None):
-    """Return the number of patients with positive scans and of those with negative scans."""
-    if patients is None:
-        return positives.size, negatives.size
-    return tuple(np.unique(of_class).size for of_class in patients)
+    return variances_of_two_means(placements, patients)[0]
 
 
 def _newcombe_ends(area, n_positives, n_negatives, level):
@@ -371,12 +358,3 @@ def _newcombe_ends(area, n_positives, n_negatives, level):
 
     low = float(brentq(excess, 0, 1))
     return (low, 1.0) if area == 1 else (0.0, 1 - low)
-
-
-def _patients_of_classes(groups, y):
-    """Return the patients of the positives and of the negatives; None if each has one scan."""
-    patient = check_groups(groups, y, "y")
-    if not has_repeated_patients(patient):
-        return None
-    y = check_two_classes(y)
-    return patient[y == 1], patient[y == 0]

@@ -115,3 +115,54 @@ def test_hosmer_lemeshow_out_of_fold_holds_its_level():
         prob = rng.uniform(0.1, 0.7, 300)
         rejected += hosmer_lemeshow(rng.random(300) < prob, prob, out_of_fold=True).pvalue < 0.05
     assert 0.02 < rejected / 300 < 0.09
+
+
+def visits(rng, n_patients=120):
+    """Outcomes, calibrated risks, and patients whose outcomes are correlated given the risks."""
+    patient = np.repeat(np.arange(n_patients), rng.integers(1, 6, n_patients))
+    log_odds = rng.normal(-0.8, 1, n_patients)[patient] + rng.normal(0, 0.5, patient.size)
+    # A common random number correlates the outcomes and leaves each risk as it is.
+    chance = rng.random(n_patients)[patient]
+    chance = np.where(rng.random(patient.size) < 0.5, chance, rng.random(patient.size))
+    return (chance < expit(log_odds)).astype(int), expit(log_odds), patient
+
+
+def test_clustered_calibration_covers():
+    rng = np.random.default_rng(2)
+    inside, naive = np.zeros(2), np.zeros(2)
+    for _ in range(400):
+        y, prob, patient = visits(rng)
+        for count, groups in ((inside, patient), (naive, None)):
+            result = calibration(y, prob, groups=groups)
+            intervals = result.in_the_large_interval, result.slope_interval
+            count += [i.low < truth < i.high for i, truth in zip(intervals, (0, 1), strict=True)]
+    assert (inside / 400 > 0.92).all()
+    assert (inside / 400 < 0.98).all()
+    assert (naive / 400 < 0.92).all()
+
+
+def test_patients_of_calibration():
+    y, prob, _ = visits(np.random.default_rng(3), 1500)
+    plain, clustered = calibration(y, prob), calibration(y, prob, groups=np.arange(y.size))
+    twice = np.repeat(np.arange(y.size), 2)
+    copies = calibration(y[twice], prob[twice], groups=twice)
+    for name in ("in_the_large_interval", "slope_interval"):
+        one, sandwich, two = (getattr(r, name) for r in (plain, clustered, copies))
+        assert sandwich.estimate == one.estimate
+        assert sandwich.variance == pytest.approx(one.variance, rel=0.05)
+        assert two.variance == pytest.approx(sandwich.variance, rel=1e-9)
+        assert (one.method, two.method) == ("Wald", "clustered Wald")
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (list("abcdef"), "y and groups must have the same rows, got 7 and 6"),
+        ([*"abcdef", None], "groups is missing for 1 of 7 scans"),
+        (list("aaaaaaa"), "groups must hold at least two patients"),
+        (list("aaaaaab"), "2 patients are too few"),
+    ],
+)
+def test_bad_patients(groups, message):
+    with pytest.raises(ValueError, match=message):
+        calibration(Y, OLD, groups=groups)

@@ -193,3 +193,55 @@ def test_nesting_is_of_models_not_of_names():
         likelihood_ratio_test(y, X, X)
     with pytest.raises(ValueError, match="X_small and X_large must have the same rows"):
         likelihood_ratio_test(y, X[["age"]][:100], X)
+
+
+def simulated_visits(rng, n_patients=80):
+    """Three to seven scans of each patient, whose outcomes are correlated."""
+    patient = np.repeat(np.arange(n_patients), rng.integers(3, 8, n_patients))
+    X = pd.DataFrame({"age": rng.normal(size=n_patients)[patient]})
+    X["min_t"] = rng.normal(size=patient.size)
+    # A logistic model of the mean risk, with a common random number in most scans.
+    chance = rng.random(n_patients)[patient]
+    chance = np.where(rng.random(patient.size) < 0.8, chance, rng.random(patient.size))
+    risk = 1 / (1 + np.exp(0.5 - 0.6 * X.age - 0.4 * X.min_t))
+    return (chance < risk).astype(int), X, patient
+
+
+def test_clustered_intervals_cover():
+    rng = np.random.default_rng(5)
+    inside = naive = 0
+    for _ in range(250):
+        y, X, patient = simulated_visits(rng)
+        clustered, plain = logistic_table(y, X, groups=patient), logistic_table(y, X)
+        assert clustered.coef.equals(plain.coef)
+        inside += clustered.low.age < np.exp(0.6) < clustered.high.age
+        naive += plain.low.age < np.exp(0.6) < plain.high.age
+    assert 0.91 < inside / 250 < 0.985
+    assert naive / 250 < 0.85
+
+
+def test_patients_with_one_scan_and_copies():
+    y, X = simulated(4000)
+    plain, clustered = logistic_table(y, X), logistic_table(y, X, groups=np.arange(4000))
+    np.testing.assert_allclose(clustered.std_err, plain.std_err, rtol=0.05)
+    y, X, patient = simulated_visits(np.random.default_rng(6))
+    table = logistic_table(y, X, groups=patient)
+    twice = np.repeat(np.arange(y.size), 2)
+    copies = logistic_table(y[twice], X.iloc[twice], groups=patient[twice])
+    np.testing.assert_allclose(copies, table, rtol=1e-6)
+    assert (table.attrs["n_patients"], table.attrs["n"]) == (80, y.size)
+    assert plain.attrs["n_patients"] == 4000
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"groups": list("abcdefg")}, "y and groups must have the same rows, got 8 and 7"),
+        ({"groups": [*"abcdefg", None]}, "groups is missing for 1 of 8 scans"),
+        ({"groups": list("aabbccaa")}, "3 patients are too few for 2 variables"),
+        ({"groups": range(8), "interval": "profile"}, "'profile' takes scans as independent"),
+    ],
+)
+def test_bad_patients(options, message):
+    with pytest.raises(ValueError, match=message):
+        logistic_table(Y, X, **options)

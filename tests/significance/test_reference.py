@@ -331,6 +331,55 @@ def logit_separation(case, table):
     return {"converged_flag": 1, "max_abs_coef_gt": 100, "fitted_0_or_1": 1}
 
 
+def logit_clustered(case, table):
+    result = significance.logistic_table(table.y, table[["age", "base", "treat"]], groups=table.id)
+    return {"coef": result.coef, "se": result.std_err}
+
+
+def calibration_clustered(case, table):
+    risk = expit(-2 + 0.5 * table.smoke - 0.2 * table.age)
+    result = significance.calibration(table.resp, risk, groups=table.id)
+    return {
+        "shift": result.in_the_large,
+        "shift_se": np.sqrt(result.in_the_large_interval.variance),
+        "slope": result.slope,
+        "slope_se": np.sqrt(result.slope_interval.variance),
+    }
+
+
+def proportion_clustered(case, table):
+    wilson, exact = (
+        significance.proportion_interval(table.y, 1, groups=table.id, method=method)
+        for method in ("wilson", "exact")
+    )
+    return {
+        "share": wilson.estimate,
+        "variance": wilson.variance,
+        "wilson": [wilson.low, wilson.high],
+        "exact": [exact.low, exact.high],
+    }
+
+
+def mcnemar_clustered(case, table):
+    right = table.base == table.y, table.treat == table.y
+    test = significance.mcnemar(*right, groups=table.id, method="plain")
+    return {"difference": test.estimate, "chisq": test.statistic, "p": test.pvalue}
+
+
+def reclassification_clustered(case, table):
+    old = expit(-0.5 + 0.02 * (table.age - 33))
+    new = expit(-1.2 + 1.5 * table.base + 0.8 * table.treat)
+    result = significance.reclassification(table.y, old, new, groups=table.id)
+    nri = [result.nri, result.nri_events, result.nri_nonevents]
+    idi = [result.idi, result.idi_events, result.idi_nonevents]
+    return {
+        "nri": [test.estimate for test in nri],
+        "nri_variance": [test.interval.variance for test in nri],
+        "idi": [test.estimate for test in idi],
+        "idi_variance": [test.interval.variance for test in idi],
+    }
+
+
 def lrm(case, table):
     y, X = variables(case.removesuffix("_logit"), table)
     table = significance.logistic_table(y, X)

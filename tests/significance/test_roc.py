@@ -127,7 +127,7 @@ def test_paired_test_holds_its_level():
 def test_perfect_separation_is_not_certain(score, area, groups):
     interval = delong_interval(Y, score, groups=groups)
     assert (interval.estimate, interval.variance, interval.method) == (area, 0, "Newcombe")
-    assert interval.high if area else interval.low == area
+    assert (interval.high if area else interval.low) == area
     end = interval.low if area else 1 - interval.high
     # Hanley and McNeil's variance, with the mean size of the classes, puts the area at z = 1.96.
     q1, q2 = end / (2 - end), 2 * end**2 / (1 + end)
