@@ -179,7 +179,8 @@ def hosmer_lemeshow(y, prob, *, out_of_fold, n_groups=10):
     -----
     RuntimeWarning
         If ties leave too few groups for one degree of freedom: statistic and
-        p-value are NaN.
+        p-value are NaN. If a group has fewer than 5 expected events or non-events, for
+        which chi-square is a poor approximation.
 
     Notes
     -----
@@ -195,11 +196,11 @@ def hosmer_lemeshow(y, prob, *, out_of_fold, n_groups=10):
     --------
     >>> import numpy as np
     >>> from skdxa.significance import hosmer_lemeshow
-    >>> prob = np.repeat([0.1, 0.4, 0.8], 10)
-    >>> y = np.r_[[1] * 3 + [0] * 7, [1] * 4 + [0] * 6, [1] * 8 + [0] * 2]
+    >>> prob = np.repeat([0.1, 0.4, 0.8], 50)
+    >>> y = np.r_[[1] * 10 + [0] * 40, [1] * 20 + [0] * 30, [1] * 40 + [0] * 10]
     >>> test = hosmer_lemeshow(y, prob, out_of_fold=True, n_groups=3)
     >>> round(test.statistic, 2), test.df, round(test.pvalue, 2)
-    (4.44, 3, 0.22)
+    (5.56, 3, 0.14)
     """
     check_same_rows(y, prob, ("y", "prob"))
     y, prob = check_two_classes(y), check_open_probability(prob)
@@ -213,6 +214,14 @@ def hosmer_lemeshow(y, prob, *, out_of_fold, n_groups=10):
     if df < 1 or size.size == 1:
         warn(f"ties leave {size.size} group(s) of risk: no Hosmer-Lemeshow test.")
         return HypothesisTest(np.nan, np.nan, np.nan, None, "Hosmer-Lemeshow", df)
+    smallest = np.minimum(expected, size - expected)
+    n_small = np.sum(smallest < 5 * (1 - 1e-9))
+    if n_small:
+        warn(
+            f"{n_small} of {size.size} groups have fewer than 5 expected events or non-events "
+            f"(the fewest {smallest.min():.2g}), so the p-value is inaccurate: use fewer groups "
+            "with n_groups."
+        )
     # The terms (o - e)^2 / e of events and of non-events have the same numerator.
     statistic = float(np.sum((observed - expected) ** 2 / (expected * (1 - expected / size))))
     pvalue = float(stats.chi2.sf(statistic, df))

@@ -22,7 +22,7 @@ from skdxa.validation import check_same_rows, fill_masked
 _ROUNDING = 1e-14
 
 
-def rater_agreement(ratings, *, weights=None, level=0.95):
+def rater_agreement(ratings, *, weights=None, categories=None, level=0.95):
     """Compute agreement and kappa of each pair of raters and of all raters.
 
     Parameters
@@ -32,9 +32,11 @@ def rater_agreement(ratings, *, weights=None, level=0.95):
         or text.
     weights : {None, "linear", "quadratic"}, default=None
         Weights of the disagreements of a pair by the distance in rank between
-        categories, among the categories that at least one of the two raters used;
-        categories must be numbers then. The row `all` and the column `agreement` are
-        never weighted.
+        categories. The row `all` and the column `agreement` are never weighted.
+    categories : array-like of shape (n_categories,), optional
+        All categories of the scale, in order. State them with `weights`, since a category
+        that nobody used widens the distance between its neighbours. By default, the
+        numbers that at least one of the two raters used.
     level : float, default=0.95
         Confidence level.
 
@@ -50,7 +52,8 @@ def rater_agreement(ratings, *, weights=None, level=0.95):
     ------
     ValueError
         If a rating is missing, naming rater and row (leave the row out, for example
-        with ``dropna``), or if there are fewer than two raters or scans.
+        with ``dropna``), if a rating is not among `categories`, or if there are fewer than
+        two raters or scans.
 
     Warns
     -----
@@ -95,7 +98,7 @@ def rater_agreement(ratings, *, weights=None, level=0.95):
     rows = {}
     for first, second in combinations(range(n_raters), 2):
         a, b = ratings[:, first], ratings[:, second]
-        kappa = cohen_kappa(a, b, weights=weights, level=level)
+        kappa = cohen_kappa(a, b, weights=weights, categories=categories, level=level)
         rows[f"{first + 1}-{second + 1}"] = (np.mean(a == b), kappa)
     mean_agreement = np.mean([agreement for agreement, _ in rows.values()])
     rows["all"] = (mean_agreement, fleiss_kappa(ratings, level=level))
@@ -114,7 +117,7 @@ def rater_agreement(ratings, *, weights=None, level=0.95):
     )
 
 
-def cohen_kappa(first, second, *, weights=None, level=0.95):
+def cohen_kappa(first, second, *, weights=None, categories=None, level=0.95):
     """Compute Cohen's kappa of two raters, its interval and the test that it is zero.
 
     Parameters
@@ -122,8 +125,11 @@ def cohen_kappa(first, second, *, weights=None, level=0.95):
     first, second : array-like of shape (n_scans,)
         Ratings of the same scans.
     weights : {None, "linear", "quadratic"}, default=None
-        Weights of disagreements by the distance in rank between the categories used,
-        which must be numbers then.
+        Weights of disagreements by the distance in rank between categories.
+    categories : array-like of shape (n_categories,), optional
+        All categories of the scale, in order. State them with `weights`, since a category
+        that nobody used widens the distance between its neighbours. By default, the
+        categories that at least one rater used, which must be numbers if `weights` is set.
     level : float, default=0.95
         Confidence level.
 
@@ -135,8 +141,8 @@ def cohen_kappa(first, second, *, weights=None, level=0.95):
     Raises
     ------
     ValueError
-        If a rating is missing, the lengths differ, there are fewer than two
-        scans, or weighted categories are not numbers.
+        If a rating is missing or not among `categories`, the lengths differ, there are
+        fewer than two scans, or weighted categories without `categories` are not numbers.
 
     Warns
     -----
@@ -160,6 +166,13 @@ def cohen_kappa(first, second, *, weights=None, level=0.95):
     >>> kappa = cohen_kappa([0, 1, 1, 0, 0, 1], [0, 1, 1, 1, 0, 1])
     >>> round(kappa.estimate, 3), round(kappa.statistic, 3), round(kappa.pvalue, 3)
     (0.667, 1.732, 0.083)
+
+    Grades from 0 to 3, of which nobody used 2:
+
+    >>> grades = [0, 0, 1, 1, 3, 3, 0, 1], [0, 1, 1, 1, 3, 1, 0, 3]
+    >>> kappa = cohen_kappa(*grades, weights="linear", categories=[0, 1, 2, 3])
+    >>> round(kappa.estimate, 3), round(cohen_kappa(*grades, weights="linear").estimate, 3)
+    (0.474, 0.538)
     """
     check_level(level)
     check_option(weights, "weights", (None, "linear", "quadratic"))
@@ -168,14 +181,17 @@ def cohen_kappa(first, second, *, weights=None, level=0.95):
     if first.size < 2:
         raise ValueError(f"kappa needs at least two scans, got {first.size}.")
     method = "Cohen's kappa" if weights is None else f"Cohen's kappa, {weights} weights"
-    categories, codes = np.unique(np.concatenate([first, second]), return_inverse=True)
-    if weights is not None and categories.dtype.kind not in "biuf":
+    used, codes = np.unique(np.concatenate([first, second]), return_inverse=True)
+    if categories is not None:
+        codes, k = _positions(used, categories)[codes], len(categories)
+    elif weights is not None and used.dtype.kind not in "biuf":
         raise ValueError(
-            f"weights={weights!r} needs categories with an order: code them as numbers, "
-            f"got {categories.tolist()}."
+            f"weights={weights!r} needs categories with an order: state them in order with "
+            f"`categories`, or code them as numbers, got {used.tolist()}."
         )
+    else:
+        k = used.size
     a, b = np.split(codes, 2)
-    k = categories.size
     if a.min() == a.max() and b.min() == b.max():
         warn(f"{method}: each rater gave every scan the same rating, so kappa is undefined.")
         return _undefined(level, method)
@@ -416,6 +432,17 @@ def consensus(ratings, rule="all"):
     if isinstance(ratings, pd.DataFrame):
         return pd.Series(label, index=ratings.index)
     return label
+
+
+def _positions(used, categories):
+    """Return the position of each used category in the scale."""
+    scale = check_complete(categories, "categories").tolist()
+    if len(set(scale)) < max(len(scale), 2):
+        raise ValueError(f"categories must be at least two different ones, got {scale}.")
+    unknown = [category for category in used.tolist() if category not in scale]
+    if unknown:
+        raise ValueError(f"a rating is {unknown[0]!r}, which is not among the categories {scale}.")
+    return np.array([scale.index(category) for category in used.tolist()])
 
 
 def _as_table(ratings):

@@ -21,6 +21,9 @@ from skdxa.significance._results import HypothesisTest
 from skdxa.significance._wald import interval_around, wald_test
 from skdxa.validation import check_same_rows
 
+# Smaller changes of a risk are rounding errors.
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Reclassification:
@@ -57,7 +60,8 @@ def reclassification(y, old, new, *, cutoffs=None, groups=None, level=0.95):
     cutoffs : array-like of shape (n_cutoffs,), optional
         Risks that divide categories; a risk equal to a cutoff is in the upper
         category. Only moves between categories count then (categorical NRI). By
-        default any change of risk is a move (continuous NRI).
+        default any change of risk is a move (continuous NRI). Changes below 1e-12, which
+        may be due to rounding, count as none.
     groups : array-like of shape (n_scans,), optional
         The patient of each scan, where patients have several: the standard errors then
         allow for the correlation of the scans of a patient [3]_. By default every scan is
@@ -116,7 +120,7 @@ def reclassification(y, old, new, *, cutoffs=None, groups=None, level=0.95):
     check_same_rows(y, new, ("y", "new"))
     y = check_two_classes(y)
     old, new = check_probability(old, "old"), check_probability(new, "new")
-    rise = new - old
+    rise = np.where(np.abs(new - old) < _ROUNDING, 0.0, new - old)
     if cutoffs is None:
         move, name = np.sign(rise), "continuous NRI"
     else:
@@ -125,6 +129,7 @@ def reclassification(y, old, new, *, cutoffs=None, groups=None, level=0.95):
             np.searchsorted(cutoffs, risk, side="right") for risk in (old, new)
         )
         move, name = np.sign(category_new - category_old).astype(float), "categorical NRI"
+    move[rise == 0] = 0
     patients = patients_of_classes(check_groups(groups, y, "y"), y)
     categorical = cutoffs is not None
     nri = _improvement(y, move, patients, level, name, ddof=0, under_null=categorical)

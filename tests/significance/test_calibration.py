@@ -83,7 +83,10 @@ def test_bad_risks(y, prob, message):
 
 def test_hosmer_lemeshow_agrees_with_r(too_extreme):
     # R: groups by cut(quantile(p, 0:10 / 10), include.lowest = TRUE), chi-square by hand
-    new, trained = (hosmer_lemeshow(*too_extreme, out_of_fold=fresh) for fresh in (True, False))
+    with pytest.warns(RuntimeWarning, match=r"groups have fewer than 5 expected .*n_groups\."):
+        new, trained = (
+            hosmer_lemeshow(*too_extreme, out_of_fold=fresh) for fresh in (True, False)
+        )
     assert new.statistic == trained.statistic == pytest.approx(178.099242213796)
     assert (new.df, trained.df) == (10, 8)
     assert new.pvalue == pytest.approx(5.81143380726386e-33, rel=1e-7)
@@ -108,12 +111,24 @@ def test_one_group_is_no_test(out_of_fold):
         hosmer_lemeshow(Y, OLD, out_of_fold=True, n_groups=1)
 
 
+@pytest.mark.parametrize("invert", [False, True])
+def test_few_expected_events_or_non_events_warn(invert):
+    # Two groups of 50 with 4.9 and 5 expected events, or non-events.
+    prob, y = np.repeat([0.098, 0.1], 50), np.tile([0, 1] + 8 * [0], 10)
+    if invert:
+        prob, y = 1 - prob, 1 - y
+    expected = r"1 of 2 groups have fewer than 5 expected .*\(the fewest 4.9\)"
+    with pytest.warns(RuntimeWarning, match=expected):
+        test = hosmer_lemeshow(y, prob, out_of_fold=True, n_groups=2)
+    assert test.statistic == pytest.approx(0.1**2 / (4.9 * 0.902))
+
+
 def test_hosmer_lemeshow_out_of_fold_holds_its_level():
     rng = np.random.default_rng(1)
     rejected = 0
     for _ in range(300):
-        prob = rng.uniform(0.1, 0.7, 300)
-        rejected += hosmer_lemeshow(rng.random(300) < prob, prob, out_of_fold=True).pvalue < 0.05
+        prob = rng.uniform(0.15, 0.7, 400)
+        rejected += hosmer_lemeshow(rng.random(400) < prob, prob, out_of_fold=True).pvalue < 0.05
     assert 0.02 < rejected / 300 < 0.09
 
 

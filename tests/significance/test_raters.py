@@ -39,6 +39,66 @@ def test_cohen_agrees_with_other_packages(weights):
     assert kappa.interval.low == pytest.approx(other.kappa_low)
 
 
+GRADES = [0, 0, 1, 1, 3, 3, 0, 1], [0, 1, 1, 1, 3, 1, 0, 3]
+
+
+def test_a_grade_that_nobody_used_widens_distances():
+    # Mean distance of the pairs, and of all ratings of one with all of the other.
+    kappa = cohen_kappa(*GRADES, weights="linear", categories=range(4))
+    assert kappa.estimate == pytest.approx(1 - (5 / 8) / (76 / 64))
+    assert cohen_kappa(*GRADES, weights="linear").estimate == pytest.approx(
+        1 - (3 / 8) / (52 / 64)
+    )
+
+
+@pytest.mark.parametrize("weights", ["linear", "quadratic"])
+def test_categories_of_the_scale(weights):
+    first, second = severities()
+    kappa = cohen_kappa(first, second, weights=weights, categories=[0, 1, 2, 3])
+    expected = cohen_kappa_score(first, second, weights=weights, labels=[0, 1, 2, 3])
+    assert kappa.estimate == pytest.approx(expected)
+    without = np.array(
+        [
+            cohen_kappa(
+                *np.delete([first, second], row, axis=1), weights=weights, categories=range(4)
+            ).estimate
+            for row in range(90)
+        ]
+    )
+    jackknife = 89 / 90 * np.sum((without - without.mean()) ** 2)
+    assert kappa.interval.variance == pytest.approx(jackknife, rel=0.1)
+    words = np.array(["none", "mild", "moderate", "severe"])
+    in_words = cohen_kappa(words[first], words[second], weights=weights, categories=words)
+    assert in_words == kappa
+    table = rater_agreement(
+        np.column_stack([first, second]), weights=weights, categories=[0, 1, 2, 3]
+    )
+    assert table.kappa["1-2"] == kappa.estimate
+    assert table.std_err["1-2"] == pytest.approx(np.sqrt(kappa.interval.variance))
+
+
+def test_categories_do_not_matter_without_weights():
+    first, second = severities()
+    plain, stated = cohen_kappa(first, second), cohen_kappa(first, second, categories=[3, 1, 2, 0])
+    assert stated.estimate == pytest.approx(plain.estimate)
+    assert stated.interval.variance == pytest.approx(plain.interval.variance)
+    assert stated.pvalue == pytest.approx(plain.pvalue)
+
+
+@pytest.mark.parametrize(
+    ("categories", "message"),
+    [
+        ([0, 1, 2], r"a rating is 3, which is not among the categories \[0, 1, 2\]"),
+        ([0, 1, 3, 3], "categories must be at least two different ones"),
+        ([0], "categories must be at least two different ones"),
+        ([0, 1, np.nan, 3], "categories is missing in 1 row"),
+    ],
+)
+def test_bad_categories(categories, message):
+    with pytest.raises(ValueError, match=message):
+        cohen_kappa(*GRADES, weights="linear", categories=categories)
+
+
 def test_rows_and_columns():
     table = rater_agreement(pd.DataFrame(RATINGS, columns=["anna", "bo", "cy"]))
     assert table.index.tolist() == ["1-2", "1-3", "2-3", "all"]

@@ -124,3 +124,15 @@ def test_events_of_one_patient_give_no_standard_error():
     with pytest.warns(RuntimeWarning, match="two non-events, of different patients"):
         result = reclassification(Y, OLD, NEW, groups=[1, 2, 3, 4, 5, 5, 5])
     assert np.isnan([result.nri.pvalue, result.idi.interval.low]).all()
+
+
+@pytest.mark.parametrize("cutoffs", [None, [0.3]])
+def test_rounding_is_no_change_of_risk(cutoffs):
+    old = np.array([0.1, 0.3, 0.2, 0.4, 0.3, 0.5, 0.4])
+    new = old - 1e-15  # which moves 0.3 below the cutoff
+    assert (new < old).all()
+    with pytest.warns(RuntimeWarning, match="variance is zero"):
+        result = reclassification(Y, old, new, cutoffs=cutoffs)
+    assert (result.nri.estimate, result.nri_events.estimate, result.idi.estimate) == (0, 0, 0)
+    changed = reclassification(Y, old, old - [1e-9, 0, 1e-9, 0, 0, 1e-9, 0])
+    assert changed.nri_events.estimate == pytest.approx(-1 / 3)
