@@ -7,6 +7,7 @@ raised.
 
 from skdxa.significance._bootstrap import bootstrap_interval
 from skdxa.significance._calibration import Calibration, calibration, hosmer_lemeshow
+from skdxa.significance._calibration_curve import CalibrationCurve, calibration_curve
 from skdxa.significance._logistic import likelihood_ratio_test, logistic_table
 from skdxa.significance._mcnemar import mcnemar
 from skdxa.significance._multiple_tests import adjust_pvalues
@@ -33,6 +34,7 @@ from skdxa.significance._student_t import corrected_t_interval, corrected_t_test
 __all__ = [
     "AdjustedKappa",
     "Calibration",
+    "CalibrationCurve",
     "HypothesisTest",
     "Interval",
     "Reclassification",
@@ -40,6 +42,7 @@ __all__ = [
     "adjusted_kappa",
     "bootstrap_interval",
     "calibration",
+    "calibration_curve",
     "cohen_kappa",
     "consensus",
     "corrected_t_interval",

@@ -6,6 +6,7 @@ import pytest
 from skdxa.significance import (
     bootstrap_interval,
     calibration,
+    calibration_curve,
     consensus,
     delong_interval,
     delong_test,
@@ -42,6 +43,7 @@ def masked(values):
         lambda: delong_interval(Y, SCORE, groups=masked(np.arange(N))),
         lambda: t_interval(masked(SCORE)),
         lambda: calibration(Y, masked(RISK)),
+        lambda: calibration_curve(Y, masked(RISK)),
         lambda: net_benefit(Y, masked(RISK), [0.5]),
         lambda: reclassification(Y, RISK, masked(RISK)),
         lambda: mcnemar(masked(Y), Y),

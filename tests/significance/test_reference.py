@@ -347,6 +347,38 @@ def calibration_clustered(case, table):
     }
 
 
+def calibration_curve(case, table):
+    name, _, n_knots = case.rpartition("_")
+    if name == "asah_few":
+        table = table[:90]
+        risk = expit(-1.5 + 2 * table.s100b + 0.2 * table.wfns + 0.01 * table.ndka)
+    elif name == "respiratory":
+        risk = expit(-0.5 + 0.02 * (table.age - 33) + 0.9 * table.base)
+    else:
+        risk = table.p_t_tbs_age
+    result = significance.calibration_curve(
+        table.y, risk, n_knots=int(n_knots), groups=table.get("id")
+    )
+    curve = result.curve
+    ranks = np.sort(risk.to_numpy())
+    if name.startswith("fracture"):
+        at = ranks[[0, 99, 999, 1999, 2359]]
+    else:
+        at = np.unique(ranks)[[0, 19, 49, -1] if name == "asah_few" else [0, 9, 29, -1]]
+    rows = curve[np.isin(curve.risk, at)]
+    return {
+        "at": rows.risk,
+        "observed": rows.observed,
+        "low": rows.low,
+        "high": rows.high,
+        "knots": result.knots,
+        "ici": result.ici,
+        "e50": result.e50,
+        "e90": result.e90,
+        "emax": result.emax,
+    }
+
+
 def proportion_clustered(case, table):
     wilson, exact = (
         significance.proportion_interval(table.y, 1, groups=table.id, method=method)
