@@ -106,6 +106,52 @@ def bootstrap_interval(
     if not isinstance(arrays, (tuple, list)) or any(np.ndim(array) == 0 for array in arrays):
         raise ValueError("arrays must be a tuple of arrays, such as (y, score) or (score,).")
     arrays = [np.asarray(fill_masked(array)) for array in arrays]
+    result = resample(
+        statistic,
+        arrays,
+        groups=groups,
+        stratify=stratify,
+        weighted=weighted,
+        level=level,
+        method="percentile" if method == "normal" else method,
+        n_resamples=n_resamples,
+        random_state=random_state,
+    )
+    n_undefined = np.isnan(result.bootstrap_distribution).sum()
+    if n_undefined:
+        warn(
+            f"the statistic is undefined in {n_undefined} of {n_resamples} resamples, "
+            "so both ends are NaN: resample within the classes with stratify=y."
+        )
+    elif np.ptp(result.bootstrap_distribution) == 0:
+        warn("all resamples give the same value, so the bootstrap cannot estimate a variance.")
+    elif np.isnan(result.confidence_interval).any():
+        warn("the BCa interval does not exist for this statistic: use method='percentile'.")
+    as_given = (*arrays, np.ones(len(arrays[0]))) if weighted else arrays
+    estimate, ends = float(statistic(*as_given)), result.confidence_interval
+    low, high = float(ends.low), float(ends.high)
+    if method == "normal":
+        unbiased = 2 * estimate - result.bootstrap_distribution.mean()
+        low, high = stats.norm.interval(level, unbiased, result.standard_error)
+    return Interval(
+        estimate,
+        float(low),
+        float(high),
+        float(level),
+        methods[method],
+        float(result.standard_error) ** 2,
+    )
+
+
+def resample(
+    statistic, arrays, *, groups, stratify, weighted, level, method, n_resamples, random_state
+):
+    """Return the result of SciPy's bootstrap of patients.
+
+    The parameters are those of `bootstrap_interval`, with NumPy arrays and without the method
+    "normal". A weighted statistic may also return several numbers of each resample, in an
+    array of shape (n_numbers, ...).
+    """
     check_consistent_length(*arrays, groups, stratify)
     n_scans = len(arrays[0])
     groups = np.arange(n_scans) if groups is None else as_patients(groups, n_scans)
@@ -122,40 +168,16 @@ def bootstrap_interval(
 
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        result = stats.bootstrap(
+        return stats.bootstrap(
             _strata(stratify, groups, patient, first_row),
             weighted_statistic_of if weighted else statistic_of,
             vectorized=weighted,
             n_resamples=n_resamples,
             batch=max(1, 1_000_000 // n_scans),
             confidence_level=level,
-            method="percentile" if method == "normal" else method,
+            method=method,
             random_state=check_random_state(random_state),
         )
-    n_undefined = np.isnan(result.bootstrap_distribution).sum()
-    if n_undefined:
-        warn(
-            f"the statistic is undefined in {n_undefined} of {n_resamples} resamples, "
-            "so both ends are NaN: resample within the classes with stratify=y."
-        )
-    elif np.ptp(result.bootstrap_distribution) == 0:
-        warn("all resamples give the same value, so the bootstrap cannot estimate a variance.")
-    elif np.isnan(result.confidence_interval).any():
-        warn("the BCa interval does not exist for this statistic: use method='percentile'.")
-    as_given = (*arrays, np.ones(n_scans)) if weighted else arrays
-    estimate, ends = float(statistic(*as_given)), result.confidence_interval
-    low, high = float(ends.low), float(ends.high)
-    if method == "normal":
-        unbiased = 2 * estimate - result.bootstrap_distribution.mean()
-        low, high = stats.norm.interval(level, unbiased, result.standard_error)
-    return Interval(
-        estimate,
-        float(low),
-        float(high),
-        float(level),
-        methods[method],
-        float(result.standard_error) ** 2,
-    )
 
 
 def _times_drawn(drawn, n_patients):
