@@ -8,6 +8,7 @@ raised.
 from skdxa.significance._bootstrap import bootstrap_interval
 from skdxa.significance._calibration import Calibration, calibration, hosmer_lemeshow
 from skdxa.significance._calibration_curve import CalibrationCurve, calibration_curve
+from skdxa.significance._consensus import consensus
 from skdxa.significance._logistic import likelihood_ratio_test, logistic_table
 from skdxa.significance._mcnemar import mcnemar
 from skdxa.significance._multiple_tests import adjust_pvalues
@@ -17,7 +18,6 @@ from skdxa.significance._raters import (
     AdjustedKappa,
     adjusted_kappa,
     cohen_kappa,
-    consensus,
     fleiss_kappa,
     rater_agreement,
 )

@@ -7,17 +7,10 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from skdxa.significance._checks import (
-    check_groups,
-    check_level,
-    check_open_probability,
-    check_two_classes,
-    warn,
-)
+from skdxa.significance._checks import check_level, check_risks, warn
 from skdxa.significance._logistic import fit_logistic
 from skdxa.significance._results import HypothesisTest, Interval
 from skdxa.significance._wald import interval_around
-from skdxa.validation import check_same_rows
 
 
 @dataclass(frozen=True)
@@ -124,9 +117,7 @@ def calibration(y, prob, *, groups=None, level=0.95):
     (0.0, 1.0, 0.1633)
     """
     check_level(level)
-    check_same_rows(y, prob, ("y", "prob"))
-    patient = check_groups(groups, y, "y")
-    y, prob = check_two_classes(y), check_open_probability(prob)
+    y, prob, patient = check_risks(y, prob, groups)
     log_odds = logit(prob)
     shift = _constant_with_offset(y, log_odds)
     shift_variance = _shift_variance(y, expit(log_odds + shift), patient)
@@ -202,8 +193,7 @@ def hosmer_lemeshow(y, prob, *, out_of_fold, n_groups=10):
     >>> round(test.statistic, 2), test.df, round(test.pvalue, 2)
     (5.56, 3, 0.14)
     """
-    check_same_rows(y, prob, ("y", "prob"))
-    y, prob = check_two_classes(y), check_open_probability(prob)
+    y, prob, _ = check_risks(y, prob)
     if n_groups < 2:
         raise ValueError(f"n_groups must be at least 2, got {n_groups!r}.")
     edges = np.unique(np.quantile(prob, np.linspace(0, 1, n_groups + 1)))

@@ -7,14 +7,8 @@ import pandas as pd
 from scipy import stats
 from scipy.special import expit, logit
 
-from skdxa.significance._checks import (
-    check_groups,
-    check_level,
-    check_open_probability,
-    check_two_classes,
-)
+from skdxa.significance._checks import check_level, check_risks
 from skdxa.significance._logistic import fit_logistic
-from skdxa.validation import check_same_rows
 
 # Harrell's quantiles for the outermost knots, by number of knots.
 _OUTER_QUANTILE = {3: 0.1, 4: 0.05, 5: 0.05, 6: 0.05, 7: 0.025}
@@ -110,9 +104,7 @@ def calibration_curve(y, prob, *, n_knots=4, groups=None, level=0.95):
     (0.19, 0.32)
     """
     check_level(level)
-    check_same_rows(y, prob, ("y", "prob"))
-    patient = check_groups(groups, y, "y")
-    y, prob = check_two_classes(y), check_open_probability(prob)
+    y, prob, patient = check_risks(y, prob, groups)
     log_odds = logit(prob)
     knots = _knots(log_odds, n_knots)
     names = ["prob", *(f"spline {number} of prob" for number in range(1, n_knots - 1))]

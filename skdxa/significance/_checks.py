@@ -89,9 +89,11 @@ def check_complete(labels, name):
     return labels
 
 
-def check_open_probability(prob):
-    """Return risks strictly between 0 and 1, whose log odds are finite."""
-    prob = check_probability(prob, "prob")
+def check_risks(y, prob, groups=None):
+    """Return outcomes, risks with finite log odds, and patients as `check_groups` does."""
+    check_same_rows(y, prob, ("y", "prob"))
+    patient = check_groups(groups, y, "y")
+    y, prob = check_two_classes(y), check_probability(prob, "prob")
     certain = np.flatnonzero((prob == 0) | (prob == 1))
     if certain.size:
         raise ValueError(
@@ -99,7 +101,7 @@ def check_open_probability(prob):
             "value(s)), whose log odds are infinite: clip, for example with "
             "numpy.clip(prob, 1e-6, 1 - 1e-6), and report that you did."
         )
-    return prob
+    return y, prob, patient
 
 
 def check_groups(groups, rows, name):
@@ -116,3 +118,14 @@ def check_groups(groups, rows, name):
     if not has_repeated_patients(patients):
         return np.arange(len(rows))
     return patient_codes(patients)
+
+
+def check_rating_table(ratings):
+    """Return ratings as an array with one row per scan and one column per rater."""
+    values = np.asarray(fill_masked(ratings))
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise ValueError(
+            "ratings must have one row per scan and one column per rater, for two raters or more; "
+            f"got shape {values.shape}."
+        )
+    return values

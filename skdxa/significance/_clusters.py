@@ -24,7 +24,8 @@ def variances_of_two_means(classes, patients, *, ddof=1, centred=True):
     """Return the variance of the sum of the means of two classes, and that of each mean.
 
     The variances are those of ratio estimators, which Obuchowski (1997) uses for the area
-    under the ROC curve; a patient may have rows of both classes.
+    under the ROC curve; a patient may have rows of both classes. They are NaN if the rows of a
+    class are of a single patient.
 
     Parameters
     ----------
@@ -37,13 +38,15 @@ def variances_of_two_means(classes, patients, *, ddof=1, centred=True):
     centred : bool, default=True
         False for second moments about zero in place of variances.
     """
+    counts = n_patients_of_classes(patients)
+    if min(counts) < 2:
+        return np.nan, np.nan, np.nan
     n_patients = 1 + max(of_class.max() for of_class in patients)
     sums = [
         np.bincount(of_class, deviations(values) if centred else values, minlength=n_patients)
         / values.size
         for of_class, values in zip(patients, classes, strict=True)
     ]
-    counts = n_patients_of_classes(patients)
     own = [
         n / (n - ddof) * np.sum(sums_of_class**2)
         for n, sums_of_class in zip(counts, sums, strict=True)

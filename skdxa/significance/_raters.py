@@ -1,4 +1,4 @@
-"""Agreement between raters, and consensus labels."""
+"""Agreement between raters."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,12 +11,13 @@ from skdxa.significance._checks import (
     check_complete,
     check_level,
     check_option,
+    check_rating_table,
     warn,
 )
 from skdxa.significance._proportion import proportion_interval
 from skdxa.significance._results import HypothesisTest, Interval
 from skdxa.significance._wald import interval_around, wald_test
-from skdxa.validation import check_same_rows, fill_masked
+from skdxa.validation import check_same_rows
 
 # Smaller variances are rounding errors of an exact zero.
 _ROUNDING = 1e-14
@@ -306,7 +307,7 @@ def fleiss_kappa(ratings, *, level=0.95):
     Returns
     -------
     HypothesisTest
-        Kappa, z, two-sided p, and the interval of kappa with its variance.
+        Kappa with its interval and variance, z, and two-sided p.
 
     Raises
     ------
@@ -373,67 +374,6 @@ def fleiss_kappa(ratings, *, level=0.95):
     return HypothesisTest(kappa, statistic, pvalue, interval, method)
 
 
-def consensus(ratings, rule="all"):
-    """Combine the ratings of several raters into one label per scan.
-
-    Parameters
-    ----------
-    ratings : DataFrame or array-like of shape (n_scans, n_raters)
-        0, 1, or NaN where a rater gave no rating.
-    rule : {"all", "majority", "any"}, default="all"
-        A scan is positive if all raters, more than half of them, or at least one of
-        them call it positive.
-
-    Returns
-    -------
-    ndarray of shape (n_scans,), or Series with the index of `ratings`
-        0, 1, or NaN where the label depends on a missing rating or, by "majority",
-        where the raters are split evenly.
-
-    Raises
-    ------
-    ValueError
-        If a rating is not 0, 1 or NaN, or there are fewer than two raters.
-
-    Notes
-    -----
-    The label is missing only where the missing rating could change it: by rule "all",
-    the label of 0 and NaN is 0, and that of 1 and NaN is NaN.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skdxa.significance import consensus
-    >>> ratings = [[1, 1, 1], [1, 1, 0], [0, 0, np.nan], [1, 1, np.nan]]
-    >>> consensus(ratings).tolist()
-    [1.0, 0.0, 0.0, nan]
-    >>> consensus(ratings, rule="majority").tolist()
-    [1.0, 1.0, 0.0, 1.0]
-    """
-    check_option(rule, "rule", ("all", "majority", "any"))
-    n_raters = _as_table(ratings).shape[1]
-    try:
-        values = pd.DataFrame(ratings).to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"ratings must be 0, 1 or NaN: {error}.") from error
-    ones, zeros = values == 1, values == 0
-    odd = np.argwhere(~(np.isnan(values) | ones | zeros))
-    if odd.size:
-        row, rater = odd[0]
-        raise ValueError(
-            f"ratings must be 0, 1 or NaN, got {values[row, rater]:g} in row {row} from rater "
-            f"{rater + 1}."
-        )
-    more_than_half = n_raters // 2 + 1
-    needed = {"all": n_raters, "majority": more_than_half, "any": 1}[rule]
-    refused = {"all": 1, "majority": more_than_half, "any": n_raters}[rule]
-    positive, negative = ones.sum(axis=1) >= needed, zeros.sum(axis=1) >= refused
-    label = np.select([positive, negative], [1.0, 0.0], default=np.nan)
-    if isinstance(ratings, pd.DataFrame):
-        return pd.Series(label, index=ratings.index)
-    return label
-
-
 def _positions(used, categories):
     """Return the position of each used category in the scale."""
     scale = check_complete(categories, "categories").tolist()
@@ -445,18 +385,8 @@ def _positions(used, categories):
     return np.array([scale.index(category) for category in used.tolist()])
 
 
-def _as_table(ratings):
-    values = np.asarray(fill_masked(ratings))
-    if values.ndim != 2 or values.shape[1] < 2:
-        raise ValueError(
-            "ratings must have one row per scan and one column per rater, for two raters or more; "
-            f"got shape {values.shape}."
-        )
-    return values
-
-
 def _check_ratings(ratings):
-    values = _as_table(ratings)
+    values = check_rating_table(ratings)
     missing = np.argwhere(pd.isna(values))
     if missing.size:
         row, rater = missing[0]

@@ -12,11 +12,7 @@ from skdxa.significance._checks import (
     check_two_classes,
     warn,
 )
-from skdxa.significance._clusters import (
-    n_patients_of_classes,
-    patients_of_classes,
-    variances_of_two_means,
-)
+from skdxa.significance._clusters import patients_of_classes, variances_of_two_means
 from skdxa.significance._results import HypothesisTest
 from skdxa.significance._wald import interval_around, wald_test
 from skdxa.validation import check_same_rows
@@ -139,14 +135,12 @@ def reclassification(y, old, new, *, cutoffs=None, groups=None, level=0.95):
 def _improvement(y, change, patients, level, method, *, ddof, under_null=False):
     """Test the mean improvement of events plus non-events, and of each alone."""
     parts = (change[y == 1], -change[y == 0])
-    if min(n_patients_of_classes(patients)) < 2:
+    variances = variances_of_two_means(parts, patients, ddof=ddof)
+    if np.isnan(variances[0]):
         warn(
             f"{method}: a standard error needs at least two events and two non-events, of "
             "different patients."
         )
-        variances = [np.nan] * 3
-    else:
-        variances = variances_of_two_means(parts, patients, ddof=ddof)
     if under_null:
         tested = variances_of_two_means(parts, patients, ddof=0, centred=False)
     else:

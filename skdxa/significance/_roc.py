@@ -339,13 +339,13 @@ def _patients(y, groups=None):
 
 def _variance(placements, patients):
     """Return the variance of the area, NaN where a class has a single patient."""
-    if min(n_patients_of_classes(patients)) < 2:
+    variance = variances_of_two_means(placements, patients)[0]
+    if np.isnan(variance):
         warn(
             "DeLong's variance needs at least two positives and two negatives, of different "
             "patients."
         )
-        return np.nan
-    return variances_of_two_means(placements, patients)[0]
+    return variance
 
 
 def _newcombe_ends(area, n_positives, n_negatives, level):

@@ -44,3 +44,8 @@ def test_scans_of_a_patient_are_added_up():
     total, *own = variances_of_two_means(classes, patients)
     assert own == pytest.approx(expected)
     assert total == pytest.approx(sum(expected) + 2 * 5 / 4 * np.sum(sums[0] * sums[1]))
+
+
+def test_a_class_of_one_patient_has_no_variance():
+    patients = np.array([0, 1]), np.array([2, 2, 2])
+    assert np.isnan(variances_of_two_means((CHANGE[:2], CHANGE[2:5]), patients)).all()
