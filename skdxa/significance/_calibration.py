@@ -176,7 +176,8 @@ def hosmer_lemeshow(y, prob, *, out_of_fold, n_groups=10):
     Notes
     -----
     The test rejects nearly any model in a large cohort and nearly none in a small
-    one, and the result depends on the grouping: prefer `calibration`.
+    one, and the result depends on the grouping: prefer `calibration`. Scans are taken as
+    independent, which several scans of a patient are not.
 
     References
     ----------

@@ -165,6 +165,11 @@ def likelihood_ratio_test(y, X_small, X_large):
         If the models are not nested or not on the same rows, or as for
         `logistic_table`.
 
+    Notes
+    -----
+    Rows are taken as independent. With several scans per patient the p-value is too small:
+    use `logistic_table` with `groups`.
+
     References
     ----------
     .. [1] Hosmer DW, Lemeshow S, Sturdivant RX. Applied logistic regression. 3rd

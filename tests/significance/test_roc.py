@@ -169,6 +169,14 @@ def test_areas_near_one_are_covered():
     assert inside["identity"] / 400 < 0.75
 
 
+@pytest.mark.parametrize("score", [[1, 2, 3, 4], [4, 3, 2, 1]])
+def test_a_single_positive_that_is_separated_has_no_interval(score):
+    with pytest.warns(RuntimeWarning, match="at least two positives and two negatives"):
+        interval = delong_interval([0, 0, 0, 1], score)
+    assert interval.estimate in (0, 1)
+    assert np.isnan([interval.variance, interval.low, interval.high]).all()
+
+
 @pytest.mark.parametrize("y", [[0, 0, 0, 1], [1, 0, 1, 1]])
 def test_single_positive_or_negative_has_no_variance(y):
     with pytest.warns(RuntimeWarning, match="at least two positives and two negatives"):
