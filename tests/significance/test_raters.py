@@ -50,6 +50,24 @@ def test_a_grade_that_nobody_used_widens_distances():
     )
 
 
+# R: vcd::Kappa(table(factor(first, 0:3), factor(second, 0:3)), weights), vcd 1.4.11
+@pytest.mark.parametrize(
+    ("weights", "categories", "estimate", "std_err"),
+    [
+        ("linear", range(4), 0.49438202247191, 0.178916097904892),
+        ("linear", None, 0.516129032258065, 0.164069243067657),
+        ("quadratic", range(4), 0.612736660929432, 0.163291429426774),
+        ("quadratic", None, 0.656488549618321, 0.130100409664158),
+    ],
+)
+def test_grades_agree_with_r(weights, categories, estimate, std_err):
+    first = [0, 0, 1, 1, 3, 3, 0, 1, 0, 3, 1, 1, 0, 0, 3]
+    second = [0, 1, 1, 1, 3, 1, 0, 3, 0, 3, 0, 1, 0, 1, 1]
+    kappa = cohen_kappa(first, second, weights=weights, categories=categories)
+    assert kappa.estimate == pytest.approx(estimate, rel=1e-10)
+    assert np.sqrt(kappa.interval.variance) == pytest.approx(std_err, rel=1e-10)
+
+
 @pytest.mark.parametrize("weights", ["linear", "quadratic"])
 def test_categories_of_the_scale(weights):
     first, second = severities()
