@@ -87,7 +87,7 @@ class ForestDisplay(BaseDisplay):
     >>> [text.get_text() for text in display.texts_]
     ['0.80 (0.74 to 0.86)', '0.60 (0.52 to 0.68)']
     >>> display.ax_.get_xlabel().splitlines()
-    ['AUC', '95 % interval (DeLong)']
+    ['AUC', '95 % interval (DeLong, logit scale)']
     """
 
     _ARTISTS: ClassVar = {"points": Line2D, "whiskers": Line2D, "reference": Line2D, "texts": Text}

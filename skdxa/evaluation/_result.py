@@ -151,8 +151,9 @@ class CrossValidationResult:
             the first by the corrected resampled t, the second by Student's t, which treats
             folds as independent and is far too narrow: it allows comparison with studies
             that report it. "delong" and "bootstrap" are intervals of the pooled scores of
-            the median repeat, in which each scan counts once: DeLong's of the AUC and
-            Wilson's of the proportions, or a bootstrap of patients within classes.
+            the median repeat, in which each scan counts once: DeLong's of the AUC, symmetric
+            about it and cut at 0 and 1, and Wilson's of the proportions, or a bootstrap of
+            patients within classes.
         level : float, default=0.95
             Confidence level.
         n_resamples : int, default=2000

@@ -95,7 +95,7 @@ def of_pooled_scores(positive, score, groups, *, threshold, level):
     ]
     return [
         *proportions,
-        _with_reasons(delong_interval, positive.astype(int), score, level=level),
+        _with_reasons(delong_interval, positive.astype(int), score, level=level, scale="identity"),
     ]
 
 
@@ -159,9 +159,12 @@ def tabulate(rows, level):
             found = replace(found, low=np.nan, high=np.nan)
         lines.append((found.estimate, found.low, found.high, level, n_folds, found.method))
     if metrics_without:
-        each = [f"{', '.join(names)}: {reason}" for reason, names in metrics_without.items()]
+        each = [
+            f"{', '.join(names)}: {reason.removesuffix('.')}"
+            for reason, names in metrics_without.items()
+        ]
         warnings.warn(
-            f"no interval for {'; '.join(each).removesuffix('.')}.",
+            f"no interval for {'; '.join(each)}.",
             RuntimeWarning,
             stacklevel=_STACKLEVEL,
         )

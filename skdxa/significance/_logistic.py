@@ -1,4 +1,4 @@
-"""Logistic regression without a penalty: the tables that a clinical paper prints."""
+"""Logistic regression without a penalty, as clinical papers report it."""
 
 import warnings
 
@@ -10,55 +10,66 @@ from scipy.optimize import linprog
 from sklearn.metrics import roc_auc_score
 
 from skdxa.significance._checks import (
+    check_groups,
     check_level,
     check_option,
     check_two_classes,
 )
-from skdxa.significance._intervals import HypothesisTest
 from skdxa.significance._profile import LogisticProfile
+from skdxa.significance._results import HypothesisTest
 from skdxa.validation import check_same_rows, fill_masked
 
 
-def logistic_table(y, X, *, level=0.95, interval="wald"):
-    """Logistic regression's coefficients, odds ratios and p-values.
+def logistic_table(y, X, *, groups=None, level=0.95, interval="wald"):
+    """Compute coefficients, odds ratios and p-values of a logistic regression.
 
     Parameters
     ----------
-    y : array-like of shape (n_patients,)
+    y : array-like of shape (n_scans,)
         Outcome, 0 or 1.
-    X : DataFrame or array-like of shape (n_patients, n_variables)
-        Numbers; 0 and 1 for a variable with two values, indicator columns for
-        one with more. The constant is added. An array's columns are called
+    X : DataFrame or array-like of shape (n_scans, n_variables)
+        Numbers: 0 and 1 for a variable with two categories, indicator columns for a
+        variable with more. The constant is added. The columns of an array are called
         `x1`, `x2`, ...
+    groups : array-like of shape (n_scans,), optional
+        The patient of each scan, where patients have several: the standard errors are then
+        those of the sandwich estimator clustered by patient [4]_. By default every scan is of
+        another patient.
     level : float, default=0.95
-        Confidence level of the odds ratios' intervals.
+        Confidence level of the intervals of the odds ratios.
     interval : {"wald", "profile"}, default="wald"
-        Wald's interval, symmetric about the coefficient, as most programs print; or that
-        of the profile likelihood, which is better with few events and costs some fits a
-        coefficient. R's ``confint`` approximates the latter by interpolation.
+        Wald's interval, symmetric about the coefficient, as most programs print it; or
+        the interval of the profile likelihood, which is more accurate with few events
+        and needs several fits per coefficient. R's ``confint`` approximates the latter
+        by interpolation. The profile likelihood takes scans as independent and is not
+        available with `groups`.
 
     Returns
     -------
     pandas.DataFrame of shape (n_variables + 1, 7)
-        The constant first (index `const`), then a row a variable, in its own
-        unit: columns `coef`, `std_err`, `z`, `pvalue`, `odds_ratio`, and `low`
-        and `high`, the interval of the odds ratio. Its ``attrs`` hold `llf`
-        and `llf_null` (log-likelihood of the model and of the constant alone),
-        `aic`, `auc`, `n`, `events`, `level` and `interval`.
+        The constant first (index `const`), then one row per variable, per unit of the
+        variable: columns `coef`, `std_err`, `z`, `pvalue`, `odds_ratio`, and `low` and
+        `high`, the interval of the odds ratio. The ``attrs`` of the table hold `llf` and
+        `llf_null` (log-likelihood of the model and of the constant alone), `aic`, `auc`,
+        `n`, `n_patients`, `events`, `level` and `interval`.
 
     Raises
     ------
     ValueError
-        Naming the column: if it has missing values or text, is constant,
-        depends linearly on others, or separates the classes, so that no finite
-        estimate exists. Also if `y` has one class only, or `y` and `X` differ
-        in length or index.
+        If a column, which is named, has missing values or text, is constant, depends
+        linearly on others, or separates the classes, so that no finite estimate exists;
+        if `y` has one class only; if a patient is missing; if `y`, `X` and `groups` differ in
+        length or index; or if there are too few patients for the variables.
 
     Notes
     -----
-    `auc` is that of the training data, which flatters: the more so the more
-    variables there are for each event. Unlike scikit-learn's
-    ``LogisticRegression`` nothing is penalised.
+    `auc` is the area under the curve on the training data, which is biased upwards, and
+    the more so the more variables there are per event. Unlike ``LogisticRegression`` of
+    scikit-learn, the model has no penalty.
+
+    With `groups`, the coefficients are those without; they describe the mean risk of all
+    scans. The sandwich estimator has the factor G / (G - 1) for G patients, as in Stata and
+    the R package sandwich, and is too small with few patients (below about 40).
 
     References
     ----------
@@ -68,6 +79,8 @@ def logistic_table(y, X, *, level=0.95, interval="wald"):
        in logistic regression models. Biometrika 71, 1-10 (1984).
     .. [3] Venzon DJ, Moolgavkar SH. A method for computing profile-likelihood-based
        confidence intervals. J R Stat Soc C 37, 87-94 (1988).
+    .. [4] Liang KY, Zeger SL. Longitudinal data analysis using generalized linear models.
+       Biometrika 73, 13-22 (1986).
 
     Examples
     --------
@@ -83,9 +96,14 @@ def logistic_table(y, X, *, level=0.95, interval="wald"):
     check_level(level)
     check_option(interval, "interval", ("wald", "profile"))
     check_same_rows(y, X, ("y", "X"))
+    patient = check_groups(groups, y, "y")
+    if groups is not None and interval == "profile":
+        raise ValueError(
+            "interval='profile' takes scans as independent: use interval='wald' with groups."
+        )
     y = check_two_classes(y)
     names, columns = named_columns(X, "X")
-    coef, covariance, llf = fit_logistic(y, columns, names)
+    coef, covariance, llf = fit_logistic(y, columns, names, patient)
     std_err = np.sqrt(np.diag(covariance))
     if interval == "wald":
         half = stats.norm.ppf((1 + level) / 2) * std_err
@@ -113,6 +131,7 @@ def logistic_table(y, X, *, level=0.95, interval="wald"):
         "aic": 2 * coef.size - 2 * llf,
         "auc": float(roc_auc_score(y, columns @ coef[1:])),
         "n": int(y.size),
+        "n_patients": int(y.size if patient is None else patient.max() + 1),
         "events": int(y.sum()),
         "level": float(level),
         "interval": interval,
@@ -121,7 +140,7 @@ def logistic_table(y, X, *, level=0.95, interval="wald"):
 
 
 def likelihood_ratio_test(y, X_small, X_large):
-    """Test whether further variables improve a logistic model.
+    """Test whether additional variables improve a logistic model.
 
     Parameters
     ----------
@@ -130,14 +149,14 @@ def likelihood_ratio_test(y, X_small, X_large):
     X_small : DataFrame or array-like of shape (n_patients, n_small) or None
         Variables of the smaller model; None for the constant alone.
     X_large : DataFrame or array-like of shape (n_patients, n_large)
-        Those and further ones, of the same patients. The constant is added to
-        both.
+        Variables of the larger model, which include those of the smaller one, of the
+        same patients. The constant is added to both models.
 
     Returns
     -------
     HypothesisTest
-        Twice the gain in log-likelihood (as `estimate` and `statistic`), the
-        p-value of chi-square, and `df`, the number of further variables;
+        Twice the gain in log-likelihood (as `estimate` and `statistic`), the p-value of
+        the chi-square distribution, and `df`, the number of additional variables;
         `interval` is None.
 
     Raises
@@ -145,6 +164,11 @@ def likelihood_ratio_test(y, X_small, X_large):
     ValueError
         If the models are not nested or not on the same rows, or as for
         `logistic_table`.
+
+    Notes
+    -----
+    Rows are taken as independent. With several scans per patient the p-value is too small:
+    use `logistic_table` with `groups`.
 
     References
     ----------
@@ -177,7 +201,7 @@ def likelihood_ratio_test(y, X_small, X_large):
         llf_small = fit_logistic(y, small_columns, small_names)[2]
     df = len(names) - len(small_names)
     if df < 1:
-        raise ValueError("X_large has no variable beyond those of X_small")
+        raise ValueError("X_large has no variable beyond those of X_small.")
     statistic = 2 * (fit_logistic(y, columns, names)[2] - llf_small)
     return HypothesisTest(
         statistic, statistic, float(stats.chi2.sf(statistic, df)), None, "likelihood ratio", df
@@ -191,12 +215,12 @@ def _check_nested(small, small_names, large):
     if error.max() > 1e-6:
         raise ValueError(
             f"the models are not nested: column {small_names[error.argmax()]!r} of X_small is not "
-            "in X_large"
+            "in X_large."
         )
 
 
 def named_columns(X, name):
-    """Names and finite float values, (n_rows, n_columns), of a table of variables."""
+    """Return names and finite float values, (n_rows, n_columns), of a table of variables."""
     if isinstance(X, pd.Series):
         X = X.to_frame(X.name if X.name is not None else "x1")
     elif not isinstance(X, pd.DataFrame):
@@ -204,7 +228,7 @@ def named_columns(X, name):
         if X.ndim == 1:
             X = X[:, None]
         if X.ndim != 2:
-            raise ValueError(f"{name} must be a table, got an array of shape {X.shape}")
+            raise ValueError(f"{name} must be a table, got an array of shape {X.shape}.")
         X = pd.DataFrame(X, columns=[f"x{number}" for number in range(1, X.shape[1] + 1)])
     names = [str(column) for column in X.columns]
     taken = ["const", *names]
@@ -212,10 +236,10 @@ def named_columns(X, name):
     if twice:
         raise ValueError(
             f"{name} has more than one column {min(twice)!r} ('const' is the constant, "
-            "which is added by itself): rename or leave out"
+            "which is added automatically): rename the column or leave it out."
         )
     if X.empty:
-        raise ValueError(f"{name} is empty: it has {X.shape[0]} rows and {X.shape[1]} columns")
+        raise ValueError(f"{name} is empty: it has {X.shape[0]} rows and {X.shape[1]} columns.")
     return names, np.column_stack(
         [_numbers(X.iloc[:, position], column) for position, column in enumerate(names)]
     )
@@ -226,43 +250,55 @@ def _numbers(column, name):
         values = column.to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"column {name!r} must hold numbers ({error}): code two values as 0 and 1, more as "
-            "indicator columns"
+            f"column {name!r} must hold numbers ({error}): code two categories as 0 and 1, more "
+            "as indicator columns."
         ) from error
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         raise ValueError(
             f"column {name!r} has {bad.size} missing or infinite value(s), the first in row "
-            f"{column.index[bad[0]]}: leave these patients out of every model to be compared"
+            f"{column.index[bad[0]]}: leave these patients out of every model to be compared."
         )
     if np.ptp(values) <= 1e-12 * np.abs(values).max():
-        raise ValueError(f"column {name!r} is constant: leave it out, the constant is added")
+        raise ValueError(
+            f"column {name!r} is constant: leave it out, since the constant is added."
+        )
     return values
 
 
-def fit_logistic(y, columns, names):
-    """Maximum-likelihood estimate with a constant: coefficients, covariance, log-likelihood."""
+def fit_logistic(y, columns, names, patient=None):
+    """Fit a logistic model with a constant: coefficients, covariance and log-likelihood.
+
+    With the number of each row's patient, the covariance is the sandwich clustered by patient.
+    """
     # Half a second to import, which the other functions need not wait for.
     from statsmodels.discrete.discrete_model import Logit
     from statsmodels.tools.sm_exceptions import ModelWarning
 
-    if y.size <= len(names) + 1:
-        raise ValueError(f"{y.size} patients are too few for {len(names)} variables")
-    # Newton's stopping rule is absolute, so that each variable must be of order one.
+    n_patients = y.size if patient is None else patient.max() + 1
+    if n_patients <= len(names) + 1:
+        raise ValueError(f"{n_patients} patients are too few for {len(names)} variables.")
+    # The stopping rule of Newton's method is absolute, so variables must be of order one.
     centre, spread = columns.mean(axis=0), columns.std(axis=0)
     design = np.column_stack([np.ones(y.size), (columns - centre) / spread])
     _check_independent(design[:, 1:], names)
+    covariance_options, factor = {}, 1.0
+    if patient is not None:
+        by_patient = {"groups": patient, "use_correction": False}
+        covariance_options = {"cov_type": "cluster", "cov_kwds": by_patient}
+        factor = n_patients / (n_patients - 1)
     with warnings.catch_warnings(), np.errstate(over="ignore", divide="ignore"):
         warnings.simplefilter("ignore", ModelWarning)
-        result = Logit(y, design, check_rank=False).fit(disp=0)
+        result = Logit(y, design, check_rank=False).fit(disp=0, **covariance_options)
     if not result.mle_retvals["converged"]:
         _check_separation(y, design, names)
         raise ValueError(
-            "the logistic model did not converge: its columns all but separate the classes of y"
+            "the logistic model did not converge: its columns almost separate the classes of y."
         )
     back = np.diag(1 / np.concatenate([[1.0], spread]))
     back[0, 1:] = -centre / spread
-    return back @ result.params, back @ result.cov_params() @ back.T, float(result.llf)
+    covariance = factor * back @ result.cov_params() @ back.T
+    return back @ result.params, covariance, float(result.llf)
 
 
 def _llf_null(y):
@@ -272,7 +308,7 @@ def _llf_null(y):
 
 
 def _check_independent(standardised, names):
-    """Raise, naming the first column that the columns before it determine."""
+    """Raise, naming the first column that depends linearly on the columns before it."""
     triangle = np.linalg.qr(standardised / np.sqrt(len(standardised)), mode="r")
     dependent = np.flatnonzero(np.abs(np.diag(triangle)) < 1e-7)
     if not dependent.size:
@@ -282,26 +318,29 @@ def _check_independent(standardised, names):
     partners = [names[number] for number in np.flatnonzero(np.abs(weights) > 1e-5)]
     raise ValueError(
         f"column {names[last]!r} is a linear combination of {', '.join(map(repr, partners))}: "
-        "leave one of them out"
+        "leave one of them out."
     )
 
 
 def _check_separation(y, design, names):
-    """Raise, naming the columns, if a combination of them separates the classes.
+    """Raise, naming the columns, if a linear combination of them separates the classes.
 
-    It does if some direction has every positive on one side and every negative
-    on the other or on the border (Albert and Anderson 1984): a linear programme.
+    A combination separates the classes if all positives lie on one side of a hyperplane and
+    all negatives on the other or on the hyperplane (Albert and Anderson 1984), which a linear
+    programme finds.
     """
-    way_out = "no finite estimate exists. Leave it out, merge categories or use Firth's penalty"
+    remedy = (
+        "no finite estimate exists. Leave the column out, merge categories or use Firth's penalty."
+    )
     for name, column in zip(names, design[:, 1:].T, strict=True):
         positives, negatives = column[y == 1], column[y == 0]
         if positives.min() >= negatives.max() or negatives.min() >= positives.max():
-            raise ValueError(f"column {name!r} separates the classes of y: {way_out}")
+            raise ValueError(f"column {name!r} separates the classes of y: {remedy}")
     signed = design * (2 * y - 1)[:, None]
     found = linprog(-signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(y.size), bounds=(-1, 1))
     if -found.fun > 1e-6:
         involved = [names[at] for at in np.flatnonzero(np.abs(found.x[1:]) > 1e-6)]
         raise ValueError(
             f"columns {', '.join(map(repr, involved))} together separate the classes of y: "
-            f"{way_out}"
+            f"{remedy}"
         )

@@ -1,4 +1,4 @@
-"""Profile likelihood of logistic coefficients: intervals that need not be symmetric."""
+"""Profile likelihood of logistic coefficients, whose intervals need not be symmetric."""
 
 import numpy as np
 from scipy import optimize, stats
@@ -6,18 +6,18 @@ from scipy.special import expit
 
 
 class LogisticProfile:
-    """How much the log-likelihood loses where one coefficient is held fast.
+    """Log-likelihood of a logistic model where one coefficient is fixed.
 
     Parameters
     ----------
     y : ndarray of shape (n_patients,)
         Outcome, 0 or 1.
     columns : ndarray of shape (n_patients, n_variables)
-        The variables, without the constant.
+        Variables without the constant.
     coef : ndarray of shape (n_variables + 1,)
-        The estimates, the constant first.
+        Estimated coefficients, the constant first.
     covariance : ndarray of shape (n_variables + 1, n_variables + 1)
-        Theirs.
+        Covariance of `coef`.
     llf : float
         Log-likelihood at the estimates.
     """
@@ -25,28 +25,28 @@ class LogisticProfile:
     def __init__(self, y, columns, coef, covariance, llf):
         self.coef, self.std_err = coef, np.sqrt(np.diag(covariance))
         self._sign, self._covariance, self._llf = 2 * y - 1, covariance, llf
-        # Of order one, for Newton's sake; not centred, which would move the constant.
+        # The optimiser needs variables of order one. Centring would change the constant.
         self._scale = np.concatenate([[1.0], np.abs(columns).max(axis=0)])
         self._design = np.column_stack([np.ones(y.size), columns]) / self._scale
 
     def signed_root(self, position, value):
-        """Return the signed root of the likelihood ratio of `value`: R's profile.
+        """Return the signed root of the likelihood ratio of a value, as R's ``profile`` does.
 
         Parameters
         ----------
         position : int
-            Which coefficient; 0 is the constant.
+            Position of the coefficient; 0 is the constant.
         value : float
-            What it is held at.
+            Value at which the coefficient is fixed.
 
         Returns
         -------
         float
-            Standard normal, asymptotically, if `value` is true.
+            Signed root; asymptotically standard normal if `value` is true.
         """
         held = value * self._scale[position] * self._design[:, position]
         others = np.delete(self._design, position, axis=1)
-        # Where the others would move if the likelihood were a parabola.
+        # The other coefficients at the maximum if the log-likelihood were quadratic.
         slope = self._covariance[position] / self._covariance[position, position]
         start = (self.coef + slope * (value - self.coef[position])) * self._scale
 
@@ -72,18 +72,19 @@ class LogisticProfile:
         return float(np.sign(value - self.coef[position]) * np.sqrt(lost))
 
     def interval(self, position, level):
-        """Return the ends between which the likelihood ratio test does not reject.
+        """Return the ends of the values that the likelihood ratio test does not reject.
 
         Parameters
         ----------
         position : int
-            Which coefficient; 0 is the constant.
+            Position of the coefficient; 0 is the constant.
         level : float
             Confidence level.
 
         Returns
         -------
         low, high : float
+            Ends of the interval of the coefficient.
         """
         limit = stats.norm.ppf((1 + level) / 2)
         return tuple(self._end(position, side, limit) for side in (-1, 1))
@@ -94,7 +95,7 @@ class LogisticProfile:
             return side * self.signed_root(position, value) - limit
 
         far = 2 * limit
-        # It ends: where finite estimates exist, the likelihood falls without bound.
+        # The loop ends: with finite estimates the likelihood falls without bound.
         while excess(far) < 0:
             far *= 2
         steps = optimize.brentq(excess, 0, far, xtol=1e-10)

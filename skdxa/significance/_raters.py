@@ -1,4 +1,4 @@
-"""Agreement between raters, and the label that several of them agree on."""
+"""Agreement between raters."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,23 +11,20 @@ from skdxa.significance._checks import (
     check_complete,
     check_level,
     check_option,
+    check_rating_table,
     warn,
 )
-from skdxa.significance._intervals import (
-    HypothesisTest,
-    Interval,
-    interval_around,
-    proportion_interval,
-    wald_test,
-)
-from skdxa.validation import check_same_rows, fill_masked
+from skdxa.significance._proportion import proportion_interval
+from skdxa.significance._results import HypothesisTest, Interval
+from skdxa.significance._wald import interval_around, wald_test
+from skdxa.validation import check_same_rows
 
-# Variances of this size are what rounding leaves of an exact zero.
+# Smaller variances are rounding errors of an exact zero.
 _ROUNDING = 1e-14
 
 
-def rater_agreement(ratings, *, weights=None, level=0.95):
-    """Agreement and kappa of each pair of raters, and of all together.
+def rater_agreement(ratings, *, weights=None, categories=None, level=0.95):
+    """Compute agreement and kappa of each pair of raters and of all raters.
 
     Parameters
     ----------
@@ -35,9 +32,12 @@ def rater_agreement(ratings, *, weights=None, level=0.95):
         One column per rater, one row per scan; two or more categories, as numbers
         or text.
     weights : {None, "linear", "quadratic"}, default=None
-        Weights of a pair's disagreements, by the distance of the categories
-        that at least one of the two used; categories must be numbers then. The
-        row `all` and the column `agreement` are never weighted.
+        Weights of the disagreements of a pair by the distance in rank between
+        categories. The row `all` and the column `agreement` are never weighted.
+    categories : array-like of shape (n_categories,), optional
+        All categories of the scale, in order. State them with `weights`, since a category
+        that nobody used widens the distance between its neighbours. By default, the
+        numbers that at least one of the two raters used.
     level : float, default=0.95
         Confidence level.
 
@@ -45,34 +45,34 @@ def rater_agreement(ratings, *, weights=None, level=0.95):
     -------
     pandas.DataFrame of shape (n_pairs + 1, 5)
         One row per pair of raters (`1-2`, `1-3`, ...) with Cohen's kappa, and a row
-        `all` with Fleiss'. Columns `agreement` (share of scans rated alike; in
+        `all` with that of Fleiss. Columns `agreement` (share of scans rated alike; in
         `all` the mean over the pairs), `kappa`, `std_err`, and `low` and
-        `high`, kappa's interval, which is not cut at 1.
+        `high`, the interval of kappa, which may exceed 1.
 
     Raises
     ------
     ValueError
-        Naming rater and row if a rating is missing (leave the row out, for
-        example with ``dropna``), or if there are fewer than two raters or
-        scans.
+        If a rating is missing, naming rater and row (leave the row out, for example
+        with ``dropna``), if a rating is not among `categories`, or if there are fewer than
+        two raters or scans.
 
     Warns
     -----
     RuntimeWarning
-        If raters gave everyone the same rating: kappa is NaN. If the standard
-        error is zero: the interval has no width.
+        If two raters each gave every scan the same rating: kappa is NaN. If the
+        standard error is zero: the interval has no width.
 
     See Also
     --------
-    cohen_kappa, fleiss_kappa : The same for one pair or for all, with a test
+    cohen_kappa, fleiss_kappa : Kappa of one pair or of all raters, with a test
         that kappa is zero.
-    adjusted_kappa : What prevalence and bias do to a pair's kappa.
+    adjusted_kappa : The effect of prevalence and bias on the kappa of a pair.
 
     Notes
     -----
-    Where nearly all scans fall into one category, kappa can be near zero
-    though raters nearly always agree (94 % agreement with kappa -0.02 is
-    possible): report both, or `adjusted_kappa` beside them.
+    Where nearly all scans are in one category, kappa can be near zero although the
+    raters nearly always agree (an agreement of 94 % with a kappa of -0.02 is
+    possible): report both, or `adjusted_kappa` as well.
 
     References
     ----------
@@ -99,7 +99,7 @@ def rater_agreement(ratings, *, weights=None, level=0.95):
     rows = {}
     for first, second in combinations(range(n_raters), 2):
         a, b = ratings[:, first], ratings[:, second]
-        kappa = cohen_kappa(a, b, weights=weights, level=level)
+        kappa = cohen_kappa(a, b, weights=weights, categories=categories, level=level)
         rows[f"{first + 1}-{second + 1}"] = (np.mean(a == b), kappa)
     mean_agreement = np.mean([agreement for agreement, _ in rows.values()])
     rows["all"] = (mean_agreement, fleiss_kappa(ratings, level=level))
@@ -118,40 +118,43 @@ def rater_agreement(ratings, *, weights=None, level=0.95):
     )
 
 
-def cohen_kappa(first, second, *, weights=None, level=0.95):
-    """Cohen's kappa of two raters, its interval, and the test that it is zero.
+def cohen_kappa(first, second, *, weights=None, categories=None, level=0.95):
+    """Compute Cohen's kappa of two raters, its interval and the test that it is zero.
 
     Parameters
     ----------
     first, second : array-like of shape (n_scans,)
         Ratings of the same scans.
     weights : {None, "linear", "quadratic"}, default=None
-        Weights by the rank distance of the categories used, which must be
-        numbers then.
+        Weights of disagreements by the distance in rank between categories.
+    categories : array-like of shape (n_categories,), optional
+        All categories of the scale, in order. State them with `weights`, since a category
+        that nobody used widens the distance between its neighbours. By default, the
+        categories that at least one rater used, which must be numbers if `weights` is set.
     level : float, default=0.95
         Confidence level.
 
     Returns
     -------
     HypothesisTest
-        Kappa, z, two-sided p, and kappa's interval with its variance.
+        Kappa, z, two-sided p, and the interval of kappa with its variance.
 
     Raises
     ------
     ValueError
-        If a rating is missing, the lengths differ, there are fewer than two
-        scans, or weighted categories are not numbers.
+        If a rating is missing or not among `categories`, the lengths differ, there are
+        fewer than two scans, or weighted categories without `categories` are not numbers.
 
     Warns
     -----
     RuntimeWarning
-        If each rater gave everyone one rating: all is NaN. If one of them did,
-        or agreement is perfect: the interval has no width.
+        If each rater gave every scan the same rating: all results are NaN. If one of
+        them did, or agreement is perfect: the interval has no width.
 
     Notes
     -----
-    The interval has the standard error of [1]_; z the one that holds when
-    kappa is zero. They differ, and must not stand in for each other.
+    The interval has the standard error of [1]_, and z the standard error under the
+    hypothesis that kappa is zero. The two differ.
 
     References
     ----------
@@ -164,42 +167,47 @@ def cohen_kappa(first, second, *, weights=None, level=0.95):
     >>> kappa = cohen_kappa([0, 1, 1, 0, 0, 1], [0, 1, 1, 1, 0, 1])
     >>> round(kappa.estimate, 3), round(kappa.statistic, 3), round(kappa.pvalue, 3)
     (0.667, 1.732, 0.083)
+
+    Grades from 0 to 3, of which nobody used 2:
+
+    >>> grades = [0, 0, 1, 1, 3, 3, 0, 1], [0, 1, 1, 1, 3, 1, 0, 3]
+    >>> kappa = cohen_kappa(*grades, weights="linear", categories=[0, 1, 2, 3])
+    >>> round(kappa.estimate, 3), round(cohen_kappa(*grades, weights="linear").estimate, 3)
+    (0.474, 0.538)
     """
     check_level(level)
     check_option(weights, "weights", (None, "linear", "quadratic"))
     check_same_rows(first, second, ("first", "second"))
     first, second = check_complete(first, "first"), check_complete(second, "second")
     if first.size < 2:
-        raise ValueError(f"kappa needs at least two scans, got {first.size}")
+        raise ValueError(f"kappa needs at least two scans, got {first.size}.")
     method = "Cohen's kappa" if weights is None else f"Cohen's kappa, {weights} weights"
-    categories, codes = np.unique(np.concatenate([first, second]), return_inverse=True)
-    if weights is not None and categories.dtype.kind not in "biuf":
+    used, codes = np.unique(np.concatenate([first, second]), return_inverse=True)
+    if categories is not None:
+        codes, k = _positions(used, categories)[codes], len(categories)
+    elif weights is not None and used.dtype.kind not in "biuf":
         raise ValueError(
-            f"weights={weights!r} needs categories with an order: code them as numbers, "
-            f"got {categories.tolist()}"
+            f"weights={weights!r} needs categories with an order: state them in order with "
+            f"`categories`, or code them as numbers, got {used.tolist()}."
         )
+    else:
+        k = used.size
     a, b = np.split(codes, 2)
-    k, n = categories.size, first.size
     if a.min() == a.max() and b.min() == b.max():
-        warn(f"{method}: each rater gave every scan the same rating, so kappa is undefined")
+        warn(f"{method}: each rater gave every scan the same rating, so kappa is undefined.")
         return _undefined(level, method)
-    share = np.bincount(k * a + b, minlength=k * k).reshape(k, k) / n
-    rows, columns = share.sum(axis=1), share.sum(axis=0)
-    distance = np.abs(np.subtract.outer(np.arange(k), np.arange(k))) / (k - 1)
-    credit = {None: distance == 0, "linear": 1 - distance, "quadratic": 1 - distance**2}[weights]
-    by_chance = np.outer(rows, columns)
-    agreement, chance = np.sum(credit * share), np.sum(credit * by_chance)
-    kappa = float((agreement - chance) / (1 - chance))
-    # Mean credit that a rating of one rater earns with the ratings of the other.
-    earned = np.add.outer(credit @ columns, rows @ credit)
-    scale = n * (1 - chance) ** 2
-    variance = np.sum(share * (credit - earned * (1 - kappa)) ** 2)
-    variance = _clean((variance - (kappa - chance * (1 - kappa)) ** 2) / scale)
-    null_variance = _clean((np.sum(by_chance * (credit - earned) ** 2) - chance**2) / scale)
+    # Half a second to import, which the other functions need not wait for.
+    from statsmodels.stats.inter_rater import cohens_kappa
+
+    table = np.bincount(k * a + b, minlength=k * k).reshape(k, k)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a variance of zero, handled below
+        result = cohens_kappa(table, wt=weights)
+    kappa = float(result.kappa)
+    variance, null_variance = _clean(result.var_kappa), _clean(result.var_kappa0)
     if null_variance == 0:
         warn(
             f"{method}: one rater gave every scan the same rating, so there is no test, and the "
-            "interval has no width"
+            "interval has no width."
         )
         statistic = pvalue = np.nan
     else:
@@ -212,16 +220,17 @@ def cohen_kappa(first, second, *, weights=None, level=0.95):
 
 @dataclass(frozen=True)
 class AdjustedKappa:
-    """Kappa as it would be without unequal prevalences, and how unequal they are.
+    """Kappa adjusted for prevalence and bias, with the indices of both.
 
     Attributes
     ----------
     interval : Interval
-        The prevalence- and bias-adjusted kappa, and its exact interval.
+        Prevalence- and bias-adjusted kappa and its exact interval.
     prevalence_index : float
-        Share of scans that both call positive, less that which both call negative.
+        Share of scans that both raters call positive minus the share that both call
+        negative.
     bias_index : float
-        Share that the first calls positive, less that which the second does.
+        Share that the first rater calls positive minus the share that the second does.
     """
 
     interval: Interval
@@ -230,20 +239,20 @@ class AdjustedKappa:
 
 
 def adjusted_kappa(first, second, *, level=0.95):
-    """Prevalence- and bias-adjusted kappa of two raters with two categories.
+    """Compute the prevalence- and bias-adjusted kappa of two raters with two categories.
 
     Parameters
     ----------
     first, second : array-like of shape (n_scans,)
-        Ratings of the same scans, in two categories; the later in order is the
-        positive one.
+        Ratings of the same scans in two categories; the second in sorted order is the
+        positive category.
     level : float, default=0.95
         Confidence level.
 
     Returns
     -------
     AdjustedKappa
-        With `interval`, `prevalence_index` and `bias_index`.
+        Adjusted kappa with its interval, and both indices.
 
     Raises
     ------
@@ -252,9 +261,9 @@ def adjusted_kappa(first, second, *, level=0.95):
 
     Notes
     -----
-    It is ``2 * agreement - 1``, and says what kappa would be if half the scans were
-    positive to either rater. A prevalence index near -1 or 1 explains a low kappa
-    beside a high agreement. The interval is that of Clopper and Pearson.
+    The adjusted kappa is ``2 * agreement - 1``: Cohen's kappa of the same agreement if
+    each rater called half of the scans positive. A prevalence index near -1 or 1 explains
+    a low kappa with a high agreement. The interval is that of Clopper and Pearson.
 
     References
     ----------
@@ -272,7 +281,7 @@ def adjusted_kappa(first, second, *, level=0.95):
     first, second = check_complete(first, "first"), check_complete(second, "second")
     categories = np.unique(np.concatenate([first, second]))
     if categories.size != 2:
-        raise ValueError(f"there must be two categories, got {categories.tolist()}")
+        raise ValueError(f"there must be two categories, got {categories.tolist()}.")
     agreement = proportion_interval(
         int(np.sum(first == second)), first.size, level=level, method="exact"
     )
@@ -286,7 +295,7 @@ def adjusted_kappa(first, second, *, level=0.95):
 
 
 def fleiss_kappa(ratings, *, level=0.95):
-    """Fleiss' kappa of several raters, its interval, and the test that it is zero.
+    """Compute Fleiss' kappa of several raters, its interval and the test that it is zero.
 
     Parameters
     ----------
@@ -298,7 +307,7 @@ def fleiss_kappa(ratings, *, level=0.95):
     Returns
     -------
     HypothesisTest
-        Kappa, z, two-sided p, and kappa's interval with its variance.
+        Kappa with its interval and variance, z, and two-sided p.
 
     Raises
     ------
@@ -308,14 +317,14 @@ def fleiss_kappa(ratings, *, level=0.95):
     Warns
     -----
     RuntimeWarning
-        If all ratings are the same, or would be without one scan: NaN. If
-        agreement is perfect: the interval has no width.
+        If all ratings are equal, the results are NaN; if they are equal without one
+        scan, the interval is. If agreement is perfect, the interval has no width.
 
     Notes
     -----
-    The published standard error [2]_ holds when kappa is zero; it serves for z
-    alone. The interval has the jackknife's, leaving out one scan at a time.
-    With two raters Fleiss' kappa is Scott's pi, not Cohen's kappa.
+    The published standard error [2]_ holds if kappa is zero, so it is used for z only.
+    The interval has the standard error of the jackknife, which leaves out one scan at a
+    time. With two raters Fleiss' kappa is Scott's pi and not Cohen's kappa.
 
     References
     ----------
@@ -338,7 +347,7 @@ def fleiss_kappa(ratings, *, level=0.95):
     method = "Fleiss' kappa"
     categories, codes = np.unique(ratings, return_inverse=True)
     if categories.size == 1:
-        warn(f"{method}: all ratings are the same, so kappa is undefined")
+        warn(f"{method}: all ratings are the same, so kappa is undefined.")
         return _undefined(level, method)
     counts = np.sum(codes.reshape(n, n_raters, 1) == np.arange(categories.size), axis=1)
     agreeing = np.sum(counts * (counts - 1), axis=1) / (n_raters * (n_raters - 1))
@@ -355,7 +364,7 @@ def fleiss_kappa(ratings, *, level=0.95):
     without = kappa_of(totals - counts, (agreeing.sum() - agreeing) / (n - 1))
     variance = _clean((n - 1) / n * np.sum((without - without.mean()) ** 2))
     if np.isnan(variance):
-        warn(f"{method}: a single scan has another rating, so no interval is possible")
+        warn(f"{method}: a single scan has another rating, so no interval is possible.")
     interval = interval_around(kappa, variance, stats.norm, level, method)
     share = totals / totals.sum()
     spread = np.sum(share * (1 - share))
@@ -365,79 +374,19 @@ def fleiss_kappa(ratings, *, level=0.95):
     return HypothesisTest(kappa, statistic, pvalue, interval, method)
 
 
-def consensus(ratings, rule="all"):
-    """One label from several raters.
-
-    Parameters
-    ----------
-    ratings : DataFrame or array-like of shape (n_scans, n_raters)
-        0, 1, or NaN where a rater gave none.
-    rule : {"all", "majority", "any"}, default="all"
-        Positive if every rater says so, more than half of them, or at least
-        one.
-
-    Returns
-    -------
-    ndarray of shape (n_scans,), or Series with the index of `ratings`
-        0, 1, or NaN where it depends on a missing rating, or where the raters
-        are split evenly under "majority".
-
-    Raises
-    ------
-    ValueError
-        If a rating is anything but 0, 1 and NaN.
-
-    Notes
-    -----
-    A missing rating counts only where it could change the label: by rule
-    "all", 0 and NaN make 0, while 1 and NaN make NaN.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skdxa.significance import consensus
-    >>> ratings = [[1, 1, 1], [1, 1, 0], [0, 0, np.nan], [1, 1, np.nan]]
-    >>> consensus(ratings).tolist()
-    [1.0, 0.0, 0.0, nan]
-    >>> consensus(ratings, rule="majority").tolist()
-    [1.0, 1.0, 0.0, 1.0]
-    """
-    check_option(rule, "rule", ("all", "majority", "any"))
-    n_raters = _as_table(ratings).shape[1]
-    try:
-        values = pd.DataFrame(ratings).to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"ratings must be 0, 1 or NaN: {error}") from error
-    ones, zeros = values == 1, values == 0
-    odd = np.argwhere(~(np.isnan(values) | ones | zeros))
-    if odd.size:
-        row, rater = odd[0]
-        raise ValueError(
-            f"ratings must be 0, 1 or NaN, got {values[row, rater]:g} in row {row} from rater "
-            f"{rater + 1}"
-        )
-    more_than_half = n_raters // 2 + 1
-    needed = {"all": n_raters, "majority": more_than_half, "any": 1}[rule]
-    refused = {"all": 1, "majority": more_than_half, "any": n_raters}[rule]
-    positive, negative = ones.sum(axis=1) >= needed, zeros.sum(axis=1) >= refused
-    label = np.select([positive, negative], [1.0, 0.0], default=np.nan)
-    if isinstance(ratings, pd.DataFrame):
-        return pd.Series(label, index=ratings.index)
-    return label
-
-
-def _as_table(ratings):
-    values = np.asarray(fill_masked(ratings))
-    if values.ndim != 2 or values.shape[1] < 2:
-        raise ValueError(
-            "ratings must have one row per scan and one column per rater, for two raters or more; "
-            f"got shape {values.shape}."
-        )
-    return values
+def _positions(used, categories):
+    """Return the position of each used category in the scale."""
+    scale = check_complete(categories, "categories").tolist()
+    if len(set(scale)) < max(len(scale), 2):
+        raise ValueError(f"categories must be at least two different ones, got {scale}.")
+    unknown = [category for category in used.tolist() if category not in scale]
+    if unknown:
+        raise ValueError(f"a rating is {unknown[0]!r}, which is not among the categories {scale}.")
+    return np.array([scale.index(category) for category in used.tolist()])
 
 
 def _check_ratings(ratings):
-    values = _as_table(ratings)
+    values = check_rating_table(ratings)
     missing = np.argwhere(pd.isna(values))
     if missing.size:
         row, rater = missing[0]
@@ -447,10 +396,10 @@ def _check_ratings(ratings):
             rater += 1
         raise ValueError(
             f"rater {rater} gave no rating in row {row} ({len(missing)} missing in all): "
-            "leave out the scans that not everyone rated"
+            "leave out the scans that were not rated by all."
         )
     if len(values) < 2:
-        raise ValueError(f"agreement needs at least two scans, got {len(values)}")
+        raise ValueError(f"agreement needs at least two scans, got {len(values)}.")
     return values
 
 

@@ -1,5 +1,7 @@
 """Coefficients, calibration, net benefit, and what the network adds to each experiment."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 
@@ -112,7 +114,11 @@ def tabulate_calibration(outcome, risk, level):
     rows = {}
     for name, values in risk.items():
         found = calibration(outcome, values.to_numpy(), level=level)
-        fit = hosmer_lemeshow(outcome, values.to_numpy(), out_of_fold=True)
+        with warnings.catch_warnings():
+            # Of rare fractures the lowest tenth nearly always has fewer than 5 expected, as
+            # the documentation of the column says.
+            warnings.filterwarnings("ignore", r".*fewer than 5 expected", RuntimeWarning)
+            fit = hosmer_lemeshow(outcome, values.to_numpy(), out_of_fold=True)
         rows[name] = {
             "in_the_large": found.in_the_large,
             "in_the_large_low": found.in_the_large_interval.low,

@@ -140,7 +140,8 @@ def fracture_benchmarks(
             `pvalue`, and `pvalue_holm`, adjusted for the experiments.
         calibration : DataFrame
             Of the risks, one row per experiment: `in_the_large`, `slope`, each with `_low` and
-            `_high`, `brier`, `scaled_brier`, `hosmer_lemeshow` and its `pvalue`.
+            `_high`, `brier`, `scaled_brier`, `hosmer_lemeshow` and its `pvalue`, which is
+            inaccurate where a tenth of the patients has fewer than 5 expected fractures.
         net_benefit : DataFrame
             The decision curves: `experiment` and the columns of
             :func:`~skdxa.significance.net_benefit`.

@@ -29,7 +29,7 @@ def test_intervals_of_the_median_repeat(result):
     y, score = result.y, result.repeat_scores()
     np.testing.assert_array_equal(score, result.repeat_scores(result.median_repeat()))
     summary = result.summary(interval="delong")
-    expected = delong_interval(y, score)
+    expected = delong_interval(y, score, scale="identity")
     assert summary.loc["auc", ["estimate", "low", "high", "method"]].tolist() == [
         expected.estimate,
         expected.low,

@@ -3,8 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import optimize, stats
-from scipy.special import log_expit
 
 from skdxa.significance import delong_interval, likelihood_ratio_test, logistic_table
 
@@ -22,42 +20,6 @@ def simulated(n=200):
     X = pd.DataFrame({"min_t": rng.normal(-1.5, 1, n), "age": rng.normal(68, 2, n)})
     log_odds = -1 - 0.8 * X.min_t + 0.2 * (X.age - 68)
     return (rng.random(n) < 1 / (1 + np.exp(-log_odds))).astype(int), X
-
-
-@pytest.mark.parametrize(("cells", "level"), [((9, 2, 3, 8), 0.95), ((1, 300, 90, 200), 0.99999)])
-def test_profile_interval_of_a_two_by_two_table(cells, level):
-    counts = dict(zip([(1, 1), (1, 0), (0, 1), (0, 0)], cells, strict=True))
-    rows = np.repeat(list(counts), list(counts.values()), axis=0)
-    table = logistic_table(rows[:, 1], rows[:, 0], interval="profile", level=level)
-    assert table.attrs["interval"] == "profile"
-
-    def llf(log_odds_ratio):
-        def without_exposure(logit):
-            terms = {
-                (x, event): log_expit((2 * event - 1) * (logit + x * log_odds_ratio))
-                for x, event in counts
-            }
-            return -sum(counts[cell] * terms[cell] for cell in counts)
-
-        return -optimize.minimize_scalar(without_exposure, bounds=(-9, 9)).fun
-
-    highest = llf(np.log(cells[0] * cells[3] / (cells[1] * cells[2])))
-    lost = stats.chi2.ppf(level, 1) / 2
-    for end in np.log(table.loc["x1", ["low", "high"]].astype(float)):
-        assert llf(end) == pytest.approx(highest - lost, abs=1e-6)
-    wald = logistic_table(rows[:, 1], rows[:, 0], level=level)
-    assert table.loc["x1", "low"] != pytest.approx(wald.loc["x1", "low"], rel=0.01)
-    pd.testing.assert_frame_equal(table.iloc[:, :5], wald.iloc[:, :5])
-
-
-def test_profile_interval_is_that_of_any_unit():
-    y, X = simulated()
-    table = logistic_table(y, X, interval="profile", level=0.999)
-    far = logistic_table(y, X.assign(age=X.age * 1e6), interval="profile", level=0.999)
-    np.testing.assert_allclose(np.log(far.low.age) * 1e6, np.log(table.low.age), rtol=1e-6)
-    np.testing.assert_allclose(far.high.min_t, table.high.min_t, rtol=1e-6)
-    with pytest.raises(ValueError, match="interval must be one of"):
-        logistic_table(y, X, interval="exact")
 
 
 def test_two_by_two_table_has_its_closed_form():
@@ -173,10 +135,10 @@ def test_quasi_separation_by_two_columns_is_found():
     assert np.isfinite(logistic_table(y, X[["a", "b"]])).all(axis=None)
 
 
-def test_all_but_separated_classes_do_not_converge():
+def test_almost_separated_classes_do_not_converge():
     x = np.r_[-np.ones(20), np.ones(20), -1e-9, 1e-9]
     y = np.r_[np.zeros(20), np.ones(20), 1, 0]
-    with pytest.raises(ValueError, match="did not converge: its columns all but separate"):
+    with pytest.raises(ValueError, match="did not converge: its columns almost separate"):
         logistic_table(y, x)
 
 
@@ -231,3 +193,55 @@ def test_nesting_is_of_models_not_of_names():
         likelihood_ratio_test(y, X, X)
     with pytest.raises(ValueError, match="X_small and X_large must have the same rows"):
         likelihood_ratio_test(y, X[["age"]][:100], X)
+
+
+def simulated_visits(rng, n_patients=80):
+    """Three to seven scans of each patient, whose outcomes are correlated."""
+    patient = np.repeat(np.arange(n_patients), rng.integers(3, 8, n_patients))
+    X = pd.DataFrame({"age": rng.normal(size=n_patients)[patient]})
+    X["min_t"] = rng.normal(size=patient.size)
+    # A logistic model of the mean risk, with a common random number in most scans.
+    chance = rng.random(n_patients)[patient]
+    chance = np.where(rng.random(patient.size) < 0.8, chance, rng.random(patient.size))
+    risk = 1 / (1 + np.exp(0.5 - 0.6 * X.age - 0.4 * X.min_t))
+    return (chance < risk).astype(int), X, patient
+
+
+def test_clustered_intervals_cover():
+    rng = np.random.default_rng(5)
+    inside = naive = 0
+    for _ in range(250):
+        y, X, patient = simulated_visits(rng)
+        clustered, plain = logistic_table(y, X, groups=patient), logistic_table(y, X)
+        assert clustered.coef.equals(plain.coef)
+        inside += clustered.low.age < np.exp(0.6) < clustered.high.age
+        naive += plain.low.age < np.exp(0.6) < plain.high.age
+    assert 0.91 < inside / 250 < 0.985
+    assert naive / 250 < 0.85
+
+
+def test_patients_with_one_scan_and_copies():
+    y, X = simulated(4000)
+    plain, clustered = logistic_table(y, X), logistic_table(y, X, groups=np.arange(4000))
+    np.testing.assert_allclose(clustered.std_err, plain.std_err, rtol=0.05)
+    y, X, patient = simulated_visits(np.random.default_rng(6))
+    table = logistic_table(y, X, groups=patient)
+    twice = np.repeat(np.arange(y.size), 2)
+    copies = logistic_table(y[twice], X.iloc[twice], groups=patient[twice])
+    np.testing.assert_allclose(copies, table, rtol=1e-6)
+    assert (table.attrs["n_patients"], table.attrs["n"]) == (80, y.size)
+    assert plain.attrs["n_patients"] == 4000
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"groups": list("abcdefg")}, "y and groups must have the same rows, got 8 and 7"),
+        ({"groups": [*"abcdefg", None]}, "groups is missing for 1 of 8 scans"),
+        ({"groups": list("aabbccaa")}, "3 patients are too few for 2 variables"),
+        ({"groups": range(8), "interval": "profile"}, "'profile' takes scans as independent"),
+    ],
+)
+def test_bad_patients(options, message):
+    with pytest.raises(ValueError, match=message):
+        logistic_table(Y, X, **options)

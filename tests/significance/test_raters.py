@@ -1,4 +1,4 @@
-"""Agreement and consensus: closed forms, and ratings that allow no statement."""
+"""Agreement: closed forms, and ratings that allow no statement."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,6 @@ from statsmodels.stats.inter_rater import fleiss_kappa as fleiss_of_counts
 from skdxa.significance import (
     adjusted_kappa,
     cohen_kappa,
-    consensus,
     fleiss_kappa,
     proportion_interval,
     rater_agreement,
@@ -37,6 +36,84 @@ def test_cohen_agrees_with_other_packages(weights):
     assert kappa.statistic == pytest.approx(other.z_value)
     assert kappa.pvalue == pytest.approx(other.pvalue_two_sided)
     assert kappa.interval.low == pytest.approx(other.kappa_low)
+
+
+GRADES = [0, 0, 1, 1, 3, 3, 0, 1], [0, 1, 1, 1, 3, 1, 0, 3]
+
+
+def test_a_grade_that_nobody_used_widens_distances():
+    # Mean distance of the pairs, and of all ratings of one with all of the other.
+    kappa = cohen_kappa(*GRADES, weights="linear", categories=range(4))
+    assert kappa.estimate == pytest.approx(1 - (5 / 8) / (76 / 64))
+    assert cohen_kappa(*GRADES, weights="linear").estimate == pytest.approx(
+        1 - (3 / 8) / (52 / 64)
+    )
+
+
+# R: vcd::Kappa(table(factor(first, 0:3), factor(second, 0:3)), weights), vcd 1.4.11
+@pytest.mark.parametrize(
+    ("weights", "categories", "estimate", "std_err"),
+    [
+        ("linear", range(4), 0.49438202247191, 0.178916097904892),
+        ("linear", None, 0.516129032258065, 0.164069243067657),
+        ("quadratic", range(4), 0.612736660929432, 0.163291429426774),
+        ("quadratic", None, 0.656488549618321, 0.130100409664158),
+    ],
+)
+def test_grades_agree_with_r(weights, categories, estimate, std_err):
+    first = [0, 0, 1, 1, 3, 3, 0, 1, 0, 3, 1, 1, 0, 0, 3]
+    second = [0, 1, 1, 1, 3, 1, 0, 3, 0, 3, 0, 1, 0, 1, 1]
+    kappa = cohen_kappa(first, second, weights=weights, categories=categories)
+    assert kappa.estimate == pytest.approx(estimate, rel=1e-10)
+    assert np.sqrt(kappa.interval.variance) == pytest.approx(std_err, rel=1e-10)
+
+
+@pytest.mark.parametrize("weights", ["linear", "quadratic"])
+def test_categories_of_the_scale(weights):
+    first, second = severities()
+    kappa = cohen_kappa(first, second, weights=weights, categories=[0, 1, 2, 3])
+    expected = cohen_kappa_score(first, second, weights=weights, labels=[0, 1, 2, 3])
+    assert kappa.estimate == pytest.approx(expected)
+    without = np.array(
+        [
+            cohen_kappa(
+                *np.delete([first, second], row, axis=1), weights=weights, categories=range(4)
+            ).estimate
+            for row in range(90)
+        ]
+    )
+    jackknife = 89 / 90 * np.sum((without - without.mean()) ** 2)
+    assert kappa.interval.variance == pytest.approx(jackknife, rel=0.1)
+    words = np.array(["none", "mild", "moderate", "severe"])
+    in_words = cohen_kappa(words[first], words[second], weights=weights, categories=words)
+    assert in_words == kappa
+    table = rater_agreement(
+        np.column_stack([first, second]), weights=weights, categories=[0, 1, 2, 3]
+    )
+    assert table.kappa["1-2"] == kappa.estimate
+    assert table.std_err["1-2"] == pytest.approx(np.sqrt(kappa.interval.variance))
+
+
+def test_categories_do_not_matter_without_weights():
+    first, second = severities()
+    plain, stated = cohen_kappa(first, second), cohen_kappa(first, second, categories=[3, 1, 2, 0])
+    assert stated.estimate == pytest.approx(plain.estimate)
+    assert stated.interval.variance == pytest.approx(plain.interval.variance)
+    assert stated.pvalue == pytest.approx(plain.pvalue)
+
+
+@pytest.mark.parametrize(
+    ("categories", "message"),
+    [
+        ([0, 1, 2], r"a rating is 3, which is not among the categories \[0, 1, 2\]"),
+        ([0, 1, 3, 3], "categories must be at least two different ones"),
+        ([0], "categories must be at least two different ones"),
+        ([0, 1, np.nan, 3], "categories is missing in 1 row"),
+    ],
+)
+def test_bad_categories(categories, message):
+    with pytest.raises(ValueError, match=message):
+        cohen_kappa(*GRADES, weights="linear", categories=categories)
 
 
 def test_rows_and_columns():
@@ -144,52 +221,6 @@ def test_bad_ratings(ratings, message):
 def test_bad_pair(first, second, options, message):
     with pytest.raises(ValueError, match=message):
         cohen_kappa(first, second, **options)
-
-
-NAN = np.nan
-
-
-@pytest.mark.parametrize(
-    ("row", "by_all", "by_majority", "by_any"),
-    [
-        ([1, 1, 1], 1, 1, 1),
-        ([1, 1, 0], 0, 1, 1),
-        ([1, 0, 0], 0, 0, 1),
-        ([0, 0, 0], 0, 0, 0),
-        ([1, 1, NAN], NAN, 1, 1),
-        ([1, 0, NAN], 0, NAN, 1),
-        ([0, 0, NAN], 0, 0, NAN),
-        ([1, NAN, NAN], NAN, NAN, 1),
-        ([NAN, NAN, NAN], NAN, NAN, NAN),
-    ],
-)
-def test_consensus(row, by_all, by_majority, by_any):
-    labels = [consensus([row], rule=rule)[0] for rule in ("all", "majority", "any")]
-    np.testing.assert_array_equal(labels, [by_all, by_majority, by_any])
-
-
-def test_split_majority_is_open():
-    np.testing.assert_array_equal(
-        consensus([[1, 0], [1, 1], [0, 0]], rule="majority"), [NAN, 1, 0]
-    )
-
-
-@pytest.mark.parametrize("dtype", ["float64", "Int64", "boolean", "object"])
-def test_consensus_keeps_the_index(dtype):
-    ratings = pd.DataFrame({"r1": [1, 1, 0], "r2": [1, None, 1]}, index=[7, 3, 9])
-    label = consensus(ratings.astype(dtype))
-    pd.testing.assert_series_equal(label, pd.Series([1, NAN, 0.0], index=[7, 3, 9]))
-
-
-def test_bad_consensus():
-    with pytest.raises(ValueError, match="got 2 in row 1 from rater 2"):
-        consensus([[0, 1], [0, 2]])
-    with pytest.raises(ValueError, match="ratings must be 0, 1 or NaN"):
-        consensus([["yes", "no"], ["no", "no"]])
-    with pytest.raises(ValueError, match="rule must be one of"):
-        consensus(RATINGS, rule="most")
-    with pytest.raises(ValueError, match="two raters or more"):
-        consensus([1, 0, 1])
 
 
 def test_adjusted_kappa_and_its_indices():

@@ -76,14 +76,15 @@ def test_likelihood_ratio(patients):
 def test_delong(patients):
     # pROC: ci.auc(roc(fx_any, -min_t, levels = c(0, 1), direction = "<"))
     y = patients.fracture
-    interval = delong_interval(y, -patients.min_t)
+    interval = delong_interval(y, -patients.min_t, scale="identity")
     assert interval.estimate == pytest.approx(0.563257605219183, rel=1e-10)
     assert interval.variance == pytest.approx(0.000351613973522994, rel=1e-10)
     assert interval.low == pytest.approx(0.526505590307491, rel=1e-9)
     assert interval.high == pytest.approx(0.600009620130874, rel=1e-9)
 
     table = logistic_table(y, patients[["min_t", "age", "female"]])
-    model = delong_interval(y, patients[["min_t", "age", "female"]] @ table.coef[1:])
+    log_odds = patients[["min_t", "age", "female"]] @ table.coef[1:]
+    model = delong_interval(y, log_odds, scale="identity")
     assert model.low == pytest.approx(0.550480337275657, rel=1e-9)
     assert model.high == pytest.approx(0.624759656973437, rel=1e-9)
 
