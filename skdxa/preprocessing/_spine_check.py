@@ -113,7 +113,7 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
 
 
 def _unlike_a_spine(scan, line):
-    """In what the scan differs from a spine along the line."""
+    """What speaks against a spine along the line."""
     reasons = []
     rows_mm = np.arange(len(line)) * _ROW_MM
     slope = np.polyfit(rows_mm, line * _COLUMN_MM, 1)[0] if len(line) > 1 else 0.0
