@@ -1,7 +1,7 @@
-"""From scans as they were taken to a stack of equal pictures of the spine.
+"""Prepare scans for a network: from images of any size to a stack of images of the spine.
 
-Spacing, spine line, crop, mirror image and intensity, as functions of one scan and as
-scikit-learn transformers of many. Nothing is rescaled unasked.
+Resampling, spine line, crop, mirror image and intensity, as functions of one scan and as
+scikit-learn transformers of many. Pixel values are rescaled only on request.
 """
 
 from skdxa.preprocessing._base import ScanTransformer

@@ -40,7 +40,7 @@ class ScanTransformer(
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Check the parameters and the scans, and learn from them if there is anything to learn.
+        """Check the parameters and the scans, and learn from them what the class describes.
 
         Parameters
         ----------

@@ -20,9 +20,8 @@ _USUAL_SPACING = (1.05, 0.60)
 class SpineCropper(ScanTransformer):
     """Cut every scan to one size, the spine in the middle.
 
-    The centre line of the spine is found row by row; one column, its mean, becomes the
-    middle of the crop. The scan is not bent along the line, so a curved spine stays as
-    curved as it is.
+    The mean column of the spine's centre line becomes the middle of the crop. The scan is not
+    straightened along the line, so that a curved spine stays curved.
 
     Parameters
     ----------
@@ -34,7 +33,7 @@ class SpineCropper(ScanTransformer):
     fill_value : float, default=None
         Value of padding and of unscanned pixels, in the unit of the scan. By default
         each scan's own soft-tissue level, the lower quartile of its scanned pixels, so
-        that neither the zero of an export nor the size of a scan draws an edge.
+        that neither the zero of an export nor the size of a scan appears as an edge.
     column : str, default="scan"
         The column of a DataFrame that holds the scans.
 

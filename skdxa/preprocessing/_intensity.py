@@ -1,4 +1,4 @@
-"""Bring pixel values to a common scale, for those who ask for it."""
+"""Bring the pixel values of scans to a common scale."""
 
 from typing import ClassVar
 
@@ -11,19 +11,19 @@ from skdxa.preprocessing._base import SameKindTransformer
 class IntensityScaler(SameKindTransformer):
     """Standardise the pixel values of scans.
 
-    Areal density in g/cm2 is a measurement with a zero and a unit, so nothing in this
-    package rescales it unasked. Put this step into a pipeline where the scale carries no
-    information, as in exports whose grey levels differ from scan to scan, or where a
-    network trains better on standardised input.
+    Areal density in g/cm2 is a measurement with a zero and a unit, so this package rescales
+    it only on request. Put this step into a pipeline where the scale carries no information,
+    as in exports whose grey levels differ from scan to scan, or where a network trains better
+    on standardised input.
 
     Parameters
     ----------
     method : {"standard", "per_scan"}, default="standard"
         ``"standard"`` subtracts the mean of all pixels of the training scans and divides
         by their standard deviation: differences of density between patients remain.
-        ``"per_scan"`` does the same with each scan's own mean and standard deviation:
-        brightness and contrast of the export vanish, and so does the density itself.
-        Do not use it for a question that density answers, such as fracture.
+        ``"per_scan"`` does the same with each scan's own mean and standard deviation: it
+        removes the brightness and contrast of the export, and with them the density. Do not
+        use it for a question that depends on density, such as fracture.
     column : str, default="scan"
         The column of a DataFrame that holds the scans.
 
@@ -44,7 +44,7 @@ class IntensityScaler(SameKindTransformer):
 
     Notes
     -----
-    Unscanned pixels (NaN) count nowhere and stay NaN. A constant scan becomes zero. The
+    Unscanned pixels (NaN) are left out of both and stay NaN. A constant scan becomes zero. The
     result is float32 and of the kind of the input, as in `HorizontalFlip`.
 
     Examples

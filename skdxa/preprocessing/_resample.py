@@ -41,10 +41,10 @@ def resample(scan, spacing_mm, to=(1.05, 0.60)):
     Notes
     -----
     The outer edges of the two pixel grids coincide. As a whole number of pixels
-    must fill the same ground, the spacing reached differs from `to` by at most
+    must cover the same area, the actual spacing differs from `to` by at most
     half a pixel over the whole length of an axis.
 
-    Along an axis that shrinks, a pixel of the result is the mean of the ground it
+    Along an axis that shrinks, a pixel of the result is the mean of the area it
     covers, so nothing is aliased and the mean areal density of a fully scanned
     image is kept. Along an axis that grows, pixels are interpolated linearly.
     Unscanned pixels have no weight: they neither darken their neighbours nor
@@ -103,7 +103,7 @@ def resample_to_shape(scan, shape, *, least_share=0.5):
 
 
 def _apply(rows, columns, pixels):
-    """Weigh along both axes, in double precision so that means survive."""
+    """Apply the weights along both axes, in double precision to preserve means."""
     return np.ascontiguousarray((columns @ (rows @ pixels.astype(float)).T).T, dtype=np.float32)
 
 

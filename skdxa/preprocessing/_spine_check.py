@@ -77,8 +77,9 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
 
     The criteria are rules of thumb that find scans filed under the wrong name. Their limits
     were chosen on simulated scans of the lumbar spine and a few real scans of spine, hip, knee
-    and whole body. A scan that fails should be looked at, not discarded; one that passes may
-    still show something else.
+    and whole body. A scan that fails should be looked at, not discarded. One that passes may
+    still show something else: the thoracic spine, for example, or the plain shaft of a long
+    bone, whose noise happens to repeat itself.
 
     Examples
     --------
@@ -99,6 +100,9 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
         reasons.append(f"the scan is {height_mm / 10:.0f} cm high")
 
     scan = resample(scan, spacing_mm, to=(_ROW_MM, _COLUMN_MM))
+    if np.isnan(scan).all():
+        reasons.append("hardly any of it was scanned")
+        return (False, reasons) if return_reasons else False
     line, quality = find_spine_line(scan, spacing_mm=(_ROW_MM, _COLUMN_MM), return_quality=True)
     if quality < LOW_QUALITY:
         # What the image shows beside such a line means nothing.
@@ -109,21 +113,19 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
 
 
 def _unlike_a_spine(scan, line):
-    """In what the scan differs from a spine along the line."""
+    """What speaks against a spine along the line."""
     reasons = []
     rows_mm = np.arange(len(line)) * _ROW_MM
     slope = np.polyfit(rows_mm, line * _COLUMN_MM, 1)[0] if len(line) > 1 else 0.0
     tilt = np.rad2deg(np.arctan(abs(slope)))
     if tilt > _STEEPEST:
         reasons.append(f"the line leans by {tilt:.0f} degrees")
-    strip = _straighten(scan, line, _VERTEBRA_MM)
-    asymmetry = _asymmetry(strip)
+    asymmetry = _asymmetry(_straighten(scan, line, _VERTEBRA_MM))
     if asymmetry > _MOST_ASYMMETRY:
         reasons.append(
             f"left and right of the line differ ({100 * asymmetry:.0f} % of the profile is odd)"
         )
-    inner = strip[:, _half_width(_VERTEBRA_MM) - _half_width(_INNER_MM) :]
-    repetition = _repetition(inner[:, : 2 * _half_width(_INNER_MM) + 1])
+    repetition = _repetition(_straighten(scan, line, _INNER_MM))
     if repetition < _LEAST_REPETITION:
         reasons.append(
             f"no vertebrae follow one another along the line (correlation {repetition:.2f})"
@@ -131,15 +133,11 @@ def _unlike_a_spine(scan, line):
     return reasons
 
 
-def _half_width(mm):
-    return round(mm / _COLUMN_MM)
-
-
 def _straighten(scan, line, half_mm):
     """Image within `half_mm` of the line, of shape (n_rows, odd number of columns)."""
     filled = np.where(np.isnan(scan), np.nanmedian(scan), scan)
-    aside = np.arange(-_half_width(half_mm), _half_width(half_mm) + 1)
-    columns = line[:, np.newaxis] + aside
+    half = round(half_mm / _COLUMN_MM)
+    columns = line[:, np.newaxis] + np.arange(-half, half + 1)
     rows = np.broadcast_to(np.arange(len(line))[:, np.newaxis], columns.shape)
     return ndimage.map_coordinates(filled, (rows, columns), order=1, mode="nearest", output=float)
 
@@ -161,10 +159,8 @@ def _repetition(strip):
     limit = _CLIP * np.median(np.abs(detail))
     detail = detail.clip(-limit, limit)
     shortest, longest = (round(mm / _ROW_MM) for mm in _LEVEL_MM)
-    return max(
-        (_correlation(detail[:-lag], detail[lag:]) for lag in range(shortest, longest + 1)),
-        default=0.0,
-    )
+    lags = range(shortest, longest + 1)
+    return max(_correlation(detail[:-lag], detail[lag:]) for lag in lags)
 
 
 def _correlation(one, other):

@@ -13,8 +13,8 @@ from skdxa.validation import check_scan, check_spacing
 # Lines of a lower quality are not to be trusted: see `find_spine_line`.
 LOW_QUALITY = 0.5
 
-# The search runs on a coarse grid, whose cells are 2.4 mm wide in a usual scan. Scans two or
-# three times as wide as a usual one get two or three times as many cells.
+# The search runs on a coarse grid, whose cells are 2.4 mm wide in a usual scan. Scans that are
+# two or three times as wide as a usual one have two or three times as many cells.
 _CELLS_ACROSS = 75
 _MOST_CELLS_DOWN = 4 * _CELLS_ACROSS
 _MOST_SCAN_WIDTHS = 3
@@ -31,7 +31,7 @@ _WIDTHS = (0.6, 0.8, 1.04, 1.32)
 
 # What is bright and narrower than this part of a vertebra is no bone but a rod or a screw.
 _ROD = 0.26
-# Clipping lets metal count hardly more than bone, and gas no less than soft tissue.
+# After clipping, metal weighs hardly more than bone, and gas no less than soft tissue.
 _CLIP_QUANTILES = (0.02, 0.97)
 # Standard deviations of the Gaussians, in cells or, for soft tissue, in usual scan widths.
 _TISSUE_BLUR, _TEXTURE_BLUR, _ROW_BLUR = 0.2, 0.7, 1.0
@@ -42,7 +42,7 @@ _FLANK, _EDGE = 0.5, 0.125
 
 # Cells that the line may move sideways in a row of cells, and what moving costs.
 _STEEPEST, _SLOPE_COST = 2, 0.1
-# Decides where there is nothing to see; too weak to matter elsewhere.
+# Decides where no structure is visible; too weak to matter elsewhere.
 _OFF_CENTRE_COST = 0.02
 # Smooths away what is shorter than about one and a half vertebrae.
 _STIFFNESS = 50.0
@@ -51,8 +51,8 @@ _STIFFNESS = 50.0
 _WELL_AWAY = 0.75
 # Of the widths that are tried, the place of the one nearest to a vertebra.
 _USUAL_WIDTH = min(range(len(_WIDTHS)), key=lambda place: abs(_WIDTHS[place] - 1))
-# A path this much brighter than a flank, as a part of the range of the scan, is a bone for sure.
-_SURELY_BRIGHTER = 0.05
+# Difference of brightness between path and flank that counts, as a part of the scan's range.
+_BRIGHTER = 0.05
 
 
 def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
@@ -95,14 +95,13 @@ def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
 
     Notes
     -----
-    The search runs on a grid of 75 cells across the scan. For each cell it weighs the
-    evidence that the spine's centre is there, and then takes the path from head to foot
-    that gathers the most, by dynamic programming [1]_, so that a few misleading rows do
-    not divert it. The evidence is high where a band of about a vertebra's width
+    The search runs on a grid of 75 cells across the scan. It computes the evidence that the
+    spine's centre is in a cell, and then the path from head to foot with the largest sum of
+    evidence, by dynamic programming [1]_, so that a few misleading rows do not divert it. The evidence is high where a band of about a vertebra's width
 
     - is brighter, and richer in fine structure, than both of its flanks, of which the
       more similar one counts, so that a rib, an iliac crest or bowel gas on one side
-      does not pull;
+      does not divert the path;
     - rises at its left edge and falls at its right edge, the weaker of the two counting.
 
     Rods and screws, narrow and bright, are removed beforehand by a morphological
@@ -160,7 +159,7 @@ def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
     cells = resample_to_shape(scan, (n_down, n_across), least_share=0).astype(float)
     scanned = ~np.isnan(cells)
     if not scanned.all():
-        # The nearest scanned cell continues the picture without drawing an edge.
+        # The nearest scanned cell continues the image without an edge.
         nearest = ndimage.distance_transform_edt(
             ~scanned, return_distances=False, return_indices=True
         )
@@ -374,4 +373,4 @@ def _quality(path, evidence, cells, vertebra):
 
     bands, _ = _templates(n_across, vertebra)
     inside, *flanks = np.einsum("ij,kji->k", cells, bands[:, _USUAL_WIDTH][:, :, path]) / n_down
-    return float(stands_out * expit((inside - max(flanks)) / _SURELY_BRIGHTER))
+    return float(stands_out * expit((inside - max(flanks)) / _BRIGHTER))

@@ -80,11 +80,22 @@ def test_scans_of_another_spacing_or_unit_are_refused(transformer):
     fitted.transform(table(spacing_mm=None))
 
 
+def test_quality_is_of_scans_of_the_type_seen_in_fit():
+    fitted = SpineCropper(6, 20).fit(table())
+    np.testing.assert_array_equal(fitted.quality(table()), fitted.quality_)
+    with pytest.raises(ScanError, match=r"those seen in fit of type .*1.05 x 0.6 mm, g/cm2"):
+        fitted.quality(table(spacing_mm=(0.25, 0.25)))
+    with pytest.warns(UserWarning, match=r"state neither.*taken to be of type") as caught:
+        fitted.quality(list(table()["scan"]))
+    assert caught[0].filename == __file__
+
+
 @pytest.mark.parametrize("transformer", [SpineCropper(6, 20), IntensityScaler(), VariogramSlope()])
 def test_what_is_assumed_of_plain_arrays_is_said(transformer):
     fitted = sklearn.clone(transformer).fit(table())
-    with pytest.warns(UserWarning, match=r"state neither.*taken to be of type .*g/cm2"):
+    with pytest.warns(UserWarning, match=r"state neither.*taken to be of type .*g/cm2") as caught:
         fitted.transform(list(table()["scan"]))
+    assert caught[0].filename == __file__
     unstated = sklearn.clone(transformer).fit(list(table()["scan"]))
     assert unstated.scan_dtype_ is None
     with warnings.catch_warnings():

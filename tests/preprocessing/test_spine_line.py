@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from skdxa.exceptions import ScanError
-from skdxa.preprocessing import find_spine_line, find_spine_region, resample
+from skdxa.preprocessing import LOW_QUALITY, find_spine_line, find_spine_region, resample
+from skdxa.simulation import make_spine_cohort, make_spine_scan
 
 N_ROWS, N_COLUMNS = 164, 300
 
@@ -209,6 +210,152 @@ def test_a_bad_scan_is_named(scan, message):
 def test_a_bad_spacing_is_named():
     with pytest.raises(ScanError, match=r"spacing_mm must be two positive numbers.*got \(0, 1\)"):
         find_spine_line(np.zeros((7, 9)), spacing_mm=(0, 1))
+
+
+# Scans of other pixels than the usual ones
+
+
+@pytest.mark.parametrize("spacing_mm", [(0.25, 0.25), (1.05, 1.05), (2.1, 0.6), (0.5, 1.2)])
+def test_the_line_does_not_depend_on_the_proportions_of_the_pixels(spacing_mm):
+    for seed in range(4):
+        scan = make_spine_scan(25, random_state=seed).scan
+        usual = find_spine_line(scan, spacing_mm=(1.05, 0.60))
+        other = resample(scan, (1.05, 0.60), to=spacing_mm)
+        line = find_spine_line(other, spacing_mm=spacing_mm)
+        rows_mm = (np.arange(len(line)) + 0.5) * spacing_mm[0]
+        usual_mm = np.interp(rows_mm, (np.arange(len(scan)) + 0.5) * 1.05, (usual + 0.5) * 0.60)
+        np.testing.assert_allclose((line + 0.5) * spacing_mm[1], usual_mm, atol=1.5)
+
+
+@pytest.mark.parametrize("n_columns", [600, 900, 1200])
+def test_a_wider_field_costs_no_accuracy(n_columns):
+    for seed in range(4):
+        spine = make_spine_scan(20, random_state=seed)
+        scan, line = spine.scan, spine.spine_line
+        tissue = np.random.default_rng(seed).normal(0, 0.04, (len(scan), n_columns))
+        left = n_columns // 3
+        scanned = ~np.isnan(scan)
+        tissue[:, left : left + 300][scanned] = scan[scanned]
+        found = find_spine_line(tissue, spacing_mm=(1.05, 0.60)) - left
+        assert np.median(np.abs(found - line)) * 0.60 < 2
+        assert np.abs(found - line).max() * 0.60 < 6
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (1, 300), (150, 310), (163, 590), (164, 300)])
+def test_the_usual_spacing_is_the_default(shape):
+    scan = np.random.default_rng(1).normal(size=shape)
+    scan[:, shape[1] // 3 : shape[1] // 2] += 2
+    if shape[1] <= 300:
+        usual = find_spine_line(scan, spacing_mm=(1.05, 0.60))
+        np.testing.assert_allclose(find_spine_line(scan), usual, atol=1e-9)
+    # A field of another width of which the spine takes another part.
+    vertebrae = shape[1] / min(shape[1], 300)
+    scaled = 1.05 / vertebrae, 0.60 / vertebrae
+    np.testing.assert_allclose(
+        find_spine_line(scan), find_spine_line(scan, spacing_mm=scaled), atol=1e-9
+    )
+
+
+# The quality
+
+
+def quality_of(scan, **options):
+    line, quality = find_spine_line(scan, return_quality=True, **options)
+    np.testing.assert_array_equal(line, find_spine_line(scan, **options))
+    assert type(quality) is float
+    assert 0 <= quality <= 1
+    assert find_spine_line(scan, return_quality=True, **options)[1] == quality
+    return quality
+
+
+@pytest.mark.parametrize("centre", [60, 120, 171.5, 235])
+@pytest.mark.parametrize("cobb", [0, 25, -40])
+def test_a_spine_has_a_high_quality_wherever_it_is(centre, cobb):
+    assert quality_of(synthetic_spine(centre=centre, cobb=cobb)[0]) > 0.9
+
+
+ROWS, COLUMNS = np.mgrid[:N_ROWS, :N_COLUMNS]
+WITHOUT_A_SPINE = {
+    "blank": np.zeros((N_ROWS, N_COLUMNS)),
+    "flat": np.full((N_ROWS, N_COLUMNS), 0.7),
+    "slope across": COLUMNS / N_COLUMNS,
+    "slope down": ROWS / N_ROWS,
+    "slope both ways": (ROWS + COLUMNS) / N_COLUMNS,
+    "step": 1.0 * (COLUMNS > 120),
+    "wide band": 1.0 * (np.abs(COLUMNS - 150) < 95),
+    "disc": 1.0 * (np.hypot(ROWS - 80, COLUMNS - 150) < 70),
+    "bars across": 1.0 * (ROWS % 34 < 17),
+    "one bar across": 1.0 * (np.abs(ROWS - 60) < 18),
+    "checkerboard": 1.0 * ((ROWS // 20 + COLUMNS // 30) % 2),
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_A_SPINE)
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_what_is_no_spine_has_a_low_quality(kind, noise):
+    scan = WITHOUT_A_SPINE[kind] + np.random.default_rng(0).normal(0, noise, (N_ROWS, N_COLUMNS))
+    assert quality_of(scan) < LOW_QUALITY
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_has_a_low_quality(seed):
+    noise = np.random.default_rng(seed).normal(size=(N_ROWS, N_COLUMNS))
+    assert quality_of(noise) < LOW_QUALITY
+
+
+@pytest.mark.parametrize("centre", [60, 82, 100])
+def test_a_transposed_spine_has_a_low_quality(centre):
+    scan = synthetic_spine(centre=centre, n_rows=300, n_columns=N_ROWS)[0].T
+    assert scan.shape == (N_ROWS, 300)
+    assert quality_of(scan) < LOW_QUALITY
+
+
+def test_one_spine_of_two_has_a_low_quality():
+    left, _ = synthetic_spine(centre=75)
+    right, _ = synthetic_spine(centre=225, seed=1)
+    assert quality_of(np.where(COLUMNS < 150, left, right)) < LOW_QUALITY
+
+
+def test_quality_falls_with_noise():
+    scan, _ = synthetic_spine()
+    noise = np.random.default_rng(1).normal(size=scan.shape)
+    qualities = [quality_of(scan + sd * noise) for sd in (0, 0.3, 1, 3, 10)]
+    assert (np.diff(qualities) < 0).all()
+    assert qualities[0] > 0.95
+    assert qualities[-1] < LOW_QUALITY
+
+
+def test_quality_is_the_same_at_any_scale_and_mirrored():
+    scan, _ = synthetic_spine(centre=133, cobb=25)
+    quality = quality_of(scan)
+    assert quality_of(40 * scan - 7) == pytest.approx(quality, abs=1e-4)
+    assert quality_of(scan[:, ::-1]) == pytest.approx(quality, abs=5e-3)
+    fine = resample(scan, (1.05, 0.60), to=(0.5, 0.5))
+    assert quality_of(fine, spacing_mm=(0.5, 0.5)) == pytest.approx(quality, abs=1e-2)
+
+
+def test_rows_that_were_not_scanned_have_no_say_in_the_quality():
+    scan, _ = synthetic_spine(n_rows=160)
+    # Without it, the wide bar would take the place of the spine.
+    scan[120:] = 3.0
+    scanned = quality_of(scan)
+    scan[116:] = np.nan
+    unscanned = quality_of(scan)
+    assert unscanned > scanned + 0.01
+    assert unscanned == pytest.approx(quality_of(scan[:116]), abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (1, 1), (1, 300), (5, 1), (3, 2), (600, 40), (900, 3)])
+def test_quality_of_scans_of_any_shape(shape):
+    quality_of(np.random.default_rng(0).normal(size=shape))
+    assert quality_of(np.full(shape, 0.3)) == 0
+    assert quality_of(np.full(shape, 0.3), spacing_mm=(2.0, 7.0)) == 0
+
+
+@pytest.mark.parametrize("site", ["population", "hospital"])
+def test_no_simulated_patient_is_flagged(site):
+    for scan in make_spine_cohort(40, site=site, random_state=2).data["scan"]:
+        assert quality_of(scan, spacing_mm=(1.05, 0.60)) > 0.8
 
 
 @pytest.mark.parametrize("resampled", [False, True])

@@ -9,7 +9,13 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 
 from skdxa.exceptions import ScanError
-from skdxa.preprocessing import HorizontalFlip, IntensityScaler, SpineCropper
+from skdxa.preprocessing import (
+    LOW_QUALITY,
+    HorizontalFlip,
+    IntensityScaler,
+    SpineCropper,
+    find_spine_line,
+)
 from skdxa.validation import as_scans
 
 
@@ -202,6 +208,74 @@ def test_what_is_done_to_a_scan_depends_on_that_scan_alone():
     together = SpineCropper(20, 30).fit_transform(scans)
     alone = SpineCropper(20, 30).transform([scans[2]])
     np.testing.assert_array_equal(together[2], alone[0])
+
+
+def a_spine_and_noise():
+    noise = np.random.default_rng(0).normal(size=(27, 71))
+    return [spine(22, 60), noise, spine(24, 66, centre=40)]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "stack" not in kind])
+def test_the_quality_of_each_training_scan_is_kept(kind):
+    scans = KINDS[kind](a_spine_and_noise())
+    cropper = SpineCropper(20, 30).fit(scans)
+    expected = [
+        find_spine_line(scan, spacing_mm=(1.05, 0.60), return_quality=True)
+        for scan in a_spine_and_noise()
+    ]
+    np.testing.assert_allclose(cropper.quality_, [quality for _, quality in expected], atol=1e-6)
+    np.testing.assert_allclose(cropper.middle_, [line.mean() for line, _ in expected], atol=1e-4)
+    assert list(cropper.quality_ < LOW_QUALITY) == [False, True, False]
+    np.testing.assert_array_equal(cropper.quality(scans), cropper.quality_)
+    np.testing.assert_array_equal(SpineCropper(20, 30).quality(scans), cropper.quality_)
+
+
+def test_the_quality_of_later_scans_changes_nothing():
+    cropper = SpineCropper(20, 30).fit(a_spine_and_noise())
+    before = pickle.dumps(cropper)
+    later = [spine(30, 80, centre=35)]
+    (quality,) = cropper.quality(later)
+    cropper.transform(later)
+    assert quality > LOW_QUALITY
+    assert pickle.dumps(cropper) == before
+    unfitted = SpineCropper(20, 30)
+    unfitted.transform(later)
+    unfitted.quality(later)
+    assert vars(unfitted) == vars(SpineCropper(20, 30))
+    assert len(cropper.fit(later).quality_) == 1
+
+
+@pytest.mark.parametrize("output", ["default", "pandas"])
+def test_fitting_and_transforming_searches_each_scan_once(output, monkeypatch):
+    searched = []
+
+    def count(scan, **options):
+        searched.append(scan.shape)
+        return find_spine_line(scan, **options)
+
+    monkeypatch.setattr("skdxa.preprocessing._crop.find_spine_line", count)
+    scans = scans_of_unequal_size()
+    cropper = SpineCropper(20, 30).set_output(transform=output)
+    together = cropper.fit_transform(scans)
+    assert searched == [scan.shape for scan in scans]
+    in_turn = SpineCropper(20, 30).set_output(transform=output).fit(scans).transform(scans)
+    assert type(together) is type(in_turn)
+    np.testing.assert_array_equal(np.stack(as_scans(together)), np.stack(as_scans(in_turn)))
+    assert cropper.quality_.shape == (3,)
+
+
+def test_a_pipeline_keeps_the_quality_of_its_training_scans():
+    scans = scans_of_unequal_size()
+    steps = make_pipeline(HorizontalFlip(), SpineCropper(20, 30), IntensityScaler()).fit(scans)
+    np.testing.assert_array_equal(
+        steps["spinecropper"].quality_,
+        SpineCropper(20, 30).quality([scan[:, ::-1] for scan in scans]),
+    )
+
+
+def test_quality_names_a_bad_scan():
+    with pytest.raises(ScanError, match=r"Scan 1 holds no scanned pixel"):
+        SpineCropper(20, 30).quality([spine(), np.full((7, 9), np.nan)])
 
 
 @pytest.mark.parametrize("kind", KINDS)
