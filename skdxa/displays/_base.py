@@ -1,5 +1,6 @@
-"""What all displays share: axes, styles by artist, and the labels of scored scans."""
+"""What all displays share: axes, styles by artist, docstrings, and labels of scored scans."""
 
+import inspect
 from itertools import cycle
 from typing import ClassVar
 
@@ -11,14 +12,51 @@ from skdxa.displays._style import COLUMN_WIDTH
 from skdxa.validation import fill_masked, positive_and_known
 
 
+# What a placeholder stands for in the docstrings of a display's methods: `{drawn}` ends the
+# parameters of class methods, and `{plotted}` those of `plot`.
+_DOCSTRINGS = {
+    "{drawn}": """{options} : as in `plot`
+    Where and how to draw.
+
+Returns
+-------
+display : {display}
+    The display, drawn.""",
+    "{plotted}": """
+Returns
+-------
+display : {display}
+    With the artists as attributes.
+
+Raises
+------
+ValueError
+    If there is no such artist.""",
+}
+_OPTIONS = ("ax", "figure", "title", "digits", "style")
+
+
 class BaseDisplay:
-    """Axes and styles of a display.
+    """Axes, styles and docstrings of a display.
 
     A subclass names its artists in `_ARTISTS`, each with the Matplotlib class whose short
     property names (such as ``lw``) are understood, or None where there are none.
     """
 
     _ARTISTS: ClassVar = {}
+
+    def __init_subclass__(cls):
+        """Replace the placeholders in the docstrings of the subclass's methods."""
+        for method in vars(cls).values():
+            method = getattr(method, "__func__", method)
+            docstring = inspect.getdoc(method) if inspect.isfunction(method) else None
+            if docstring is None:
+                continue
+            options = [name for name in _OPTIONS if name in inspect.signature(method).parameters]
+            for placeholder, text in _DOCSTRINGS.items():
+                text = text.format(options=", ".join(options), display=cls.__name__)
+                docstring = docstring.replace(placeholder, text)
+            method.__doc__ = docstring
 
     def _set_axes(self, ax, width=COLUMN_WIDTH, height=COLUMN_WIDTH):
         """Draw on the given axes, or on those of a new figure of a size in inches."""

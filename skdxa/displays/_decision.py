@@ -44,10 +44,8 @@ class DecisionCurveDisplay(BaseDisplay):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes drawn on.
-    figure_ : matplotlib Figure
-        Its figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on.
     lines_ : dict of str to matplotlib Line2D
         The curves.
     treat_all_ : matplotlib Line2D
@@ -113,16 +111,7 @@ class DecisionCurveDisplay(BaseDisplay):
             Matplotlib properties by artist: "curves" (all of them; what is left open, such
             as colour and dashes, differs from one to the next), "treat_all", "treat_none"
             and "legend".
-
-        Returns
-        -------
-        display : DecisionCurveDisplay
-            With the artists as attributes.
-
-        Raises
-        ------
-        ValueError
-            If there is no such artist.
+        {plotted}
 
         Notes
         -----
@@ -199,13 +188,7 @@ class DecisionCurveDisplay(BaseDisplay):
             which doctors or patients would begin to disagree.
         name : str or None, default=None
             What the legend calls a single curve; None calls it "model".
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : DecisionCurveDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -241,13 +224,7 @@ class DecisionCurveDisplay(BaseDisplay):
             Labels as in training, or 0 and 1; NaN where unknown.
         thresholds, name : as in `from_predictions`
             Where to compute the curve, and what the legend calls it.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : DecisionCurveDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -280,13 +257,7 @@ class DecisionCurveDisplay(BaseDisplay):
             Other labels to judge by than those trained on; NaN where unknown.
         thresholds, name : as in `from_predictions`
             Where to compute the curves, and what the legend calls a single one.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : DecisionCurveDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------

@@ -339,13 +339,7 @@ class ExplanationDisplay(BaseDisplay):
             Height and width of a pixel in mm.
         random_state : int, RandomState instance or None, default=None
             Draws the kernels and starts their patterns.
-        figure, title, style : as in `plot`
-            Where to draw, title of the figure, and style by artist.
-
-        Returns
-        -------
-        display : ExplanationDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------

@@ -36,10 +36,8 @@ class CohortFlowDisplay(BaseDisplay):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes drawn on.
-    figure_ : matplotlib Figure
-        Its figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on.
     boxes_ : list of matplotlib Rectangle
         The boxes, row by row.
     texts_ : list of matplotlib Text
@@ -151,13 +149,7 @@ class CohortFlowDisplay(BaseDisplay):
             Columns of `cohort.target`; None takes all with a known label.
         names : dict of str to str, or None, default=None
             What the chart calls targets.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : CohortFlowDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -181,13 +173,7 @@ class CohortFlowDisplay(BaseDisplay):
             label.
         names : dict of str to str, or None, default=None
             What the chart calls targets.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : CohortFlowDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------

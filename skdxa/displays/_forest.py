@@ -44,10 +44,8 @@ class ForestDisplay(BaseDisplay):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes drawn on.
-    figure_ : matplotlib Figure
-        Its figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on.
     points_ : matplotlib Line2D
         The estimates.
     whiskers_ : matplotlib LineCollection
@@ -110,16 +108,7 @@ class ForestDisplay(BaseDisplay):
             Decimals of the numbers.
         style : dict or None, default=None
             Matplotlib properties by artist: "points", "whiskers", "reference" and "texts".
-
-        Returns
-        -------
-        display : ForestDisplay
-            With the artists as attributes.
-
-        Raises
-        ------
-        ValueError
-            If there is no such artist.
+        {plotted}
 
         Notes
         -----
@@ -211,13 +200,7 @@ class ForestDisplay(BaseDisplay):
             What is estimated, for the label of the axis.
         reference : float, "auto" or None, default="auto"
             Where to draw the upright line, as in the constructor; 0 for differences.
-        ax, digits, style : as in `plot`
-            Where to draw, decimals, and style by artist.
-
-        Returns
-        -------
-        display : ForestDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -270,13 +253,7 @@ class ForestDisplay(BaseDisplay):
             Method of the intervals, likewise.
         reference : float, "auto" or None, default="auto"
             Where to draw the upright line, as in the constructor.
-        ax, digits, style : as in `plot`
-            Where to draw, decimals, and style by artist.
-
-        Returns
-        -------
-        display : ForestDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -331,13 +308,7 @@ class ForestDisplay(BaseDisplay):
             `skdxa.evaluation.CrossValidationResult`.
         reference : float, "auto" or None, default="auto"
             Where to draw the upright line, as in the constructor.
-        ax, digits, style : as in `plot`
-            Where to draw, decimals, and style by artist.
-
-        Returns
-        -------
-        display : ForestDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------

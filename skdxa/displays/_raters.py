@@ -112,16 +112,7 @@ class RaterAgreementDisplay(BaseDisplay):
         style : dict or None, default=None
             Matplotlib properties by artist: "image" (the shades), "text" (all numbers) and
             "kappa", as for ``Axes.errorbar``.
-
-        Returns
-        -------
-        display : RaterAgreementDisplay
-            With the artists as attributes.
-
-        Raises
-        ------
-        ValueError
-            If there is no such artist.
+        {plotted}
         """
         look = self._merger(style)
         # All of two raters are their only pair.
@@ -237,13 +228,7 @@ class RaterAgreementDisplay(BaseDisplay):
             Confidence level of the intervals.
         name : str or None, default=None
             Title.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : RaterAgreementDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------

@@ -62,10 +62,8 @@ class RepeatedRocDisplay(BaseDisplay):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes drawn on.
-    figure_ : matplotlib Figure
-        Its figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on.
     line_ : matplotlib Line2D
         The curve.
     band_ : matplotlib PolyCollection or None
@@ -146,16 +144,7 @@ class RepeatedRocDisplay(BaseDisplay):
             what is left open, such as colour and dashes, differs from one to the next),
             "threshold", "chance" and "legend". By default the legend is at the lower
             right, or beneath if there are benchmarks and no `ax` is given.
-
-        Returns
-        -------
-        display : RepeatedRocDisplay
-            With the artists as attributes.
-
-        Raises
-        ------
-        ValueError
-            If there is no such artist.
+        {plotted}
         """
         look = self._merger(style)
         benchmarks = self.benchmarks or {}
@@ -258,13 +247,7 @@ class RepeatedRocDisplay(BaseDisplay):
             positive: negate T-scores and TBS, where lower is worse.
         name : str or None, default=None
             What the legend calls the curve.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : RepeatedRocDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -299,13 +282,7 @@ class RepeatedRocDisplay(BaseDisplay):
             Where to draw the cross, as in `from_result`.
         benchmarks, name : as in `from_result`
             Other scores of the same scans, and what the legend calls the curve.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : RepeatedRocDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -340,13 +317,7 @@ class RepeatedRocDisplay(BaseDisplay):
             Where to draw the cross; positive is ``score >= threshold``.
         benchmarks, name : as in `from_result`
             Other scores of the same scans, and what the legend calls the curve.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : RepeatedRocDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------

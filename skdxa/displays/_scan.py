@@ -59,10 +59,8 @@ class ScanDisplay(BaseDisplay):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes drawn on.
-    figure_ : matplotlib Figure
-        Its figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on.
     image_ : matplotlib AxesImage
         The scan.
     spine_line_ : matplotlib Line2D or None
@@ -284,13 +282,7 @@ class ScanDisplay(BaseDisplay):
             What the pixels are. "auto" takes plain arrays as `skdxa.scans.read_scan` takes
             them: floating-point pixels of at most 10 for areal density in g/cm2, all others
             for grey levels. None leaves the colour bar out.
-        ax, title, style : as in `plot`
-            Where to draw, title of the axes, and style by artist.
-
-        Returns
-        -------
-        display : ScanDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------

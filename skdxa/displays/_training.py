@@ -50,10 +50,8 @@ class TrainingCurveDisplay(BaseDisplay):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes drawn on.
-    figure_ : matplotlib Figure
-        Its figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on.
     training_ : matplotlib Line2D
         The training curve.
     validation_ : matplotlib Line2D or None
@@ -128,16 +126,7 @@ class TrainingCurveDisplay(BaseDisplay):
         style : dict or None, default=None
             Matplotlib properties by artist: "training", "validation", "best_epoch",
             "best_point", "bands" (both ranges) and "legend".
-
-        Returns
-        -------
-        display : TrainingCurveDisplay
-            With the artists as attributes.
-
-        Raises
-        ------
-        ValueError
-            If there is no such artist.
+        {plotted}
         """
         look = self._merger(style)
         self._set_axes(ax, height=_HEIGHT)
@@ -229,13 +218,7 @@ class TrainingCurveDisplay(BaseDisplay):
             an equally long list of numbers each.
         metric : str, default="loss"
             Name of the training curve; with ``val_`` before it, that of the validation.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : TrainingCurveDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -283,13 +266,7 @@ class TrainingCurveDisplay(BaseDisplay):
         band : bool, default=False
             Whether to show the range of all folds of all repeats behind the curves. Where
             training stops early in some, later epochs show the range of the others.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : TrainingCurveDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
