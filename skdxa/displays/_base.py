@@ -11,7 +11,6 @@ from matplotlib import cbook
 from skdxa.displays._style import COLUMN_WIDTH
 from skdxa.validation import fill_masked, positive_and_known
 
-
 # What a placeholder stands for in the docstrings of a display's methods: `{drawn}` ends the
 # parameters of class methods, and `{plotted}` those of `plot`.
 _DOCSTRINGS = {

@@ -1,6 +1,5 @@
 """What a network looks at on scans."""
 
-import warnings
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from typing import ClassVar
@@ -11,14 +10,29 @@ from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
-from scipy import special
 from sklearn.utils import check_random_state
 
 from skdxa import inspection
 from skdxa._sklearn import Interval, StrOptions, validate_params
 from skdxa.displays._base import BaseDisplay
-from skdxa.displays._layout import BARS, HEADINGS, OF_KERNELS, PictureGrid, draw_scale, write_on
-from skdxa.displays._scan import check_mask, draw_image, draw_masks, grey_range, mask_edges
+from skdxa.displays._explain import choose_kernels, crop_masks, find_patterns, titles_of
+from skdxa.displays._panels import (
+    BARS,
+    HEADINGS,
+    OF_KERNELS,
+    PanelGrid,
+    add_colorbar,
+    add_legend,
+)
+from skdxa.displays._pictures import (
+    check_mask,
+    draw_image,
+    draw_masks,
+    draw_scale,
+    grey_range,
+    mask_edges,
+    write_on,
+)
 from skdxa.exceptions import ScanError
 from skdxa.validation import check_spacing, fill_masked
 
@@ -184,25 +198,25 @@ class ExplanationDisplay(BaseDisplay):
         images = fill_masked(self.images)
         n_scans, n_rows, n_columns = images.shape
         height, width = np.multiply(self.spacing_mm, (n_rows, n_columns))
-        grid = PictureGrid(
-            {panel: arrays.shape[:-2] for panel, arrays in pictures.items()},
+        shapes = {panel: arrays.shape[:-2] for panel, arrays in pictures.items()}
+        grid = PanelGrid(
+            shapes,
             n_scans=n_scans,
             aspect=width / height,
             title=title,
             # Patterns belong to no scan.
             titles=None if list(pictures) == ["maximized"] else self.titles,
             n_masks=len(edges) if outlined else 0,
+            figure=figure,
         )
-        grid.fit(figure)
         self.figure_ = grid.figure
         self.axes_, self.images_ = {}, {}
         for panel, arrays in pictures.items():
-            axes = self.axes_[panel] = np.empty(arrays.shape[:-2], object)
-            drawn = self.images_[panel] = np.empty(arrays.shape[:-2], object)
+            axes = self.axes_[panel] = grid.axes_of(panel)
+            drawn = self.images_[panel] = np.empty_like(axes)
             limits, spacing_mm = _limits(panel, arrays), self._spacing_of(arrays)
             cmap = {"cmap": _heat_colours()} if panel == "grad_cam" else {}
-            for place in np.ndindex(axes.shape):
-                ax = axes[place] = grid.add_axes(panel, place)
+            for place, ax in np.ndenumerate(axes):
                 if panel == "grad_cam":
                     scan = images[place]
                     draw_image(ax, scan, self.spacing_mm, grey_range(scan), look, "input")
@@ -219,9 +233,9 @@ class ExplanationDisplay(BaseDisplay):
             draw_masks(ax, {name: of_scans[scan] for name, of_scans in edges.items()}, look, 0.9)
             for scan, ax in enumerate(self.axes_.get(outlined, ()))
         ]
-        self.legend_ = grid.add_legend(self.masks_) if edges and outlined else None
+        self.legend_ = add_legend(self.figure_, self.masks_) if edges and outlined else None
         self.colorbars_ = {
-            panel: grid.add_colorbar(panel, self.images_[panel][-1])
+            panel: add_colorbar(panel, self.images_[panel][-1])
             for panel in BARS
             if panel in pictures
         }
@@ -361,7 +375,7 @@ class ExplanationDisplay(BaseDisplay):
         classifier, images = inspection.prepare_images(model, X)
         random_state = check_random_state(random_state)
         if isinstance(titles, str):
-            titles = _titles(X, y, classifier, images, target)
+            titles = titles_of(X, y, classifier, images, target)
         made = {}
         if "grad_cam" in panels:
             made["grad_cam"] = inspection.grad_cam(
@@ -372,17 +386,17 @@ class ExplanationDisplay(BaseDisplay):
         if not set(OF_KERNELS).isdisjoint(panels):
             if units is None:
                 maps = inspection.feature_maps(classifier, images, layer=layer, n_maps=None)
-                units = _choose_kernels(maps, n_maps, random_state)
+                units = choose_kernels(maps, n_maps, random_state)
             made["units"] = np.asarray(units)
         if "feature_maps" in panels:
             made["feature_maps"] = inspection.feature_maps(
                 classifier, images, layer=layer, units=units
             )
         if "maximized" in panels:
-            made["maximized"] = _patterns(classifier, layer, units, n_steps, random_state)
+            made["maximized"] = find_patterns(classifier, layer, units, n_steps, random_state)
         display = cls(
             images,
-            masks=_crop_masks(masks, X, model, images.shape),
+            masks=crop_masks(masks, X, model, images.shape),
             titles=titles,
             spacing_mm=spacing_mm,
             **made,
@@ -456,26 +470,6 @@ class ExplanationDisplay(BaseDisplay):
         return tuple(spacing_mm)
 
 
-def _patterns(classifier, layer, units, n_steps, random_state):
-    """Return the pattern of each kernel, all zero where none was found that excites it."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Nothing that was tried", RuntimeWarning)
-        patterns = inspection.maximize_activation(
-            classifier, layer=layer, units=units, n_steps=n_steps, random_state=random_state
-        )
-    responses = inspection.feature_maps(classifier, patterns, layer=layer, units=units)
-    kernel = np.arange(len(patterns))
-    patterns[responses[kernel, kernel].max(axis=(1, 2)) <= 0] = 0
-    return patterns
-
-
-def _choose_kernels(maps, n_maps, random_state):
-    """Draw kernels at random: silent ones, which show nothing, only for lack of others."""
-    drawn = random_state.permutation(maps.shape[1])
-    silent = maps.max(axis=(0, 2, 3))[drawn] == 0
-    return np.sort(drawn[np.argsort(silent, kind="stable")][:n_maps])
-
-
 def _limits(panel, arrays):
     """Return the lowest and the highest value of each picture's scale: (..., 2)."""
     if panel == "input":
@@ -496,39 +490,3 @@ def _heat_colours():
     colours = colormaps["inferno"](share)
     colours[:, 3] = 0.9 * np.minimum(1, 1.5 * share)
     return ListedColormap(colours)
-
-
-def _titles(X, y, classifier, images, target):
-    """Name each scan, its class, the class's probability and its label."""
-    probability = special.expit(inspection.class_score(classifier, images, target=target))
-    names = X.index if isinstance(X, pd.DataFrame | pd.Series) else range(len(images))
-    target = classifier.classes_[1] if target is None else target
-    titles = [
-        f"Scan {name}: class {target} with probability {share:.2f}"
-        for name, share in zip(names, probability, strict=True)
-    ]
-    if y is None:
-        return titles
-    if len(y) != len(titles):
-        raise ValueError(f"There are {len(y)} labels in y for {len(titles)} scans.")
-    return [f"{title}, labelled {label}" for title, label in zip(titles, y, strict=True)]
-
-
-def _crop_masks(masks, X, model, shape):
-    """Return masks of whole scans as those of the images that a model makes of them."""
-    if not masks:
-        return None
-    n_scans, *shape = shape
-    # Every pixel of an image gets its number, and is looked for on the scan.
-    numbers = np.arange(np.prod(shape)).reshape(shape)
-    placed = inspection.to_scan([numbers] * n_scans, X, model)
-    cropped = {}
-    for name, of_scans in masks.items():
-        if len(of_scans) != n_scans:
-            raise ScanError(f"masks[{name!r}] holds {len(of_scans)} masks for {n_scans} scans.")
-        cropped[name] = np.zeros((n_scans, *shape), bool)
-        for scan, (mask, where) in enumerate(zip(of_scans, placed, strict=True)):
-            mask = check_mask(mask, f"masks[{name!r}][{scan}]", where.shape)
-            seen = np.isfinite(where)
-            cropped[name][scan].flat[where[seen].astype(int)] = mask[seen]
-    return cropped

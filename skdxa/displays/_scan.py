@@ -1,28 +1,32 @@
 """A scan, in its true proportions."""
 
 from dataclasses import KW_ONLY, dataclass
-from itertools import cycle
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from matplotlib.collections import LineCollection
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation
 
 from skdxa.displays._base import BaseDisplay
-from skdxa.displays._style import BLUE, GREEN, ORANGE, PURPLE
+from skdxa.displays._pictures import (
+    ON_SCANS,
+    check_mask,
+    draw_image,
+    draw_masks,
+    draw_segments,
+    grey_range,
+    mask_edges,
+)
+from skdxa.displays._style import ORANGE
 from skdxa.exceptions import ScanError
 from skdxa.preprocessing import find_spine_line
 from skdxa.validation import check_scan, check_spacing, fill_masked
 
-# The rest of Okabe and Ito's colours. These lie on scans, which are dark whatever the figure.
-_SKY, _AMBER, _YELLOW = "#56B4E9", "#E69F00", "#F0E442"
-# Orange is the spine's line, yellow the vertebrae.
-_MASK_COLOURS = (_SKY, PURPLE, GREEN, BLUE, _AMBER)
+# Okabe and Ito's yellow, which shows on scans, since they are dark whatever the figure.
+_YELLOW = "#F0E442"
 # From a vertebra's outline to its name, in mm.
 _LABEL_GAP = 2.0
 
@@ -195,12 +199,12 @@ class ScanDisplay(BaseDisplay):
             fontweight="bold",
             verticalalignment="center",
             clip_on=True,
-            path_effects=[withStroke(linewidth=2, foreground="black")],
+            **ON_SCANS,
         )
         self.vertebrae_, self.labels_ = {}, {}
         for name, segments in outlines.items():
             if np.size(segments) and np.isfinite(segments).all():
-                self.vertebrae_[name] = _draw_segments(self.ax_, segments, outline)
+                self.vertebrae_[name] = draw_segments(self.ax_, segments, outline)
                 x, y = np.reshape(segments, (-1, 2)).T
                 self.labels_[name] = self.ax_.text(
                     x.max() + _LABEL_GAP, (y.min() + y.max()) / 2, name, **label
@@ -307,81 +311,6 @@ class ScanDisplay(BaseDisplay):
             unit=unit,
         )
         return display.plot(ax, title=title, style=style)
-
-
-def draw_image(ax, pixels, spacing_mm, limits, look, artist, **defaults):
-    """Draw pixels in mm from the picture's upper left corner, grey unless told otherwise.
-
-    `look` merges the style of an artist into defaults.
-    """
-    n_rows, n_columns = pixels.shape
-    row_mm, column_mm = spacing_mm
-    wanted = {
-        "cmap": "gray",
-        "interpolation": "nearest",
-        "origin": "upper",
-        "aspect": "equal",
-        "extent": (0.0, n_columns * column_mm, n_rows * row_mm, 0.0),
-    }
-    wanted = look(artist, **(wanted | defaults))
-    if "norm" not in wanted:
-        wanted = dict(zip(("vmin", "vmax"), limits, strict=True)) | wanted
-    return ax.imshow(pixels, **wanted)
-
-
-def grey_range(scan):
-    """Return the densities drawn black and white, which noise and metal do not set."""
-    return np.nanpercentile(scan, [1, 99.5])
-
-
-def check_mask(mask, name, shape):
-    """Return a mask as bool of a scan's shape, or raise a `ScanError` that names it."""
-    mask = np.asarray(fill_masked(mask))
-    if mask.shape != tuple(shape):
-        raise ScanError(f"{name} has the shape {mask.shape}; the scan has {tuple(shape)}.")
-    if not np.isin(mask, (0, 1)).all():
-        raise ScanError(f"{name} must hold True and False (or 1 and 0) only.")
-    return mask.astype(bool)
-
-
-def mask_edges(mask, spacing_mm):
-    """Return the edges between pixels inside and outside a mask.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (n_rows, n_columns)
-        What lies beyond the scan counts as outside.
-    spacing_mm : tuple of float
-        Height and width of a pixel in mm.
-
-    Returns
-    -------
-    edges : ndarray of shape (n_edges, 2, 2)
-        Both ends of each edge, as (x, y) in mm from the scan's upper left corner.
-    """
-    padded = np.pad(mask, 1)
-    row, column = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
-    level = np.array([[column, row], [column + 1, row]])
-    row, column = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
-    upright = np.array([[column, row], [column, row + 1]])
-    row_mm, column_mm = spacing_mm
-    return np.concatenate([level, upright], axis=2).transpose(2, 0, 1) * (column_mm, row_mm)
-
-
-def draw_masks(ax, edges, look, linewidth=1.2):
-    """Outline masks, each in its own colour; an empty one says so in the legend."""
-    masks = {}
-    for (name, segments), color in zip(edges.items(), cycle(_MASK_COLOURS), strict=False):
-        label = name.replace("_", " ") + ("" if len(segments) else " (none)")
-        outline = look("masks", color=color, linewidth=linewidth, label=label)
-        masks[name] = _draw_segments(ax, segments, outline)
-    return masks
-
-
-def _draw_segments(ax, segments, outline):
-    # Edges meet at right angles: without a cap the corners would be notched.
-    lines = LineCollection(segments, **{"capstyle": "projecting", **outline})
-    return ax.add_collection(lines, autolim=False)
 
 
 def _vertebra_outline(region, name, shape, spacing_mm):
