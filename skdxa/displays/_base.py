@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 from matplotlib import cbook
+from matplotlib.transforms import ScaledTranslation
 
 from skdxa.displays._style import COLUMN_WIDTH
 from skdxa.validation import fill_masked, positive_and_known
@@ -97,6 +98,21 @@ class BaseDisplay:
             look = wanted(color=color, linestyle=linestyle, label=label, marker=marker_of(x))
             (lines[name],) = self.ax_.plot(x, y, **look)
         return lines
+
+    def _draw_legend(self, wanted, *, is_beneath):
+        """Draw a legend, inside the axes or beneath the axis and its label, hiding nothing.
+
+        `wanted` holds its properties; a place among them is kept.
+        """
+        if is_beneath and "loc" not in wanted:
+            label = ScaledTranslation(0, -0.48, self.figure_.dpi_scale_trans)
+            wanted |= {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 0}
+            wanted["bbox_transform"] = self.ax_.transAxes + label
+        return self.ax_.legend(**{"edgecolor": "none", "fontsize": "small"} | wanted)
+
+    def _has_layout(self):
+        """Return whether the figure finds room for what stands around its axes."""
+        return self.figure_.figure.get_layout_engine() is not None
 
 
 def marker_of(points):

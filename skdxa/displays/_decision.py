@@ -20,7 +20,8 @@ from skdxa.evaluation import positive_scores, response_method_of
 from skdxa.significance import net_benefit
 from skdxa.validation import check_same_rows
 
-_HEIGHT = 2.8
+# Inches: the axes, and an entry of the legend.
+_HEIGHT, _ENTRY = 2.8, 0.15
 # How far the default thresholds reach, in prevalences, and the largest of them.
 _REACH, _LARGEST = 3.25, 0.99
 # The vertical axis, in prevalences: net benefit never exceeds one.
@@ -48,10 +49,8 @@ class DecisionCurveDisplay(BaseDisplay):
         What was drawn on.
     lines_ : dict of str to matplotlib Line2D
         The curves.
-    treat_all_ : matplotlib Line2D
-        Net benefit of treating everyone.
-    treat_none_ : matplotlib Line2D
-        That of treating nobody, zero.
+    treat_all_, treat_none_ : matplotlib Line2D
+        Net benefit of treating everyone, and of treating nobody, zero.
     legend_ : matplotlib Legend
         The legend.
 
@@ -119,7 +118,9 @@ class DecisionCurveDisplay(BaseDisplay):
         prevalence, the highest possible net benefit; what lies below does harm and is cut off.
         """
         look = self._merger(style)
-        self._set_axes(ax, height=_HEIGHT)
+        # A long legend would hide curves, and stands beneath the axes.
+        is_long = len(self.curves) > 4
+        self._set_axes(ax, height=_HEIGHT + is_long * _ENTRY * (len(self.curves) // 2 + 1))
         self.lines_ = self._draw_curves(
             {
                 name: (curve["threshold"], curve["net_benefit"], name)
@@ -145,16 +146,12 @@ class DecisionCurveDisplay(BaseDisplay):
             ylim=(_LOW * self.prevalence, _HIGH * self.prevalence),
         )
         self.ax_.margins(x=0.02)
-        self.legend_ = self.ax_.legend(
-            **look(
-                "legend",
-                # Curves begin at the prevalence on the left, and fall.
-                loc="upper right",
-                fontsize="small" if len(self.curves) <= 4 else "x-small",
-                handlelength=3,
-                edgecolor="none",
-            )
+        # Curves begin at the prevalence on the left, and fall.
+        place = {"ncols": 2} if is_long and self._has_layout() else {"loc": "upper right"}
+        legend = look(
+            "legend", fontsize="x-small" if is_long else "small", handlelength=3, **place
         )
+        self.legend_ = self._draw_legend(legend, is_beneath=True)
         return self
 
     def frame(self):

@@ -21,8 +21,8 @@ from skdxa.validation import fill_masked
 
 # The darkest cell is lighter than the colour itself, so that its number can be read.
 _DARKEST = 0.7
-# Inches: a row, and text above and below all rows.
-_ROW, _AROUND = 0.36, 1.0
+# Inches: a row, text above and below all rows, and a letter.
+_ROW, _AROUND, _LETTER = 0.36, 1.0, 0.08
 # Longer headings of columns, in letters, are turned.
 _LONG = 6
 # Left edge and width, in shares of the axes, of the table and of the kappas.
@@ -52,14 +52,10 @@ class RaterAgreementDisplay(BaseDisplay):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        What was drawn on; it holds the two others.
-    figure_ : matplotlib Figure
-        Its figure.
-    table_ax_ : matplotlib Axes
-        The table.
-    kappa_ax_ : matplotlib Axes
-        The kappas.
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on; the axes hold those of the table and the kappas.
+    table_ax_, kappa_ax_ : matplotlib Axes
+        The table, and the kappas.
     image_ : matplotlib AxesImage
         The shades of the table: shares of the scans, NaN in the row of all.
     text_ : ndarray of shape (n_rows, n_columns), dtype=object
@@ -117,7 +113,9 @@ class RaterAgreementDisplay(BaseDisplay):
         look = self._merger(style)
         # All of two raters are their only pair.
         shown = self.agreement if len(self.crosstabs) > 1 else self.agreement.drop("all")
-        self._set_axes(ax, COLUMN_WIDTH, _AROUND + _ROW * len(shown))
+        longest = max(map(len, self._counts().columns))
+        turned = _LETTER * longest if longest > _LONG else 0
+        self._set_axes(ax, COLUMN_WIDTH, _AROUND + turned + _ROW * len(shown))
         self.ax_.set_axis_off()
         self.table_ax_, self.kappa_ax_ = (
             self.ax_.inset_axes((left, 0, width, 1)) for left, width in (_TABLE, _KAPPAS)

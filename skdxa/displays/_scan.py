@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
-from matplotlib.transforms import ScaledTranslation
 
 from skdxa.displays._base import BaseDisplay
 from skdxa.displays._pictures import (
@@ -69,12 +68,10 @@ class ScanDisplay(BaseDisplay):
         The scan.
     spine_line_ : matplotlib Line2D or None
         The spine's line.
-    vertebrae_ : dict of str to matplotlib LineCollection
-        The outlines of the vertebrae.
+    vertebrae_, masks_ : dict of str to matplotlib LineCollection
+        The outlines of the vertebrae, and of the masks along the edges of their pixels.
     labels_ : dict of str to matplotlib Text
-        Their names.
-    masks_ : dict of str to matplotlib LineCollection
-        The outlines of the masks, along the edges of the pixels.
+        The names of the vertebrae.
     legend_ : matplotlib Legend or None
         Names of the masks; None without masks.
     colorbar_ : matplotlib Colorbar or None
@@ -163,7 +160,11 @@ class ScanDisplay(BaseDisplay):
         self.spine_line_ = None if column is None else self._draw_line(column, look)
         self._draw_vertebrae(outlines, look)
         self.masks_ = draw_masks(self.ax_, edges, look)
-        self.legend_ = self._draw_legend(look) if edges else None
+        self.legend_ = None
+        if edges:
+            line = [] if self.spine_line_ is None else [self.spine_line_]
+            legend = look("legend", handles=[*line, *self.masks_.values()], ncols=2)
+            self.legend_ = self._draw_legend(legend | {"frameon": False}, is_beneath=True)
         self.colorbar_ = None if self.unit is None else self._draw_colorbar(scan, look)
         self.ax_.set(xlabel="mm", ylabel="mm")
         if title is not None:
@@ -209,24 +210,6 @@ class ScanDisplay(BaseDisplay):
                 self.labels_[name] = self.ax_.text(
                     x.max() + _LABEL_GAP, (y.min() + y.max()) / 2, name, **label
                 )
-
-    def _draw_legend(self, look):
-        # Below the axis and its label, where it hides nothing.
-        below = ScaledTranslation(0, -0.45, self.figure_.dpi_scale_trans)
-        handles = list(self.masks_.values())
-        if self.spine_line_ is not None:
-            handles.insert(0, self.spine_line_)
-        place = look(
-            "legend",
-            loc="upper center",
-            bbox_to_anchor=(0.5, 0),
-            bbox_transform=self.ax_.transAxes + below,
-            borderaxespad=0,
-            ncols=2,
-            fontsize="small",
-            frameon=False,
-        )
-        return self.ax_.legend(handles=handles, **place)
 
     def _draw_colorbar(self, scan, look):
         label = "Areal density, g/cm$^2$" if self.unit == "g/cm2" else self.unit.capitalize()
