@@ -138,13 +138,7 @@ def result_labels(result, y=None):
 
 
 def split_labels(y, n_scans):
-    """Return which scans are positive and which are known, the larger label being positive.
-
-    Raises
-    ------
-    ValueError
-        If `y` does not hold exactly two labels.
-    """
+    """Return which scans are positive and which are known, the larger label being positive."""
     y = np.asarray(fill_masked(y))
     labels = np.unique(y[~pd.isna(y)].tolist())
     if len(labels) != 2:
@@ -155,24 +149,7 @@ def split_labels(y, n_scans):
 def known_scores(score, known, name):
     """Return the scores of the scans whose label is known, one finite number each.
 
-    Parameters
-    ----------
-    score : array-like of shape (n_scans,)
-        A score for each scan; masked or NaN only where the label is unknown.
-    known : ndarray of bool of shape (n_scans,)
-        Whether the label is known.
-    name : str
-        How an error message names the score.
-
-    Returns
-    -------
-    score : ndarray of shape (n_known,)
-        Finite numbers.
-
-    Raises
-    ------
-    ValueError
-        If the shape differs, or a labelled scan has no finite score.
+    An error names the score by `name`.
     """
     score = np.asarray(fill_masked(score), dtype=float)
     if score.shape != known.shape:

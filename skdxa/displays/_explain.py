@@ -7,8 +7,7 @@ import pandas as pd
 from scipy import special
 
 from skdxa import inspection
-from skdxa.displays._pictures import check_mask
-from skdxa.exceptions import ScanError
+from skdxa.displays._pictures import check_masks
 
 
 def find_patterns(classifier, layer, units, n_steps, random_state):
@@ -56,12 +55,9 @@ def crop_masks(masks, X, model, shape):
     numbers = np.arange(np.prod(shape)).reshape(shape)
     placed = inspection.to_scan([numbers] * n_scans, X, model)
     cropped = {}
-    for name, of_scans in masks.items():
-        if len(of_scans) != n_scans:
-            raise ScanError(f"masks[{name!r}] holds {len(of_scans)} masks for {n_scans} scans.")
+    for name, of_scans in check_masks(masks, [where.shape for where in placed]).items():
         cropped[name] = np.zeros((n_scans, *shape), bool)
         for scan, (mask, where) in enumerate(zip(of_scans, placed, strict=True)):
-            mask = check_mask(mask, f"masks[{name!r}][{scan}]", where.shape)
             seen = np.isfinite(where)
             cropped[name][scan].flat[where[seen].astype(int)] = mask[seen]
     return cropped

@@ -25,12 +25,11 @@ from skdxa.displays._panels import (
     add_legend,
 )
 from skdxa.displays._pictures import (
-    check_mask,
+    check_masks,
     draw_image,
     draw_masks,
     draw_scale,
     grey_range,
-    mask_edges,
     write_on,
 )
 from skdxa.exceptions import ScanError
@@ -58,10 +57,8 @@ class ExplanationDisplay(BaseDisplay):
     ----------
     images : ndarray of shape (n_scans, n_rows, n_columns)
         What the network gets, without NaN.
-    grad_cam : ndarray of shape (n_scans, n_rows, n_columns) or None, default=None
-        Heat maps, not negative.
-    gradients : ndarray of shape (n_scans, n_rows, n_columns) or None, default=None
-        Derivatives of the score by each pixel.
+    grad_cam, gradients : ndarray of shape (n_scans, n_rows, n_columns) or None, default=None
+        Heat maps, not negative, and derivatives of the score by each pixel.
     feature_maps : ndarray of shape (n_scans, n_kernels, map_rows, map_columns), default=None
         What each kernel makes of each scan; its pixels may be larger than the scan's.
     maximized : ndarray of shape (n_kernels, n_rows, n_columns) or None, default=None
@@ -80,11 +77,9 @@ class ExplanationDisplay(BaseDisplay):
     ----------
     figure_ : matplotlib Figure or SubFigure
         The axes drawn on.
-    axes_ : dict of str to ndarray of matplotlib Axes
-        For each panel that was drawn: of shape (n_scans,); (n_scans, n_kernels) for
+    axes_, images_ : dict of str to ndarray of matplotlib Axes and AxesImage
+        For each panel that was drawn, an array of shape (n_scans,); (n_scans, n_kernels) for
         "feature_maps"; (n_kernels,) for "maximized".
-    images_ : dict of str to ndarray of matplotlib AxesImage
-        The pictures, likewise.
     masks_ : list of dict of str to matplotlib LineCollection
         The outlines on each scan.
     legend_ : matplotlib Legend or None
@@ -107,10 +102,10 @@ class ExplanationDisplay(BaseDisplay):
     those of the image are that they were pooled from; what filled no window, at the right and
     the lower edge, is black.
 
-    The paper's heat maps end in red. On a dark scan red is dim, and to colour-blind readers
-    dimmer than the middle of such a scale. Here the colours are those of "inferno", which
-    grow lighter all the way for every reader, and clear at the low end, so that the scan
-    shows where nothing is hot. ``style={"grad_cam": {"cmap": "Reds", "alpha": 0.5}}`` gives red.
+    The paper's heat maps end in red, which is dim on a dark scan, and more so to colour-blind
+    readers. Here the colours are those of "inferno", which grow lighter all the way, and clear
+    at the low end, so that the scan shows where nothing is hot. For red, use
+    ``style={"grad_cam": {"cmap": "Reds", "alpha": 0.5}}``.
 
     References
     ----------
@@ -160,8 +155,7 @@ class ExplanationDisplay(BaseDisplay):
     def plot(self, figure=None, *, panels=None, title=None, style=None):
         """Draw a row of pictures for each scan.
 
-        An explanation needs many axes and no single one holds it, so a figure takes the
-        place of the usual `ax`.
+        An explanation needs many axes, so a figure takes the place of the usual `ax`.
 
         Parameters
         ----------
@@ -193,10 +187,10 @@ class ExplanationDisplay(BaseDisplay):
         """
         look = self._merger(style)
         pictures = self._pictures(panels)
-        edges = self._edges()
         outlined = next((panel for panel in ("grad_cam", "input") if panel in pictures), None)
         images = fill_masked(self.images)
         n_scans, n_rows, n_columns = images.shape
+        masks = check_masks(self.masks, [(n_rows, n_columns)] * n_scans)
         height, width = np.multiply(self.spacing_mm, (n_rows, n_columns))
         shapes = {panel: arrays.shape[:-2] for panel, arrays in pictures.items()}
         grid = PanelGrid(
@@ -206,7 +200,7 @@ class ExplanationDisplay(BaseDisplay):
             title=title,
             # Patterns belong to no scan.
             titles=None if list(pictures) == ["maximized"] else self.titles,
-            n_masks=len(edges) if outlined else 0,
+            n_masks=len(masks) if outlined else 0,
             figure=figure,
         )
         self.figure_ = grid.figure
@@ -229,11 +223,14 @@ class ExplanationDisplay(BaseDisplay):
                     write_on(ax, 0.95, _NOTHING[panel])
                 if panel in OF_KERNELS:
                     ax.set_title(self._units_of(arrays)[place[-1]], fontsize="xx-small", pad=1)
-        self.masks_ = [
-            draw_masks(ax, {name: of_scans[scan] for name, of_scans in edges.items()}, look, 0.9)
-            for scan, ax in enumerate(self.axes_.get(outlined, ()))
+        masks_of_scans = [
+            {name: of_scans[scan] for name, of_scans in masks.items()} for scan in range(n_scans)
         ]
-        self.legend_ = add_legend(self.figure_, self.masks_) if edges and outlined else None
+        self.masks_ = [
+            draw_masks(ax, of_scan, self.spacing_mm, look, 0.9)
+            for ax, of_scan in zip(self.axes_.get(outlined, ()), masks_of_scans, strict=False)
+        ]
+        self.legend_ = add_legend(self.figure_, self.masks_) if masks and outlined else None
         self.colorbars_ = {
             panel: add_colorbar(panel, self.images_[panel][-1])
             for panel in BARS
@@ -438,21 +435,6 @@ class ExplanationDisplay(BaseDisplay):
                 f"panels must be some of those available, {list(arrays)}; got {panels}."
             )
         return {name: array for name, array in arrays.items() if name in panels}
-
-    def _edges(self):
-        """Return the outlines of each mask, scan by scan."""
-        n_scans, *shape = self.images.shape
-        edges = {}
-        for name, of_scans in (self.masks or {}).items():
-            if len(of_scans) != n_scans:
-                raise ScanError(
-                    f"masks[{name!r}] holds {len(of_scans)} masks for {n_scans} scans."
-                )
-            edges[name] = [
-                mask_edges(check_mask(mask, f"masks[{name!r}][{scan}]", shape), self.spacing_mm)
-                for scan, mask in enumerate(of_scans)
-            ]
-        return edges
 
     def _units_of(self, arrays):
         return list(range(arrays.shape[-3]) if self.units is None else self.units)

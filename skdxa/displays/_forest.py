@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from skdxa.displays._base import BaseDisplay, title_of
 from skdxa.displays._style import BLUE, GREY, ink
 from skdxa.evaluation import METRICS
+from skdxa.significance import Interval
 
 _COLUMNS = ("estimate", "low", "high", "level", "method")
 _RANGE = "minimum to maximum"
@@ -137,6 +138,7 @@ class ForestDisplay(BaseDisplay):
         if reference is not None:
             dotted = look("reference", color=GREY, linewidth=0.8, linestyle=":", zorder=1)
             self.reference_ = self.ax_.axvline(reference, **dotted)
+        numbers = table[["estimate", "low", "high"]].to_numpy(float)
         right = look(
             "texts",
             color=ink(),
@@ -145,10 +147,8 @@ class ForestDisplay(BaseDisplay):
             transform=self.ax_.get_yaxis_transform(),
         )
         self.texts_ = [
-            self.ax_.text(1.04, row, _format_estimate(*numbers, digits), **right)
-            for row, numbers in zip(
-                rows, table[["estimate", "low", "high"]].itertuples(index=False), strict=True
-            )
+            self.ax_.text(1.04, row, _format_estimate(*of_row, digits), **right)
+            for row, of_row in zip(rows, numbers, strict=True)
         ]
         self.ax_.set_yticks(rows, names, fontsize=_FONT_SIZE)
         self.ax_.set_ylim(sum(heights), 0)
@@ -198,8 +198,8 @@ class ForestDisplay(BaseDisplay):
             Intervals by the name of the row.
         metric : str, default="auc"
             What is estimated, for the label of the axis.
-        reference : float, "auto" or None, default="auto"
-            Where to draw the upright line, as in the constructor; 0 for differences.
+        reference : as in the constructor
+            Where to draw the upright line; 0 for differences.
         {drawn}
 
         Raises
@@ -209,6 +209,8 @@ class ForestDisplay(BaseDisplay):
         ValueError
             If nothing is given.
         """
+        if not intervals:
+            raise ValueError("there is no row to draw.")
         for name, interval in intervals.items():
             if not all(hasattr(interval, column) for column in _COLUMNS):
                 hint = " Give its interval." if hasattr(interval, "interval") else ""
@@ -219,9 +221,11 @@ class ForestDisplay(BaseDisplay):
         rows = [
             [getattr(interval, column) for column in _COLUMNS] for interval in intervals.values()
         ]
-        return cls(_estimates(intervals, rows), metric=metric, reference=reference).plot(
-            ax, digits=digits, style=style
+        table = pd.DataFrame(rows, index=pd.Index([*intervals], name="name"), columns=_COLUMNS)
+        display = cls(
+            table.astype(dict.fromkeys(_COLUMNS[:4], float)), metric=metric, reference=reference
         )
+        return display.plot(ax, digits=digits, style=style)
 
     @classmethod
     def from_table(
@@ -247,12 +251,11 @@ class ForestDisplay(BaseDisplay):
             `auc_high`, or `auc_minimum` and `auc_maximum`.
         metric : str, default="auc"
             What to draw.
-        level : float or None, default=None
-            Confidence level, for the label of the axis; the table itself does not hold it.
-        method : str or None, default=None
-            Method of the intervals, likewise.
-        reference : float, "auto" or None, default="auto"
-            Where to draw the upright line, as in the constructor.
+        level, method : float and str, or None, default=None
+            Confidence level and method of the intervals, which the table does not hold, for
+            the label of the axis.
+        reference : as in the constructor
+            Where to draw the upright line.
         {drawn}
 
         Raises
@@ -273,9 +276,12 @@ class ForestDisplay(BaseDisplay):
                 f"the table has no column {missing[0]!r}; to draw {metric!r} it needs {columns}, "
                 f"and has {list(table.columns)}."
             )
-        rows = [[*row, level, method] for row in table[columns].itertuples(index=False)]
-        return cls(_estimates(table.index, rows), metric=metric, reference=reference).plot(
-            ax, digits=digits, style=style
+        intervals = {
+            name: Interval(*row, level, method)
+            for name, row in zip(table.index, table[columns].to_numpy(float), strict=True)
+        }
+        return cls.from_intervals(
+            intervals, metric=metric, reference=reference, ax=ax, digits=digits, style=style
         )
 
     @classmethod
@@ -306,8 +312,8 @@ class ForestDisplay(BaseDisplay):
         y, threshold, interval, level, n_resamples, random_state : as in `summary`
             Other labels, the threshold and the kind of interval, the same for all; see
             `skdxa.evaluation.CrossValidationResult`.
-        reference : float, "auto" or None, default="auto"
-            Where to draw the upright line, as in the constructor.
+        reference : as in the constructor
+            Where to draw the upright line.
         {drawn}
 
         Raises
@@ -317,30 +323,16 @@ class ForestDisplay(BaseDisplay):
         """
         if metric not in METRICS:
             raise ValueError(f"metric must be one of {list(METRICS)}, got {metric!r}.")
-        rows = [
-            result.summary(
-                y,
-                threshold=threshold,
-                interval=interval,
-                level=level,
-                n_resamples=n_resamples,
-                random_state=random_state,
-            ).loc[metric, list(_COLUMNS)]
-            for result in results.values()
-        ]
-        return cls(_estimates(results, rows), metric=metric, reference=reference).plot(
-            ax, digits=digits, style=style
+        options = {"interval": interval, "level": level, "n_resamples": n_resamples}
+        intervals = {
+            name: result.summary(y, threshold=threshold, random_state=random_state, **options).loc[
+                metric
+            ]
+            for name, result in results.items()
+        }
+        return cls.from_intervals(
+            intervals, metric=metric, reference=reference, ax=ax, digits=digits, style=style
         )
-
-
-def _estimates(names, rows):
-    """Return the table of a display, its numbers floats."""
-    if len(rows) == 0:
-        raise ValueError("there is no row to draw.")
-    table = pd.DataFrame(
-        [list(row) for row in rows], index=pd.Index(list(names), name="name"), columns=_COLUMNS
-    )
-    return table.astype(dict.fromkeys(_COLUMNS[:4], float))
 
 
 def _kind(level, method):

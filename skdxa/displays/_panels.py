@@ -36,23 +36,8 @@ class PanelGrid:
 
     Constrained layout gives pictures of a kind one size. Lengths are estimated, and decide
     how much of a figure of other proportions stays empty, at the right and at the bottom.
-
-    Parameters
-    ----------
-    shapes : dict of str to tuple
-        For each panel, from left to right, the shape of its array of pictures.
-    n_scans : int
-        Number of scans.
-    aspect : float
-        Width of a picture by its height.
-    title : str or None
-        Title of the figure.
-    titles : list of str or None
-        Title of each scan.
-    n_masks : int
-        Number of names in the legend.
-    figure : matplotlib Figure, SubFigure or None
-        Where to draw; None makes a figure.
+    `shapes` holds the shape of each panel's array of pictures, from left to right, and
+    `aspect` is the width of a picture by its height.
     """
 
     def __init__(self, shapes, *, n_scans, aspect, title, titles, n_masks, figure):

@@ -53,20 +53,26 @@ def check_mask(mask, name, shape):
     return mask.astype(bool)
 
 
+def check_masks(masks, shapes):
+    """Return the masks of each name, one per scan, as bool of the scans' shapes."""
+    checked = {}
+    for name, of_scans in (masks or {}).items():
+        if len(of_scans) != len(shapes):
+            raise ScanError(
+                f"masks[{name!r}] holds {len(of_scans)} masks for {len(shapes)} scans."
+            )
+        checked[name] = [
+            check_mask(mask, f"masks[{name!r}][{scan}]", shape)
+            for scan, (mask, shape) in enumerate(zip(of_scans, shapes, strict=True))
+        ]
+    return checked
+
+
 def mask_edges(mask, spacing_mm):
-    """Return the edges between pixels inside and outside a mask.
+    """Return the edges between pixels inside and outside a mask, of shape (n_edges, 2, 2).
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (n_rows, n_columns)
-        What lies beyond the scan counts as outside.
-    spacing_mm : tuple of float
-        Height and width of a pixel in mm.
-
-    Returns
-    -------
-    edges : ndarray of shape (n_edges, 2, 2)
-        Both ends of each edge, as (x, y) in mm from the scan's upper left corner.
+    Each edge holds both its ends as (x, y) in mm from the scan's upper left corner. What lies
+    beyond the scan counts as outside.
     """
     padded = np.pad(mask, 1)
     row, column = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
@@ -77,14 +83,14 @@ def mask_edges(mask, spacing_mm):
     return np.concatenate([level, upright], axis=2).transpose(2, 0, 1) * (column_mm, row_mm)
 
 
-def draw_masks(ax, edges, look, linewidth=1.2):
+def draw_masks(ax, masks, spacing_mm, look, linewidth=1.2):
     """Outline masks, each in its own colour; an empty one says so in the legend."""
-    masks = {}
-    for (name, segments), color in zip(edges.items(), cycle(_MASK_COLOURS), strict=False):
-        label = name.replace("_", " ") + ("" if len(segments) else " (none)")
+    outlines = {}
+    for (name, mask), color in zip(masks.items(), cycle(_MASK_COLOURS), strict=False):
+        label = name.replace("_", " ") + ("" if mask.any() else " (none)")
         outline = look("masks", color=color, linewidth=linewidth, label=label)
-        masks[name] = draw_segments(ax, segments, outline)
-    return masks
+        outlines[name] = draw_segments(ax, mask_edges(mask, spacing_mm), outline)
+    return outlines
 
 
 def draw_segments(ax, segments, outline):

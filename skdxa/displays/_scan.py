@@ -150,8 +150,8 @@ class ScanDisplay(BaseDisplay):
             name: _vertebra_outline(region, name, scan.shape, self.spacing_mm)
             for name, region in (self.vertebrae or {}).items()
         }
-        edges = {
-            name: mask_edges(check_mask(mask, f"masks[{name!r}]", scan.shape), self.spacing_mm)
+        masks = {
+            name: check_mask(mask, f"masks[{name!r}]", scan.shape)
             for name, mask in (self.masks or {}).items()
         }
         column = None if self.spine_line is None else self._checked_line(len(scan))
@@ -159,9 +159,9 @@ class ScanDisplay(BaseDisplay):
         self.image_ = draw_image(self.ax_, scan, self.spacing_mm, grey_range(scan), look, "image")
         self.spine_line_ = None if column is None else self._draw_line(column, look)
         self._draw_vertebrae(outlines, look)
-        self.masks_ = draw_masks(self.ax_, edges, look)
+        self.masks_ = draw_masks(self.ax_, masks, self.spacing_mm, look)
         self.legend_ = None
-        if edges:
+        if masks:
             line = [] if self.spine_line_ is None else [self.spine_line_]
             legend = look("legend", handles=[*line, *self.masks_.values()], ncols=2)
             self.legend_ = self._draw_legend(legend | {"frameon": False}, is_beneath=True)
