@@ -188,7 +188,8 @@ class RepeatedRocDisplay(BaseDisplay):
             xlim=(-0.01, 1.01),
             ylim=(-0.01, 1.01),
             aspect="equal",
-            anchor="N",
+            # At the lower edge, where constrained layout then knows what stands beneath.
+            anchor="S",
         )
         # Inside, it would hide the curves of small axes.
         self.legend_ = self._draw_legend(
