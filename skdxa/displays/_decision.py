@@ -115,7 +115,7 @@ class DecisionCurveDisplay(BaseDisplay):
         Notes
         -----
         The vertical axis reaches from a little below zero to a little above the
-        prevalence, the highest possible net benefit; what lies below does harm and is cut off.
+        prevalence, the highest possible net benefit; what lies below is harmful and cut off.
         """
         look = self._merger(style)
         # A long legend would hide curves, and stands beneath the axes.
@@ -177,7 +177,7 @@ class DecisionCurveDisplay(BaseDisplay):
             Two labels, the larger one positive; NaN, where unknown, is left out.
         prob : array-like of shape (n_scans,), or dict of str to such
             Predicted risk of the positive label, of scans that the model was not trained
-            on; a dict holds several by name.
+            on; a dict holds those of several models by name.
         thresholds : array-like of shape (n_thresholds,) or None, default=None
             Risks from which one would treat, strictly between 0 and 1. None takes evenly
             spaced ones, 100 to 999 of them and each a round number, from near 0 to 3.25

@@ -24,7 +24,7 @@ def find_patterns(classifier, layer, units, n_steps, random_state):
 
 
 def choose_kernels(maps, n_maps, random_state):
-    """Draw kernels at random: silent ones, which show nothing, only for lack of others."""
+    """Draw kernels at random, silent ones only if there are not enough others."""
     drawn = random_state.permutation(maps.shape[1])
     silent = maps.max(axis=(0, 2, 3))[drawn] == 0
     return np.sort(drawn[np.argsort(silent, kind="stable")][:n_maps])

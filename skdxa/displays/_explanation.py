@@ -91,16 +91,16 @@ class ExplanationDisplay(BaseDisplay):
     --------
     ScanDisplay : A scan by itself.
     skdxa.inspection.localization_score : How much of a map lies on what is known.
-    skdxa.inspection.deletion_insertion : Whether the network goes by what a map shows.
+    skdxa.inspection.deletion_insertion : Whether the output depends on what a map shows.
 
     Notes
     -----
     Every scan has its own scales: the input from its 1st to its 99.5th percentile, the
     heat map from zero to its maximum, the gradient symmetric about zero up to the 99.5th
     percentile of its size. A kernel has one scale for all scans, from zero, so that its maps
-    can be compared; so a black map means that the kernel is silent there. Its pixels lie where
-    those of the image are that they were pooled from; what filled no window, at the right and
-    the lower edge, is black.
+    can be compared; a black map means that the kernel is silent. Its pixels cover those of
+    the image that they were pooled from; what pooling left out, at the right and the lower
+    edge, is black.
 
     The paper's heat maps end in red, which is dim on a dark scan, and more so to colour-blind
     readers. Here the colours are those of "inferno", which grow lighter all the way, and clear
@@ -335,7 +335,7 @@ class ExplanationDisplay(BaseDisplay):
             How the heat map is made; see `skdxa.inspection.grad_cam`.
         n_maps : int, default=8
             How many kernels are drawn at random, all if there are fewer. Those silent on
-            all the scans are taken only for lack of others.
+            all scans are drawn only if there are not enough others.
         units : array-like of int or None, default=None
             Numbers of the kernels, the first being 0, in place of random ones.
         n_steps : int, default=200
@@ -362,8 +362,8 @@ class ExplanationDisplay(BaseDisplay):
 
         Notes
         -----
-        Where nothing that was tried excites a kernel its pattern would mean nothing; it is
-        all zero, and the picture says "silent".
+        The pattern of a kernel that nothing excites would be meaningless: it is all zero, and
+        labelled "silent".
         """
         spacing_mm = check_spacing(spacing_mm)
         panels = list(panels)

@@ -90,11 +90,11 @@ class CohortFlowDisplay(BaseDisplay):
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes a figure as high as the chart, and as wide as a
             column in print for one cohort or a page for several. In given axes the chart
-            is made for the size that they have now, from the top down; letters shrink to
-            as little as 5 points to fit.
+            is fitted to their present size, from the top down, with letters of at least
+            5 points.
         max_reasons : int, default=8
-            Most reasons that a box lists, the most frequent first; the scans of all
-            others are summed up.
+            Number of reasons that a box lists, the most frequent first; the scans left out
+            for other reasons are counted together.
         style : dict or None, default=None
             Matplotlib properties by artist: "boxes", "texts" and "arrows".
 

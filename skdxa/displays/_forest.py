@@ -20,7 +20,7 @@ _RANGE = "minimum to maximum"
 # Inches: the axis below the rows, a line of text, and the gap between rows.
 _MARGIN, _LINE, _GAP = 0.55, 0.12, 0.12
 _FONT_SIZE = "x-small"
-# Characters after which the names of rows and of the axis are broken.
+# Characters after which the names of rows and of the axis are wrapped.
 _NAME_WIDTH, _LABEL_WIDTH = 22, 44
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -29,7 +29,7 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 class ForestDisplay(BaseDisplay):
     """Estimates with their intervals, one row per model or predictor, beside their numbers.
 
-    As in the forest plots of meta-analyses [1]_, but nothing is pooled: it draws
+    It resembles the forest plots of meta-analyses [1]_, but nothing is pooled. It draws
     performance tables, such as table 1 of Nissinen et al. 2021 [2]_.
 
     Parameters
@@ -40,7 +40,7 @@ class ForestDisplay(BaseDisplay):
     metric : str, default="auc"
         What is estimated, for the label of the axis.
     reference : float, "auto" or None, default="auto"
-        Where to draw an upright line: "auto" at 0.5, chance, for the metric "auc" and
+        Where to draw a vertical line: "auto" at 0.5, chance, for the metric "auc" and
         nowhere for others; None draws none.
 
     Attributes
@@ -113,8 +113,8 @@ class ForestDisplay(BaseDisplay):
 
         Notes
         -----
-        An estimate without an interval, or with one end only, is a bare point. Where
-        intervals are of several levels or methods, raised numbers link rows to them.
+        An estimate without an interval, or with only one end of it, is drawn as a point. If
+        intervals differ in level or method, superscript numbers refer to these below the axis.
         """
         look = self._merger(style)
         names, label = self._names_and_label()
@@ -162,7 +162,7 @@ class ForestDisplay(BaseDisplay):
         return self.estimates[["low", "high"]].notna().all(axis=1).to_numpy()
 
     def _names_and_label(self):
-        """Return the names of the rows and the label of the axis, broken into lines."""
+        """Return the names of the rows and the label of the axis, wrapped."""
         names = [_wrap(str(name), _NAME_WIDTH) for name in self.estimates.index]
         kinds = {}
         for row in np.flatnonzero(self._has_interval()):
@@ -199,7 +199,7 @@ class ForestDisplay(BaseDisplay):
         metric : str, default="auc"
             What is estimated, for the label of the axis.
         reference : as in the constructor
-            Where to draw the upright line; 0 for differences.
+            Where to draw the vertical line; 0 for differences.
         {drawn}
 
         Raises
@@ -255,7 +255,7 @@ class ForestDisplay(BaseDisplay):
             Confidence level and method of the intervals, which the table does not hold, for
             the label of the axis.
         reference : as in the constructor
-            Where to draw the upright line.
+            Where to draw the vertical line.
         {drawn}
 
         Raises
@@ -313,7 +313,7 @@ class ForestDisplay(BaseDisplay):
             Other labels, the threshold and the kind of interval, the same for all; see
             `skdxa.evaluation.CrossValidationResult`.
         reference : as in the constructor
-            Where to draw the upright line.
+            Where to draw the vertical line.
         {drawn}
 
         Raises
@@ -344,7 +344,7 @@ def _kind(level, method):
 
 
 def _wrap(text, width):
-    """Break long lines; those that are broken already stay so."""
+    """Wrap long lines, and keep existing line breaks."""
     return "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
 
 

@@ -36,7 +36,7 @@ class RaterAgreementDisplay(BaseDisplay):
     One row per pair of raters, and one for all if there are more than two. The table on the
     left counts the scans by both raters' ratings, shaded by their share, and shows the
     agreement; where nearly all lie in one cell, kappa is low though raters agree. On the
-    right are Cohen's kappa of each pair and Fleiss' of all.
+    right are Cohen's kappa of each pair and Fleiss' kappa of all raters.
 
     Parameters
     ----------

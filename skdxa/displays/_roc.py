@@ -52,8 +52,8 @@ class RepeatedRocDisplay(BaseDisplay):
     benchmarks : dict of str to tuple of three ndarray, or None, default=None
         False positive rate, true positive rate and thresholds of each benchmark.
     pooled : bool, default=True
-        Whether a repeat's scores are those of several models, pooled over the folds;
-        as the legend notes.
+        Whether a repeat's scores are those of several models, pooled over the folds, which
+        the legend then says.
     name : str or None, default=None
         What the legend calls the curve.
 
@@ -233,7 +233,7 @@ class RepeatedRocDisplay(BaseDisplay):
         result : CrossValidationResult
             From `skdxa.evaluation.repeated_cross_validate`.
         y : array-like of shape (n_scans,) or None, default=None
-            Other labels to score against than those trained on; NaN where unknown.
+            Labels to score against, if other than those trained on; NaN where unknown.
         threshold : float, "auto" or None, default="auto"
             Where to draw the cross: "auto" at the result's own threshold, 0.5 for
             probabilities and 0 for a decision function; None draws none.

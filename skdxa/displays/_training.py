@@ -40,11 +40,11 @@ class TrainingCurveDisplay(BaseDisplay):
     ranges : DataFrame or None, default=None
         Lowest and highest error of all folds, by epoch: index `epoch`, columns
         `training_low`, `training_high`, those of `validation` if there is any, and
-        `n_folds`, the folds that trained so long.
+        `n_folds`, the number of folds that reached the epoch.
     metric : str, default="loss"
-        What the curves are.
+        Name of what the curves show.
     repeat, fold : int or None, default=None
-        Whose curves they are, of a cross-validation.
+        The repeat and fold of a cross-validation that the curves are of.
 
     Attributes
     ----------
@@ -53,8 +53,8 @@ class TrainingCurveDisplay(BaseDisplay):
     training_, validation_ : matplotlib Line2D
         The curves; the second may be None.
     best_epoch_, best_point_ : matplotlib Line2D or None
-        The upright line at the epoch that was kept, and the point there, on the validation
-        curve or, for want of one, the training curve.
+        The vertical line at the epoch that was kept, and the point there, on the validation
+        curve if there is one, else on the training curve.
     bands_ : dict of str to matplotlib PolyCollection
         The ranges over all folds, "training" and "validation"; empty without `ranges`.
     legend_ : matplotlib Legend
@@ -196,8 +196,8 @@ class TrainingCurveDisplay(BaseDisplay):
         Parameters
         ----------
         model : SpineCNNClassifier, or a Pipeline or search that ends in one
-            Fitted. Any classifier will do whose `history_` is a dict of curves by name,
-            an equally long list of numbers each.
+            Fitted. Any classifier will do whose `history_` is a dict of curves by name, lists
+            of equal length.
         metric : str, default="loss"
             Name of the training curve; with ``val_`` before it, that of the validation.
         {drawn}
@@ -246,8 +246,8 @@ class TrainingCurveDisplay(BaseDisplay):
         metric : str, default="loss"
             Name of the training curve; with ``val_`` before it, that of the validation.
         band : bool, default=False
-            Whether to show the range of all folds of all repeats behind the curves. Where
-            training stops early in some, later epochs show the range of the others.
+            Whether to show the range of all folds of all repeats behind the curves; later
+            epochs show the range of the folds that had not stopped.
         {drawn}
 
         Raises
