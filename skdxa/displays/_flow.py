@@ -171,7 +171,7 @@ class CohortFlowDisplay(BaseDisplay):
         targets : str, list of str or None, default=None
             Targets to show, of each cohort those that it has; None takes all with a known
             label.
-        names : dict of str to str, or None, default=None
+        names : as in `from_cohort`
             What the chart calls targets.
         {drawn}
 

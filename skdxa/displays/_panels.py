@@ -41,50 +41,42 @@ class PanelGrid:
     """
 
     def __init__(self, shapes, *, n_scans, aspect, title, titles, n_masks, figure):
-        self.title, self.titles = title, titles
+        self.shapes, self.title, self.titles = shapes, title, titles
         # About twice as many kernels across as down, since a scan is higher than wide.
-        n_kernels = [shape[-1] for panel, shape in shapes.items() if panel in OF_KERNELS]
-        self.down = ceil(sqrt(n_kernels[0] / 2)) if n_kernels else 1
+        n_kernels = max((shapes[panel][-1] for panel in OF_KERNELS if panel in shapes), default=0)
+        self.down = max(ceil(sqrt(n_kernels / 2)), 1)
         self.across = dict.fromkeys(shapes, 1)
         for panel in set(shapes) & set(OF_KERNELS):
             n_rows = self.down * (n_scans if panel == "maximized" else 1)
-            self.across[panel] = max(ceil(n_kernels[0] / n_rows), min(2, n_kernels[0]))
-
-        n_lines = 1 + (title is not None) + n_scans * (titles is not None)
-        text = _LINE * (n_lines + ceil(n_masks / _LEGEND_COLUMNS))
-        bars = 0 if set(shapes).isdisjoint(BARS) else _BAR
-        text += 2 * _PAD * n_scans + bars
-        text += _NUMBER * n_scans * bool(n_kernels)
-        gaps = 2 * _PAD * sum(self.across.values()) + 1.5 * _BETWEEN * (len(shapes) - 1)
-        # Widths of pictures by the height of a scan, which some rows of kernels share.
+            self.across[panel] = max(ceil(n_kernels / n_rows), min(2, n_kernels))
+        # Sizes of pictures by the height of a scan, which several kernels share.
         tile = 1 / self.down - (_NUMBER + 2 * _PAD) / _HEIGHT * (1 - 1 / self.down)
         widths = {panel: aspect * (tile if panel in OF_KERNELS else 1) for panel in shapes}
         total = sum(self.across[panel] * width for panel, width in widths.items())
+
+        n_lines = 1 + (title is not None) + n_scans * (titles is not None)
+        n_lines += ceil(n_masks / _LEGEND_COLUMNS)
+        bars = 0 if set(shapes).isdisjoint(BARS) else _BAR
+        text = _LINE * n_lines + n_scans * (2 * _PAD + _NUMBER * bool(n_kernels)) + bars
+        gaps = 2 * _PAD * sum(self.across.values()) + 1.5 * _BETWEEN * (len(shapes) - 1)
         if figure is None:
             from matplotlib import pyplot
 
             width = np.clip(_HEIGHT * total + gaps, COLUMN_WIDTH, PAGE_WIDTH)
             height = n_scans * min((width - gaps) / total, _HEIGHT) + text
             figure = pyplot.figure(figsize=(width, height))
-        width, height = figure.bbox.size / figure.figure.dpi
-        high = min((width - gaps) / total, (height - text) / n_scans)
+        self.figure = figure
+        self.width, height = figure.bbox.size / figure.figure.dpi
+        high = min((self.width - gaps) / total, (height - text) / n_scans)
         if high < _LEAST:
             raise ValueError(
-                f"A figure of {width:.1f} x {height:.1f} inches is too small for {n_scans} scans "
-                f"with the panels {list(shapes)}. Enlarge it, or leave some out."
+                f"A figure of {self.width:.1f} x {height:.1f} inches is too small for {n_scans} "
+                f"scans with the panels {list(shapes)}. Enlarge it, or leave some out."
             )
         if figure.figure.get_layout_engine() is None:
             engine = ConstrainedLayoutEngine(w_pad=_PAD, h_pad=_PAD, wspace=0, hspace=0)
             figure.figure.set_layout_engine(engine)
 
-        self.figure, self.shapes = figure, shapes
-        self.inches = (
-            width,
-            {
-                panel: self.across[panel] * (high * width + 2 * _PAD)
-                for panel, width in widths.items()
-            },
-        )
         columns, self.first = [], {}
         for panel, across in self.across.items():
             if columns:
@@ -92,11 +84,16 @@ class PanelGrid:
             self.first[panel] = len(columns)
             columns += [widths[panel]] * across
         rows = [_NOTHING, *[_NOTHING, *[tile] * self.down] * n_scans]
-        columns.append(max((width - gaps) / high - total, _NOTHING))
-        rows.append(max((height - text) / high - n_scans, 0) + max(bars / high, _NOTHING))
+        # What stays empty, and below the pictures also room for the scales.
+        columns.append(max((self.width - gaps) / high - total, _NOTHING))
+        rows.append(max((height - text) / high - n_scans, _NOTHING) + bars / high)
         self.grid = figure.add_gridspec(
             len(rows), len(columns), height_ratios=rows, width_ratios=columns
         )
+        self.widths = {
+            panel: self.across[panel] * (high * width + 2 * _PAD)
+            for panel, width in widths.items()
+        }
 
     def axes_of(self, panel):
         """Make the axes of a panel's pictures, an array of their shape."""
@@ -121,19 +118,20 @@ class PanelGrid:
 
     def write(self):
         """Write the title of the figure, those of the scans, and the panels' headings."""
-        width, widths = self.inches
         if self.title is not None:
             style = {"fontsize": "medium", "fontweight": "bold"}
-            self.figure.suptitle(_filled(self.title, width, style), x=0.01, ha="left", **style)
+            self.figure.suptitle(
+                _filled(self.title, self.width, style), x=0.01, ha="left", **style
+            )
         style = {"fontsize": "small", "fontweight": "bold"}
         for scan, title in enumerate(self.titles or ()):
             place = self._top(scan) - 1, slice(None)
-            self._write(place, _filled(title, width, style), style)
+            self._write(place, _filled(title, self.width, style), style)
         for numeral, panel in zip(_NUMERALS, self.shapes, strict=False):
             place = 0, slice(self.first[panel], self.first[panel] + self.across[panel])
             heading = f"({numeral}) {HEADINGS[panel]}"
             fontsize = "small"
-            if "\n" in _filled(heading, widths[panel], {"fontsize": fontsize}):
+            if "\n" in _filled(heading, self.widths[panel], {"fontsize": fontsize}):
                 heading, fontsize = heading.replace(" ", "\n", 1), "x-small"
             self._write(place, heading, {"fontsize": fontsize})
 

@@ -113,20 +113,21 @@ class RaterAgreementDisplay(BaseDisplay):
         look = self._merger(style)
         # All of two raters are their only pair.
         shown = self.agreement if len(self.crosstabs) > 1 else self.agreement.drop("all")
-        longest = max(map(len, self._counts().columns))
-        turned = _LETTER * longest if longest > _LONG else 0
-        self._set_axes(ax, COLUMN_WIDTH, _AROUND + turned + _ROW * len(shown))
+        counts = self._counts().reindex(shown.index)
+        longest = max(map(len, counts))
+        rotation = 90 if longest > _LONG else 0
+        headings = _LETTER * longest if rotation else 0
+        self._set_axes(ax, COLUMN_WIDTH, _AROUND + headings + _ROW * len(shown))
         self.ax_.set_axis_off()
         self.table_ax_, self.kappa_ax_ = (
             self.ax_.inset_axes((left, 0, width, 1)) for left, width in (_TABLE, _KAPPAS)
         )
-        self._plot_table(shown["agreement"], look)
+        self._plot_table(counts, shown["agreement"], rotation, look)
         self._plot_kappas(shown, look)
         self.ax_.set_title(self.name or "", fontsize="medium")
         return self
 
-    def _plot_table(self, agreement, look):
-        counts = self._counts().reindex(agreement.index)
+    def _plot_table(self, counts, agreement, rotation, look):
         # Clear where there are no scans, so that the shades suit a light and a dark figure.
         blue = to_rgb(BLUE)
         shades = LinearSegmentedColormap.from_list("shades", [(*blue, 0), (*blue, _DARKEST)])
@@ -142,8 +143,7 @@ class RaterAgreementDisplay(BaseDisplay):
         self.text_ = np.empty(words.shape, dtype=object)
         for (row, column), word in np.ndenumerate(words.to_numpy()):
             self.text_[row, column] = self.table_ax_.text(places[column], row, word, **number)
-        is_turned = max(map(len, words.columns)) > _LONG
-        self.table_ax_.set_xticks(places, words.columns, rotation=90 if is_turned else 0)
+        self.table_ax_.set_xticks(places, words.columns, rotation=rotation)
         self.table_ax_.set_xlim(-0.5, places[-1] + 0.7)
         self.table_ax_.set_yticks(range(len(words)), words.index)
         several = len(next(iter(self.crosstabs.values()))) > 2
