@@ -219,11 +219,10 @@ class TrainingCurveDisplay(BaseDisplay):
             )
         _check_metric(metric, history)
         training = np.asarray(history[metric], dtype=float)
-        validation = history.get(f"val_{metric}")
         display = cls(
             epochs=np.arange(1, len(training) + 1),
             training=training,
-            validation=None if validation is None else np.asarray(validation, dtype=float),
+            validation=_curve_of(history, f"val_{metric}"),
             best_epoch=getattr(classifier, "best_epoch_", None),
             metric=metric,
         )
@@ -268,16 +267,13 @@ class TrainingCurveDisplay(BaseDisplay):
         of_fold = _rows_of(curves, repeat, fold).sort_values("epoch")
         if of_fold.empty:
             raise ValueError(f"repeat {repeat}, fold {fold} has no learning curve.")
-        validation = of_fold.get("validation")
-        if validation is None or validation.isna().all():
-            validation = None
         best_epoch = np.nan
         if "best_epoch" in result.folds:
             best_epoch = _rows_of(result.folds, repeat, fold)["best_epoch"].item()
         display = cls(
             epochs=of_fold["epoch"].to_numpy(),
             training=of_fold["training"].to_numpy(float),
-            validation=None if validation is None else validation.to_numpy(float),
+            validation=_curve_of(of_fold, "validation"),
             best_epoch=None if np.isnan(best_epoch) else int(best_epoch),
             ranges=_ranges(curves) if band else None,
             metric=metric,
@@ -296,6 +292,12 @@ def _classifier_of(model):
             model = model.best_estimator_
         else:
             return model
+
+
+def _curve_of(curves, name):
+    """Return a curve as an array, or None where there is none."""
+    curve = np.asarray(curves.get(name, np.nan), dtype=float)
+    return None if np.isnan(curve).all() else curve
 
 
 def _check_metric(metric, names):
