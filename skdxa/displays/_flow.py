@@ -38,12 +38,10 @@ class CohortFlowDisplay(BaseDisplay):
     ----------
     ax_, figure_ : matplotlib Axes and Figure
         What was drawn on.
-    boxes_ : list of matplotlib Rectangle
-        The boxes, row by row.
+    boxes_, arrows_ : list of matplotlib Rectangle and of FancyArrowPatch
+        The boxes, row by row, and the arrows with the lines that they branch from.
     texts_ : list of matplotlib Text
         The lines in the boxes, and the cohorts' names.
-    arrows_ : list of matplotlib FancyArrowPatch
-        Arrows, and the lines that they branch from.
 
     See Also
     --------

@@ -60,10 +60,8 @@ class RaterAgreementDisplay(BaseDisplay):
         The shades of the table: shares of the scans, NaN in the row of all.
     text_ : ndarray of shape (n_rows, n_columns), dtype=object
         The numbers in the table, as matplotlib Text.
-    kappa_ : matplotlib ErrorbarContainer
-        Kappas and intervals.
-    kappa_text_ : list of matplotlib Text
-        The same as numbers.
+    kappa_, kappa_text_ : matplotlib ErrorbarContainer and list of matplotlib Text
+        Kappas and intervals, drawn and as numbers.
 
     See Also
     --------
@@ -254,7 +252,7 @@ class RaterAgreementDisplay(BaseDisplay):
 
     @classmethod
     def from_cohort(cls, cohort, target, *, level=0.95, ax=None, style=None):
-        """Compute the agreement of a cohort's raters on a target and draw it.
+        """Compute the agreement of a cohort's raters on a target and draw it under its name.
 
         Parameters
         ----------
@@ -265,13 +263,7 @@ class RaterAgreementDisplay(BaseDisplay):
             What was rated, such as "scoliosis". Scans that a rater left out are left out.
         level : float, default=0.95
             Confidence level of the intervals.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : RaterAgreementDisplay
-            The display, drawn, with the target as its title.
+        {drawn}
 
         Raises
         ------
