@@ -1,24 +1,62 @@
-"""What all displays share: axes, styles by artist, and the labels of scored scans."""
+"""What all displays share: axes, styles by artist, docstrings, and labels of scored scans."""
 
+import inspect
 from itertools import cycle
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from matplotlib import cbook
+from matplotlib.transforms import ScaledTranslation
 
 from skdxa.displays._style import COLUMN_WIDTH
 from skdxa.validation import fill_masked, positive_and_known
 
+# What a placeholder stands for in the docstrings of a display's methods: `{drawn}` ends the
+# parameters of class methods, and `{plotted}` those of `plot`.
+_DOCSTRINGS = {
+    "{drawn}": """{options} : as in `plot`
+    Where and how to draw.
+
+Returns
+-------
+display : {display}
+    The display, drawn.""",
+    "{plotted}": """
+Returns
+-------
+display : {display}
+    With the artists as attributes.
+
+Raises
+------
+ValueError
+    If there is no such artist.""",
+}
+_OPTIONS = ("ax", "figure", "title", "digits", "style")
+
 
 class BaseDisplay:
-    """Axes and styles of a display.
+    """Axes, styles and docstrings of a display.
 
     A subclass names its artists in `_ARTISTS`, each with the Matplotlib class whose short
     property names (such as ``lw``) are understood, or None where there are none.
     """
 
     _ARTISTS: ClassVar = {}
+
+    def __init_subclass__(cls):
+        """Replace the placeholders in the docstrings of the subclass's methods."""
+        for method in vars(cls).values():
+            method = getattr(method, "__func__", method)
+            docstring = inspect.getdoc(method) if inspect.isfunction(method) else None
+            if docstring is None:
+                continue
+            options = [name for name in _OPTIONS if name in inspect.signature(method).parameters]
+            for placeholder, text in _DOCSTRINGS.items():
+                text = text.format(options=", ".join(options), display=cls.__name__)
+                docstring = docstring.replace(placeholder, text)
+            method.__doc__ = docstring
 
     def _set_axes(self, ax, width=COLUMN_WIDTH, height=COLUMN_WIDTH):
         """Draw on the given axes, or on those of a new figure of a size in inches."""
@@ -61,6 +99,21 @@ class BaseDisplay:
             (lines[name],) = self.ax_.plot(x, y, **look)
         return lines
 
+    def _draw_legend(self, wanted, *, is_beneath):
+        """Draw a legend, inside the axes or beneath the axis and its label, hiding nothing.
+
+        `wanted` holds its properties; a place among them is kept.
+        """
+        if is_beneath and "loc" not in wanted:
+            label = ScaledTranslation(0, -0.48, self.figure_.dpi_scale_trans)
+            wanted |= {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 0}
+            wanted["bbox_transform"] = self.ax_.transAxes + label
+        return self.ax_.legend(**{"edgecolor": "none", "fontsize": "small"} | wanted)
+
+    def _has_layout(self):
+        """Return whether the figure finds room for what stands around its axes."""
+        return self.figure_.figure.get_layout_engine() is not None
+
 
 def marker_of(points):
     """Return the marker of a curve: a line needs two points to be seen."""
@@ -85,13 +138,7 @@ def result_labels(result, y=None):
 
 
 def split_labels(y, n_scans):
-    """Return which scans are positive and which are known, the larger label being positive.
-
-    Raises
-    ------
-    ValueError
-        If `y` does not hold exactly two labels.
-    """
+    """Return which scans are positive and which are known, the larger label being positive."""
     y = np.asarray(fill_masked(y))
     labels = np.unique(y[~pd.isna(y)].tolist())
     if len(labels) != 2:
@@ -102,24 +149,7 @@ def split_labels(y, n_scans):
 def known_scores(score, known, name):
     """Return the scores of the scans whose label is known, one finite number each.
 
-    Parameters
-    ----------
-    score : array-like of shape (n_scans,)
-        A score for each scan; masked or NaN only where the label is unknown.
-    known : ndarray of bool of shape (n_scans,)
-        Whether the label is known.
-    name : str
-        How an error message names the score.
-
-    Returns
-    -------
-    score : ndarray of shape (n_known,)
-        Finite numbers.
-
-    Raises
-    ------
-    ValueError
-        If the shape differs, or a labelled scan has no finite score.
+    An error names the score by `name`.
     """
     score = np.asarray(fill_masked(score), dtype=float)
     if score.shape != known.shape:

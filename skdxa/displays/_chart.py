@@ -1,24 +1,19 @@
-"""Boxes with wrapped text and arrows between them."""
+"""A flow chart: boxes with wrapped text, and arrows between them."""
 
-import textwrap
-from functools import lru_cache
 from itertools import chain, zip_longest
 from types import SimpleNamespace
 
 import numpy as np
-from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.transforms import Affine2D, ScaledTranslation
 
 from skdxa.displays._style import BLUE, GREY, ink
+from skdxa.displays._text import wrap
 
 # Everything below is in points.
-FONT_SIZE, _SMALLEST_FONT_SIZE = 8.0, 5.0
+_FONT_SIZE, _SMALLEST_FONT_SIZE = 8.0, 5.0
 _PADDING, _GAP, _LINE = 3.5, 12.0, 0.8
-# Hinting makes letters widest at low resolutions, such as that of this ruler, whose dots
-# are points. Lines of text may be this much wider in another file.
-_RULER, _SLACK = RendererAgg(1, 1, 72), 1.03
 # Height of a line in font sizes, and what part of it lies above the foot of the letters.
 _PITCH, _BASELINE = 1.25, 0.78
 # Share of a column that the boxes of the main stem take where others branch off.
@@ -30,15 +25,15 @@ _BETWEEN, _UNBROKEN = "   ", "\N{NO-BREAK SPACE}"
 def fitting_chart(columns, text_style, width, height=np.inf):
     """Return the chart of the largest letters that fit, at most those of the style."""
     font = Text(**text_style).get_fontproperties()
-    wanted = font.get_size_in_points()
-    is_given = np.isfinite(height)
-    smallest = min(wanted, _SMALLEST_FONT_SIZE) if is_given else wanted
-    for font_size in np.linspace(wanted, smallest, 7 if is_given else 1):
+    largest = smallest = font.get_size_in_points()
+    high = ""
+    if np.isfinite(height):
+        smallest, high = min(largest, _SMALLEST_FONT_SIZE), f" and {height / 72:.1f} high"
+    for font_size in np.linspace(largest, smallest, 7):
         font.set_size(font_size)
         chart = Chart(columns, width, font)
         if chart.is_wide_enough and chart.height <= height:
             return chart
-    high = f" and {height / 72:.1f} high" if is_given else ""
     raise ValueError(
         f"the flow chart does not fit into axes {width / 72:.1f} inches wide{high} with letters "
         f"of {smallest:g} points: give larger axes (or none, for a figure of the right height), "
@@ -50,12 +45,9 @@ class Chart:
     """Boxes, text and arrows in points, to the right and down from the upper left corner."""
 
     def __init__(self, columns, width, font):
-        self.height = 0.0
-        self.is_wide_enough = True
-        self._font = font.copy()
-        self._bold = font.copy()
+        self.height, self.is_wide_enough = 0.0, True
+        self._font, self._bold = font.copy(), font.copy()
         self._bold.set_weight("bold")
-        self._pitch = _PITCH * font.get_size_in_points()
         self._boxes, self._arrows = [], []
 
         width = (width - _GAP * (len(columns) - 1)) / len(columns)
@@ -73,9 +65,8 @@ class Chart:
 
     def _place_excluded(self, columns, stem, width):
         """Branch off to the right the scans left out, below those listed."""
-        top = self.height
+        top, left = self.height, stem / 2 + _GAP
         self.height += _GAP
-        left = stem / 2 + _GAP
         boxes = [
             self._box(x + left, width - left, c.excluded, c.reasons, GREY, "left", _BETWEEN)
             for x, c in columns
@@ -92,11 +83,12 @@ class Chart:
         targets = [target for _, column in columns for target in column.targets]
         step = (width + _GAP / 2) / max(len(column.targets) for _, column in columns)
         each, indent = step - _GAP / 2, 1.5 * _GAP
-        inner = each - 2 * _PADDING
+        pieces = [(word, self._bold) for name, _ in targets for word in name.split()]
+        pieces += [(label, self._font) for _, labels in targets for label in labels]
         are_beside = all(
-            _width_of(word, self._bold) <= inner for name, _ in targets for word in name.split()
-        ) and all(
-            _width_of(label, self._font) <= inner for _, labels in targets for label in labels
+            wrap(text.replace(" ", _UNBROKEN), each - 2 * _PADDING, font)
+            == [text.replace(" ", _UNBROKEN)]
+            for text, font in pieces
         )
         top = self.height
         boxes = [
@@ -119,19 +111,19 @@ class Chart:
     def _branch_down(self, x, top, boxes):
         bus = top + 0.75 * _GAP
         ends = [box.x + box.width / 2 for box in boxes] if len(boxes) > 1 else [x]
-        self._arrow((x, top), (x, bus), "-")
-        self._arrow((min(x, *ends), bus), (max(x, *ends), bus), "-")
+        self._arrow((x, top), (x, bus), arrowstyle="-")
+        self._arrow((min(x, *ends), bus), (max(x, *ends), bus), arrowstyle="-")
         for end in ends:
             self._arrow((end, bus), (end, boxes[0].y))
 
     def _branch_right(self, x, top, boxes):
-        middles = [box.y + box.height / 2 for box in boxes]
-        self._arrow((x, top), (x, middles[-1]), "-")
-        for box, middle in zip(boxes, middles, strict=True):
-            self._arrow((x, middle), (box.x, middle))
+        for box in boxes:
+            middle = box.y + box.height / 2
+            self._arrow((x, top), (box.x, middle), "angle,angleA=90,angleB=0")
+            top = middle
 
-    def _arrow(self, start, end, arrowstyle="-|>"):
-        self._arrows.append((start, end, arrowstyle))
+    def _arrow(self, start, end, connectionstyle="arc3", arrowstyle="-|>"):
+        self._arrows.append((start, end, connectionstyle, arrowstyle))
 
     def _add_row(self, boxes, *, equal=True):
         """Put boxes beside each other, below all others."""
@@ -141,33 +133,20 @@ class Chart:
             box.height = highest if equal else box.height
         self.height += highest
 
-    def _box(self, x, width, head, body=(), color=None, align="center", hanging=""):
+    def _box(self, x, width, head, body=(), color=None, align="center", indent=""):
         """Make a box as high as its text, to be put into a row."""
-        inner = width - 2 * _PADDING
-        lines = [(line, self._bold) for line in self._wrap(head, inner, self._bold)]
-        for paragraph in body:
-            wrapped = self._wrap(paragraph, inner, self._font, hanging)
-            lines += [(line.replace(_UNBROKEN, " "), self._font) for line in wrapped]
-        height = 2 * _PADDING + len(lines) * self._pitch
+        lines = []
+        for text in (head, *body):
+            font, hanging = (self._bold, "") if text is head else (self._font, indent)
+            wrapped = wrap(text, width - 2 * _PADDING, font, hanging)
+            self.is_wide_enough &= bool(wrapped) or not text
+            lines += [(line.replace(_UNBROKEN, " "), font) for line in wrapped]
+        height = 2 * _PADDING + len(lines) * _PITCH * self._font.get_size_in_points()
         box = SimpleNamespace(
             x=x, y=0.0, width=width, height=height, lines=lines, color=color, align=align
         )
         self._boxes.append(box)
         return box
-
-    def _wrap(self, text, width, font, hanging=""):
-        """Break a text into lines at most so wide, within words only if they are too long."""
-        whole = _width_of(text, font)
-        # Lines of narrow letters may hold more of them than the average.
-        most = len(text) if whole <= width else min(len(text), int(2 * len(text) * width / whole))
-        for n_letters in range(most, 0, -1):
-            lines = textwrap.wrap(
-                text, n_letters, subsequent_indent=hanging, break_on_hyphens=False
-            )
-            if all(_width_of(line, font) <= width for line in lines):
-                return lines
-        self.is_wide_enough = self.is_wide_enough and not text
-        return []
 
     def draw(self, ax, look):
         """Draw boxes, text and arrows at their size in print, from the axes' upper left corner."""
@@ -176,10 +155,11 @@ class Chart:
         # The layout has room for the axes alone, and the chart lies within them.
         place = {"transform": points, "clip_on": False, "in_layout": False}
         boxes, texts, arrows = [], [], []
-        for start, end, arrowstyle in self._arrows:
+        for start, end, connectionstyle, arrowstyle in self._arrows:
             line = look(
                 "arrows",
                 arrowstyle=arrowstyle,
+                connectionstyle=connectionstyle,
                 mutation_scale=7,
                 shrinkA=0,
                 shrinkB=0,
@@ -189,6 +169,7 @@ class Chart:
             arrow = ax.annotate("", end, start, points, points, line, annotation_clip=False)
             arrow.set_in_layout(False)
             arrows.append(arrow.arrow_patch)
+        pitch = _PITCH * self._font.get_size_in_points()
         for box in self._boxes:
             if box.color is not None:
                 frame = look("boxes", facecolor="none", edgecolor=box.color, linewidth=_LINE)
@@ -196,7 +177,7 @@ class Chart:
                 boxes.append(ax.add_artist(patch))
             across = box.width / 2 if box.align == "center" else _PADDING
             for number, (line, font) in enumerate(box.lines):
-                down = _PADDING + (number + _BASELINE) * self._pitch
+                down = _PADDING + (number + _BASELINE) * pitch
                 text = ax.text(box.x + across, box.y + down, line, **text_look(look), **place)
                 text.set(fontproperties=font, ha=box.align, va="baseline", parse_math=False)
                 texts.append(text)
@@ -205,7 +186,7 @@ class Chart:
 
 def text_look(look):
     """Return the style of a chart's text."""
-    return look("texts", fontsize=FONT_SIZE, color=ink(), usetex=False)
+    return look("texts", fontsize=_FONT_SIZE, color=ink(), usetex=False)
 
 
 def size_of(ax):
@@ -220,9 +201,3 @@ def size_of(ax):
 
 def _joined(labels):
     return _BETWEEN.join(label.replace(" ", _UNBROKEN) for label in labels)
-
-
-@lru_cache(100_000)
-def _width_of(text, font):
-    """Return the width of a line in points at the resolution where it is widest."""
-    return _SLACK * _RULER.get_text_width_height_descent(text, font, ismath=False)[0]

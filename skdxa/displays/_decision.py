@@ -20,7 +20,8 @@ from skdxa.evaluation import positive_scores, response_method_of
 from skdxa.significance import net_benefit
 from skdxa.validation import check_same_rows
 
-_HEIGHT = 2.8
+# Inches: the axes, and an entry of the legend.
+_HEIGHT, _ENTRY = 2.8, 0.15
 # How far the default thresholds reach, in prevalences, and the largest of them.
 _REACH, _LARGEST = 3.25, 0.99
 # The vertical axis, in prevalences: net benefit never exceeds one.
@@ -44,16 +45,12 @@ class DecisionCurveDisplay(BaseDisplay):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes drawn on.
-    figure_ : matplotlib Figure
-        Its figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on.
     lines_ : dict of str to matplotlib Line2D
         The curves.
-    treat_all_ : matplotlib Line2D
-        Net benefit of treating everyone.
-    treat_none_ : matplotlib Line2D
-        That of treating nobody, zero.
+    treat_all_, treat_none_ : matplotlib Line2D
+        Net benefit of treating everyone, and of treating nobody, zero.
     legend_ : matplotlib Legend
         The legend.
 
@@ -113,24 +110,17 @@ class DecisionCurveDisplay(BaseDisplay):
             Matplotlib properties by artist: "curves" (all of them; what is left open, such
             as colour and dashes, differs from one to the next), "treat_all", "treat_none"
             and "legend".
-
-        Returns
-        -------
-        display : DecisionCurveDisplay
-            With the artists as attributes.
-
-        Raises
-        ------
-        ValueError
-            If there is no such artist.
+        {plotted}
 
         Notes
         -----
         The vertical axis reaches from a little below zero to a little above the
-        prevalence, the highest possible net benefit; what lies below does harm and is cut off.
+        prevalence, the highest possible net benefit; what lies below is harmful and cut off.
         """
         look = self._merger(style)
-        self._set_axes(ax, height=_HEIGHT)
+        # A long legend would hide curves, and stands beneath the axes.
+        is_long = len(self.curves) > 4
+        self._set_axes(ax, height=_HEIGHT + is_long * _ENTRY * (len(self.curves) // 2 + 1))
         self.lines_ = self._draw_curves(
             {
                 name: (curve["threshold"], curve["net_benefit"], name)
@@ -156,16 +146,12 @@ class DecisionCurveDisplay(BaseDisplay):
             ylim=(_LOW * self.prevalence, _HIGH * self.prevalence),
         )
         self.ax_.margins(x=0.02)
-        self.legend_ = self.ax_.legend(
-            **look(
-                "legend",
-                # Curves begin at the prevalence on the left, and fall.
-                loc="upper right",
-                fontsize="small" if len(self.curves) <= 4 else "x-small",
-                handlelength=3,
-                edgecolor="none",
-            )
+        # Curves begin at the prevalence on the left, and fall.
+        place = {"ncols": 2} if is_long and self._has_layout() else {"loc": "upper right"}
+        legend = look(
+            "legend", fontsize="x-small" if is_long else "small", handlelength=3, **place
         )
+        self.legend_ = self._draw_legend(legend, is_beneath=True)
         return self
 
     def frame(self):
@@ -191,7 +177,7 @@ class DecisionCurveDisplay(BaseDisplay):
             Two labels, the larger one positive; NaN, where unknown, is left out.
         prob : array-like of shape (n_scans,), or dict of str to such
             Predicted risk of the positive label, of scans that the model was not trained
-            on; a dict holds several by name.
+            on; a dict holds those of several models by name.
         thresholds : array-like of shape (n_thresholds,) or None, default=None
             Risks from which one would treat, strictly between 0 and 1. None takes evenly
             spaced ones, 100 to 999 of them and each a round number, from near 0 to 3.25
@@ -199,13 +185,7 @@ class DecisionCurveDisplay(BaseDisplay):
             which doctors or patients would begin to disagree.
         name : str or None, default=None
             What the legend calls a single curve; None calls it "model".
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : DecisionCurveDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -241,13 +221,7 @@ class DecisionCurveDisplay(BaseDisplay):
             Labels as in training, or 0 and 1; NaN where unknown.
         thresholds, name : as in `from_predictions`
             Where to compute the curve, and what the legend calls it.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : DecisionCurveDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -280,13 +254,7 @@ class DecisionCurveDisplay(BaseDisplay):
             Other labels to judge by than those trained on; NaN where unknown.
         thresholds, name : as in `from_predictions`
             Where to compute the curves, and what the legend calls a single one.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : DecisionCurveDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------

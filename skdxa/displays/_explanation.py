@@ -1,6 +1,5 @@
 """What a network looks at on scans."""
 
-import warnings
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from typing import ClassVar
@@ -11,14 +10,28 @@ from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
-from scipy import special
 from sklearn.utils import check_random_state
 
 from skdxa import inspection
 from skdxa._sklearn import Interval, StrOptions, validate_params
 from skdxa.displays._base import BaseDisplay
-from skdxa.displays._layout import BARS, HEADINGS, OF_KERNELS, PictureGrid, draw_scale, write_on
-from skdxa.displays._scan import check_mask, draw_image, draw_masks, grey_range, mask_edges
+from skdxa.displays._explain import choose_kernels, crop_masks, find_patterns, titles_of
+from skdxa.displays._panels import (
+    BARS,
+    HEADINGS,
+    OF_KERNELS,
+    PanelGrid,
+    add_colorbar,
+    add_legend,
+)
+from skdxa.displays._pictures import (
+    check_masks,
+    draw_image,
+    draw_masks,
+    draw_scale,
+    grey_range,
+    write_on,
+)
 from skdxa.exceptions import ScanError
 from skdxa.validation import check_spacing, fill_masked
 
@@ -44,10 +57,8 @@ class ExplanationDisplay(BaseDisplay):
     ----------
     images : ndarray of shape (n_scans, n_rows, n_columns)
         What the network gets, without NaN.
-    grad_cam : ndarray of shape (n_scans, n_rows, n_columns) or None, default=None
-        Heat maps, not negative.
-    gradients : ndarray of shape (n_scans, n_rows, n_columns) or None, default=None
-        Derivatives of the score by each pixel.
+    grad_cam, gradients : ndarray of shape (n_scans, n_rows, n_columns) or None, default=None
+        Heat maps, not negative, and derivatives of the score by each pixel.
     feature_maps : ndarray of shape (n_scans, n_kernels, map_rows, map_columns), default=None
         What each kernel makes of each scan; its pixels may be larger than the scan's.
     maximized : ndarray of shape (n_kernels, n_rows, n_columns) or None, default=None
@@ -66,11 +77,9 @@ class ExplanationDisplay(BaseDisplay):
     ----------
     figure_ : matplotlib Figure or SubFigure
         The axes drawn on.
-    axes_ : dict of str to ndarray of matplotlib Axes
-        For each panel that was drawn: of shape (n_scans,); (n_scans, n_kernels) for
+    axes_, images_ : dict of str to ndarray of matplotlib Axes and AxesImage
+        For each panel that was drawn, an array of shape (n_scans,); (n_scans, n_kernels) for
         "feature_maps"; (n_kernels,) for "maximized".
-    images_ : dict of str to ndarray of matplotlib AxesImage
-        The pictures, likewise.
     masks_ : list of dict of str to matplotlib LineCollection
         The outlines on each scan.
     legend_ : matplotlib Legend or None
@@ -82,21 +91,21 @@ class ExplanationDisplay(BaseDisplay):
     --------
     ScanDisplay : A scan by itself.
     skdxa.inspection.localization_score : How much of a map lies on what is known.
-    skdxa.inspection.deletion_insertion : Whether the network goes by what a map shows.
+    skdxa.inspection.deletion_insertion : Whether the output depends on what a map shows.
 
     Notes
     -----
     Every scan has its own scales: the input from its 1st to its 99.5th percentile, the
     heat map from zero to its maximum, the gradient symmetric about zero up to the 99.5th
     percentile of its size. A kernel has one scale for all scans, from zero, so that its maps
-    can be compared; so a black map means that the kernel is silent there. Its pixels lie where
-    those of the image are that they were pooled from; what filled no window, at the right and
-    the lower edge, is black.
+    can be compared; a black map means that the kernel is silent. Its pixels cover those of
+    the image that they were pooled from; what pooling left out, at the right and the lower
+    edge, is black.
 
-    The paper's heat maps end in red. On a dark scan red is dim, and to colour-blind readers
-    dimmer than the middle of such a scale. Here the colours are those of "inferno", which
-    grow lighter all the way for every reader, and clear at the low end, so that the scan
-    shows where nothing is hot. ``style={"grad_cam": {"cmap": "Reds", "alpha": 0.5}}`` gives red.
+    The paper's heat maps end in red, which is dim on a dark scan, and more so to colour-blind
+    readers. Here the colours are those of "inferno", which grow lighter all the way, and clear
+    at the low end, so that the scan shows where nothing is hot. For red, use
+    ``style={"grad_cam": {"cmap": "Reds", "alpha": 0.5}}``.
 
     References
     ----------
@@ -146,8 +155,7 @@ class ExplanationDisplay(BaseDisplay):
     def plot(self, figure=None, *, panels=None, title=None, style=None):
         """Draw a row of pictures for each scan.
 
-        An explanation needs many axes and no single one holds it, so a figure takes the
-        place of the usual `ax`.
+        An explanation needs many axes, so a figure takes the place of the usual `ax`.
 
         Parameters
         ----------
@@ -179,30 +187,30 @@ class ExplanationDisplay(BaseDisplay):
         """
         look = self._merger(style)
         pictures = self._pictures(panels)
-        edges = self._edges()
         outlined = next((panel for panel in ("grad_cam", "input") if panel in pictures), None)
         images = fill_masked(self.images)
         n_scans, n_rows, n_columns = images.shape
+        masks = check_masks(self.masks, [(n_rows, n_columns)] * n_scans)
         height, width = np.multiply(self.spacing_mm, (n_rows, n_columns))
-        grid = PictureGrid(
-            {panel: arrays.shape[:-2] for panel, arrays in pictures.items()},
+        shapes = {panel: arrays.shape[:-2] for panel, arrays in pictures.items()}
+        grid = PanelGrid(
+            shapes,
             n_scans=n_scans,
             aspect=width / height,
             title=title,
             # Patterns belong to no scan.
             titles=None if list(pictures) == ["maximized"] else self.titles,
-            n_masks=len(edges) if outlined else 0,
+            n_masks=len(masks) if outlined else 0,
+            figure=figure,
         )
-        grid.fit(figure)
         self.figure_ = grid.figure
         self.axes_, self.images_ = {}, {}
         for panel, arrays in pictures.items():
-            axes = self.axes_[panel] = np.empty(arrays.shape[:-2], object)
-            drawn = self.images_[panel] = np.empty(arrays.shape[:-2], object)
+            axes = self.axes_[panel] = grid.axes_of(panel)
+            drawn = self.images_[panel] = np.empty_like(axes)
             limits, spacing_mm = _limits(panel, arrays), self._spacing_of(arrays)
             cmap = {"cmap": _heat_colours()} if panel == "grad_cam" else {}
-            for place in np.ndindex(axes.shape):
-                ax = axes[place] = grid.add_axes(panel, place)
+            for place, ax in np.ndenumerate(axes):
                 if panel == "grad_cam":
                     scan = images[place]
                     draw_image(ax, scan, self.spacing_mm, grey_range(scan), look, "input")
@@ -215,13 +223,16 @@ class ExplanationDisplay(BaseDisplay):
                     write_on(ax, 0.95, _NOTHING[panel])
                 if panel in OF_KERNELS:
                     ax.set_title(self._units_of(arrays)[place[-1]], fontsize="xx-small", pad=1)
-        self.masks_ = [
-            draw_masks(ax, {name: of_scans[scan] for name, of_scans in edges.items()}, look, 0.9)
-            for scan, ax in enumerate(self.axes_.get(outlined, ()))
+        masks_of_scans = [
+            {name: of_scans[scan] for name, of_scans in masks.items()} for scan in range(n_scans)
         ]
-        self.legend_ = grid.add_legend(self.masks_) if edges and outlined else None
+        self.masks_ = [
+            draw_masks(ax, of_scan, self.spacing_mm, look, 0.9)
+            for ax, of_scan in zip(self.axes_.get(outlined, ()), masks_of_scans, strict=False)
+        ]
+        self.legend_ = add_legend(self.figure_, self.masks_) if masks and outlined else None
         self.colorbars_ = {
-            panel: grid.add_colorbar(panel, self.images_[panel][-1])
+            panel: add_colorbar(panel, self.images_[panel][-1])
             for panel in BARS
             if panel in pictures
         }
@@ -324,7 +335,7 @@ class ExplanationDisplay(BaseDisplay):
             How the heat map is made; see `skdxa.inspection.grad_cam`.
         n_maps : int, default=8
             How many kernels are drawn at random, all if there are fewer. Those silent on
-            all the scans are taken only for lack of others.
+            all scans are drawn only if there are not enough others.
         units : array-like of int or None, default=None
             Numbers of the kernels, the first being 0, in place of random ones.
         n_steps : int, default=200
@@ -339,13 +350,7 @@ class ExplanationDisplay(BaseDisplay):
             Height and width of a pixel in mm.
         random_state : int, RandomState instance or None, default=None
             Draws the kernels and starts their patterns.
-        figure, title, style : as in `plot`
-            Where to draw, title of the figure, and style by artist.
-
-        Returns
-        -------
-        display : ExplanationDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -357,8 +362,8 @@ class ExplanationDisplay(BaseDisplay):
 
         Notes
         -----
-        Where nothing that was tried excites a kernel its pattern would mean nothing; it is
-        all zero, and the picture says "silent".
+        The pattern of a kernel that nothing excites would be meaningless: it is all zero, and
+        labelled "silent".
         """
         spacing_mm = check_spacing(spacing_mm)
         panels = list(panels)
@@ -367,7 +372,7 @@ class ExplanationDisplay(BaseDisplay):
         classifier, images = inspection.prepare_images(model, X)
         random_state = check_random_state(random_state)
         if isinstance(titles, str):
-            titles = _titles(X, y, classifier, images, target)
+            titles = titles_of(X, y, classifier, images, target)
         made = {}
         if "grad_cam" in panels:
             made["grad_cam"] = inspection.grad_cam(
@@ -378,17 +383,17 @@ class ExplanationDisplay(BaseDisplay):
         if not set(OF_KERNELS).isdisjoint(panels):
             if units is None:
                 maps = inspection.feature_maps(classifier, images, layer=layer, n_maps=None)
-                units = _choose_kernels(maps, n_maps, random_state)
+                units = choose_kernels(maps, n_maps, random_state)
             made["units"] = np.asarray(units)
         if "feature_maps" in panels:
             made["feature_maps"] = inspection.feature_maps(
                 classifier, images, layer=layer, units=units
             )
         if "maximized" in panels:
-            made["maximized"] = _patterns(classifier, layer, units, n_steps, random_state)
+            made["maximized"] = find_patterns(classifier, layer, units, n_steps, random_state)
         display = cls(
             images,
-            masks=_crop_masks(masks, X, model, images.shape),
+            masks=crop_masks(masks, X, model, images.shape),
             titles=titles,
             spacing_mm=spacing_mm,
             **made,
@@ -431,21 +436,6 @@ class ExplanationDisplay(BaseDisplay):
             )
         return {name: array for name, array in arrays.items() if name in panels}
 
-    def _edges(self):
-        """Return the outlines of each mask, scan by scan."""
-        n_scans, *shape = self.images.shape
-        edges = {}
-        for name, of_scans in (self.masks or {}).items():
-            if len(of_scans) != n_scans:
-                raise ScanError(
-                    f"masks[{name!r}] holds {len(of_scans)} masks for {n_scans} scans."
-                )
-            edges[name] = [
-                mask_edges(check_mask(mask, f"masks[{name!r}][{scan}]", shape), self.spacing_mm)
-                for scan, mask in enumerate(of_scans)
-            ]
-        return edges
-
     def _units_of(self, arrays):
         return list(range(arrays.shape[-3]) if self.units is None else self.units)
 
@@ -460,26 +450,6 @@ class ExplanationDisplay(BaseDisplay):
             whole = max(large // small, 1)
             spacing_mm.append(mm * (whole if large // whole == small else large / small))
         return tuple(spacing_mm)
-
-
-def _patterns(classifier, layer, units, n_steps, random_state):
-    """Return the pattern of each kernel, all zero where none was found that excites it."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Nothing that was tried", RuntimeWarning)
-        patterns = inspection.maximize_activation(
-            classifier, layer=layer, units=units, n_steps=n_steps, random_state=random_state
-        )
-    responses = inspection.feature_maps(classifier, patterns, layer=layer, units=units)
-    kernel = np.arange(len(patterns))
-    patterns[responses[kernel, kernel].max(axis=(1, 2)) <= 0] = 0
-    return patterns
-
-
-def _choose_kernels(maps, n_maps, random_state):
-    """Draw kernels at random: silent ones, which show nothing, only for lack of others."""
-    drawn = random_state.permutation(maps.shape[1])
-    silent = maps.max(axis=(0, 2, 3))[drawn] == 0
-    return np.sort(drawn[np.argsort(silent, kind="stable")][:n_maps])
 
 
 def _limits(panel, arrays):
@@ -502,39 +472,3 @@ def _heat_colours():
     colours = colormaps["inferno"](share)
     colours[:, 3] = 0.9 * np.minimum(1, 1.5 * share)
     return ListedColormap(colours)
-
-
-def _titles(X, y, classifier, images, target):
-    """Name each scan, its class, the class's probability and its label."""
-    probability = special.expit(inspection.class_score(classifier, images, target=target))
-    names = X.index if isinstance(X, pd.DataFrame | pd.Series) else range(len(images))
-    target = classifier.classes_[1] if target is None else target
-    titles = [
-        f"Scan {name}: class {target} with probability {share:.2f}"
-        for name, share in zip(names, probability, strict=True)
-    ]
-    if y is None:
-        return titles
-    if len(y) != len(titles):
-        raise ValueError(f"There are {len(y)} labels in y for {len(titles)} scans.")
-    return [f"{title}, labelled {label}" for title, label in zip(titles, y, strict=True)]
-
-
-def _crop_masks(masks, X, model, shape):
-    """Return masks of whole scans as those of the images that a model makes of them."""
-    if not masks:
-        return None
-    n_scans, *shape = shape
-    # Every pixel of an image gets its number, and is looked for on the scan.
-    numbers = np.arange(np.prod(shape)).reshape(shape)
-    placed = inspection.to_scan([numbers] * n_scans, X, model)
-    cropped = {}
-    for name, of_scans in masks.items():
-        if len(of_scans) != n_scans:
-            raise ScanError(f"masks[{name!r}] holds {len(of_scans)} masks for {n_scans} scans.")
-        cropped[name] = np.zeros((n_scans, *shape), bool)
-        for scan, (mask, where) in enumerate(zip(of_scans, placed, strict=True)):
-            mask = check_mask(mask, f"masks[{name!r}][{scan}]", where.shape)
-            seen = np.isfinite(where)
-            cropped[name][scan].flat[where[seen].astype(int)] = mask[seen]
-    return cropped

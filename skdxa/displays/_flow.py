@@ -36,16 +36,12 @@ class CohortFlowDisplay(BaseDisplay):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes drawn on.
-    figure_ : matplotlib Figure
-        Its figure.
-    boxes_ : list of matplotlib Rectangle
-        The boxes, row by row.
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on.
+    boxes_, arrows_ : list of matplotlib Rectangle and of FancyArrowPatch
+        The boxes, row by row, and the arrows with the lines that they branch from.
     texts_ : list of matplotlib Text
         The lines in the boxes, and the cohorts' names.
-    arrows_ : list of matplotlib FancyArrowPatch
-        Arrows, and the lines that they branch from.
 
     See Also
     --------
@@ -92,11 +88,11 @@ class CohortFlowDisplay(BaseDisplay):
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes a figure as high as the chart, and as wide as a
             column in print for one cohort or a page for several. In given axes the chart
-            is made for the size that they have now, from the top down; letters shrink to
-            as little as 5 points to fit.
+            is fitted to their present size, from the top down, with letters of at least
+            5 points.
         max_reasons : int, default=8
-            Most reasons that a box lists, the most frequent first; the scans of all
-            others are summed up.
+            Number of reasons that a box lists, the most frequent first; the scans left out
+            for other reasons are counted together.
         style : dict or None, default=None
             Matplotlib properties by artist: "boxes", "texts" and "arrows".
 
@@ -151,13 +147,7 @@ class CohortFlowDisplay(BaseDisplay):
             Columns of `cohort.target`; None takes all with a known label.
         names : dict of str to str, or None, default=None
             What the chart calls targets.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : CohortFlowDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -179,15 +169,9 @@ class CohortFlowDisplay(BaseDisplay):
         targets : str, list of str or None, default=None
             Targets to show, of each cohort those that it has; None takes all with a known
             label.
-        names : dict of str to str, or None, default=None
+        names : as in `from_cohort`
             What the chart calls targets.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : CohortFlowDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------

@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from skdxa.displays._base import BaseDisplay, title_of
 from skdxa.displays._style import BLUE, GREY, ink
 from skdxa.evaluation import METRICS
+from skdxa.significance import Interval
 
 _COLUMNS = ("estimate", "low", "high", "level", "method")
 _RANGE = "minimum to maximum"
@@ -19,7 +20,7 @@ _RANGE = "minimum to maximum"
 # Inches: the axis below the rows, a line of text, and the gap between rows.
 _MARGIN, _LINE, _GAP = 0.55, 0.12, 0.12
 _FONT_SIZE = "x-small"
-# Characters after which the names of rows and of the axis are broken.
+# Characters after which the names of rows and of the axis are wrapped.
 _NAME_WIDTH, _LABEL_WIDTH = 22, 44
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -28,7 +29,7 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 class ForestDisplay(BaseDisplay):
     """Estimates with their intervals, one row per model or predictor, beside their numbers.
 
-    As in the forest plots of meta-analyses [1]_, but nothing is pooled: it draws
+    It resembles the forest plots of meta-analyses [1]_, but nothing is pooled. It draws
     performance tables, such as table 1 of Nissinen et al. 2021 [2]_.
 
     Parameters
@@ -39,15 +40,13 @@ class ForestDisplay(BaseDisplay):
     metric : str, default="auc"
         What is estimated, for the label of the axis.
     reference : float, "auto" or None, default="auto"
-        Where to draw an upright line: "auto" at 0.5, chance, for the metric "auc" and
+        Where to draw a vertical line: "auto" at 0.5, chance, for the metric "auc" and
         nowhere for others; None draws none.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes drawn on.
-    figure_ : matplotlib Figure
-        Its figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on.
     points_ : matplotlib Line2D
         The estimates.
     whiskers_ : matplotlib LineCollection
@@ -110,21 +109,12 @@ class ForestDisplay(BaseDisplay):
             Decimals of the numbers.
         style : dict or None, default=None
             Matplotlib properties by artist: "points", "whiskers", "reference" and "texts".
-
-        Returns
-        -------
-        display : ForestDisplay
-            With the artists as attributes.
-
-        Raises
-        ------
-        ValueError
-            If there is no such artist.
+        {plotted}
 
         Notes
         -----
-        An estimate without an interval, or with one end only, is a bare point. Where
-        intervals are of several levels or methods, raised numbers link rows to them.
+        An estimate without an interval, or with only one end of it, is drawn as a point. If
+        intervals differ in level or method, superscript numbers refer to these below the axis.
         """
         look = self._merger(style)
         names, label = self._names_and_label()
@@ -148,6 +138,7 @@ class ForestDisplay(BaseDisplay):
         if reference is not None:
             dotted = look("reference", color=GREY, linewidth=0.8, linestyle=":", zorder=1)
             self.reference_ = self.ax_.axvline(reference, **dotted)
+        numbers = table[["estimate", "low", "high"]].to_numpy(float)
         right = look(
             "texts",
             color=ink(),
@@ -156,10 +147,8 @@ class ForestDisplay(BaseDisplay):
             transform=self.ax_.get_yaxis_transform(),
         )
         self.texts_ = [
-            self.ax_.text(1.04, row, _format_estimate(*numbers, digits), **right)
-            for row, numbers in zip(
-                rows, table[["estimate", "low", "high"]].itertuples(index=False), strict=True
-            )
+            self.ax_.text(1.04, row, _format_estimate(*of_row, digits), **right)
+            for row, of_row in zip(rows, numbers, strict=True)
         ]
         self.ax_.set_yticks(rows, names, fontsize=_FONT_SIZE)
         self.ax_.set_ylim(sum(heights), 0)
@@ -173,7 +162,7 @@ class ForestDisplay(BaseDisplay):
         return self.estimates[["low", "high"]].notna().all(axis=1).to_numpy()
 
     def _names_and_label(self):
-        """Return the names of the rows and the label of the axis, broken into lines."""
+        """Return the names of the rows and the label of the axis, wrapped."""
         names = [_wrap(str(name), _NAME_WIDTH) for name in self.estimates.index]
         kinds = {}
         for row in np.flatnonzero(self._has_interval()):
@@ -209,15 +198,9 @@ class ForestDisplay(BaseDisplay):
             Intervals by the name of the row.
         metric : str, default="auc"
             What is estimated, for the label of the axis.
-        reference : float, "auto" or None, default="auto"
-            Where to draw the upright line, as in the constructor; 0 for differences.
-        ax, digits, style : as in `plot`
-            Where to draw, decimals, and style by artist.
-
-        Returns
-        -------
-        display : ForestDisplay
-            The display, drawn.
+        reference : as in the constructor
+            Where to draw the vertical line; 0 for differences.
+        {drawn}
 
         Raises
         ------
@@ -226,6 +209,8 @@ class ForestDisplay(BaseDisplay):
         ValueError
             If nothing is given.
         """
+        if not intervals:
+            raise ValueError("there is no row to draw.")
         for name, interval in intervals.items():
             if not all(hasattr(interval, column) for column in _COLUMNS):
                 hint = " Give its interval." if hasattr(interval, "interval") else ""
@@ -236,9 +221,11 @@ class ForestDisplay(BaseDisplay):
         rows = [
             [getattr(interval, column) for column in _COLUMNS] for interval in intervals.values()
         ]
-        return cls(_estimates(intervals, rows), metric=metric, reference=reference).plot(
-            ax, digits=digits, style=style
+        table = pd.DataFrame(rows, index=pd.Index([*intervals], name="name"), columns=_COLUMNS)
+        display = cls(
+            table.astype(dict.fromkeys(_COLUMNS[:4], float)), metric=metric, reference=reference
         )
+        return display.plot(ax, digits=digits, style=style)
 
     @classmethod
     def from_table(
@@ -264,19 +251,12 @@ class ForestDisplay(BaseDisplay):
             `auc_high`, or `auc_minimum` and `auc_maximum`.
         metric : str, default="auc"
             What to draw.
-        level : float or None, default=None
-            Confidence level, for the label of the axis; the table itself does not hold it.
-        method : str or None, default=None
-            Method of the intervals, likewise.
-        reference : float, "auto" or None, default="auto"
-            Where to draw the upright line, as in the constructor.
-        ax, digits, style : as in `plot`
-            Where to draw, decimals, and style by artist.
-
-        Returns
-        -------
-        display : ForestDisplay
-            The display, drawn.
+        level, method : float and str, or None, default=None
+            Confidence level and method of the intervals, which the table does not hold, for
+            the label of the axis.
+        reference : as in the constructor
+            Where to draw the vertical line.
+        {drawn}
 
         Raises
         ------
@@ -296,9 +276,12 @@ class ForestDisplay(BaseDisplay):
                 f"the table has no column {missing[0]!r}; to draw {metric!r} it needs {columns}, "
                 f"and has {list(table.columns)}."
             )
-        rows = [[*row, level, method] for row in table[columns].itertuples(index=False)]
-        return cls(_estimates(table.index, rows), metric=metric, reference=reference).plot(
-            ax, digits=digits, style=style
+        intervals = {
+            name: Interval(*row, level, method)
+            for name, row in zip(table.index, table[columns].to_numpy(float), strict=True)
+        }
+        return cls.from_intervals(
+            intervals, metric=metric, reference=reference, ax=ax, digits=digits, style=style
         )
 
     @classmethod
@@ -329,15 +312,9 @@ class ForestDisplay(BaseDisplay):
         y, threshold, interval, level, n_resamples, random_state : as in `summary`
             Other labels, the threshold and the kind of interval, the same for all; see
             `skdxa.evaluation.CrossValidationResult`.
-        reference : float, "auto" or None, default="auto"
-            Where to draw the upright line, as in the constructor.
-        ax, digits, style : as in `plot`
-            Where to draw, decimals, and style by artist.
-
-        Returns
-        -------
-        display : ForestDisplay
-            The display, drawn.
+        reference : as in the constructor
+            Where to draw the vertical line.
+        {drawn}
 
         Raises
         ------
@@ -346,30 +323,16 @@ class ForestDisplay(BaseDisplay):
         """
         if metric not in METRICS:
             raise ValueError(f"metric must be one of {list(METRICS)}, got {metric!r}.")
-        rows = [
-            result.summary(
-                y,
-                threshold=threshold,
-                interval=interval,
-                level=level,
-                n_resamples=n_resamples,
-                random_state=random_state,
-            ).loc[metric, list(_COLUMNS)]
-            for result in results.values()
-        ]
-        return cls(_estimates(results, rows), metric=metric, reference=reference).plot(
-            ax, digits=digits, style=style
+        options = {"interval": interval, "level": level, "n_resamples": n_resamples}
+        intervals = {
+            name: result.summary(y, threshold=threshold, random_state=random_state, **options).loc[
+                metric
+            ]
+            for name, result in results.items()
+        }
+        return cls.from_intervals(
+            intervals, metric=metric, reference=reference, ax=ax, digits=digits, style=style
         )
-
-
-def _estimates(names, rows):
-    """Return the table of a display, its numbers floats."""
-    if len(rows) == 0:
-        raise ValueError("there is no row to draw.")
-    table = pd.DataFrame(
-        [list(row) for row in rows], index=pd.Index(list(names), name="name"), columns=_COLUMNS
-    )
-    return table.astype(dict.fromkeys(_COLUMNS[:4], float))
 
 
 def _kind(level, method):
@@ -381,7 +344,7 @@ def _kind(level, method):
 
 
 def _wrap(text, width):
-    """Break long lines; those that are broken already stay so."""
+    """Wrap long lines, and keep existing line breaks."""
     return "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
 
 

@@ -21,8 +21,8 @@ from skdxa.validation import fill_masked
 
 # The darkest cell is lighter than the colour itself, so that its number can be read.
 _DARKEST = 0.7
-# Inches: a row, and text above and below all rows.
-_ROW, _AROUND = 0.36, 1.0
+# Inches: a row, text above and below all rows, and a letter.
+_ROW, _AROUND, _LETTER = 0.36, 1.0, 0.08
 # Longer headings of columns, in letters, are turned.
 _LONG = 6
 # Left edge and width, in shares of the axes, of the table and of the kappas.
@@ -36,7 +36,7 @@ class RaterAgreementDisplay(BaseDisplay):
     One row per pair of raters, and one for all if there are more than two. The table on the
     left counts the scans by both raters' ratings, shaded by their share, and shows the
     agreement; where nearly all lie in one cell, kappa is low though raters agree. On the
-    right are Cohen's kappa of each pair and Fleiss' of all.
+    right are Cohen's kappa of each pair and Fleiss' kappa of all raters.
 
     Parameters
     ----------
@@ -52,22 +52,16 @@ class RaterAgreementDisplay(BaseDisplay):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        What was drawn on; it holds the two others.
-    figure_ : matplotlib Figure
-        Its figure.
-    table_ax_ : matplotlib Axes
-        The table.
-    kappa_ax_ : matplotlib Axes
-        The kappas.
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on; the axes hold those of the table and the kappas.
+    table_ax_, kappa_ax_ : matplotlib Axes
+        The table, and the kappas.
     image_ : matplotlib AxesImage
         The shades of the table: shares of the scans, NaN in the row of all.
     text_ : ndarray of shape (n_rows, n_columns), dtype=object
         The numbers in the table, as matplotlib Text.
-    kappa_ : matplotlib ErrorbarContainer
-        Kappas and intervals.
-    kappa_text_ : list of matplotlib Text
-        The same as numbers.
+    kappa_, kappa_text_ : matplotlib ErrorbarContainer and list of matplotlib Text
+        Kappas and intervals, drawn and as numbers.
 
     See Also
     --------
@@ -112,32 +106,26 @@ class RaterAgreementDisplay(BaseDisplay):
         style : dict or None, default=None
             Matplotlib properties by artist: "image" (the shades), "text" (all numbers) and
             "kappa", as for ``Axes.errorbar``.
-
-        Returns
-        -------
-        display : RaterAgreementDisplay
-            With the artists as attributes.
-
-        Raises
-        ------
-        ValueError
-            If there is no such artist.
+        {plotted}
         """
         look = self._merger(style)
         # All of two raters are their only pair.
         shown = self.agreement if len(self.crosstabs) > 1 else self.agreement.drop("all")
-        self._set_axes(ax, COLUMN_WIDTH, _AROUND + _ROW * len(shown))
+        counts = self._counts().reindex(shown.index)
+        longest = max(map(len, counts))
+        rotation = 90 if longest > _LONG else 0
+        headings = _LETTER * longest if rotation else 0
+        self._set_axes(ax, COLUMN_WIDTH, _AROUND + headings + _ROW * len(shown))
         self.ax_.set_axis_off()
         self.table_ax_, self.kappa_ax_ = (
             self.ax_.inset_axes((left, 0, width, 1)) for left, width in (_TABLE, _KAPPAS)
         )
-        self._plot_table(shown["agreement"], look)
+        self._plot_table(counts, shown["agreement"], rotation, look)
         self._plot_kappas(shown, look)
         self.ax_.set_title(self.name or "", fontsize="medium")
         return self
 
-    def _plot_table(self, agreement, look):
-        counts = self._counts().reindex(agreement.index)
+    def _plot_table(self, counts, agreement, rotation, look):
         # Clear where there are no scans, so that the shades suit a light and a dark figure.
         blue = to_rgb(BLUE)
         shades = LinearSegmentedColormap.from_list("shades", [(*blue, 0), (*blue, _DARKEST)])
@@ -153,8 +141,7 @@ class RaterAgreementDisplay(BaseDisplay):
         self.text_ = np.empty(words.shape, dtype=object)
         for (row, column), word in np.ndenumerate(words.to_numpy()):
             self.text_[row, column] = self.table_ax_.text(places[column], row, word, **number)
-        is_turned = max(map(len, words.columns)) > _LONG
-        self.table_ax_.set_xticks(places, words.columns, rotation=90 if is_turned else 0)
+        self.table_ax_.set_xticks(places, words.columns, rotation=rotation)
         self.table_ax_.set_xlim(-0.5, places[-1] + 0.7)
         self.table_ax_.set_yticks(range(len(words)), words.index)
         several = len(next(iter(self.crosstabs.values()))) > 2
@@ -237,13 +224,7 @@ class RaterAgreementDisplay(BaseDisplay):
             Confidence level of the intervals.
         name : str or None, default=None
             Title.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : RaterAgreementDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -271,7 +252,7 @@ class RaterAgreementDisplay(BaseDisplay):
 
     @classmethod
     def from_cohort(cls, cohort, target, *, level=0.95, ax=None, style=None):
-        """Compute the agreement of a cohort's raters on a target and draw it.
+        """Compute the agreement of a cohort's raters on a target and draw it under its name.
 
         Parameters
         ----------
@@ -282,13 +263,7 @@ class RaterAgreementDisplay(BaseDisplay):
             What was rated, such as "scoliosis". Scans that a rater left out are left out.
         level : float, default=0.95
             Confidence level of the intervals.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : RaterAgreementDisplay
-            The display, drawn, with the target as its title.
+        {drawn}
 
         Raises
         ------

@@ -22,6 +22,8 @@ from skdxa.evaluation import default_threshold, positive_scores, response_method
 from skdxa.validation import fill_masked
 
 _GRID = np.linspace(0, 1, 201)
+# The height in inches of an entry in the legend.
+_ENTRY = 0.17
 
 
 @dataclass(eq=False, repr=False)
@@ -36,46 +38,37 @@ class RepeatedRocDisplay(BaseDisplay):
 
     Parameters
     ----------
-    fpr : ndarray of shape (n_points,)
-        False positive rate, 1 - specificity, of the median repeat.
-    tpr : ndarray of shape (n_points,)
-        True positive rate, the sensitivity, of the median repeat.
-    thresholds : ndarray of shape (n_points,)
-        Threshold of each point; positive is ``score >= threshold``.
+    fpr, tpr, thresholds : ndarray of shape (n_points,)
+        False positive rate (1 - specificity) and true positive rate (sensitivity) of the
+        median repeat at each threshold; positive is ``score >= threshold``.
     repeat_aucs : ndarray of shape (n_repeats,)
         AUC of each repeat.
     repeat_tprs : ndarray of shape (n_repeats, n_grid)
-        Sensitivity of each repeat at `grid`.
+        Sensitivity of each repeat at the false positive rates in `grid`.
     grid : ndarray of shape (n_grid,)
-        False positive rates at which `repeat_tprs` are given.
-    threshold : float or None, default=None
-        The classification threshold.
-    threshold_point : tuple of float or None, default=None
-        False and true positive rate at `threshold`.
+        False positive rates.
+    threshold, threshold_point : float and tuple of float, or None, default=None
+        The classification threshold, and the false and true positive rate there.
     benchmarks : dict of str to tuple of three ndarray, or None, default=None
         False positive rate, true positive rate and thresholds of each benchmark.
     pooled : bool, default=True
-        Whether a repeat's scores are those of several models, pooled over the folds;
-        as the legend notes.
+        Whether a repeat's scores are those of several models, pooled over the folds, which
+        the legend then says.
     name : str or None, default=None
         What the legend calls the curve.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes drawn on.
-    figure_ : matplotlib Figure
-        Its figure.
-    line_ : matplotlib Line2D
-        The curve.
-    band_ : matplotlib PolyCollection or None
-        The range over repeats; None of a single repeat.
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on.
+    line_, chance_level_ : matplotlib Line2D
+        The curve and the diagonal.
     benchmark_lines_ : dict of str to matplotlib Line2D
         The benchmarks' curves.
+    band_ : matplotlib PolyCollection or None
+        The range over repeats; None of a single repeat.
     threshold_ : matplotlib Line2D or None
         The cross at the threshold.
-    chance_level_ : matplotlib Line2D
-        The diagonal.
     legend_ : matplotlib Legend
         The legend.
 
@@ -144,24 +137,13 @@ class RepeatedRocDisplay(BaseDisplay):
         style : dict or None, default=None
             Matplotlib properties by artist: "curve", "band", "benchmarks" (all of them;
             what is left open, such as colour and dashes, differs from one to the next),
-            "threshold", "chance" and "legend". By default the legend is at the lower
-            right, or beneath if there are benchmarks and no `ax` is given.
-
-        Returns
-        -------
-        display : RepeatedRocDisplay
-            With the artists as attributes.
-
-        Raises
-        ------
-        ValueError
-            If there is no such artist.
+            "threshold", "chance" and "legend". By default the legend stands beneath the
+            axes, or inside them if their figure has no layout that makes room for it.
+        {plotted}
         """
         look = self._merger(style)
         benchmarks = self.benchmarks or {}
-        # A long legend would hide the curves. Only a figure made here surely has room below.
-        beneath = ax is None and "legend" not in (style or {}) and bool(benchmarks)
-        self._set_axes(ax, height=COLUMN_WIDTH + beneath * 0.15 * (3 + len(benchmarks)))
+        self._set_axes(ax, height=COLUMN_WIDTH + _ENTRY * (3 + len(benchmarks)))
         name = self.name if name is None else name
         label = f"{'pooled ' * self.pooled}AUC = {self.roc_auc:.2f}"
         label = f"{name}: {label}" if name else label
@@ -206,15 +188,17 @@ class RepeatedRocDisplay(BaseDisplay):
             xlim=(-0.01, 1.01),
             ylim=(-0.01, 1.01),
             aspect="equal",
+            # At the lower edge, where constrained layout then knows what stands beneath.
+            anchor="S",
         )
-        self.legend_ = (self.figure_ if beneath else self.ax_).legend(
-            **look(
+        # Inside, it would hide the curves of small axes.
+        self.legend_ = self._draw_legend(
+            look(
                 "legend",
-                loc="outside lower center" if beneath else "lower right",
                 fontsize="x-small" if benchmarks else "small",
                 handlelength=3 if benchmarks else 2,
-                edgecolor="none",
-            )
+            ),
+            is_beneath=self._has_layout(),
         )
         return self
 
@@ -249,7 +233,7 @@ class RepeatedRocDisplay(BaseDisplay):
         result : CrossValidationResult
             From `skdxa.evaluation.repeated_cross_validate`.
         y : array-like of shape (n_scans,) or None, default=None
-            Other labels to score against than those trained on; NaN where unknown.
+            Labels to score against, if other than those trained on; NaN where unknown.
         threshold : float, "auto" or None, default="auto"
             Where to draw the cross: "auto" at the result's own threshold, 0.5 for
             probabilities and 0 for a decision function; None draws none.
@@ -258,13 +242,7 @@ class RepeatedRocDisplay(BaseDisplay):
             positive: negate T-scores and TBS, where lower is worse.
         name : str or None, default=None
             What the legend calls the curve.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : RepeatedRocDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -299,13 +277,7 @@ class RepeatedRocDisplay(BaseDisplay):
             Where to draw the cross, as in `from_result`.
         benchmarks, name : as in `from_result`
             Other scores of the same scans, and what the legend calls the curve.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : RepeatedRocDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -340,13 +312,7 @@ class RepeatedRocDisplay(BaseDisplay):
             Where to draw the cross; positive is ``score >= threshold``.
         benchmarks, name : as in `from_result`
             Other scores of the same scans, and what the legend calls the curve.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : RepeatedRocDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------

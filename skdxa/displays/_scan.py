@@ -1,28 +1,31 @@
 """A scan, in its true proportions."""
 
 from dataclasses import KW_ONLY, dataclass
-from itertools import cycle
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from matplotlib.collections import LineCollection
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
-from matplotlib.transforms import ScaledTranslation
 
 from skdxa.displays._base import BaseDisplay
-from skdxa.displays._style import BLUE, GREEN, ORANGE, PURPLE
+from skdxa.displays._pictures import (
+    ON_SCANS,
+    check_mask,
+    draw_image,
+    draw_masks,
+    draw_segments,
+    grey_range,
+    mask_edges,
+)
+from skdxa.displays._style import ORANGE
 from skdxa.exceptions import ScanError
 from skdxa.preprocessing import find_spine_line
 from skdxa.validation import check_scan, check_spacing, fill_masked
 
-# The rest of Okabe and Ito's colours. These lie on scans, which are dark whatever the figure.
-_SKY, _AMBER, _YELLOW = "#56B4E9", "#E69F00", "#F0E442"
-# Orange is the spine's line, yellow the vertebrae.
-_MASK_COLOURS = (_SKY, PURPLE, GREEN, BLUE, _AMBER)
+# Okabe and Ito's yellow, which shows on scans, since they are dark whatever the figure.
+_YELLOW = "#F0E442"
 # From a vertebra's outline to its name, in mm.
 _LABEL_GAP = 2.0
 
@@ -59,20 +62,16 @@ class ScanDisplay(BaseDisplay):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes drawn on.
-    figure_ : matplotlib Figure
-        Its figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on.
     image_ : matplotlib AxesImage
         The scan.
     spine_line_ : matplotlib Line2D or None
         The spine's line.
-    vertebrae_ : dict of str to matplotlib LineCollection
-        The outlines of the vertebrae.
+    vertebrae_, masks_ : dict of str to matplotlib LineCollection
+        The outlines of the vertebrae, and of the masks along the edges of their pixels.
     labels_ : dict of str to matplotlib Text
-        Their names.
-    masks_ : dict of str to matplotlib LineCollection
-        The outlines of the masks, along the edges of the pixels.
+        The names of the vertebrae.
     legend_ : matplotlib Legend or None
         Names of the masks; None without masks.
     colorbar_ : matplotlib Colorbar or None
@@ -151,8 +150,8 @@ class ScanDisplay(BaseDisplay):
             name: _vertebra_outline(region, name, scan.shape, self.spacing_mm)
             for name, region in (self.vertebrae or {}).items()
         }
-        edges = {
-            name: mask_edges(check_mask(mask, f"masks[{name!r}]", scan.shape), self.spacing_mm)
+        masks = {
+            name: check_mask(mask, f"masks[{name!r}]", scan.shape)
             for name, mask in (self.masks or {}).items()
         }
         column = None if self.spine_line is None else self._checked_line(len(scan))
@@ -160,8 +159,12 @@ class ScanDisplay(BaseDisplay):
         self.image_ = draw_image(self.ax_, scan, self.spacing_mm, grey_range(scan), look, "image")
         self.spine_line_ = None if column is None else self._draw_line(column, look)
         self._draw_vertebrae(outlines, look)
-        self.masks_ = draw_masks(self.ax_, edges, look)
-        self.legend_ = self._draw_legend(look) if edges else None
+        self.masks_ = draw_masks(self.ax_, masks, self.spacing_mm, look)
+        self.legend_ = None
+        if masks:
+            line = [] if self.spine_line_ is None else [self.spine_line_]
+            legend = look("legend", handles=[*line, *self.masks_.values()], ncols=2)
+            self.legend_ = self._draw_legend(legend | {"frameon": False}, is_beneath=True)
         self.colorbar_ = None if self.unit is None else self._draw_colorbar(scan, look)
         self.ax_.set(xlabel="mm", ylabel="mm")
         if title is not None:
@@ -197,34 +200,16 @@ class ScanDisplay(BaseDisplay):
             fontweight="bold",
             verticalalignment="center",
             clip_on=True,
-            path_effects=[withStroke(linewidth=2, foreground="black")],
+            **ON_SCANS,
         )
         self.vertebrae_, self.labels_ = {}, {}
         for name, segments in outlines.items():
             if np.size(segments) and np.isfinite(segments).all():
-                self.vertebrae_[name] = _draw_segments(self.ax_, segments, outline)
+                self.vertebrae_[name] = draw_segments(self.ax_, segments, outline)
                 x, y = np.reshape(segments, (-1, 2)).T
                 self.labels_[name] = self.ax_.text(
                     x.max() + _LABEL_GAP, (y.min() + y.max()) / 2, name, **label
                 )
-
-    def _draw_legend(self, look):
-        # Below the axis and its label, where it hides nothing.
-        below = ScaledTranslation(0, -0.45, self.figure_.dpi_scale_trans)
-        handles = list(self.masks_.values())
-        if self.spine_line_ is not None:
-            handles.insert(0, self.spine_line_)
-        place = look(
-            "legend",
-            loc="upper center",
-            bbox_to_anchor=(0.5, 0),
-            bbox_transform=self.ax_.transAxes + below,
-            borderaxespad=0,
-            ncols=2,
-            fontsize="small",
-            frameon=False,
-        )
-        return self.ax_.legend(handles=handles, **place)
 
     def _draw_colorbar(self, scan, look):
         label = "Areal density, g/cm$^2$" if self.unit == "g/cm2" else self.unit.capitalize()
@@ -284,13 +269,7 @@ class ScanDisplay(BaseDisplay):
             What the pixels are. "auto" takes plain arrays as `skdxa.scans.read_scan` takes
             them: floating-point pixels of at most 10 for areal density in g/cm2, all others
             for grey levels. None leaves the colour bar out.
-        ax, title, style : as in `plot`
-            Where to draw, title of the axes, and style by artist.
-
-        Returns
-        -------
-        display : ScanDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -315,81 +294,6 @@ class ScanDisplay(BaseDisplay):
             unit=unit,
         )
         return display.plot(ax, title=title, style=style)
-
-
-def draw_image(ax, pixels, spacing_mm, limits, look, artist, **defaults):
-    """Draw pixels in mm from the picture's upper left corner, grey unless told otherwise.
-
-    `look` merges the style of an artist into defaults.
-    """
-    n_rows, n_columns = pixels.shape
-    row_mm, column_mm = spacing_mm
-    wanted = {
-        "cmap": "gray",
-        "interpolation": "nearest",
-        "origin": "upper",
-        "aspect": "equal",
-        "extent": (0.0, n_columns * column_mm, n_rows * row_mm, 0.0),
-    }
-    wanted = look(artist, **(wanted | defaults))
-    if "norm" not in wanted:
-        wanted = dict(zip(("vmin", "vmax"), limits, strict=True)) | wanted
-    return ax.imshow(pixels, **wanted)
-
-
-def grey_range(scan):
-    """Return the densities drawn black and white, which noise and metal do not set."""
-    return np.nanpercentile(scan, [1, 99.5])
-
-
-def check_mask(mask, name, shape):
-    """Return a mask as bool of a scan's shape, or raise a `ScanError` that names it."""
-    mask = np.asarray(fill_masked(mask))
-    if mask.shape != tuple(shape):
-        raise ScanError(f"{name} has the shape {mask.shape}; the scan has {tuple(shape)}.")
-    if not np.isin(mask, (0, 1)).all():
-        raise ScanError(f"{name} must hold True and False (or 1 and 0) only.")
-    return mask.astype(bool)
-
-
-def mask_edges(mask, spacing_mm):
-    """Return the edges between pixels inside and outside a mask.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (n_rows, n_columns)
-        What lies beyond the scan counts as outside.
-    spacing_mm : tuple of float
-        Height and width of a pixel in mm.
-
-    Returns
-    -------
-    edges : ndarray of shape (n_edges, 2, 2)
-        Both ends of each edge, as (x, y) in mm from the scan's upper left corner.
-    """
-    padded = np.pad(mask, 1)
-    row, column = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
-    level = np.array([[column, row], [column + 1, row]])
-    row, column = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
-    upright = np.array([[column, row], [column, row + 1]])
-    row_mm, column_mm = spacing_mm
-    return np.concatenate([level, upright], axis=2).transpose(2, 0, 1) * (column_mm, row_mm)
-
-
-def draw_masks(ax, edges, look, linewidth=1.2):
-    """Outline masks, each in its own colour; an empty one says so in the legend."""
-    masks = {}
-    for (name, segments), color in zip(edges.items(), cycle(_MASK_COLOURS), strict=False):
-        label = name.replace("_", " ") + ("" if len(segments) else " (none)")
-        outline = look("masks", color=color, linewidth=linewidth, label=label)
-        masks[name] = _draw_segments(ax, segments, outline)
-    return masks
-
-
-def _draw_segments(ax, segments, outline):
-    # Edges meet at right angles: without a cap the corners would be notched.
-    lines = LineCollection(segments, **{"capstyle": "projecting", **outline})
-    return ax.add_collection(lines, autolim=False)
 
 
 def _vertebra_outline(region, name, shape, spacing_mm):

@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from skdxa.displays._base import BaseDisplay, marker_of, title_of
 from skdxa.displays._style import BLUE, GREY, ORANGE
 
-_HEIGHT = 2.6
+_HEIGHT = 3.0
 # Both lines are solid, since dashes would hide noise; their widths differ in grey print too.
-_TRAINING_WIDTH, _VALIDATION_WIDTH = 1.8, 0.9
+_CURVES = (("training", BLUE, 1.8), ("validation", ORANGE, 0.9))
 _INDEX_COLUMNS = ("repeat", "fold", "epoch")
 
 
@@ -31,10 +31,8 @@ class TrainingCurveDisplay(BaseDisplay):
 
     Parameters
     ----------
-    epochs : ndarray of shape (n_epochs,)
-        Numbers of the epochs; the first is 1.
-    training : ndarray of shape (n_epochs,)
-        Training error after each epoch.
+    epochs, training : ndarray of shape (n_epochs,)
+        Numbers of the epochs, the first being 1, and the training error after each.
     validation : ndarray of shape (n_epochs,) or None, default=None
         Validation error; None where no scans were held out.
     best_epoch : int or None, default=None
@@ -42,26 +40,21 @@ class TrainingCurveDisplay(BaseDisplay):
     ranges : DataFrame or None, default=None
         Lowest and highest error of all folds, by epoch: index `epoch`, columns
         `training_low`, `training_high`, those of `validation` if there is any, and
-        `n_folds`, the folds that trained so long.
+        `n_folds`, the number of folds that reached the epoch.
     metric : str, default="loss"
-        What the curves are.
+        Name of what the curves show.
     repeat, fold : int or None, default=None
-        Whose curves they are, of a cross-validation.
+        The repeat and fold of a cross-validation that the curves are of.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes drawn on.
-    figure_ : matplotlib Figure
-        Its figure.
-    training_ : matplotlib Line2D
-        The training curve.
-    validation_ : matplotlib Line2D or None
-        The validation curve.
-    best_epoch_ : matplotlib Line2D or None
-        The upright line at the epoch that was kept.
-    best_point_ : matplotlib Line2D or None
-        The point there, on the validation curve or, for want of one, the training curve.
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on.
+    training_, validation_ : matplotlib Line2D
+        The curves; the second may be None.
+    best_epoch_, best_point_ : matplotlib Line2D or None
+        The vertical line at the epoch that was kept, and the point there, on the validation
+        curve if there is one, else on the training curve.
     bands_ : dict of str to matplotlib PolyCollection
         The ranges over all folds, "training" and "validation"; empty without `ranges`.
     legend_ : matplotlib Legend
@@ -128,21 +121,12 @@ class TrainingCurveDisplay(BaseDisplay):
         style : dict or None, default=None
             Matplotlib properties by artist: "training", "validation", "best_epoch",
             "best_point", "bands" (both ranges) and "legend".
-
-        Returns
-        -------
-        display : TrainingCurveDisplay
-            With the artists as attributes.
-
-        Raises
-        ------
-        ValueError
-            If there is no such artist.
+        {plotted}
         """
         look = self._merger(style)
         self._set_axes(ax, height=_HEIGHT)
-        self.bands_ = {}
-        for name, color in (("training", BLUE), ("validation", ORANGE)):
+        self.bands_, curves = {}, {"training": None, "validation": None}
+        for name, color, linewidth in _CURVES:
             if self.ranges is not None and f"{name}_low" in self.ranges:
                 self.bands_[name] = self.ax_.fill_between(
                     self.ranges.index,
@@ -150,52 +134,39 @@ class TrainingCurveDisplay(BaseDisplay):
                     self.ranges[f"{name}_high"],
                     **look("bands", color=color, alpha=0.25, linewidth=0),
                 )
-        common = {"marker": marker_of(self.epochs)}
-        blue = look("training", color=BLUE, linewidth=_TRAINING_WIDTH, label="training", **common)
-        (curve,) = (self.training_,) = self.ax_.plot(self.epochs, self.training, **blue)
-        self.validation_ = None
-        if self.validation is not None:
-            orange = look(
-                "validation",
-                color=ORANGE,
-                linewidth=_VALIDATION_WIDTH,
-                label="validation",
-                **common,
-            )
-            (curve,) = (self.validation_,) = self.ax_.plot(self.epochs, self.validation, **orange)
+            if getattr(self, name) is not None:
+                line = {"color": color, "linewidth": linewidth, "label": name}
+                line = look(name, **line, marker=marker_of(self.epochs))
+                (curves[name],) = self.ax_.plot(self.epochs, getattr(self, name), **line)
+        self.training_, self.validation_ = curves.values()
         self.best_epoch_ = self.best_point_ = None
         if self.best_epoch is not None:
-            self.best_epoch_ = self.ax_.axvline(
-                self.best_epoch,
-                **look(
-                    "best_epoch",
-                    color=GREY,
-                    linewidth=1.0,
-                    linestyle="--",
-                    label=f"epoch kept: {self.best_epoch}",
-                    zorder=1.5,
-                ),
-            )
-            is_best = np.asarray(self.epochs) == self.best_epoch
-            dot = look("best_point", marker="o", markersize=5, color=curve.get_color())
-            (self.best_point_,) = self.ax_.plot(*curve.get_xydata()[is_best].T, **dot)
+            dashed = {"color": GREY, "linewidth": 1.0, "linestyle": "--", "zorder": 1.5}
+            dashed = look("best_epoch", **dashed, label=f"epoch kept: {self.best_epoch}")
+            self.best_epoch_ = self.ax_.axvline(self.best_epoch, **dashed)
+            last = self.validation_ or self.training_
+            point = last.get_xydata()[np.asarray(self.epochs) == self.best_epoch]
+            dot = look("best_point", marker="o", markersize=5, color=last.get_color())
+            (self.best_point_,) = self.ax_.plot(*point.T, **dot)
         self.ax_.set(
             xlabel="Epoch",
             ylabel="Mean error (loss)" if self.metric == "loss" else title_of(self.metric),
         )
-        self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        lines = (self.training_, self.validation_, self.best_epoch_)
-        handles = [line for line in lines if line is not None]
-        labels = [line.get_label() for line in handles]
-        if self.bands_:
-            handles.append(tuple(self.bands_.values()))
-            labels.append(f"range of {self.ranges['n_folds'].max()} folds")
-        overlaid = {tuple: HandlerTuple(ndivide=None, pad=0)}
-        self.legend_ = self.ax_.legend(
-            handles,
-            labels,
-            **look("legend", handler_map=overlaid, fontsize="small", edgecolor="none"),
+        self.ax_.xaxis.set_major_locator(
+            MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
         )
+        lines = (self.training_, self.validation_, self.best_epoch_)
+        handles = {line.get_label(): line for line in lines if line is not None}
+        if self.bands_:
+            handles[f"range of {self.ranges['n_folds'].max()} folds"] = (*self.bands_.values(),)
+        legend = look(
+            "legend",
+            handles=handles.values(),
+            labels=handles,
+            handler_map={tuple: HandlerTuple(ndivide=None, pad=0)},
+            ncols=2,
+        )
+        self.legend_ = self._draw_legend(legend, is_beneath=self._has_layout())
         return self
 
     def frame(self):
@@ -225,17 +196,11 @@ class TrainingCurveDisplay(BaseDisplay):
         Parameters
         ----------
         model : SpineCNNClassifier, or a Pipeline or search that ends in one
-            Fitted. Any classifier will do whose `history_` is a dict of curves by name,
-            an equally long list of numbers each.
+            Fitted. Any classifier will do whose `history_` is a dict of curves by name, lists
+            of equal length.
         metric : str, default="loss"
             Name of the training curve; with ``val_`` before it, that of the validation.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : TrainingCurveDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------
@@ -254,11 +219,10 @@ class TrainingCurveDisplay(BaseDisplay):
             )
         _check_metric(metric, history)
         training = np.asarray(history[metric], dtype=float)
-        validation = history.get(f"val_{metric}")
         display = cls(
             epochs=np.arange(1, len(training) + 1),
             training=training,
-            validation=None if validation is None else np.asarray(validation, dtype=float),
+            validation=_curve_of(history, f"val_{metric}"),
             best_epoch=getattr(classifier, "best_epoch_", None),
             metric=metric,
         )
@@ -281,15 +245,9 @@ class TrainingCurveDisplay(BaseDisplay):
         metric : str, default="loss"
             Name of the training curve; with ``val_`` before it, that of the validation.
         band : bool, default=False
-            Whether to show the range of all folds of all repeats behind the curves. Where
-            training stops early in some, later epochs show the range of the others.
-        ax, style : as in `plot`
-            Where to draw, and style by artist.
-
-        Returns
-        -------
-        display : TrainingCurveDisplay
-            The display, drawn.
+            Whether to show the range of all folds of all repeats behind the curves; later
+            epochs show the range of the folds that had not stopped.
+        {drawn}
 
         Raises
         ------
@@ -309,16 +267,13 @@ class TrainingCurveDisplay(BaseDisplay):
         of_fold = _rows_of(curves, repeat, fold).sort_values("epoch")
         if of_fold.empty:
             raise ValueError(f"repeat {repeat}, fold {fold} has no learning curve.")
-        validation = of_fold.get("validation")
-        if validation is None or validation.isna().all():
-            validation = None
         best_epoch = np.nan
         if "best_epoch" in result.folds:
             best_epoch = _rows_of(result.folds, repeat, fold)["best_epoch"].item()
         display = cls(
             epochs=of_fold["epoch"].to_numpy(),
             training=of_fold["training"].to_numpy(float),
-            validation=None if validation is None else validation.to_numpy(float),
+            validation=_curve_of(of_fold, "validation"),
             best_epoch=None if np.isnan(best_epoch) else int(best_epoch),
             ranges=_ranges(curves) if band else None,
             metric=metric,
@@ -337,6 +292,12 @@ def _classifier_of(model):
             model = model.best_estimator_
         else:
             return model
+
+
+def _curve_of(curves, name):
+    """Return a curve as an array, or None where there is none."""
+    curve = np.asarray(curves.get(name, np.nan), dtype=float)
+    return None if np.isnan(curve).all() else curve
 
 
 def _check_metric(metric, names):

@@ -210,7 +210,7 @@ def _scores(cohort, target, result):
 def _draw(result, target, path, protocol, *, simulated):
     from skdxa.displays import RepeatedRocDisplay, paper_figure
 
-    figure = paper_figure(height=3.7)
+    figure = paper_figure(height=4.3)
     ax = figure.subplots()
     RepeatedRocDisplay.from_result(result, threshold=protocol.threshold, ax=ax)
     n_scans, n_patients = len(result.y), len(np.unique(result.groups))

@@ -4,6 +4,7 @@ import re
 from functools import partial
 
 import numpy as np
+import numpydoc.validate
 import pandas as pd
 import pytest
 
@@ -49,6 +50,23 @@ def test_an_unknown_artist_is_one_clear_error(draw):
     first = next(iter(display._ARTISTS))
     with pytest.raises(ValueError, match=rf"style\['{first}'\] must be a dict .* got 'red'\.$"):
         draw(style={first: "red"})
+
+
+METHODS = [
+    f"{display.__name__}.{name}"
+    for display in BaseDisplay.__subclasses__()
+    for name in vars(display)
+    if name == "plot" or name.startswith("from_")
+]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_docstrings_describe_all_parameters_and_what_is_returned(method):
+    found = numpydoc.validate.validate(f"skdxa.displays.{method}")
+    errors = {code for code, _ in found["errors"]}
+    assert errors.isdisjoint({"PR01", "PR02", "PR03", "RT01", "GL06", "GL07"})
+    assert not re.search(r"\{[a-z]+\}", found["docstring"])
+    assert f"display : {method.split('.')[0]}\n" in found["docstring"]
 
 
 def test_masked_labels_and_scores_are_unknown(ax):

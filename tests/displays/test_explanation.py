@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from skdxa import inspection
 from skdxa.classification import SpineCNNClassifier
 from skdxa.displays import ExplanationDisplay
-from skdxa.displays._explanation import _choose_kernels
+from skdxa.displays._explain import choose_kernels
 from skdxa.displays._style import paper_figure
 from skdxa.exceptions import ScanError
 from skdxa.preprocessing import HorizontalFlip, SpineCropper
@@ -83,10 +83,10 @@ def test_silent_kernels_are_drawn_for_lack_of_others():
     maps = np.zeros((2, 9, 4, 3))
     maps[0, [1, 7]] = maps[1, 4] = 1.0
     for seed in range(5):
-        drawn = _choose_kernels(maps, 3, np.random.RandomState(seed))
+        drawn = choose_kernels(maps, 3, np.random.RandomState(seed))
         assert drawn.tolist() == [1, 4, 7]
-        assert {1, 4, 7} < set(_choose_kernels(maps, 5, np.random.RandomState(seed)))
-    some = {tuple(_choose_kernels(maps, 2, np.random.RandomState(seed))) for seed in range(20)}
+        assert {1, 4, 7} < set(choose_kernels(maps, 5, np.random.RandomState(seed)))
+    some = {tuple(choose_kernels(maps, 2, np.random.RandomState(seed))) for seed in range(20)}
     assert some == {(1, 4), (1, 7), (4, 7)}
 
 

@@ -76,6 +76,11 @@ def test_many_categories_are_lumped_where_raters_differ(ax):
     assert [label.get_text() for label in headings] == [*sorted(names), "differ", "alike"]
     assert {label.get_rotation() for label in headings} == {90}
     assert cells(display) == [["1", "2", "1", "3", "57.1 %"]]
+    own = display.plot().figure_
+    own.draw_without_rendering()
+    for heading in display.table_ax_.get_xticklabels():
+        box = heading.get_window_extent()
+        assert 0 < box.y0 < box.y1 < own.bbox.y1
     assert display.table_ax_.get_xlabel() == "Scans that both call"
 
 

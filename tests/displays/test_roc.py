@@ -178,11 +178,20 @@ def test_benchmark_styles_and_the_legend(result):
     figure, ax = display.figure_, display.ax_
     figure.draw_without_rendering()
     legend = display.legend_.get_window_extent()
-    assert legend.y1 < ax.get_tightbbox().y0 + 1
-    assert legend.y0 >= 0
+    assert legend.y1 < ax.xaxis.label.get_window_extent().y0 + 1
+    assert legend.y0 > -0.5
     assert 0 <= legend.x0 <= legend.x1 <= figure.bbox.x1
     display.plot(style={"legend": {"loc": "upper left"}})
     assert display.legend_ is display.ax_.get_legend()
+
+
+def test_a_legend_hides_no_curve_where_the_layout_makes_room(result):
+    for layout in ("constrained", None):
+        figure = Figure(figsize=(3, 3), layout=layout)
+        display = RepeatedRocDisplay.from_result(result, name="network", ax=figure.subplots())
+        figure.draw_without_rendering()
+        legend, ax = display.legend_.get_window_extent(), display.ax_.get_window_extent()
+        assert legend.overlaps(ax) == (layout is None)
 
 
 def test_a_benchmark_needs_a_score_of_every_labelled_scan(result, ax):

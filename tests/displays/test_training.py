@@ -194,6 +194,7 @@ def test_an_epoch_beyond_the_curves_has_no_point(ax):
 def test_a_single_epoch_is_seen(ax):
     display = TrainingCurveDisplay(epochs=np.array([1]), training=[0.5]).plot(ax)
     assert display.training_.get_marker() == "o"
+    assert [tick for tick in ax.get_xticks() if 0.5 < tick < 1.5] == [1]
     longer = TrainingCurveDisplay(epochs=np.array([1, 2]), training=[0.5, 0.4]).plot(ax)
     assert longer.training_.get_marker() == ""
     assert longer.frame().to_numpy()[:, :2].tolist() == [[1, 0.5], [2, 0.4]]
