@@ -15,6 +15,7 @@ _SUBPACKAGES = (
     "evaluation",
     "exceptions",
     "inspection",
+    "persistence",
     "preprocessing",
     "scan_dtype",
     "scans",

@@ -4,7 +4,14 @@ Every error is a ``ValueError`` too, so that code which knows only scikit-learn
 catches it.
 """
 
-__all__ = ["CheckpointError", "CohortError", "ScanError", "ScanReadError", "TrainingError"]
+__all__ = [
+    "CheckpointError",
+    "CohortError",
+    "ModelFileError",
+    "ScanError",
+    "ScanReadError",
+    "TrainingError",
+]
 
 
 class ScanError(ValueError):
@@ -45,6 +52,13 @@ class CohortError(ValueError):
 
 class CheckpointError(ValueError):
     """A checkpoint folder belongs to another run; the message names the difference."""
+
+
+class ModelFileError(ValueError):
+    """A model cannot be saved, or a file not be loaded as one.
+
+    The message names the file, what is wrong and what to do.
+    """
 
 
 class TrainingError(ValueError):

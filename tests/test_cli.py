@@ -130,7 +130,7 @@ def test_check_says_whether_a_study_could_start(files, tmp_path):
     assert ran.exit_code == 0, ran.output
     assert "Cohort of 24 scans of 12 patients" in ran.output
     assert "To look at: 24 scans." in ran.output
-    assert "line 2: 0.npy: unlike a lumbar spine: no bone stands out" in ran.output
+    assert "line 2: 0.npy: unlike a lumbar spine: no spine stands out" in ran.output
     assert ran.output.endswith("A study could start.\n")
 
     out = tmp_path / "review"

@@ -7,7 +7,7 @@ predict, so that building a pipeline, or reading a saved one, costs nothing.
 import importlib
 
 from skdxa.classification._cnn import SpineCNNClassifier
-from skdxa.classification._stacking import ColumnScores, make_stack
+from skdxa.classification._stacking import ColumnScores, StratifiedPatientKFold, make_stack
 from skdxa.classification._threads import set_threads
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "ConvReLUPool",
     "KerasClassifier",
     "SpineCNNClassifier",
+    "StratifiedPatientKFold",
     "clear_networks",
     "has_bfloat16",
     "lend",

@@ -12,7 +12,7 @@ from skdxa.displays._forest import ForestDisplay
 from skdxa.displays._raters import RaterAgreementDisplay
 from skdxa.displays._roc import RepeatedRocDisplay
 from skdxa.displays._scan import ScanDisplay
-from skdxa.displays._style import paper_figure
+from skdxa.displays._style import paper_figure, save_display
 from skdxa.displays._training import TrainingCurveDisplay
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "ScanDisplay",
     "TrainingCurveDisplay",
     "paper_figure",
+    "save_display",
 ]

@@ -36,6 +36,24 @@ def paper_figure(width=COLUMN_WIDTH, height=COLUMN_WIDTH):
     return figure
 
 
+def save_display(display, path, *, dpi=200):
+    """Save the figure of a display, and close it so that its memory is free.
+
+    Parameters
+    ----------
+    display : Display
+        Drawn, with its `figure_`.
+    path : str or path-like
+        The file; its suffix is the format.
+    dpi : float, default=200
+        Dots per inch.
+    """
+    from matplotlib import pyplot
+
+    display.figure_.savefig(path, dpi=dpi)
+    pyplot.close(display.figure_)
+
+
 def ink():
     """Return the colour of text: dark on a light figure, light on a dark one."""
     return rcParams["text.color"]

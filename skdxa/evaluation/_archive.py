@@ -1,30 +1,13 @@
 """Files of plain arrays, written completely or not at all."""
 
 import json
-import os
 import zipfile
-from contextlib import contextmanager
-from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 
+from skdxa.validation import replacing
+
 _ABOUT = "about"
-
-
-@contextmanager
-def replacing(path):
-    """Open a temporary file that replaces the file at `path` when it is complete."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_arrays(path, arrays, about):

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats.distributions import rv_frozen
 
-from skdxa.evaluation._archive import read_arrays, replacing, write_arrays
+from skdxa.evaluation._archive import read_arrays, write_arrays
 from skdxa.exceptions import CheckpointError
+from skdxa.validation import replacing
 
 _MANIFEST = "manifest.json"
 _MOST_LISTED = 5

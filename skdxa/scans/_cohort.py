@@ -18,12 +18,12 @@ from skdxa.exceptions import CohortError, ScanError
 from skdxa.preprocessing import resample
 from skdxa.scan_dtype import ScanArray
 from skdxa.scans._anonymize import Pseudonyms
-from skdxa.scans._file import file_hash, printable
+from skdxa.scans._file import file_hash
 from skdxa.scans._labels import check_meanings, read_labels
 from skdxa.scans._lines import MOST_LISTED, list_lines
 from skdxa.scans._read import UNITS, read_scan
 from skdxa.scans._table import read_table
-from skdxa.validation import as_patients, check_spacing
+from skdxa.validation import as_patients, check_spacing, printable
 
 _SPACING_COLUMNS = ("row_mm", "column_mm")
 _PLAIN_NUMBER = r"0|[1-9][0-9]{0,17}"  # Without leading zeros, and within 64 bits.

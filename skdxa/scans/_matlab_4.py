@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 
 from skdxa.exceptions import ScanReadError
-from skdxa.scans._file import printable
 from skdxa.scans._matlab import LONGEST_NAME, Damaged, Item, add_item, read_chosen
+from skdxa.validation import printable
 
 _HEADER = 20
 _NUMBERS, _TEXT, _SPARSE = range(3)

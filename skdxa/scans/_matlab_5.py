@@ -19,9 +19,9 @@ import numpy as np
 
 from skdxa.exceptions import ScanReadError
 from skdxa.scans._content import format_shape
-from skdxa.scans._file import printable
 from skdxa.scans._matlab import (
     LONGEST_NAME,
+from skdxa.validation import printable
     MOST_CHILDREN,
     NUMERIC,
     Damaged,

@@ -9,9 +9,9 @@ import numpy as np
 
 from skdxa.exceptions import ScanReadError
 from skdxa.scans import _hdf5
-from skdxa.scans._file import printable
 from skdxa.scans._matlab import (
     MOST_CHILDREN,
+from skdxa.validation import printable
     NUMERIC,
     Damaged,
     Item,

@@ -13,13 +13,13 @@ import numpy as np
 from skdxa.exceptions import ScanError, ScanReadError
 from skdxa.scans._content import MAX_PIXELS, format_shape
 from skdxa.scans._dicom import has_dicom_prefix, looks_like_dicom, read_dicom
-from skdxa.scans._file import open_regular, printable
+from skdxa.scans._file import open_regular
 from skdxa.scans._matlab_4 import looks_like_matlab_4, read_matlab_4
 from skdxa.scans._matlab_5 import looks_like_matlab_5, read_matlab_5
 from skdxa.scans._matlab_73 import looks_like_hdf5, read_matlab_73
 from skdxa.scans._numpy import looks_like_npy, looks_like_npz, read_npy, read_npz
 from skdxa.scans._picture import looks_like_picture, read_picture
-from skdxa.validation import check_spacing
+from skdxa.validation import check_spacing, printable
 
 UNITS = ("g/cm2", "grey level")
 

@@ -11,9 +11,8 @@ from skdxa._sklearn import StrOptions
 from skdxa.exceptions import ScanError
 from skdxa.preprocessing import ScanTransformer, resample
 from skdxa.scan_dtype import ScanArray, ScanDtype
-from skdxa.scans._file import printable
 from skdxa.scans._read import UNITS, Scan, read_scan
-from skdxa.validation import as_scans, as_series, check_spacing
+from skdxa.validation import as_scans, as_series, check_spacing, printable
 
 
 class ScanReader(ScanTransformer, auto_wrap_output_keys=None):

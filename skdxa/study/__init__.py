@@ -1,5 +1,7 @@
 """Whole studies: a protocol that is declared and run once, and the fracture study."""
 
+from skdxa.study._drift import compare_with_training
+from skdxa.study._explain import explain_scans
 from skdxa.study._fracture import fracture_benchmarks
 from skdxa.study._model import fit_model
 from skdxa.study._predict import predict_scans
@@ -10,6 +12,8 @@ from skdxa.study._run import run_study
 __all__ = [
     "PAPER_EPOCHS",
     "Protocol",
+    "compare_with_training",
+    "explain_scans",
     "fit_model",
     "fracture_benchmarks",
     "predict_scans",

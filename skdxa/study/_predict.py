@@ -1,15 +1,21 @@
 """Predictions on new scans, each with the reasons to be careful."""
 
+import os
+
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.utils import Bunch
 
 from skdxa.evaluation import conformal_calls, conformal_p_values
 from skdxa.exceptions import ScanError
 from skdxa.inspection import network_features
-from skdxa.preprocessing import scan_features, scan_remarks
+from skdxa.preprocessing import SpineCropper, scan_features, scan_remarks
 from skdxa.scan_dtype import ScanArray
+from skdxa.scans import Scan, ScanReader
 from skdxa.study._model import distance
+from skdxa.study._protocol import Protocol
+from skdxa.validation import check_scan, printable
 
 # Of the training scans, fewer than this share may lie so far away.
 _FAR = 0.005
@@ -29,7 +35,7 @@ _COLUMNS = (
 )
 
 
-def predict_scans(model, scans, *, data=None, names=None, error_rate=0.1):
+def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error_rate=0.1):
     """Predict on new scans; a scan that cannot be used does not stop the others.
 
     Parameters
@@ -45,6 +51,10 @@ def predict_scans(model, scans, *, data=None, names=None, error_rate=0.1):
         training scans.
     names : list of str or None, default=None
         How to name the scans; None takes paths, and numbers for other scans.
+    spacing_mm : tuple of float or None, default=None
+        Height and width of a pixel, in mm, of arrays and of files that do not state it. None:
+        arrays are taken to be of the spacing and unit of the training scans, and such files
+        cannot be used.
     error_rate : float, default=0.1
         Share of the scans of each class for which the other class alone may be named.
 
@@ -77,7 +87,7 @@ def predict_scans(model, scans, *, data=None, names=None, error_rate=0.1):
     >>> from skdxa.study import predict_scans
     >>> predict_scans(model, ["a.dcm", "b.dcm"])  # doctest: +SKIP
     """
-    parts = _parts(model)
+    parts = ModelParts(model)
     names = [_name(scan, n) for n, scan in enumerate(scans)] if names is None else list(names)
     if len(names) != len(scans):
         raise ValueError(f"names has {len(names)} names for {len(scans)} scans.")
@@ -85,7 +95,7 @@ def predict_scans(model, scans, *, data=None, names=None, error_rate=0.1):
     for scan, name in zip(scans, names, strict=True):
         row = {"scan": name}
         try:
-            usable.append(_usable(parts, scan))
+            usable.append(_usable(parts, scan, spacing_mm))
         except ScanError as error:
             row["error"] = str(error)
         rows.append(row)
@@ -93,8 +103,17 @@ def predict_scans(model, scans, *, data=None, names=None, error_rate=0.1):
     good = np.flatnonzero(table["error"].isna())
     if not len(good):
         return table
-    # One column of scans that state their type, as the steps of the pipeline expect.
-    X = pd.concat([one.column for one in usable], ignore_index=True)
+    # One column of scans that state their type, as the steps of the pipeline expect. Their units
+    # agree, or one is not stated: the reader has compared each with those trained on.
+    columns = [one.column for one in usable]
+    X = pd.Series(
+        ScanArray(
+            [column[0] for column in columns],
+            parts.reader.spacing_mm,
+            columns[0].dtype.unit,
+            [names[n] for n in good],
+        )
+    )
     probability = model.predict_proba(X)[:, 1]
     table.loc[good, "probability"] = probability
     table.loc[good, "threshold"] = parts.threshold
@@ -120,58 +139,97 @@ def predict_scans(model, scans, *, data=None, names=None, error_rate=0.1):
 
 
 def _name(scan, position):
-    return f"scan {position}" if hasattr(scan, "pixels") or hasattr(scan, "shape") else str(scan)
+    return printable(scan) if isinstance(scan, str | os.PathLike) else f"scan {position}"
 
 
-def _parts(model):
-    """Return the pipeline within a model, its reader and cropper, and the threshold."""
-    threshold, inner = 0.5, model
-    while not hasattr(inner, "steps"):
-        if hasattr(inner, "threshold"):
-            threshold = inner.threshold
-        for name in ("estimator_", "estimator"):
-            if hasattr(inner, name):
-                inner = getattr(inner, name)
-                break
-        else:
+class ModelParts:
+    """The parts of a model that `fit_model` or a user has put together.
+
+    Parameters
+    ----------
+    model : classifier
+        As in `predict_scans`.
+
+    Attributes
+    ----------
+    pipeline : Pipeline
+        From a `ScanReader` to a `SpineCNNClassifier`.
+    reader : ScanReader
+        Its first step.
+    width : int
+        Columns of the crop.
+    threshold : float
+        Positive is ``probability >= threshold``.
+
+    Raises
+    ------
+    TypeError
+        If the model is of another kind.
+    """
+
+    def __init__(self, model):
+        threshold, inner = 0.5, model
+        while not hasattr(inner, "steps"):
+            threshold = getattr(inner, "threshold", threshold)
+            inner = getattr(inner, "estimator_", getattr(inner, "estimator", None))
+            if inner is None:
+                raise TypeError(
+                    "model must hold a pipeline that begins with a ScanReader; it is a "
+                    f"{type(model).__name__}."
+                )
+        self.pipeline, self.reader = inner, inner.steps[0][1]
+        if not isinstance(self.reader, ScanReader):
             raise TypeError(
-                f"model must hold a pipeline that begins with a ScanReader; it holds a "
-                f"{type(inner).__name__}."
+                "model must begin with a ScanReader; it begins with a "
+                f"{type(self.reader).__name__}."
             )
-    reader, crop = inner.steps[0][1], inner.named_steps.get("crop")
-    if not hasattr(reader, "array_spacing_mm"):
-        raise TypeError(
-            f"model must begin with a ScanReader; it begins with a {type(reader).__name__}."
-        )
-    threshold = 0.5 if threshold == "auto" else float(threshold)
-    return Bunch(pipeline=inner, reader=reader, crop=crop, threshold=threshold)
+        croppers = [step for _, step in inner.steps if isinstance(step, SpineCropper)]
+        self.width = croppers[0].width if croppers else Protocol.width
+        self.threshold = 0.5 if threshold == "auto" else float(threshold)
+
+    def read(self, scan, spacing_mm):
+        """Return one scan as a column of the type trained on; a `ScanError` if it is of another.
+
+        Parameters
+        ----------
+        scan : str, path-like, Scan or array-like of shape (n_rows, n_columns)
+            The scan.
+        spacing_mm : tuple of float or None
+            Spacing of an array, and of a file that does not state it.
+
+        Returns
+        -------
+        column : Series of one scan
+        """
+        trained = self.reader.scan_dtype_
+        if not isinstance(scan, str | os.PathLike | Scan):
+            # As the scans trained on, unless told otherwise.
+            unit = None if trained is None else trained.unit
+            scan = Scan(check_scan(scan), spacing_mm or self.reader.spacing_mm, unit, "array")
+        reader = clone(self.reader)
+        if spacing_mm is not None:
+            reader.set_params(array_spacing_mm=spacing_mm)
+        reader.scan_dtype_ = trained
+        return reader.transform([scan])
 
 
-def _usable(parts, scan):
+def _usable(parts, scan, spacing_mm):
     """Return one scan as a column, with its features and remarks; a `ScanError` if it is not."""
-    read = parts.reader.transform([scan])
-    dtype = getattr(read, "dtype", None)
-    pixels = read[0]
-    if not isinstance(read, pd.Series):
-        # A plain array is taken to be of the type trained on.
-        dtype = parts.reader.scan_dtype_
-        spacing_mm, unit = (None, None) if dtype is None else (dtype.spacing_mm, dtype.unit)
-        read = pd.Series(ScanArray([np.asarray(pixels)], spacing_mm, unit))
+    column = parts.read(scan, spacing_mm)
+    # Steps that cannot use the scan say so now, when only this scan is concerned.
+    prepared = column
     for _, step in parts.pipeline.steps[1:-1]:
-        if step not in (None, "passthrough"):
-            step.transform(read)
-            break
+        prepared = step.transform(prepared)
     spacing_mm = parts.reader.spacing_mm
-    features = scan_features(pixels, spacing_mm=spacing_mm)
-    width = 150 if parts.crop is None else parts.crop.width
+    features = scan_features(column[0], spacing_mm=spacing_mm)
     remarks = scan_remarks(
-        pixels,
+        column[0],
         spacing_mm=spacing_mm,
-        unit=None if dtype is None else dtype.unit,
-        width_mm=width * spacing_mm[1],
+        unit=column.dtype.unit,
+        width_mm=parts.width * spacing_mm[1],
         features=features,
     )
-    return Bunch(column=read, features=features, remarks=remarks)
+    return Bunch(column=column, features=features, remarks=remarks)
 
 
 def _outside(features, trained):

@@ -130,9 +130,7 @@ def _scans(cohort, width):
 def _draw(cohort, scans, folder):
     from skdxa.displays import CohortFlowDisplay, ContactSheetDisplay
 
-    flow = CohortFlowDisplay.from_cohort(cohort)
-    flow.figure_.savefig(folder / "flow.png", dpi=200)
-    _close(flow.figure_)
+    save_display(CohortFlowDisplay.from_cohort(cohort), folder / "flow.png", dpi=200)
     usable = scans[scans["usable"]].reset_index(drop=True)
     # Those with a remark first, whatever the number of scans.
     order = np.argsort(usable["remarks"] == "", kind="stable")[: _PER_SHEET * _MOST_SHEETS]
@@ -147,11 +145,4 @@ def _draw(cohort, scans, folder):
             remarks=usable["remarks"][shown].tolist(),
             title=title,
         )
-        sheet.figure_.savefig(folder / f"contact_sheet_{page}.png", dpi=150)
-        _close(sheet.figure_)
-
-
-def _close(figure):
-    from matplotlib import pyplot
-
-    pyplot.close(figure)
+        save_display(sheet, folder / f"contact_sheet_{page}.png", dpi=150)

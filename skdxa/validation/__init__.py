@@ -1,10 +1,11 @@
-"""What a scan, a spacing, a label, a patient and an aligned row are.
+"""What a scan, a spacing, a label, a patient, an aligned row and a file to open are.
 
 Every package checks its input here, so that the same fault gives the same error
 everywhere. Masked arrays are turned into arrays with NaN here as well, since NumPy drops
 their masks in silence.
 """
 
+from skdxa.validation._file import irregular_kind, open_regular, printable, replacing
 from skdxa.validation._labels import (
     as_seed,
     check_known,
@@ -44,10 +45,14 @@ __all__ = [
     "check_two_classes",
     "fill_masked",
     "has_repeated_patients",
+    "irregular_kind",
     "like_input",
+    "open_regular",
     "patient_codes",
     "plain_labels",
     "positive_and_known",
+    "printable",
+    "replacing",
     "scan_dtype_of",
     "scan_names",
     "split_patients",

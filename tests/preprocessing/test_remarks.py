@@ -40,7 +40,7 @@ def test_features_are_in_mm_and_in_the_unit_of_the_scan():
         (lambda scan: 1.5 - scan, "bone dark: perhaps inverted"),
         (
             lambda scan: np.random.default_rng(0).normal(size=scan.shape),
-            "unlike a lumbar spine: no bone stands out",
+            "unlike a lumbar spine: no spine stands out",
         ),
         (lambda scan: np.minimum(scan, 0.7), "saturated: "),
         (lambda scan: scan[40:120], "unlike a lumbar spine: the scan is 8 cm high"),

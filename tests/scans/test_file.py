@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
     def locked(path, flags):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("skdxa.scans._file.os.open", locked)
+    monkeypatch.setattr("skdxa.validation._file.os.open", locked)
     assert refusal(path) == f"{path}: the file cannot be opened (Permission denied)."
 
 

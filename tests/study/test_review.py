@@ -57,7 +57,7 @@ def test_every_scan_is_listed_with_what_is_odd(cohort, tmp_path):
     assert remarks[0] == remarks[1] == remarks[6] == ""
     assert remarks[2] == "empty: all pixels are alike"
     assert remarks[3] == "bone dark: perhaps inverted"
-    assert remarks[4].startswith("unlike a lumbar spine: no bone stands out")
+    assert remarks[4].startswith("unlike a lumbar spine: no spine stands out")
     assert remarks[5].startswith("saturated: ")
     assert remarks[7] == scans["kind"][7] == "empty file"
     assert review.problems == []

@@ -1,0 +1,72 @@
+"""Pictures of what a model looks at on single scans."""
+
+from pathlib import Path
+
+from skdxa.study._output import file_names
+from skdxa.study._predict import ModelParts, predict_scans
+
+
+def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_mm=None):
+    """Draw for each scan what the network sees and what speaks for the positive class.
+
+    Parameters
+    ----------
+    model : classifier
+        As in `predict_scans`.
+    scans : list
+        Paths, `Scan` objects or arrays, one per scan.
+    out : str or path-like
+        Folder for the pictures, one PNG per scan, named after it.
+    data : dict of str to ndarray or None, default=None
+        As in `predict_scans`.
+    positive : str, default="positive"
+        What the positive class is, for the title.
+    spacing_mm : tuple of float or None, default=None
+        As in `predict_scans`.
+
+    Returns
+    -------
+    predictions : DataFrame
+        As `predict_scans` returns it, with the `picture` of each scan; missing where the scan
+        cannot be used.
+
+    Examples
+    --------
+    >>> from skdxa.study import explain_scans
+    >>> explain_scans(model, ["a.dcm"], out="pictures")  # doctest: +SKIP
+    """
+    from skdxa.displays import ExplanationDisplay, paper_figure
+
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    table = predict_scans(model, scans, data=data, spacing_mm=spacing_mm)
+    parts = ModelParts(model)
+    stems = [Path(name).stem for name in table["scan"]]
+    # Two folders may hold scans of one name.
+    files = file_names(
+        [f"{stem}-{n}" if stems.count(stem) > 1 else stem for n, stem in enumerate(stems)]
+    )
+    pictures = []
+    for (_, row), file, scan in zip(table.iterrows(), files.values(), scans, strict=True):
+        if isinstance(row["error"], str):
+            pictures.append(None)
+            continue
+        figure = paper_figure(width=5.0, height=3.4)
+        ExplanationDisplay.from_estimator(
+            parts.pipeline,
+            parts.read(scan, spacing_mm),
+            panels=("input", "grad_cam"),
+            spacing_mm=parts.reader.spacing_mm,
+            figure=figure,
+        )
+        call = "" if not isinstance(row["call"], str) else f"; {row['call']}"
+        careful = f"\n{row['remarks']}" if row["remarks"] else ""
+        figure.suptitle(
+            f"{Path(row['scan']).name}: probability of {positive} {row['probability']:.2f}, "
+            f"threshold {row['threshold']:.2f}{call}{careful}",
+            fontsize="small",
+        )
+        path = out / f"{file}.png"
+        figure.savefig(path, dpi=200)
+        pictures.append(str(path))
+    return table.assign(picture=pictures)
