@@ -21,7 +21,6 @@ from skdxa.exceptions import ScanReadError
 from skdxa.scans._content import format_shape
 from skdxa.scans._matlab import (
     LONGEST_NAME,
-from skdxa.validation import printable
     MOST_CHILDREN,
     NUMERIC,
     Damaged,
@@ -30,6 +29,7 @@ from skdxa.validation import printable
     object_kind,
     read_chosen,
 )
+from skdxa.validation import printable
 
 _FILE_HEADER = 128
 _BYTE_ORDERS = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}

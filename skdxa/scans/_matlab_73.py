@@ -11,7 +11,6 @@ from skdxa.exceptions import ScanReadError
 from skdxa.scans import _hdf5
 from skdxa.scans._matlab import (
     MOST_CHILDREN,
-from skdxa.validation import printable
     NUMERIC,
     Damaged,
     Item,
@@ -19,6 +18,7 @@ from skdxa.validation import printable
     object_kind,
     read_chosen,
 )
+from skdxa.validation import printable
 
 _CLASSES = {"char": "text", "function_handle": "function handle", "canonical empty": "nothing"}
 _TYPES = {"float64": "double", "float32": "single"}

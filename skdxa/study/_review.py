@@ -128,7 +128,7 @@ def _scans(cohort, width):
 
 
 def _draw(cohort, scans, folder):
-    from skdxa.displays import CohortFlowDisplay, ContactSheetDisplay
+    from skdxa.displays import CohortFlowDisplay, ContactSheetDisplay, save_display
 
     save_display(CohortFlowDisplay.from_cohort(cohort), folder / "flow.png", dpi=200)
     usable = scans[scans["usable"]].reset_index(drop=True)
