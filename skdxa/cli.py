@@ -64,6 +64,19 @@ AnonymizeOption = Annotated[
 HeightOption = Annotated[int, typer.Option(min=1, help="Rows of the crop.")]
 WidthOption = Annotated[int, typer.Option(min=1, help="Columns of the crop.")]
 SplitsOption = Annotated[int, typer.Option(min=2, help="Folds; the paper has 10.")]
+RepeatsOption = Annotated[int, typer.Option(min=1, help="Repeats; the paper has 100.")]
+EpochsOption = Annotated[int, typer.Option(min=1, help="Epochs; the paper has 100.")]
+ValidationOption = Annotated[
+    float, typer.Option(help="Share of training scans on which the epoch is chosen.")
+]
+SeedOption = Annotated[int, typer.Option(help="Seed of simulation, splits and networks.")]
+CheckpointOption = Annotated[
+    Path | None, typer.Option(help="Folder of finished splits, to resume after a crash.")
+]
+ModelArgument = Annotated[Path, typer.Argument(help="Model file, as skdxa fit writes it.")]
+NewScansArgument = Annotated[
+    list[Path], typer.Argument(help="Files, folders, or tables with a column of scans.")
+]
 JobsOption = Annotated[int | None, typer.Option(help="Processes that read and train.")]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace the folder if it exists.")
@@ -107,6 +120,10 @@ def check(
     height: HeightOption = 150,
     width: WidthOption = 150,
     splits: SplitsOption = 5,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Model file; compare the scans with those that it was trained on."),
+    ] = None,
     jobs: JobsOption = None,
     overwrite: OverwriteOption = False,
 ):
@@ -150,6 +167,8 @@ def check(
         typer.echo(f"\nTo look at: {len(odd)} scan{'s' * (len(odd) > 1)}.")
         for scan in odd.itertuples():
             typer.echo(f"  line {scan.row}: {scan.scan}: {scan.remarks}.")
+    if model is not None:
+        _print_drift(patients, model)
     if not target:
         typer.echo("\nNo column of labels was named with --target.")
     problems = list(review.problems)
@@ -192,20 +211,16 @@ def study(
     width: WidthOption = 150,
     subjects: Annotated[int, typer.Option(min=1, help="Patients to simulate.")] = 600,
     splits: SplitsOption = 5,
-    repeats: Annotated[int, typer.Option(min=1, help="Repeats; the paper has 100.")] = 1,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs; the paper has 100.")] = 30,
-    validation_fraction: Annotated[
-        float, typer.Option(help="Share of training scans on which the epoch is chosen.")
-    ] = 0.1,
+    repeats: RepeatsOption = 1,
+    epochs: EpochsOption = 30,
+    validation_fraction: ValidationOption = 0.1,
     interval: Annotated[
         str,
         typer.Option(help="Interval: corrected, t (the paper's, too narrow), delong, bootstrap."),
     ] = "corrected",
-    seed: Annotated[int, typer.Option(help="Seed of simulation, splits and networks.")] = 0,
+    seed: SeedOption = 0,
     jobs: JobsOption = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Folder of finished splits, to resume after a crash.")
-    ] = None,
+    checkpoint: CheckpointOption = None,
     shuffle_labels: Annotated[
         bool, typer.Option("--shuffle-labels", help="Shuffle labels: the AUC must fall to 0.5.")
     ] = False,
@@ -271,6 +286,220 @@ def study(
     typer.echo(f"\nWritten to {done.out}. Research software; not for diagnosis or treatment.")
 
 
+@app.command()
+def fit(
+    table: Annotated[Path, typer.Argument(help="Table of scans and labels: CSV, Excel, Parquet.")],
+    target: Annotated[str, typer.Option(help="Column of labels.")],
+    out: Annotated[Path, typer.Option(help="Model file to write, such as scoliosis.skdxa.")],
+    scans: ScansOption = None,
+    scan_column: ScanColumnOption = "scan",
+    group_column: GroupColumnOption = None,
+    label: LabelOption = None,
+    variable: VariableOption = None,
+    unit: UnitOption = None,
+    spacing: SpacingOption = None,
+    sheet: SheetOption = None,
+    exclude_unreadable: ExcludeOption = False,
+    height: HeightOption = 150,
+    width: WidthOption = 150,
+    splits: SplitsOption = 5,
+    repeats: RepeatsOption = 1,
+    epochs: EpochsOption = 30,
+    validation_fraction: ValidationOption = 0.1,
+    seed: SeedOption = 0,
+    rule: Annotated[
+        str,
+        typer.Option(
+            help="How the threshold is chosen on out-of-fold scores: fixed (0.5), youden, "
+            "sensitivity."
+        ),
+    ] = "fixed",
+    sensitivity: Annotated[
+        float, typer.Option(help="Sensitivity that the rule of that name reaches.")
+    ] = 0.9,
+    evaluation: Annotated[
+        bool, typer.Option(help="Cross-validate first; predictions are then judged by it.")
+    ] = True,
+    jobs: JobsOption = None,
+    checkpoint: CheckpointOption = None,
+    overwrite: OverwriteOption = False,
+):
+    """Cross-validate the paper's network, fit it on all scans, and write a model file."""
+    _check_new(out, overwrite)
+    from skdxa.evaluation import format_table, performance_table
+    from skdxa.persistence import model_card, save_model
+    from skdxa.scans import load_cohort
+    from skdxa.study import Protocol, fit_model
+
+    protocol = Protocol(
+        targets=(target,),
+        n_splits=splits,
+        n_repeats=repeats,
+        epochs=epochs,
+        height=height,
+        width=width,
+        validation_fraction=validation_fraction,
+        random_state=seed,
+    )
+    options = _cohort_options(
+        table=table,
+        scans=scans,
+        target=[target],
+        scan_column=scan_column,
+        group_column=group_column,
+        label=label,
+        variable=variable,
+        unit=unit,
+        spacing=spacing,
+        sheet=sheet,
+        anonymize=False,
+        width=width,
+        jobs=jobs,
+    )
+    patients = load_cohort(table, on_error="exclude" if exclude_unreadable else "raise", **options)
+    typer.echo(patients.DESCR)
+    fitted = fit_model(
+        protocol,
+        patients,
+        rule=rule,
+        sensitivity=sensitivity,
+        evaluate=evaluation,
+        checkpoint=checkpoint,
+        n_jobs=jobs,
+        report=typer.echo,
+    )
+    if fitted.result is not None:
+        performance = performance_table({target: fitted.result}, threshold=fitted.threshold)
+        typer.echo("\nOut of fold; 95 % intervals.\n")
+        typer.echo(format_table(performance, to="text"))
+    card = model_card(
+        fitted.model,
+        result=fitted.result,
+        title=f"{target.replace('_', ' ').capitalize()}, lumbar spine DXA",
+        data=patients.DESCR,
+    )
+    save_model(fitted.model, out, card=card, data=fitted.data)
+    typer.echo(
+        f"\nWritten to {out}. Positive is a probability of at least {fitted.threshold:.3g}. "
+        "Research software; not for diagnosis or treatment."
+    )
+
+
+@app.command()
+def predict(
+    model: ModelArgument,
+    scans: NewScansArgument,
+    out: Annotated[Path, typer.Option(help="Table to write: one row per scan (CSV).")],
+    scan_column: ScanColumnOption = "scan",
+    spacing: SpacingOption = None,
+    error_rate: Annotated[
+        float, typer.Option(help="Error rate at which a scan is called positive or negative.")
+    ] = 0.1,
+    overwrite: OverwriteOption = False,
+):
+    """Predict on new scans; the exit status is 0 if all, and 3 if some could not be used."""
+    _check_new(out, overwrite)
+    from skdxa.persistence import load_model
+    from skdxa.study import predict_scans, write_csv
+
+    loaded, data = load_model(model, return_data=True)
+    paths = _new_scans(scans, scan_column)
+    table = predict_scans(
+        loaded, paths, data=data or None, spacing_mm=spacing, error_rate=error_rate
+    )
+    write_csv(table, out, index=False)
+    _print_predictions(table, out)
+
+
+@app.command()
+def explain(
+    model: ModelArgument,
+    scans: NewScansArgument,
+    out: Annotated[Path, typer.Option(help="Folder for one picture per scan.")],
+    scan_column: ScanColumnOption = "scan",
+    spacing: SpacingOption = None,
+    positive: Annotated[
+        str, typer.Option(help="What the positive class is, for the titles.")
+    ] = "positive",
+    overwrite: OverwriteOption = False,
+):
+    """Draw what the network looks at on each scan, with the probability."""
+    _check_new(out, overwrite)
+    from skdxa.persistence import load_model
+    from skdxa.study import explain_scans
+
+    loaded, data = load_model(model, return_data=True)
+    table = explain_scans(
+        loaded,
+        _new_scans(scans, scan_column),
+        out=out,
+        data=data or None,
+        positive=positive,
+        spacing_mm=spacing,
+    )
+    _print_predictions(table, out)
+
+
+def _new_scans(given, scan_column):
+    """Return the paths of scans: files as they are, those in folders, those in tables."""
+    from skdxa.scans import read_table
+
+    paths = []
+    for path in given:
+        if path.is_dir():
+            paths += sorted(
+                file
+                for file in path.rglob("*")
+                if file.is_file() and not file.name.startswith(".")
+            )
+        elif path.suffix.lower() in _TABLES:
+            table = read_table(path, text_columns={scan_column})
+            if scan_column not in table:
+                raise ValueError(
+                    f"{path} has no column '{scan_column}' of scans; it has "
+                    f"{', '.join(map(str, table.columns))}."
+                )
+            paths += [path.parent / scan for scan in table[scan_column].dropna()]
+        else:
+            paths.append(path)
+    if not paths:
+        raise ValueError("There is no scan in what was named.")
+    return paths
+
+
+def _print_predictions(table, out):
+    failed = table[table["error"].notna()]
+    careful = table[table["error"].isna() & table["remarks"].fillna("").ne("")]
+    n_positive = int((table["class"] == 1).sum())
+    typer.echo(
+        f"{len(table)} scans: {n_positive} positive, {len(table) - n_positive - len(failed)} "
+        f"negative, {len(failed)} not usable; {len(careful)} with a reason to be careful."
+    )
+    for scan in careful.itertuples():
+        typer.echo(f"  {scan.scan}: {scan.remarks}.")
+    for scan in failed.itertuples():
+        typer.echo(f"Error: {scan.error}", err=True)
+    typer.echo(f"Written to {out}. Research software; not for diagnosis or treatment.")
+    if len(failed):
+        raise typer.Exit(1 if len(failed) == len(table) else 3)
+
+
+def _print_drift(patients, model):
+    """Print how the scans differ from those that a model was trained on."""
+    from skdxa.persistence import load_model
+    from skdxa.study import compare_with_training
+
+    _, data = load_model(model, return_data=True)
+    drift = compare_with_training(patients, data)
+    typer.echo(
+        f"\nCompared with the scans that {model.name} was trained on, "
+        f"{drift.attrs['n_outside']} of {len(patients.data)} lie outside the middle 99 % in "
+        "some feature."
+    )
+    typer.echo(drift.round(3).to_string())
+
+
+_TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
 _METHODS = {
     "corrected": "Means over the folds (corrected resampled t)",
     "t": "Means over the folds (Student's t, which is too narrow)",

@@ -202,3 +202,110 @@ def test_anonymized_with_a_salt_that_is_no_argument(files, monkeypatch, tmp_path
         scans = pd.read_csv(out / "scans.csv")["scan"]
         assert not set(scans) & {f"{i}.npy" for i in range(24)}
     assert "No column of labels was named" in ran.output
+
+
+@pytest.fixture(scope="module")
+def model_file(files, tmp_path_factory):
+    """Fit a small model by the command."""
+    path = tmp_path_factory.mktemp("model") / "scoliosis.skdxa"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "no interval for", RuntimeWarning)
+        ran = run_any(
+            "fit",
+            files / "table.csv",
+            "--target",
+            "scoliosis",
+            "--group-column",
+            "patient",
+            "--splits",
+            2,
+            "--epochs",
+            1,
+            "--height",
+            60,
+            "--width",
+            40,
+            "--rule",
+            "youden",
+            "--spacing",
+            1.05,
+            0.6,
+            "--out",
+            path,
+        )
+    assert ran.exit_code == 0, ran.output
+    assert "Out of fold; 95 % intervals." in ran.output
+    assert f"Written to {path}. Positive is a probability of at least" in ran.output
+    return path
+
+
+def run_any(*arguments):
+    return CliRunner().invoke(app, [*map(str, arguments)])
+
+
+def test_predict_goes_on_where_a_file_is_bad(files, model_file, tmp_path):
+    (tmp_path / "bad.npy").write_bytes(b"")
+    out = tmp_path / "predictions.csv"
+    ran = run_any(
+        "predict",
+        model_file,
+        files / "table.csv",
+        tmp_path / "bad.npy",
+        "--out",
+        out,
+        "--spacing",
+        1.05,
+        0.6,
+    )
+    assert ran.exit_code == 3, ran.output
+    assert "25 scans: " in ran.output
+    assert "1 not usable" in ran.output
+    assert "bad.npy: the file is empty" in ran.stderr
+    table = pd.read_csv(out)
+    assert len(table) == 25
+    assert table["probability"].notna().sum() == 24
+
+    ran = run_any("predict", model_file, files / "0.npy", "--out", out, "--spacing", 1.05, 0.6)
+    assert "give --overwrite" in str(ran.exception)
+    arguments = ("--out", out, "--spacing", 1.05, 0.6, "--overwrite")
+    ran = run_any("predict", model_file, files / "0.npy", *arguments)
+    assert ran.exit_code == 0, ran.output
+    ran = run_any("predict", model_file, tmp_path / "bad.npy", *arguments)
+    assert ran.exit_code == 1
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    ran = run_any("predict", model_file, folder, *arguments)
+    assert "There is no scan" in str(ran.exception)
+    np.save(folder / "a.npy", np.load(files / "0.npy"))
+    (folder / ".hidden").touch()
+    ran = run_any("predict", model_file, folder, *arguments)
+    assert ran.exit_code == 0, ran.output
+    (folder / "table.csv").write_text("file,age\na.npy,66\n")
+    ran = run_any("predict", model_file, folder / "table.csv", *arguments)
+    assert "has no column 'scan' of scans; it has file, age" in str(ran.exception)
+
+
+def test_explain_draws_each_scan(files, model_file, tmp_path):
+    out = tmp_path / "pictures"
+    ran = run_any(
+        "explain",
+        model_file,
+        files / "0.npy",
+        files / "1.npy",
+        "--out",
+        out,
+        "--spacing",
+        1.05,
+        0.6,
+        "--positive",
+        "scoliosis",
+    )
+    assert ran.exit_code == 0, ran.output
+    assert sorted(path.name for path in out.iterdir()) == ["0.png", "1.png"]
+
+
+def test_check_compares_with_a_model(files, model_file):
+    ran = run_check(files / "table.csv", "--model", model_file, "--width", 40)
+    assert ran.exit_code == 0, ran.output
+    assert "Compared with the scans that scoliosis.skdxa was trained on, " in ran.output
+    assert "width_mm" in ran.output

@@ -47,6 +47,16 @@ def save_display(display, path, *, dpi=200):
         The file; its suffix is the format.
     dpi : float, default=200
         Dots per inch.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from skdxa.displays import ScanDisplay, save_display
+    >>> scan = np.linspace(0, 1, 63).reshape(7, 9)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_display(ScanDisplay.from_scan(scan), Path(folder) / "scan.png")
     """
     from matplotlib import pyplot
 

@@ -97,7 +97,8 @@ def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
     -----
     The search runs on a grid of 75 cells across the scan. It computes the evidence that the
     spine's centre is in a cell, and then the path from head to foot with the largest sum of
-    evidence, by dynamic programming [1]_, so that a few misleading rows do not divert it. The evidence is high where a band of about a vertebra's width
+    evidence, by dynamic programming [1]_, so that a few misleading rows do not divert it. The
+    evidence is high where a band of about a vertebra's width
 
     - is brighter, and richer in fine structure, than both of its flanks, of which the
       more similar one counts, so that a rib, an iliac crest or bowel gas on one side

@@ -183,6 +183,7 @@ def load_cohort(
     >>> print(cohort.DESCR)
     Cohort of 2 scans of 2 patients
     Pixels: 1.05 x 0.6 mm; scans of 7 x 9 pixels
+    The spacing is stated by: table (2)
     Unit: g/cm2 (2)
     scoliosis: 1 positive, 1 negative, 0 unknown
     Excluded: 0 of 2 scans

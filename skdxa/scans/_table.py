@@ -23,7 +23,7 @@ _WHOLE_NUMBER = re.compile(r"[-+]?\d+")
 
 
 def read_table(table, *, text_columns, sheet=None):
-    """Return a table whose index is the line, as a spreadsheet numbers it.
+    r"""Return a table whose index is the line, as a spreadsheet numbers it.
 
     Parameters
     ----------
@@ -44,6 +44,24 @@ def read_table(table, *, text_columns, sheet=None):
     ------
     CohortError
         If the file cannot be read, or rows and header do not fit together.
+
+    See Also
+    --------
+    load_cohort : Read a table and the scans that it names.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skdxa.scans import read_table
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "table.csv"
+    ...     size = path.write_text("scan;age\n001.dcm;68,5\n\n002.dcm;71\n")
+    ...     table = read_table(path, text_columns={"scan"})
+    >>> table
+          scan   age
+    2  001.dcm  68.5
+    4  002.dcm  71.0
     """
     if isinstance(table, pd.DataFrame):
         source = "the table"

@@ -4,6 +4,7 @@ from skdxa.study._drift import compare_with_training
 from skdxa.study._explain import explain_scans
 from skdxa.study._fracture import fracture_benchmarks
 from skdxa.study._model import fit_model
+from skdxa.study._output import write_csv
 from skdxa.study._predict import predict_scans
 from skdxa.study._protocol import PAPER_EPOCHS, Protocol
 from skdxa.study._review import review_cohort
@@ -19,4 +20,5 @@ __all__ = [
     "predict_scans",
     "review_cohort",
     "run_study",
+    "write_csv",
 ]

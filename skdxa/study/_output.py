@@ -25,6 +25,19 @@ def write_csv(table, path, *, index=True):
         The file.
     index : bool, default=True
         Whether to write the index.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pandas as pd
+    >>> from skdxa.study import write_csv
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "table.csv"
+    ...     write_csv(pd.DataFrame({"patient": ["=1+1"], "score": [-0.5]}), path, index=False)
+    ...     print(path.read_text().strip())
+    patient,score
+    '=1+1,-0.5
     """
     table = table.apply(lambda column: column.map(_harmless)).rename(columns=_harmless)
     if index:

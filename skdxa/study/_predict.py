@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
 from skdxa.evaluation import conformal_calls, conformal_p_values
@@ -100,6 +101,7 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
             row["error"] = str(error)
         rows.append(row)
     table = pd.DataFrame(rows, columns=list(_COLUMNS))
+    table = table.astype(dict.fromkeys(["call", "remarks", "error"], object))
     good = np.flatnonzero(table["error"].isna())
     if not len(good):
         return table
@@ -169,7 +171,7 @@ class ModelParts:
 
     def __init__(self, model):
         threshold, inner = 0.5, model
-        while not hasattr(inner, "steps"):
+        while not isinstance(inner, Pipeline):
             threshold = getattr(inner, "threshold", threshold)
             inner = getattr(inner, "estimator_", getattr(inner, "estimator", None))
             if inner is None:

@@ -1,0 +1,190 @@
+"""A model for scans to come: fitted, saved, applied, explained and compared."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot
+from scipy.spatial.distance import mahalanobis
+from sklearn.metrics import roc_curve
+
+from skdxa.exceptions import CohortError
+from skdxa.persistence import load_model, save_model
+from skdxa.preprocessing import SpineCropper
+from skdxa.scans import Scan
+from skdxa.simulation import make_spine_cohort
+from skdxa.study import (
+    Protocol,
+    compare_with_training,
+    explain_scans,
+    fit_model,
+    predict_scans,
+)
+from skdxa.study._model import _threshold, distance
+
+
+@pytest.fixture(scope="module")
+def files(fitted, tmp_path_factory):
+    """Write new scans of simulated patients, of which some cannot or should not be used."""
+    folder = tmp_path_factory.mktemp("new")
+    scans = list(make_spine_cohort(6, random_state=9).data["scan"])
+    scans[3] = 1.5 - scans[3]
+    scans[4] = scans[4][:, :30]
+    scans[5] = (np.nan_to_num(scans[5]).clip(0) * 150).astype(np.uint8)
+    for number, scan in enumerate(scans):
+        np.save(folder / f"{number}.npy", scan)
+    (folder / "6.npy").write_bytes(b"")
+    return [folder / f"{number}.npy" for number in range(7)]
+
+
+def test_what_is_kept_beside_the_model(fitted):
+    data, result = fitted.data, fitted.result
+    assert data["oof_score"].shape == (1, 39)
+    assert data["oof_label"].tolist() == result.y.tolist()
+    score = result.scores.sort_values("row")["score"].to_numpy()
+    np.testing.assert_array_equal(data["oof_score"][0], score)
+    false_rate, true_rate, thresholds = roc_curve(result.y, score)
+    assert fitted.threshold == thresholds[np.argmax(true_rate - false_rate)]
+    assert data["novelty_distance"].shape == (39,)
+    assert (np.diff(data["novelty_distance"]) >= 0).all()
+    assert data["scan_features"].shape[0] == 39
+
+
+def test_the_threshold_rules():
+    y = np.array([0, 0, 0, 1, 1, 1])
+    scores = np.array([[0.1, 0.2, 0.5, 0.4, 0.6, 0.9], [0.1, 0.2, 0.3, 0.4, 0.7, 0.9]])
+    assert _threshold(y, scores, "fixed", 0.9, 0.25) == 0.25
+    assert _threshold(y, scores, "sensitivity", 0.6, 0.5) == pytest.approx((0.6 + 0.7) / 2)
+    assert _threshold(y, scores, "sensitivity", 1.0, 0.5) == pytest.approx(0.4)
+    assert _threshold(y, scores[1:], "youden", 0.9, 0.5) == pytest.approx(0.4)
+
+
+def test_the_distance_is_mahalanobiss():
+    rng = np.random.default_rng(0)
+    features, mean = rng.normal(size=(7, 3)), rng.normal(size=3)
+    precision = np.diag([1.0, 2.0, 3.0]) + 0.2
+    expected = [mahalanobis(row, mean, precision) for row in features]
+    np.testing.assert_allclose(distance(features, mean, precision), expected)
+
+
+def test_predictions_on_files(fitted, files):
+    table = predict_scans(fitted.model, files, data=fitted.data)
+    assert table["scan"].tolist() == [str(path) for path in files]
+    assert table["error"].notna().tolist() == [True] * 7
+    # Nothing states how large the pixels of these files are.
+    assert "nothing states how large the pixels are" in table["error"][0]
+
+    table = predict_scans(fitted.model, files, data=fitted.data, spacing_mm=(1.05, 0.60))
+    assert table["error"].notna().tolist() == [False, False, False, False, True, True, True]
+    assert "has 30 columns, fewer than the crop's width of 40" in table["error"][4]
+    assert "scan[1.05 x 0.6 mm, grey level]" in table["error"][5]
+    assert "the file is empty" in table["error"][6]
+    good = table.iloc[:4]
+    assert good["probability"].between(0, 1).all()
+    assert (good["threshold"] == fitted.threshold).all()
+    assert (good["class"] == (good["probability"] >= fitted.threshold)).all()
+    assert good[["p_negative", "p_positive"]].gt(0).all(axis=None)
+    assert set(good["call"]) <= {"positive", "negative", "cannot say"}
+    assert "bone dark: perhaps inverted" in good["remarks"][3]
+    assert "outside the" in good["remarks"][3]
+    assert table["probability"][4:].isna().all()
+
+
+def test_files_scans_arrays_and_cohorts_are_predicted_alike(fitted, files, tmp_path):
+    save_model(fitted.model, tmp_path / "model", data=fitted.data)
+    model, data = load_model(tmp_path / "model", return_data=True)
+    arrays = [np.load(path) for path in files[:3]]
+    scans = [Scan(array, (1.05, 0.60), "g/cm2", "NumPy") for array in arrays]
+    from_files = predict_scans(model, files[:3], data=data, spacing_mm=(1.05, 0.60))
+    for given in (arrays, scans):
+        table = predict_scans(model, given, data=data, names=["a", "b", "c"])
+        assert table["scan"].tolist() == ["a", "b", "c"]
+        pd.testing.assert_frame_equal(table.drop(columns="scan"), from_files.drop(columns="scan"))
+    np.testing.assert_allclose(
+        model.predict_proba(scans)[:, 1], from_files["probability"].astype(float), atol=1e-6
+    )
+    known = fitted.cohort.data.iloc[:5]
+    np.testing.assert_allclose(
+        model.predict_proba(known), fitted.model.predict_proba(known), atol=1e-6
+    )
+    plain = predict_scans(model, arrays)
+    assert plain["call"].isna().all()
+    assert predict_scans(model, arrays)["scan"].tolist() == ["scan 0", "scan 1", "scan 2"]
+
+
+def test_scans_unlike_those_trained_on_are_far(fitted):
+    rng = np.random.default_rng(0)
+    noise = [rng.normal(0.5, 0.4, size=(160, 300)) * 8 for _ in range(3)]
+    table = predict_scans(fitted.model, noise, data=fitted.data)
+    assert table["remarks"].str.contains("unlike the scans trained on, to the network").all()
+    sound = list(fitted.cohort.data["scan"])
+    table = predict_scans(fitted.model, sound, data=fitted.data)
+    assert table["remarks"].str.contains("to the network").mean() < 0.1
+
+
+def test_pictures_of_single_scans(fitted, files, tmp_path):
+    table = explain_scans(
+        fitted.model,
+        [files[0], files[6]],
+        out=tmp_path / "pictures",
+        data=fitted.data,
+        positive="brightness",
+        spacing_mm=(1.05, 0.60),
+    )
+    assert table["picture"][0] == str(tmp_path / "pictures" / "0.png")
+    assert table["picture"].isna().tolist() == [False, True]
+    assert pyplot.imread(table["picture"][0]).std() > 0.1
+
+
+def test_drift(fitted):
+    same = compare_with_training(fitted.cohort, fitted.data)
+    assert same["outside"].max() < 0.06
+    assert same["pvalue"].min() > 0.5
+    brighter = make_spine_cohort(20, random_state=3)
+    brighter.data["scan"] = [3 * scan for scan in brighter.data["scan"]]
+    drift = compare_with_training(brighter, fitted.data)
+    assert drift.loc["high", "outside"] > 0.8
+    assert drift.loc["high", "pvalue"] < 1e-6
+    assert drift.loc["height_mm", "outside"] < 0.3
+    assert drift.attrs["n_outside"] > 15
+    with pytest.raises(ValueError, match="data hold no 10 features"):
+        compare_with_training(brighter, {})
+
+
+def test_without_an_evaluation(fitted):
+    protocol = Protocol(
+        targets=("scoliosis",), epochs=1, height=60, width=40, validation_fraction=0
+    )
+    plain = fit_model(protocol, fitted.cohort, evaluate=False, progress=False)
+    assert plain.result is None
+    assert plain.threshold == 0.5
+    assert list(plain.data) == ["scan_features"]
+    table = predict_scans(plain.model, list(fitted.cohort.data["scan"][:2]), data=plain.data)
+    assert table["call"].isna().all()
+    assert table["probability"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "error", "reason"),
+    [
+        ({"targets": ("a", "b")}, {}, ValueError, "A model has one target"),
+        ({}, {"rule": "best"}, ValueError, "rule must be one of fixed, youden, sensitivity"),
+        ({}, {"rule": "youden", "evaluate": False}, ValueError, "needs evaluate=True"),
+        ({"targets": ("a",)}, {"evaluate": False}, CohortError, "has no target 'a'"),
+        ({"n_splits": 30}, {}, CohortError, "30 folds need at least 30"),
+    ],
+)
+def test_what_cannot_be_fitted(fitted, changes, options, error, reason):
+    protocol = Protocol(**{"targets": ("scoliosis",), "height": 60, "width": 40, **changes})
+    with pytest.raises(error, match=reason):
+        fit_model(protocol, fitted.cohort, progress=False, **options)
+
+
+def test_models_of_another_kind(fitted):
+    with pytest.raises(TypeError, match="must hold a pipeline that begins with a ScanReader"):
+        predict_scans(SpineCropper(), [])
+    pipeline = fitted.model.estimator_.estimator
+    with pytest.raises(TypeError, match="begins with a SpineCropper"):
+        predict_scans(pipeline[1:], [])
+    assert predict_scans(pipeline, []).empty
+    with pytest.raises(ValueError, match="names has 1 names for 2 scans"):
+        predict_scans(pipeline, [np.ones((7, 9))] * 2, names=["a"])
