@@ -2,7 +2,7 @@
 
 SciPy's `loadmat` (1.17) ends the whole process, instead of raising an error, on a file with one
 wrong bit in the type of an array's numbers, and on 20,000 cells in each other. A crash cannot
-be caught, and a process for each file would take a hundred times longer than the file. This
+be caught, and a process for each file would take many times longer than the file. This
 reader parses in Python, takes no size from the file that the file could not hold, and passes
 over all that is no array of numbers, so that a table or a string is no hindrance to the scan
 beside it. It takes no longer than SciPy.

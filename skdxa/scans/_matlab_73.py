@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from skdxa.exceptions import ScanReadError
-from skdxa.scans import _hdf5
+from skdxa.scans import _hdf5, _hdf5_messages
 from skdxa.scans._file import printable
 from skdxa.scans._matlab import (
     MOST_CHILDREN,
@@ -45,12 +45,12 @@ def _reported(what):
     """Turn what is wrong with HDF5 into an error for the user."""
     try:
         yield
-    except _hdf5.Unsupported as error:
+    except _hdf5_messages.Unsupported as error:
         raise ScanReadError(
             f"{what} {error}, which is not read. Save the array itself, from MATLAB or as .npy.",
             reason="no scan",
         ) from None
-    except _hdf5.Damaged as error:
+    except _hdf5_messages.Damaged as error:
         raise Damaged(str(error)) from None
     # Where a number of the file has led to a place that holds less than it should.
     except (struct.error, IndexError):
@@ -69,7 +69,7 @@ class _Archive:
         """Yield the names of the file's variables, and what they are."""
         root = self._hdf5.node(self._hdf5.root)
         if not root.is_group:
-            raise _hdf5.Damaged("it holds no variables")
+            raise _hdf5_messages.Damaged("it holds no variables")
         for name, address in self._hdf5.links(root).items():
             # MATLAB's own: what cells and objects hold.
             if not name.startswith("#"):
@@ -80,7 +80,7 @@ class _Archive:
             return Item(None, "a link to another file or object")
         try:
             node = self._hdf5.node(address)
-        except _hdf5.Unsupported:
+        except _hdf5_messages.Unsupported:
             return Item(None, "of an unknown kind")
         kind = node.attributes.get("MATLAB_class")
         return self._group(node, kind) if node.is_group else self._array(node, kind)
@@ -110,7 +110,7 @@ class _Archive:
         with _reported("a struct"):
             nodes = [self._hdf5.node(address) for address in links.values()]
             if not all(_is_field_of_array(node) and node.shape == shape for node in nodes):
-                raise _hdf5.Damaged("the fields of a struct differ in size")
+                raise _hdf5_messages.Damaged("the fields of a struct differ in size")
             self._check_count(math.prod(shape) * len(nodes), "struct")
             columns = [self._hdf5.array(node).ravel() for node in nodes]
         fields = tuple(printable(name) for name in links)
@@ -128,7 +128,7 @@ class _Archive:
 
     def _check_count(self, n_values, what):
         if n_values > MOST_CHILDREN:
-            raise _hdf5.Unsupported(f"has more than {MOST_CHILDREN:,} elements")
+            raise _hdf5_messages.Unsupported(f"has more than {MOST_CHILDREN:,} elements")
 
     def _value(self, address):
         with _reported("the array"):
