@@ -352,6 +352,9 @@ class Hdf5:
         dtype = np.dtype("<u8") if node.type.kind == "reference" else node.type.dtype
         layout = parse_layout(node)
         n_bytes = math.prod(node.shape) * node.type.size
+        if node.type.kind == "reference":
+            # These belong to the structure of the file.
+            self._spend(1, n_bytes)
         if layout.kind == COMPACT:
             content = layout.content
         elif layout.kind == CHUNKED:

@@ -23,6 +23,7 @@ from skdxa.scans._file import printable
 from skdxa.scans._matlab import (
     LONGEST_NAME,
     MOST_CHILDREN,
+    MOST_FIELDS,
     NUMERIC,
     Damaged,
     Item,
@@ -333,6 +334,12 @@ def _fields(data, at, end, order):
     kind, size, start, at = _tag(data, at, end, order)
     if kind not in _CHARACTERS or not (size == 0 or 1 <= longest <= LONGEST_NAME + 1):
         raise Damaged("a struct's fields have no names")
+    if size > MOST_FIELDS * longest:
+        raise ScanReadError(
+            f"a struct of the MATLAB file has more than {MOST_FIELDS:,} fields. Save the array "
+            "alone, as a variable of its own.",
+            reason="too large",
+        )
     names = [
         _text(data, place, longest, _CHARACTERS[kind])
         for place in range(start, start + size, longest or 1)

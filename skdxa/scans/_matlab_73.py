@@ -95,12 +95,20 @@ class _Archive:
             for name, address in self._hdf5.links(node).items()
             if not name.startswith("#")
         }
-        first = next(iter(links.values()), None)
-        field = None if first is None else self._hdf5.node(first)
-        if field is not None and _is_field_of_array(field):
-            shape = field.shape[::-1]
-            return Item(shape, "struct", open=partial(self._open_structs, links, field.shape))
-        return Item((1, 1), "struct", open=partial(self._open_struct, links))
+        shape = self._shape_of_structs(links)
+        if shape is None:
+            return Item((1, 1), "struct", open=partial(self._open_struct, links))
+        return Item(shape[::-1], "struct", open=partial(self._open_structs, links, shape))
+
+    def _shape_of_structs(self, links):
+        """Return the shape of an array of structs, None if it is a single one."""
+        if not links or None in links.values():
+            return None
+        try:
+            first = self._hdf5.node(next(iter(links.values())))
+        except _hdf5_messages.Unsupported:
+            return None
+        return first.shape if _is_field_of_array(first) else None
 
     def _open_struct(self, links):
         fields = tuple(printable(name) for name in links)
