@@ -145,6 +145,8 @@ class Hdf5:
             elif code == ATTRIBUTE:
                 self._add_attribute(node.attributes, data)
         if not node.is_group:
+            if space is None and kind is not None:
+                raise Unsupported("holds a type")
             if space is None or kind is None:
                 raise Damaged("an array has no size or no type")
             (node.shape, node.most), node.type = space, kind

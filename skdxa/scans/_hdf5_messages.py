@@ -103,10 +103,9 @@ def parse_layout(node):
     if data is None:
         raise Damaged("an array has no content")
     version = data[0]
-    if version in (1, 2):
-        return _old_layout(data)
+    # The third is the oldest that MATLAB has written.
     if version not in (3, 4):
-        raise Unsupported("is stored in a later form of HDF5")
+        raise Unsupported("is stored in another form of HDF5 than MATLAB's")
     kind = data[1]
     if kind == COMPACT:
         size = struct.unpack_from("<H", data, 2)[0]
@@ -147,24 +146,6 @@ def _new_chunks(data):
         raise Unsupported("is stored in HDF5 1.10's form for arrays that grow without limit")
     layout.address = struct.unpack_from("<Q", data, at)[0]
     return layout
-
-
-def _old_layout(data):
-    n_axes, kind, at = _axes(data[1]), data[2], 8
-    address = UNDEFINED
-    if kind != COMPACT:
-        address, at = struct.unpack_from("<Q", data, at)[0], at + 8
-    sizes = struct.unpack_from(f"<{n_axes}I", data, at)
-    at += 4 * n_axes
-    if kind == COMPACT:
-        size = struct.unpack_from("<I", data, at)[0]
-        return Layout(kind, content=data[at + 4 : at + 4 + size])
-    if kind == CONTIGUOUS:
-        # The sizes of the axes, from which the length follows.
-        return Layout(kind, address, size=1 << 63)
-    if kind != CHUNKED:
-        raise Damaged("an array is stored in an unknown way")
-    return Layout(kind, address, chunk=sizes[:-1], element=sizes[-1])
 
 
 def _axes(n_axes):

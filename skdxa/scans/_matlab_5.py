@@ -80,7 +80,8 @@ _HEAD = 1024
 _PIECE = 1 << 20
 # More than this times its length, compressed content cannot become.
 _MOST_INFLATED = 1032
-_SMALLEST_LIMIT = 64 << 20
+# Of what is inflated to look into structs and cells, whatever the largest array may be.
+_LEAST_INFLATED, _MOST_INFLATED_IN_ALL = 64 << 20, 256 << 20
 
 
 def looks_like_matlab_5(head):
@@ -95,8 +96,8 @@ def read_matlab_5(file, options):
     order = _BYTE_ORDERS.get(file.read(_FILE_HEADER)[124:])
     if order is None:
         raise Damaged("its version is unknown")
-    # What may be inflated, in all, to look into structs and cells.
-    allowance = _Allowance(max(8 * options.max_pixels, _SMALLEST_LIMIT))
+    largest = max(8 * options.max_pixels, _LEAST_INFLATED)
+    allowance = _Allowance(min(largest, _MOST_INFLATED_IN_ALL))
     top = {}
     at = _FILE_HEADER
     while at < size:
