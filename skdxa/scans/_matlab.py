@@ -22,9 +22,12 @@ LONGEST_NAME = 255
 MOST_VARIABLES = 10_000
 # Elements of a cell or fields of a struct; each needs a step when one is looked up.
 MOST_CHILDREN = 500_000
+MOST_FIELDS = 10_000
 
-# How much is looked at for the list in an error message.
-_MOST_VISITED = 2_000
+# How much is looked at for the list in an error message: values, each of which takes as long
+# as some names of fields.
+_MOST_NAMES = 20_000
+_NAMES_PER_VALUE = 10
 _DEEPEST = 12
 
 # One step into a variable: {2} or {1,2} of a cell, .bmd or (2).bmd of a struct.
@@ -176,23 +179,25 @@ def _position(index, shape):
 def _numeric_beneath(top):
     """Return the descriptions of the arrays of numbers in structs and cells, by name."""
     found = {}
-    budget = iter(range(_MOST_VISITED))
+    allowance = _Allowance(_MOST_NAMES)
     for name, item in top.items():
         # What cannot be opened is no candidate, and no reason to hide the others.
         try:
-            _collect(item, name, found, budget, _DEEPEST)
+            _collect(item, name, found, allowance, _DEEPEST)
         except ScanReadError:
             continue
     return found
 
 
-def _collect(item, name, found, budget, depth):
-    if item.open is None or depth == 0:
+def _collect(item, name, found, allowance, depth):
+    if item.open is None or depth == 0 or not allowance.take(0):
         return
     fields, values = item.open()
     n_elements = math.prod(item.shape)
+    if not allowance.take(len(fields)):
+        return
     for number, make in enumerate(values):
-        if next(budget, None) is None:
+        if not allowance.take(_NAMES_PER_VALUE):
             return
         if fields:
             element, field = divmod(number, len(fields))
@@ -204,4 +209,16 @@ def _collect(item, name, found, budget, depth):
         # Ages and other single numbers would only lengthen the list.
         if child.read is not None and math.prod(child.shape) != 1:
             found[label] = child.description
-        _collect(child, label, found, budget, depth - 1)
+        _collect(child, label, found, allowance, depth - 1)
+
+
+class _Allowance:
+    """How much more may be looked at."""
+
+    def __init__(self, left):
+        self._left = left
+
+    def take(self, amount):
+        """Return whether there was enough left."""
+        self._left -= amount
+        return self._left >= 0

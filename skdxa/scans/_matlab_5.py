@@ -2,7 +2,7 @@
 
 SciPy's `loadmat` (1.17) ends the whole process, instead of raising an error, on a file with one
 wrong bit in the type of an array's numbers, and on 20,000 cells in each other. A crash cannot
-be caught, and a process for each file would take a hundred times longer than the file. This
+be caught, and a process for each file would take many times longer than the file. This
 reader parses in Python, takes no size from the file that the file could not hold, and passes
 over all that is no array of numbers, so that a table or a string is no hindrance to the scan
 beside it. It takes no longer than SciPy.
@@ -22,6 +22,7 @@ from skdxa.scans._content import format_shape
 from skdxa.scans._matlab import (
     LONGEST_NAME,
     MOST_CHILDREN,
+    MOST_FIELDS,
     NUMERIC,
     Damaged,
     Item,
@@ -79,7 +80,8 @@ _HEAD = 1024
 _PIECE = 1 << 20
 # More than this times its length, compressed content cannot become.
 _MOST_INFLATED = 1032
-_SMALLEST_LIMIT = 64 << 20
+# Of what is inflated to look into structs and cells, whatever the largest array may be.
+_LEAST_INFLATED, _MOST_INFLATED_IN_ALL = 64 << 20, 256 << 20
 
 
 def looks_like_matlab_5(head):
@@ -94,8 +96,8 @@ def read_matlab_5(file, options):
     order = _BYTE_ORDERS.get(file.read(_FILE_HEADER)[124:])
     if order is None:
         raise Damaged("its version is unknown")
-    # What may be inflated, in all, to look into structs and cells.
-    allowance = _Allowance(max(8 * options.max_pixels, _SMALLEST_LIMIT))
+    largest = max(8 * options.max_pixels, _LEAST_INFLATED)
+    allowance = _Allowance(min(largest, _MOST_INFLATED_IN_ALL))
     top = {}
     at = _FILE_HEADER
     while at < size:
@@ -333,6 +335,12 @@ def _fields(data, at, end, order):
     kind, size, start, at = _tag(data, at, end, order)
     if kind not in _CHARACTERS or not (size == 0 or 1 <= longest <= LONGEST_NAME + 1):
         raise Damaged("a struct's fields have no names")
+    if size > MOST_FIELDS * longest:
+        raise ScanReadError(
+            f"a struct of the MATLAB file has more than {MOST_FIELDS:,} fields. Save the array "
+            "alone, as a variable of its own.",
+            reason="too large",
+        )
     names = [
         _text(data, place, longest, _CHARACTERS[kind])
         for place in range(start, start + size, longest or 1)

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from skdxa.exceptions import ScanReadError
-from skdxa.scans import _hdf5
+from skdxa.scans import _hdf5, _hdf5_messages
 from skdxa.scans._matlab import (
     MOST_CHILDREN,
     NUMERIC,
@@ -45,12 +45,12 @@ def _reported(what):
     """Turn what is wrong with HDF5 into an error for the user."""
     try:
         yield
-    except _hdf5.Unsupported as error:
+    except _hdf5_messages.Unsupported as error:
         raise ScanReadError(
             f"{what} {error}, which is not read. Save the array itself, from MATLAB or as .npy.",
             reason="no scan",
         ) from None
-    except _hdf5.Damaged as error:
+    except _hdf5_messages.Damaged as error:
         raise Damaged(str(error)) from None
     # Where a number of the file has led to a place that holds less than it should.
     except (struct.error, IndexError):
@@ -69,7 +69,7 @@ class _Archive:
         """Yield the names of the file's variables, and what they are."""
         root = self._hdf5.node(self._hdf5.root)
         if not root.is_group:
-            raise _hdf5.Damaged("it holds no variables")
+            raise _hdf5_messages.Damaged("it holds no variables")
         for name, address in self._hdf5.links(root).items():
             # MATLAB's own: what cells and objects hold.
             if not name.startswith("#"):
@@ -80,7 +80,7 @@ class _Archive:
             return Item(None, "a link to another file or object")
         try:
             node = self._hdf5.node(address)
-        except _hdf5.Unsupported:
+        except _hdf5_messages.Unsupported:
             return Item(None, "of an unknown kind")
         kind = node.attributes.get("MATLAB_class")
         return self._group(node, kind) if node.is_group else self._array(node, kind)
@@ -95,12 +95,20 @@ class _Archive:
             for name, address in self._hdf5.links(node).items()
             if not name.startswith("#")
         }
-        first = next(iter(links.values()), None)
-        field = None if first is None else self._hdf5.node(first)
-        if field is not None and _is_field_of_array(field):
-            shape = field.shape[::-1]
-            return Item(shape, "struct", open=partial(self._open_structs, links, field.shape))
-        return Item((1, 1), "struct", open=partial(self._open_struct, links))
+        shape = self._shape_of_structs(links)
+        if shape is None:
+            return Item((1, 1), "struct", open=partial(self._open_struct, links))
+        return Item(shape[::-1], "struct", open=partial(self._open_structs, links, shape))
+
+    def _shape_of_structs(self, links):
+        """Return the shape of an array of structs, None if it is a single one."""
+        if not links or None in links.values():
+            return None
+        try:
+            first = self._hdf5.node(next(iter(links.values())))
+        except _hdf5_messages.Unsupported:
+            return None
+        return first.shape if _is_field_of_array(first) else None
 
     def _open_struct(self, links):
         fields = tuple(printable(name) for name in links)
@@ -110,7 +118,7 @@ class _Archive:
         with _reported("a struct"):
             nodes = [self._hdf5.node(address) for address in links.values()]
             if not all(_is_field_of_array(node) and node.shape == shape for node in nodes):
-                raise _hdf5.Damaged("the fields of a struct differ in size")
+                raise _hdf5_messages.Damaged("the fields of a struct differ in size")
             self._check_count(math.prod(shape) * len(nodes), "struct")
             columns = [self._hdf5.array(node).ravel() for node in nodes]
         fields = tuple(printable(name) for name in links)
@@ -128,7 +136,7 @@ class _Archive:
 
     def _check_count(self, n_values, what):
         if n_values > MOST_CHILDREN:
-            raise _hdf5.Unsupported(f"has more than {MOST_CHILDREN:,} elements")
+            raise _hdf5_messages.Unsupported(f"has more than {MOST_CHILDREN:,} elements")
 
     def _value(self, address):
         with _reported("the array"):

@@ -138,6 +138,12 @@ def mutated_inside(content, rng):
     return b"".join(parts)
 
 
+def damaged(content, kind, rng):
+    if kind == "7 inside":
+        return mutated_inside(content, rng)
+    return mutated(content, rng, 512 if kind.startswith("7.3") else 0)
+
+
 def run(count, seed):
     """Read damaged files; print how many ended how, and what the worst took."""
     faulthandler.enable()
@@ -153,11 +159,7 @@ def run(count, seed):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for number in range(count):
             kind, name = rng.choice(KINDS), rng.choice(NAMES)
-            if kind == "7 inside":
-                content = mutated_inside(sound[kind], rng)
-            else:
-                content = mutated(sound[kind], rng, 512 if kind.startswith("7.3") else 0)
-            path.write_bytes(content)
+            path.write_bytes(damaged(sound[kind], kind, rng))
             start = time.process_time()
             try:
                 outcome = f"{len(read_scan(path, variable=name).pixels.shape)}-D scan"
@@ -190,6 +192,28 @@ def test_sound_files_are_read(tmp_path, kind):
     sound_file(tmp_path / "scan.mat", kind)
     scan = read_scan(tmp_path / "scan.mat", variable="bmd")
     np.testing.assert_array_equal(scan.pixels, DENSITY.astype(np.float32))
+
+
+def refusal(path, variable):
+    """Return the message of the refusal, None if a scan is read."""
+    try:
+        read_scan(path, variable=variable)
+    except ScanReadError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damage_is_reported_in_one_way(tmp_path, kind):
+    # In this process, for the readers are written in Python, and no limits are needed.
+    path = tmp_path / "scan.mat"
+    rng = random.Random(KINDS.index(kind))
+    content = sound_file(path, kind)
+    for _ in range(60):
+        path.write_bytes(damaged(content, kind, rng))
+        message = refusal(path, rng.choice(NAMES))
+        assert message is None or message.startswith(f"{path}: ")
+        assert message is None or message.endswith((".", "?"))
 
 
 if __name__ == "__main__":

@@ -861,6 +861,54 @@ def test_arrays_that_grow_without_limit_in_the_newest_form(file):
     np.testing.assert_array_equal(read(file), DENSITY.astype(np.float32))
 
 
+def test_chunks_in_the_order_of_their_places(file):
+    # Without compression and reserved at once, as h5py does on request.
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk((2, 3))
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    with h5py.File(file, "w", userblock_size=512, libver="latest") as hdf:
+        space = h5py.h5s.create_simple((9, 7))
+        h5py.h5d.create(hdf.id, b"image", h5py.h5t.IEEE_F64LE, space, properties)
+        hdf["image"][...] = DENSITY.T
+    np.testing.assert_array_equal(read(file), DENSITY.astype(np.float32))
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_index_of_several_pages(file, compression):
+    # More than 1,024 chunks.
+    array = np.arange(70 * 90).reshape(70, 90)
+    with h5py.File(file, "w", userblock_size=512, libver="latest") as hdf:
+        options = {"chunks": (2, 2), "compression": compression}
+        hdf.create_dataset("image", data=array.T, **options)
+        hdf.create_dataset("part", (90, 70), "f8", **options)[80:] = 1
+    np.testing.assert_array_equal(read(file, "image"), array)
+    expected = np.zeros((70, 90))
+    expected[:, 80:] = 1
+    np.testing.assert_array_equal(read(file, "part"), expected)
+
+
+def test_type_that_arrays_share(hdf):
+    hdf["type"] = np.dtype("f8")
+    h5py.h5d.create(hdf.id, b"odd", h5py.h5t.open(hdf.id, b"type"), h5py.h5s.create_simple((9, 7)))
+    refused_beside_the_scan(hdf, "'odd' is of an unknown kind")
+
+
+def test_struct_of_links_and_references_to_nothing(hdf):
+    group = hdf.create_group("odd")
+    group["a"] = h5py.SoftLink("/bmd")
+    cells = hdf.create_dataset("c", (1, 1), dtype=h5py.ref_dtype)
+    cells.attrs["MATLAB_class"] = np.bytes_("cell")
+    file = Path(hdf.filename)
+    refused_beside_the_scan(hdf, "'odd' (1 x 1 struct)")
+    assert "'odd.a' is a link" in refusal(file, variable="odd.a")
+    assert "'c{1}' is nothing" in refusal(file, variable="c{1}")
+
+
+def test_header_of_matlab_without_hdf5(file):
+    file.write_bytes(b"MATLAB 7.3 MAT-file".ljust(2048))
+    assert "has MATLAB's header but not HDF5's" in refusal(file)
+
+
 # Files of other software
 
 
