@@ -226,7 +226,7 @@ def _stack_consistent(params, fitted):
     for member, method in zip(fitted["estimators_"], fitted["stack_method_"], strict=True):
         if not hasattr(member, method):
             raise Unfit(f"a stack whose {type(member).__name__} has {method}")
-        _same_number_of_classes(member)
+        _check_two_classes(member)
 
 
 def _calibrated_consistent(params, fitted):
@@ -236,7 +236,7 @@ def _calibrated_consistent(params, fitted):
         "isotonic": {"increasing": flag, "x": floats(1), "y": floats(1)},
     }[params["method"]]
     for member, numbers in fitted["pairs"]:
-        _same_number_of_classes(member)
+        _check_two_classes(member)
         if numbers.keys() != floats_of.keys():
             raise Unfit(f"a calibration with {', '.join(floats_of)}")
         for name, check in floats_of.items():
@@ -248,11 +248,10 @@ def _calibrated_consistent(params, fitted):
 
 
 def _threshold_consistent(params, fitted):
-    if "estimator_" in fitted:
-        _same_number_of_classes(fitted["estimator_"])
+    _check_two_classes(fitted["estimator_"])
 
 
-def _same_number_of_classes(member):
+def _check_two_classes(member):
     two_labels(getattr(member, "classes_", None))
 
 
@@ -515,7 +514,8 @@ _KINDS = (
             "pos_label": Parameter(either(nothing, label)),
             "response_method": _RESPONSE,
         },
-        optional={"estimator_": fitted_estimator, **_N_FEATURES, **_SEEN_COLUMNS},
+        required={"estimator_": fitted_estimator},
+        optional={**_N_FEATURES, **_SEEN_COLUMNS},
         consistent=_threshold_consistent,
     ),
     Kind(

@@ -51,6 +51,8 @@ def _written(model):
         check_is_fitted(model)
     except TypeError:
         raise _refused(model) from None
+    except RecursionError:
+        raise _too_deep() from None
     writer = _Writer()
     writer.refer(model)
     return writer
@@ -64,7 +66,7 @@ class _Writer:
         self.left_out = []
         self.encoder = Encoder(self.refer, FUNCTIONS)
         self._numbers = {}
-        self._open = []
+        self._level = 0
 
     def refer(self, thing):
         """Return the number of an object; write it first if that is not done."""
@@ -73,14 +75,11 @@ class _Writer:
         kind = KINDS.get(type(thing).__name__)
         if kind is None or kind.cls is not type(thing):
             raise _refused(thing)
-        if len(self._open) >= _MOST_LEVELS or any(thing is other for other in self._open):
-            raise ModelFileError(
-                f"the model holds itself, or estimators within each other more than "
-                f"{_MOST_LEVELS} deep. Save its parts."
-            )
-        self._open.append(thing)
+        if self._level == _MOST_LEVELS:
+            raise _too_deep()
+        self._level += 1
         written = self._write(thing, kind)
-        self._open.pop()
+        self._level -= 1
         self.objects.append(written)
         self.things.append(thing)
         self._numbers[id(thing)] = len(self.objects) - 1
@@ -271,6 +270,13 @@ def _complete(node, values, names):
     missing = names - values.keys()
     if missing:
         raise ModelFileError(f"{node['class']} in the file has no {min(missing)}.")
+
+
+def _too_deep():
+    return ModelFileError(
+        f"the model holds itself, or estimators within each other more than {_MOST_LEVELS} deep. "
+        "Save its parts."
+    )
 
 
 def _refused(thing):

@@ -7,6 +7,7 @@ ones, on a handful of numbers, which makes whatever private attributes it needs;
 then take the place of the stand-ins.
 """
 
+import inspect
 import warnings
 
 import numpy as np
@@ -184,9 +185,9 @@ def rebuild_imputer(params, fitted):
 
 
 def set_parameters(model, params):
-    """Set parameters that the installed version of the class has."""
-    for name in model.get_params(deep=False).keys() & params.keys():
-        setattr(model, name, params[name])
+    """Set every parameter that the installed version of the class has, the others to defaults."""
+    for name, setting in inspect.signature(type(model)).parameters.items():
+        setattr(model, name, params.get(name, setting.default))
 
 
 def set_attributes(model, fitted):
