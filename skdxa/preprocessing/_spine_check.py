@@ -113,7 +113,7 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
 
 
 def _unlike_a_spine(scan, line):
-    """What speaks against a spine along the line."""
+    """Return what speaks against a spine along the line."""
     reasons = []
     rows_mm = np.arange(len(line)) * _ROW_MM
     slope = np.polyfit(rows_mm, line * _COLUMN_MM, 1)[0] if len(line) > 1 else 0.0
@@ -134,7 +134,7 @@ def _unlike_a_spine(scan, line):
 
 
 def _straighten(scan, line, half_mm):
-    """Image within `half_mm` of the line, of shape (n_rows, odd number of columns)."""
+    """Sample the image within `half_mm` of the line: (n_rows, odd number of columns)."""
     filled = np.where(np.isnan(scan), np.nanmedian(scan), scan)
     half = round(half_mm / _COLUMN_MM)
     columns = line[:, np.newaxis] + np.arange(-half, half + 1)
@@ -143,7 +143,7 @@ def _straighten(scan, line, half_mm):
 
 
 def _asymmetry(strip):
-    """Share of the variance of the mean profile that is odd."""
+    """Compute the share of the variance of the mean profile that is odd."""
     profile = strip.mean(axis=0)
     profile -= profile.mean()
     variance = (profile**2).sum()
@@ -151,7 +151,7 @@ def _asymmetry(strip):
 
 
 def _repetition(strip):
-    """Highest correlation of the strip with itself, shifted by the height of a vertebra."""
+    """Correlate the strip with itself a vertebra further down, at the best height of one."""
     detail = ndimage.gaussian_filter(
         strip, (_DETAIL_MM / _ROW_MM, _DETAIL_ACROSS_MM / _COLUMN_MM), mode="nearest"
     )
