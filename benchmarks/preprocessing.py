@@ -22,6 +22,7 @@ from skdxa.preprocessing import (
     IntensityScaler,
     SpineCropper,
     find_spine_line,
+    looks_like_spine,
     resample,
 )
 
@@ -54,7 +55,12 @@ def main():
     scaler = IntensityScaler().fit(stack)
     steps = {
         "find_spine_line": lambda: [find_spine_line(scan) for scan in scans],
+        "find_spine_line and quality": lambda: [
+            find_spine_line(scan, return_quality=True) for scan in scans
+        ],
+        "looks_like_spine": lambda: [looks_like_spine(scan) for scan in scans],
         "SpineCropper, 150 x 150": lambda: SpineCropper().transform(scans),
+        "SpineCropper, fit_transform": lambda: SpineCropper().fit_transform(scans),
         "HorizontalFlip of a stack": lambda: HorizontalFlip().transform(stack),
         "IntensityScaler of a stack": lambda: scaler.transform(stack),
         "resample, 0.60 to 1.00 mm": lambda: [resample(s, (1.05, 0.6), (1, 1)) for s in scans],

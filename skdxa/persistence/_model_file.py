@@ -60,8 +60,9 @@ def save_model(model, path, *, card=None, data=None):
         A fitted pipeline of `ScanReader`, `SpineCropper`, `HorizontalFlip`, `IntensityScaler`,
         `VariogramSlope` and `SpineCNNClassifier`, one of these, `ColumnScores`, or a stack made
         by `make_stack`; also within scikit-learn's `CalibratedClassifierCV`,
-        `FixedThresholdClassifier`, `TunedThresholdClassifierCV` and `FrozenEstimator`. The scikit-learn steps `Pipeline`,
-        `StandardScaler`, `SimpleImputer` and `LogisticRegression` may be part of it.
+        `FixedThresholdClassifier`, `TunedThresholdClassifierCV` and `FrozenEstimator`. The
+        scikit-learn steps `Pipeline`, `StandardScaler`, `SimpleImputer` and
+        `LogisticRegression` may be part of it.
     path : str or path-like
         The file to write; the suffix ``.skdxa`` is usual. A file that is there is replaced, and
         only when the new one is complete.

@@ -204,7 +204,7 @@ class SpineCropper(ScanTransformer):
         self.middle_, self.quality_ = self._search(scans)
 
     def _search(self, scans):
-        """Mean column of the spine line of each scan, and the quality of the line."""
+        """Find the mean column of the spine line of each scan, and the quality of the line."""
         spacing_mm = self._spacing_mm()
         found = np.empty((2, len(scans)))
         for number, scan in enumerate(scans):
@@ -235,7 +235,7 @@ class SpineCropper(ScanTransformer):
         return crops
 
     def _window(self, scan, middle):
-        """Rows and columns of the scan in its crop about a column, and where they lie there."""
+        """Return the part of the scan in its crop about a column, and its place in the crop."""
         top = (scan.shape[0] - self.height) // 2
         left = round(middle - (self.width - 1) / 2)
         rows, rows_kept = _overlap(top, self.height, scan.shape[0])

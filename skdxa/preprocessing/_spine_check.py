@@ -134,7 +134,7 @@ def _unlike_a_spine(scan, line):
 
 
 def _straighten(scan, line, half_mm):
-    """Return the image within `half_mm` of the line, of shape (n_rows, odd number of columns)."""
+    """Sample the image within `half_mm` of the line: (n_rows, odd number of columns)."""
     filled = np.where(np.isnan(scan), np.nanmedian(scan), scan)
     half = round(half_mm / _COLUMN_MM)
     columns = line[:, np.newaxis] + np.arange(-half, half + 1)
@@ -143,7 +143,7 @@ def _straighten(scan, line, half_mm):
 
 
 def _asymmetry(strip):
-    """Return the share of the variance of the mean profile that is odd."""
+    """Compute the share of the variance of the mean profile that is odd."""
     profile = strip.mean(axis=0)
     profile -= profile.mean()
     variance = (profile**2).sum()
@@ -151,7 +151,7 @@ def _asymmetry(strip):
 
 
 def _repetition(strip):
-    """Return the highest correlation of a strip with itself, one vertebra higher."""
+    """Correlate the strip with itself a vertebra further down, at the best height of one."""
     detail = ndimage.gaussian_filter(
         strip, (_DETAIL_MM / _ROW_MM, _DETAIL_ACROSS_MM / _COLUMN_MM), mode="nearest"
     )

@@ -97,8 +97,8 @@ def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
     -----
     The search runs on a grid of 75 cells across the scan. It computes the evidence that the
     spine's centre is in a cell, and then the path from head to foot with the largest sum of
-    evidence, by dynamic programming [1]_, so that a few misleading rows do not divert it. The
-    evidence is high where a band of about a vertebra's width
+    evidence, by dynamic programming [1]_, so that a few misleading rows do not divert it.
+    The evidence is high where a band of about a vertebra's width
 
     - is brighter, and richer in fine structure, than both of its flanks, of which the
       more similar one counts, so that a rib, an iliac crest or bowel gas on one side
@@ -186,9 +186,9 @@ def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
 
 
 def _grid_shape(shape, spacing_mm):
-    """Cells down and across the scan, and how many times as wide as a usual scan it is.
+    """Return the cells down and across the scan, and its width in usual scans.
 
-    The latter is a whole number, so that scans of nearly the usual width all have one grid.
+    The last is a whole number, so that scans of nearly the usual width all have one grid.
     """
     n_rows, n_columns = shape
     scan_widths, stretch = 1, 1.0
@@ -204,13 +204,13 @@ def _grid_shape(shape, spacing_mm):
 
 
 def _middle(scan):
-    """Middle of the scanned part, as a part of the width of the scan."""
+    """Return the middle of the scanned part, as a part of the width of the scan."""
     scanned_rows = (~np.isnan(scan)).sum(axis=0)
     return scanned_rows @ (np.arange(scan.shape[1]) + 0.5) / scanned_rows.sum() / scan.shape[1]
 
 
 def _vertebra_width(n_columns, spacing_mm):
-    """Width to expect of a vertebra, as a part of the width of the scan."""
+    """Return the expected width of a vertebra, as a part of the width of the scan."""
     if spacing_mm is None:
         scan_mm = min(n_columns, _USUAL_COLUMNS) * _USUAL_COLUMN_MM
     else:
@@ -219,7 +219,7 @@ def _vertebra_width(n_columns, spacing_mm):
 
 
 def _evidence(cells, vertebra, scan_width):
-    """Evidence, for every cell, that the centre of the spine is there.
+    """Compute the evidence, for every cell, that the centre of the spine is there.
 
     Parameters
     ----------
@@ -272,13 +272,13 @@ def _blur(cells, sigma):
 
 @lru_cache(maxsize=64)
 def _gaussian(n, sigma):
-    """Matrix (n, n) that blurs n cells: at this size faster than a convolution."""
+    """Return the matrix (n, n) that blurs n cells: at this size faster than a convolution."""
     return ndimage.gaussian_filter1d(np.eye(n), sigma, axis=0, mode="nearest")
 
 
 @lru_cache(maxsize=8)
 def _templates(n, vertebra):
-    """Matrices that compare a spine with its sides, to be multiplied by rows of n cells.
+    """Return matrices that compare a spine with its sides, to be multiplied by rows of n cells.
 
     Returns
     -------
@@ -301,7 +301,7 @@ def _templates(n, vertebra):
 
 
 def _means(n, start, stop):
-    """Matrix (n, n) of means from `start` to `stop` cells beside each of n cells.
+    """Return the matrix (n, n) of means from `start` to `stop` cells beside each of n cells.
 
     The outermost cells stand for all beyond them.
     """
@@ -313,7 +313,7 @@ def _means(n, start, stop):
 
 
 def _best_path(score):
-    """Column in every row on the connected path of the highest sum of `score`."""
+    """Find the column in every row on the connected path of the highest sum of `score`."""
     n_down, n_across = score.shape
     steps = np.arange(-_STEEPEST, _STEEPEST + 1)
     cost = (_SLOPE_COST * steps**2)[:, None]
@@ -335,7 +335,10 @@ def _best_path(score):
 
 
 def _refine(path, score):
-    """Vertex of the parabola through the score at and beside the path, and the score there."""
+    """Find the vertex of the parabola through the score at and beside the path.
+
+    Returns it for every row, and the score on the path.
+    """
     rows, last = np.arange(len(path)), score.shape[1] - 1
     peak = score[rows, path]
     left = score[rows, (path - 1).clip(min=0)]
@@ -346,14 +349,14 @@ def _refine(path, score):
 
 
 def _smooth(line, weights):
-    """Penalised least squares: near `line` where `weights` are high, and nowhere bent."""
+    """Smooth by penalised least squares: near `line` where `weights` are high, and not bent."""
     weights = weights / weights.mean()
     return np.linalg.solve(_penalty(len(line)) + np.diag(weights), weights * line)
 
 
 @lru_cache(maxsize=64)
 def _penalty(n):
-    """Matrix (n, n) of the penalty on bends of a line of n points."""
+    """Return the matrix (n, n) of the penalty on bends of a line of n points."""
     bend = np.diff(np.eye(n), n=2, axis=0)
     # A trace of a penalty on slope settles it where a single row has any weight.
     tilt = np.diff(np.eye(n), n=1, axis=0)
@@ -361,7 +364,7 @@ def _penalty(n):
 
 
 def _quality(path, evidence, cells, vertebra):
-    """How clearly the path stands out, from 0 to 1: see `find_spine_line`."""
+    """Compute how clearly the path stands out, from 0 to 1, as `find_spine_line` describes."""
     n_down, n_across = evidence.shape
     shifts = np.arange(1 - n_across, n_across)
     places = (path[:, np.newaxis] + shifts).clip(0, n_across - 1)

@@ -1,9 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from skdxa.exceptions import ScanError
 from skdxa.preprocessing import LOW_QUALITY, find_spine_line, find_spine_region, resample
+from skdxa.scans import read_scan
 from skdxa.simulation import make_spine_cohort, make_spine_scan
 
 N_ROWS, N_COLUMNS = 164, 300
@@ -377,14 +379,14 @@ def test_within_5_mm_on_a_real_scan(real_data, resampled):
     assert (np.abs(line - centre) * 0.25).max() < 5
 
 
-@pytest.mark.parametrize("n_columns", [None, 300])
-def test_finds_the_lumbar_spine_in_radiographs(real_data, n_columns):
-    """Another kind of picture: the median row within a quarter of a vertebra in 60 %."""
+def lumbar_radiographs(folder, n_columns=None):
+    """Generate the part of each radiograph from L1 to L4, its line and a vertebra's width.
+
+    Resampled to `n_columns` unless None; lengths are columns of the result.
+    """
     image = pytest.importorskip("PIL.Image")
-    folder = real_data / "radiographs"
     table = pd.read_csv(folder / "landmarks.csv", index_col="name")
     corners = ("TL", "TR", "BL", "BR")
-    near = []
     for name, landmarks in table.iterrows():
         with image.open(folder / "images" / name) as file:
             pixels = np.asarray(file.convert("L"), dtype=np.float32)
@@ -396,16 +398,48 @@ def test_finds_the_lumbar_spine_in_radiographs(real_data, n_columns):
         width = (x[:, 1] - x[:, 0] + x[:, 3] - x[:, 2]).mean() / 2
         first, last = int(y.min()), int(y.max())
         crop = pixels[first:last]
-        rows = (np.arange(last - first) + 0.5) + first
+        ratio = 1.0
         if n_columns is not None:
             ratio = crop.shape[1] / n_columns
             crop = resample(crop, (1, 1), to=(ratio, ratio))
-            rows = (np.arange(len(crop)) + 0.5) * (last - first) / len(crop) + first
-        found = (find_spine_line(crop) + 0.5) * pixels.shape[1] / crop.shape[1]
-        error = np.abs(found - np.interp(rows, y.mean(axis=1), x.mean(axis=1)))
-        near.append(np.median(error) <= width / 4)
+        rows = (np.arange(len(crop)) + 0.5) * (last - first) / len(crop) + first
+        line = np.interp(rows, y.mean(axis=1), x.mean(axis=1)) / ratio - 0.5
+        yield crop, line, width / ratio
+
+
+@pytest.mark.parametrize("n_columns", [None, 300])
+def test_finds_the_lumbar_spine_in_radiographs(real_data, n_columns):
+    """Another kind of image: the median row within a quarter of a vertebra in 60 %."""
+    near = [
+        np.median(np.abs(find_spine_line(crop) - line)) <= width / 4
+        for crop, line, width in lumbar_radiographs(real_data / "radiographs", n_columns)
+    ]
     assert len(near) == 22
     assert np.mean(near) >= 0.6
+
+
+def test_quality_tells_where_the_line_is_lost_in_radiographs(real_data):
+    folder = real_data / "radiographs2"
+    if not folder.is_dir():
+        pytest.skip(f"real radiographs are not at hand: no folder {folder}")
+    lost, qualities = [], []
+    for crop, line, width in lumbar_radiographs(folder, 300):
+        found, quality = find_spine_line(crop, return_quality=True)
+        lost.append(np.median(np.abs(found - line)) > width / 2)
+        qualities.append(quality)
+    assert len(lost) == 98
+    assert 10 < np.sum(lost) < 40
+    assert roc_auc_score(np.logical_not(lost), qualities) >= 0.8
+    assert np.array(qualities)[lost].max() < LOW_QUALITY
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_real_spine_scan_is_not_flagged(real_data, mirrored):
+    (file,) = (real_data / "dxa").glob("*.2.2.12.1.dcm")
+    scan = read_scan(file)
+    pixels = scan.pixels[:, ::-1] if mirrored else scan.pixels
+    assert quality_of(pixels, spacing_mm=scan.spacing) > 0.9
+    assert quality_of(resample(pixels, scan.spacing)) > 0.9
 
 
 # The region about the line
