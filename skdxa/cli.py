@@ -67,8 +67,10 @@ def study(
     ] = 0.1,
     interval: Annotated[
         str,
-        typer.Option(help="Interval: corrected, t (the paper's, too narrow), delong, bootstrap."),
-    ] = "corrected",
+        typer.Option(
+            help="Interval: stability, corrected, t (the paper's, too narrow), delong, bootstrap."
+        ),
+    ] = "stability",
     seed: Annotated[int, typer.Option(help="Seed of simulation, splits and networks.")] = 0,
     jobs: Annotated[int | None, typer.Option(help="Processes that train.")] = None,
     checkpoint: Annotated[
@@ -131,6 +133,7 @@ def study(
 
 
 _METHODS = {
+    "stability": "Means over the folds (stability; with one repeat corrected resampled t)",
     "corrected": "Means over the folds (corrected resampled t)",
     "t": "Means over the folds (Student's t, which is too narrow)",
     "delong": "Pooled scores of the median repeat (DeLong, Wilson)",

@@ -4,6 +4,7 @@
 table afterwards is a function of the scores that it keeps.
 """
 
+from skdxa.evaluation._compare import compare
 from skdxa.evaluation._cross_validate import repeated_cross_validate
 from skdxa.evaluation._external import external_test
 from skdxa.evaluation._folds import Folds
@@ -15,6 +16,7 @@ from skdxa.evaluation._metrics import (
 )
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import default_threshold, positive_scores, response_method_of
+from skdxa.evaluation._stability import Stability
 from skdxa.evaluation._summary import INTERVALS
 from skdxa.evaluation._tables import external_table, format_table, performance_table
 
@@ -23,6 +25,8 @@ __all__ = [
     "METRICS",
     "CrossValidationResult",
     "Folds",
+    "Stability",
+    "compare",
     "default_threshold",
     "external_table",
     "external_test",
