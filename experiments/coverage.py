@@ -1,6 +1,7 @@
 """Measure how often the intervals of a cross-validation hold, and the errors of `compare`.
 
     python experiments/coverage.py intervals [--cohorts 1000] [--cells ...] [--resamples 0]
+        [--half-draws 0]
     python experiments/coverage.py single [--cohorts 1000]
     python experiments/coverage.py compare [--cohorts 1000] [--cells ...]
 
@@ -42,7 +43,14 @@ from scipy import stats
 from scipy.special import expit, logit
 from sklearn.tree import DecisionTreeClassifier
 
-from skdxa.evaluation import Folds, compare
+from skdxa.evaluation import METRICS, Folds, compare
+from skdxa.evaluation._half_sampling import interval_from_halves
+from skdxa.significance import (
+    corrected_t_interval,
+    delong_interval,
+    proportion_interval,
+    t_interval,
+)
 
 SHIFT = np.array([0.35, 0.25, 0.15])
 N_NEIGHBOURS = 25
@@ -230,7 +238,55 @@ def draw_cohort(cell, rng):
     return X, y
 
 
-def simulate(cell, n_cohorts, kinds, n_resamples=0):
+def intervals_of(result, cell, n_resamples, seed):
+    """Return estimate and ends by (kind, metric), and the factor g."""
+    threshold = cell.events / cell.n
+    with warnings.catch_warnings():
+        # Cohorts without an interval are counted as missed.
+        warnings.filterwarnings(
+            "ignore", "no interval|undefined in|a class has|the DeLong|.*no spread"
+        )
+        table = result.summary(threshold=threshold)
+        found = {("stability", name): row[:3] for name, *row in table.itertuples(name=None)}
+        by_fold = result.fold_metrics(threshold=threshold)
+        sizes = result.folds[["n_train", "n_test"]].mean()
+        for name in METRICS:
+            values = by_fold[name].dropna()
+            for kind, interval in (
+                ("t", t_interval(values)),
+                ("corrected", corrected_t_interval(values, **sizes)),
+            ):
+                # Without spread it is a point, and no interval.
+                ends = (interval.low, interval.high) if interval.variance else (np.nan, np.nan)
+                found[kind, name] = (interval.estimate, *ends)
+        # The first repeat stands for the median one, which takes longer to find.
+        score, positive = result.repeat_scores(0), result.y == 1
+        right = (score >= threshold) == positive
+        pooled = {
+            "auc": delong_interval(result.y, score),
+            **{
+                name: proportion_interval(right[of].sum(), of.sum())
+                for name, of in (
+                    ("sensitivity", positive),
+                    ("specificity", ~positive),
+                    ("accuracy", positive | ~positive),
+                )
+            },
+        }
+        for name, interval in pooled.items():
+            found["delong", name] = (interval.estimate, interval.low, interval.high)
+        if n_resamples:
+            table = result.summary(
+                threshold=threshold,
+                interval="bootstrap",
+                n_resamples=n_resamples,
+                random_state=seed,
+            )
+            found |= {("bootstrap", name): row[:3] for name, *row in table.itertuples(name=None)}
+    return found, result.stability().g
+
+
+def simulate(cell, n_cohorts, n_resamples=0, half_draws=0):
     """Return estimates and ends by (kind, metric), each (n_cohorts, 3), and the mean of g."""
     found, factors = defaultdict(list), []
     for seed in range(n_cohorts):
@@ -238,21 +294,36 @@ def simulate(cell, n_cohorts, kinds, n_resamples=0):
         X, y = draw_cohort(cell, rng)
         fold_of = draw_folds(y, cell.folds, cell.repeats, rng)
         result = cross_validate(cell.learner, X, y, fold_of, cell.folds)
-        for kind in kinds:
-            with warnings.catch_warnings():
-                # Cohorts without an interval are counted as missed.
-                warnings.filterwarnings("ignore", "no interval|undefined in|a class has")
-                table = result.summary(
-                    threshold=cell.events / cell.n,
-                    interval=kind,
-                    n_resamples=max(n_resamples, 1),
-                    random_state=seed,
-                )
-            for metric, row in table.iterrows():
-                found[kind, metric].append([row["estimate"], row["low"], row["high"]])
-            if kind == "stability":
-                factors.append(table.loc["auc", "g"])
-    return {key: np.array(rows) for key, rows in found.items()}, np.mean(factors)
+        rows, factor = intervals_of(result, cell, n_resamples, seed)
+        if half_draws:
+            rows |= by_halves(X, y, result, cell, half_draws, rng)
+        for key, row in rows.items():
+            found[key].append(row)
+        factors.append(factor)
+    return {key: np.array(rows, dtype=float) for key, rows in found.items()}, np.mean(factors)
+
+
+def by_halves(X, y, result, cell, n_draws, rng):
+    """Return estimate and ends by half-sampling, with one repeat in each half."""
+    threshold = cell.events / cell.n
+    differences = []
+    for half_of in draw_folds(y, 2, n_draws, rng):
+        means = []
+        for half in (0, 1):
+            rows = half_of == half
+            fold_of = draw_folds(y[rows], cell.folds, 1, rng)
+            of_half = cross_validate(cell.learner, X[rows], y[rows], fold_of, cell.folds)
+            means.append(of_half.fold_metrics(threshold=threshold)[[*METRICS]].mean().to_numpy())
+        differences.append(means[0] - means[1])
+    by_fold = result.fold_metrics(threshold=threshold)
+    n_patients = {"sensitivity": cell.events, "specificity": cell.n - cell.events}
+    n_patients |= {"accuracy": cell.n, "auc": min(cell.events, cell.n - cell.events)}
+    found = {}
+    for name, column in zip(METRICS, np.transpose(differences), strict=True):
+        values = by_fold[name].dropna().to_numpy()
+        interval, *_ = interval_from_halves(values, column, n_patients[name], 0.95, name)
+        found["half", name] = (interval.estimate, interval.low, interval.high)
+    return found
 
 
 def held(rows, truth):
@@ -272,16 +343,14 @@ def relative_width(rows, cell):
     return np.nanmean(rows[:, 2] - rows[:, 1]) / ideal.mean()
 
 
-def intervals(names, n_cohorts, n_resamples):
-    kinds = ["t", "corrected", "delong", *["bootstrap"] * bool(n_resamples), "stability"]
+def intervals(names, n_cohorts, n_resamples, half_draws):
+    kinds = ["t", "corrected", "delong", *["bootstrap"] * bool(n_resamples)]
+    kinds += [*["half"] * bool(half_draws), "stability"]
     print(f"{n_cohorts} simulated cohorts per cell, threshold at the prevalence; per cent held:")
     for name in names:
         cell, start = CELLS[name], time.perf_counter()
-        found, factor = simulate(cell, n_cohorts, kinds, n_resamples)
-        truths = {
-            metric: found["stability", metric][:, 0].mean()
-            for metric in ("auc", "sensitivity", "specificity", "accuracy")
-        }
+        found, factor = simulate(cell, n_cohorts, n_resamples, half_draws)
+        truths = {metric: found["stability", metric][:, 0].mean() for metric in METRICS}
         print(
             f"\n{name}: {cell.n} scans, {cell.events} events, {cell.columns} columns, "
             f"{cell.folds} x {cell.repeats}; g {factor:.2f}"
@@ -311,7 +380,7 @@ def single(n_cohorts):
             for learner in ("linear", "neighbours"):
                 for auc in (0.5, 0.8, 0.95):
                     cell = Cell(learner, 300, events, auc, folds=n_folds, repeats=1)
-                    found, _ = simulate(cell, n_cohorts, ["corrected", "stability"])
+                    found, _ = simulate(cell, n_cohorts)
                     truth = found["stability", "auc"][:, 0].mean()
                     plain, logistic = (
                         held(found[kind, "auc"], truth) for kind in ("corrected", "stability")
@@ -343,7 +412,7 @@ def comparisons(names, n_cohorts):
                 )
             ]
             for metric in metrics:
-                for kind in ("corrected", "stability"):
+                for kind in ("corrected", "stability") if metric == "auc" else ("stability",):
                     with warnings.catch_warnings():
                         warnings.filterwarnings("ignore", "no interval")
                         test = compare(
@@ -361,6 +430,8 @@ def comparisons(names, n_cohorts):
         for metric in metrics:
             texts = []
             for kind in ("corrected", "stability"):
+                if (metric, kind) not in found:
+                    continue
                 rows = np.array(found[metric, kind])
                 # By symmetry, or without signal, the expected AUCs are equal.
                 truth = 0 if metric == "auc" and pair.equal else rows[:, 0].mean()
@@ -378,6 +449,7 @@ def main():
     parser.add_argument("--cohorts", type=int, default=1000, help="simulated cohorts per cell")
     parser.add_argument("--cells", nargs="+", help="names of cells; all if not given")
     parser.add_argument("--resamples", type=int, default=0, help="of the bootstrap; 0: none")
+    parser.add_argument("--half-draws", type=int, default=0, help="of half-sampling; 0: none")
     args = parser.parse_args()
     cells = PAIRS if args.what == "compare" else CELLS
     unknown = set(args.cells or ()) - set(cells)
@@ -385,7 +457,7 @@ def main():
         parser.error(f"no cell {sorted(unknown)[0]!r}: take of {', '.join(cells)}.")
     names = args.cells or list(cells)
     if args.what == "intervals":
-        intervals(names, args.cohorts, args.resamples)
+        intervals(names, args.cohorts, args.resamples, args.half_draws)
     elif args.what == "single":
         single(args.cohorts)
     else:

@@ -8,6 +8,7 @@ from skdxa.evaluation._compare import compare
 from skdxa.evaluation._cross_validate import repeated_cross_validate
 from skdxa.evaluation._external import external_test
 from skdxa.evaluation._folds import Folds
+from skdxa.evaluation._half_sampling import half_sampling_interval
 from skdxa.evaluation._metrics import (
     METRICS,
     sensitivity_score,
@@ -31,6 +32,7 @@ __all__ = [
     "external_table",
     "external_test",
     "format_table",
+    "half_sampling_interval",
     "performance_table",
     "positive_scores",
     "repeated_cross_validate",

@@ -8,7 +8,7 @@ from scipy import stats
 from skdxa.evaluation._metrics import METRICS
 from skdxa.evaluation._scores import default_threshold
 from skdxa.evaluation._stability import cells_of, stability_of, training_variance
-from skdxa.evaluation._summary import corrected_variance, degrees_of_freedom
+from skdxa.evaluation._summary import corrected_variance, count_patients, degrees_of_freedom
 from skdxa.significance import HypothesisTest, Interval
 from skdxa.validation import positive_and_known
 
@@ -124,7 +124,7 @@ def compare(
     if not both:
         raise ValueError("y must hold both positive and negative labels.")
     fold_of = folds.fold_of[:, known]
-    n_smaller = _smaller_class(folds, positive, known)
+    n_smaller = count_patients(positive, known, folds.groups)["auc"]
     scores = [
         np.stack([result.repeat_scores(repeat)[known] for repeat in range(folds.n_repeats)])
         for result in (result_a, result_b)
@@ -206,12 +206,6 @@ def _labels(folds, y):
     if y is None:
         return folds.y == folds.classes[1], np.ones(len(folds.y), dtype=bool)
     return positive_and_known(y, folds.classes, len(folds.y))
-
-
-def _smaller_class(folds, positive, known):
-    """Return the number of patients of the smaller class."""
-    patients = _patients(folds)
-    return min(len(np.unique(patients[known & of])) for of in (positive, ~positive))
 
 
 def _stability_of_difference(scores, fold_of, in_larger, n_folds):

@@ -502,17 +502,14 @@ class CrossValidationResult:
     def _noise(self, y, threshold):
         """Return what the intervals by stability need to know."""
         positive, known = self._positive_and_known(y)
-        shares = {"sensitivity": known & positive, "specificity": known & ~positive}
-        patients = np.arange(len(self.y)) if self.groups is None else self.groups
-        n_patients = {name: len(np.unique(patients[of])) for name, of in shares.items()}
-        n_patients["auc"] = min(n_patients.values())
-        n_patients["accuracy"] = len(np.unique(patients[known]))
+        n_patients = _summary.count_patients(positive, known, self.groups)
+        among = {"sensitivity": known & positive, "specificity": known & ~positive}
         right = ((self._score >= threshold) == positive).astype(float)
         training = {
             name: training_variance(
                 right[:, of], self._folds.fold_of[:, of], self.n_folds, n_patients["auc"]
             )
-            for name, of in {**shares, "accuracy": known}.items()
+            for name, of in {**among, "accuracy": known}.items()
         }
         return _summary.Noise(self.stability(y), training, n_patients)
 

@@ -125,6 +125,32 @@ def by_stability(fold_metrics, noise, *, level, sizes):
     return rows, stabilities
 
 
+def count_patients(positive, known, groups):
+    """Count the patients that each metric is of.
+
+    Parameters
+    ----------
+    positive, known : ndarray of bool of shape (n_scans,)
+    groups : ndarray of shape (n_scans,) or None
+
+    Returns
+    -------
+    dict of str to int
+        By metric; for the AUC the patients of the smaller class. A patient with scans of
+        both classes counts in both.
+    """
+    patients = np.arange(len(positive)) if groups is None else groups
+    counts = {
+        name: len(np.unique(patients[of]))
+        for name, of in (
+            ("sensitivity", known & positive),
+            ("specificity", known & ~positive),
+            ("accuracy", known),
+        )
+    }
+    return counts | {"auc": min(counts["sensitivity"], counts["specificity"])}
+
+
 def corrected_variance(values, n_train, n_test):
     """Compute the variance of the mean over folds by the corrected resampled t.
 
@@ -200,7 +226,7 @@ def _mean_with_noise(name, values, noise, *, level, n_train, n_test):
         return _undefined(values, level, f"the AUC is {mean:g} in all folds")
     if variance == 0:
         # The variance of an AUC is at most that of a share of the smaller class.
-        low, high = _score_interval(mean, n_smaller / g**2, quantile)
+        low, high = score_interval(mean, n_smaller / g**2, quantile)
     else:
         half = quantile * np.sqrt(variance) / (mean * (1 - mean))
         low, high = expit(logit(mean) - half), expit(logit(mean) + half)
@@ -222,14 +248,26 @@ def _share_with_noise(name, values, noise, *, level, n_train, n_test):
         worth = min(n_patients, share * (1 - share) / variance)
     df = degrees_of_freedom(values.size, noise.n_patients["auc"], repeated=known)
     quantile = stats.t.ppf((1 + level) / 2, df)
-    low, high = _score_interval(share, worth, quantile)
+    low, high = score_interval(share, worth, quantile)
     g = float(np.sqrt(variance / corrected)) if known and corrected > 0 else np.nan
     method = "Wilson score, stability" if known else "Wilson score, corrected"
     return Interval(share, low, high, level, method, variance), g, []
 
 
-def _score_interval(share, n_patients, quantile):
-    """Return the ends of Wilson's interval, of a number of patients that need not be whole."""
+def score_interval(share, n_patients, quantile):
+    """Return the ends of Wilson's interval, of a number of patients that need not be whole.
+
+    Parameters
+    ----------
+    share, n_patients : float
+    quantile : float
+        Of the normal distribution or of Student's t.
+
+    Returns
+    -------
+    low, high : float
+        Within 0 and 1.
+    """
     square = quantile**2
     middle = share * n_patients + square / 2
     half = quantile * np.sqrt(share * (1 - share) * n_patients + square / 4)
