@@ -127,8 +127,8 @@ def training_variance(values, fold_of, n_folds, n_smaller):
     Returns
     -------
     float
-        0 if scans of one fold do not move together; NaN with one repeat, or if no fold holds
-        two scans.
+        With one standard error of its own added, since with few repeats it is uncertain; NaN
+        with one repeat, or if no fold holds two scans.
 
     Notes
     -----
@@ -145,7 +145,10 @@ def training_variance(values, fold_of, n_folds, n_smaller):
         return np.nan
     moved = (values - values.mean(axis=0)).ravel()
     together = np.bincount(cell, weights=moved, minlength=n_scans.size)
-    covariance = (np.sum(together**2) - np.sum(moved**2)) / n_pairs
-    found = (n_folds - 1) * covariance * n_repeats / (n_repeats - 1)
+    total = np.sum(together**2)
+    covariance = (total - np.sum(moved**2)) / n_pairs
+    # Of as many independent squares as there are folds that are free to move.
+    standard_error = total / n_pairs * np.sqrt(2 / (n_repeats * (n_folds - 1)))
+    found = (n_folds - 1) * (covariance + standard_error) * n_repeats / (n_repeats - 1)
     limit = _LARGEST_TRAINING_SHARE * values.var() / n_smaller
     return float(np.clip(found, 0.0, limit))
