@@ -58,12 +58,13 @@ N_NEIGHBOURS = 25
 
 class Cell(NamedTuple):
     learner: str
-    n: int
+    n: int  # patients
     events: int
     auc: float  # of the best possible model
     columns: int = 5
     folds: int = 10
     repeats: int = 10
+    scans: int = 1  # per patient, which share half of the variance within the classes
 
 
 CELLS = {
@@ -79,6 +80,7 @@ CELLS = {
     "linear, no signal, 5 x 2": Cell("linear", 2000, 1000, 0.5, folds=5, repeats=2),
     "linear, 5 x 2": Cell("linear", 600, 78, 0.80, folds=5, repeats=2),
     "linear, 100 repeats": Cell("linear", 600, 78, 0.63, repeats=100),
+    "linear, 3 scans per patient": Cell("linear", 200, 40, 0.80, scans=3),
     "bayes": Cell("bayes", 600, 78, 0.63),
     "bayes, 12 events": Cell("bayes", 300, 12, 0.80),
     "bayes, balanced, strong": Cell("bayes", 300, 135, 0.95),
@@ -223,15 +225,18 @@ def tree(X, y, fold_of, n_folds):
 LEARNERS = {"linear": linear, "bayes": bayes, "neighbours": neighbours, "tree": tree}
 
 
-def cross_validate(learner, X, y, fold_of, n_folds):
+def cross_validate(learner, X, y, fold_of, n_folds, groups=None):
     """Return the result of a cross-validation by probabilities."""
     score = expit(LEARNERS[learner](X, y, fold_of, n_folds))
-    return Folds(fold_of, y).with_scores(score, response_method="predict_proba")
+    return Folds(fold_of, y, groups).with_scores(score, response_method="predict_proba")
 
 
 def draw_cohort(cell, rng):
     y = (np.arange(cell.n) < cell.events).astype(int)
     X = rng.normal(size=(cell.n, cell.columns))
+    if cell.scans > 1:
+        X, y = np.repeat(X, cell.scans, axis=0), np.repeat(y, cell.scans)
+        X = (X + rng.normal(size=X.shape)) / 2**0.5
     X[:, :3] += (
         y[:, np.newaxis] * SHIFT / np.linalg.norm(SHIFT) * stats.norm.ppf(cell.auc) * 2**0.5
     )
@@ -292,8 +297,10 @@ def simulate(cell, n_cohorts, n_resamples=0, half_draws=0):
     for seed in range(n_cohorts):
         rng = np.random.default_rng(seed)
         X, y = draw_cohort(cell, rng)
-        fold_of = draw_folds(y, cell.folds, cell.repeats, rng)
-        result = cross_validate(cell.learner, X, y, fold_of, cell.folds)
+        fold_of = draw_folds(y[:: cell.scans], cell.folds, cell.repeats, rng)
+        groups = np.repeat(np.arange(cell.n), cell.scans) if cell.scans > 1 else None
+        fold_of = np.repeat(fold_of, cell.scans, axis=1)
+        result = cross_validate(cell.learner, X, y, fold_of, cell.folds, groups)
         rows, factor = intervals_of(result, cell, n_resamples, seed)
         if half_draws:
             rows |= by_halves(X, y, result, cell, half_draws, rng)
@@ -352,7 +359,7 @@ def intervals(names, n_cohorts, n_resamples, half_draws):
         found, factor = simulate(cell, n_cohorts, n_resamples, half_draws)
         truths = {metric: found["stability", metric][:, 0].mean() for metric in METRICS}
         print(
-            f"\n{name}: {cell.n} scans, {cell.events} events, {cell.columns} columns, "
+            f"\n{name}: {cell.n} patients, {cell.events} events, {cell.columns} columns, "
             f"{cell.folds} x {cell.repeats}; g {factor:.2f}"
             f"  ({time.perf_counter() - start:.0f} s)"
         )

@@ -146,7 +146,8 @@ def compare(
         )
         moved, fold_of = (values[0] - values[1])[:, among], fold_of[:, among]
         differences = _fold_means(moved, fold_of, folds.n_folds)
-        training = training_variance(moved, fold_of, folds.n_folds, n_smaller)
+        patients = _patients(folds)[known][among]
+        training = training_variance(moved, fold_of, folds.n_folds, n_smaller, patients)
     defined = differences[~np.isnan(differences)]
     if defined.size < differences.size:
         warnings.warn(

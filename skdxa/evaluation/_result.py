@@ -507,7 +507,11 @@ class CrossValidationResult:
         right = ((self._score >= threshold) == positive).astype(float)
         training = {
             name: training_variance(
-                right[:, of], self._folds.fold_of[:, of], self.n_folds, n_patients["auc"]
+                right[:, of],
+                self._folds.fold_of[:, of],
+                self.n_folds,
+                n_patients["auc"],
+                None if self.groups is None else self.groups[of],
             )
             for name, of in {**among, "accuracy": known}.items()
         }

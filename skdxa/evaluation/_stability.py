@@ -112,7 +112,7 @@ def rank_correlations(first, second, cell, n_cells):
     return found
 
 
-def training_variance(values, fold_of, n_folds, n_smaller):
+def training_variance(values, fold_of, n_folds, n_smaller, groups=None):
     """Estimate the variance of a mean over scans that comes from the training scans.
 
     Parameters
@@ -123,30 +123,39 @@ def training_variance(values, fold_of, n_folds, n_smaller):
     n_folds : int
     n_smaller : int
         Patients of the smaller class.
+    groups : ndarray of shape (n_scans,), optional
+        The patient of each scan, who lies in one fold.
 
     Returns
     -------
     float
         With one standard error of its own added, since with few repeats it is uncertain; NaN
-        with one repeat, or if no fold holds two scans.
+        with one repeat, or if no fold holds two patients.
 
     Notes
     -----
-    Scans of one fold are scored by the same model. Around the mean of each scan over the
+    Patients of one fold are scored by the same model. Around the mean of each scan over the
     repeats, their values therefore covary by the variance that a model's mean has when a
     share of 1 / n_folds of its training scans is exchanged; among cohorts it is
     ``n_folds - 1`` times as large.
     """
-    n_repeats = len(values)
-    cell = cells_of(fold_of, n_folds).ravel()
-    n_scans = np.bincount(cell, minlength=n_repeats * n_folds)
-    n_pairs = np.sum(n_scans * (n_scans - 1))
+    n_repeats, n_scans = values.shape
+    patient = np.arange(n_scans)
+    if groups is not None:
+        patient = np.unique(groups, return_inverse=True)[1]
+    moved = (values - values.mean(axis=0)).ravel()
+
+    def squares(cell):
+        """Return the sums of squared movements and of squared numbers of scans."""
+        together, scans = np.bincount(cell, weights=moved), np.bincount(cell)
+        return np.sum(together**2), np.sum(scans**2)
+
+    total, n_both = squares(cells_of(fold_of, n_folds).ravel())
+    own, n_own = squares((np.arange(n_repeats)[:, np.newaxis] * n_scans + patient).ravel())
+    n_pairs = n_both - n_own
     if n_repeats < 2 or n_pairs == 0:
         return np.nan
-    moved = (values - values.mean(axis=0)).ravel()
-    together = np.bincount(cell, weights=moved, minlength=n_scans.size)
-    total = np.sum(together**2)
-    covariance = (total - np.sum(moved**2)) / n_pairs
+    covariance = (total - own) / n_pairs
     # Of as many independent squares as there are folds that are free to move.
     standard_error = total / n_pairs * np.sqrt(2 / (n_repeats * (n_folds - 1)))
     found = (n_folds - 1) * (covariance + standard_error) * n_repeats / (n_repeats - 1)

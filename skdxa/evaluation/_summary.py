@@ -293,7 +293,8 @@ def of_pooled_scores(positive, score, groups, *, threshold, level):
     if has_repeated_patients(groups):
         warnings.warn(
             "interval='delong' treats a patient's several scans as independent and is too "
-            "narrow: use interval='bootstrap', which resamples patients.",
+            "narrow: use interval='stability', whose folds keep patients together, or "
+            "interval='bootstrap', which resamples patients.",
             RuntimeWarning,
             stacklevel=_STACKLEVEL,
         )

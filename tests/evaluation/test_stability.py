@@ -113,10 +113,12 @@ def test_q_is_the_share_of_noise_in_a_linear_score(n_columns, shift):
     assert np.mean(found) == pytest.approx(truth, abs=0.04)
 
 
-def test_training_variance_against_a_loop():
+@pytest.mark.parametrize("n_patients", [23, 9])
+def test_training_variance_against_a_loop(n_patients):
     rng = np.random.default_rng(0)
     n_repeats, n_scans, n_folds = 3, 23, 4
-    fold_of = draw_folds(n_scans, n_folds, n_repeats, rng)
+    patient = np.arange(n_scans) % n_patients
+    fold_of = draw_folds(n_patients, n_folds, n_repeats, rng)[:, patient]
     shift = rng.normal(size=(n_repeats, n_folds))
     values = rng.normal(size=(n_repeats, n_scans))
     values += np.take_along_axis(shift, fold_of, axis=1)
@@ -126,7 +128,7 @@ def test_training_variance_against_a_loop():
         for repeat in range(n_repeats)
         for i in range(n_scans)
         for j in range(n_scans)
-        if i != j and fold_of[repeat, i] == fold_of[repeat, j]
+        if patient[i] != patient[j] and fold_of[repeat, i] == fold_of[repeat, j]
     ]
     together = [
         moved[repeat, fold_of[repeat] == fold].sum() ** 2
@@ -136,11 +138,15 @@ def test_training_variance_against_a_loop():
     error = np.sum(together) / len(products) * np.sqrt(2 / (n_repeats * (n_folds - 1)))
     expected = (n_folds - 1) * (np.mean(products) + error) * n_repeats / (n_repeats - 1)
     assert np.mean(products) > 0
-    found = training_variance(values, fold_of, n_folds, 2)
+    names = [f"P{number}" for number in patient]
+    found = training_variance(values, fold_of, n_folds, 1, names)
     assert found == pytest.approx(expected, rel=1e-12)
+    of_scans = training_variance(values, fold_of, n_folds, 1)
+    assert np.isclose(of_scans, found, rtol=1e-9) == (n_patients == n_scans)
     limit = 3 * values.var() / 20
     assert limit < expected
-    assert training_variance(values, fold_of, n_folds, 20) == pytest.approx(limit, rel=1e-12)
+    limited = training_variance(values, fold_of, n_folds, 20, names)
+    assert limited == pytest.approx(limit, rel=1e-12)
 
 
 def test_training_variance_of_models_that_shift():
