@@ -6,6 +6,7 @@ from scipy import stats
 
 from skdxa.evaluation import Folds
 from skdxa.evaluation._stability import rank_correlations, stability_of, training_variance
+from skdxa.significance import delong_interval
 
 
 def draw_folds(n_scans, n_folds, n_repeats, rng):
@@ -168,6 +169,25 @@ def test_training_variance_is_unknown_with_one_repeat_or_single_scans():
     fold_of = np.tile(np.arange(4), (2, 1))
     assert np.isnan(training_variance(values, fold_of, 4, 2))
     assert np.isnan(training_variance(values[:1], fold_of[:1] // 2, 2, 2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_columns", "shift"), [(8, 0.0), (8, 0.6), (3, 1.0)])
+def test_g_is_how_much_delongs_error_is_too_small(n_columns, shift):
+    n_scans, n_positive, n_folds = 400, 60, 10
+    y = (np.arange(n_scans) < n_positive).astype(int)
+    noise = n_columns * (1 / n_positive + 1 / (n_scans - n_positive))
+    q = noise / (noise + shift**2)
+    areas, variances = [], []
+    for seed in range(500):
+        X = np.random.default_rng(seed).normal(size=(n_scans, n_columns))
+        X[y == 1, 0] += shift
+        folds = Folds.draw(y, n_splits=n_folds, n_repeats=4, random_state=seed)
+        score = linear_scores(X, y, folds.fold_of, n_folds)
+        areas.append(folds.with_scores(score).fold_metrics()["auc"].mean())
+        variances.append(delong_interval(y, score[0]).variance)
+    found = np.std(areas) / np.sqrt(np.mean(variances))
+    assert found == pytest.approx((1 + q) * np.sqrt(1 - q / 2), rel=0.1)
 
 
 @pytest.mark.slow
