@@ -58,7 +58,7 @@ def main():
     print(
         f"all four metrics of all folds       {vectorised:8.3f} s  ({looped / vectorised:.0f} x)"
     )
-    for interval in ("corrected", "t", "delong", "bootstrap"):
+    for interval in ("stability", "corrected", "t", "delong", "bootstrap"):
         taken, _ = seconds(lambda kind=interval: result.summary(interval=kind, random_state=0))
         print(f"{f'summary(interval={interval!r})':35} {taken:8.3f} s")
     print(f"{'median_repeat()':35} {seconds(result.median_repeat)[0]:8.3f} s")

@@ -1,100 +1,486 @@
-"""Measure how often a "95 %" interval of the cross-validated AUC holds the true AUC.
+"""Measure how often the intervals of a cross-validation hold, and the errors of `compare`.
 
-    python experiments/coverage.py [--cohorts 200] [--repeats 100]
+    python experiments/coverage.py intervals [--cohorts 1000] [--cells ...] [--resamples 0]
+        [--half-draws 0]
+    python experiments/coverage.py single [--cohorts 1000]
+    python experiments/coverage.py compare [--cohorts 1000] [--cells ...]
 
-Simulated cohorts resemble the paper's for fractures: 2,360 patients, 3.9 % with a fracture
-within five years, 10 folds repeated 100 times. Predictors are five normal variables, and the
-model is a linear discriminant, because its true AUC is known in closed form and a thousand
-trainings take less than a second; the intervals do not depend on the kind of model. The true
-AUC is the mean over the models trained on nine tenths of such a cohort.
+All patients are simulated: their predictors are independent normal variables with standard
+deviation 1, some of which are higher in positive patients. Four learners are cross-validated
+on them, the first three by closed formulas for all folds at once: a linear discriminant, naive
+Bayes, 25 nearest neighbours and trees of depth 3. Numbers of positive and negative patients are
+fixed in each cell, and folds are stratified.
+
+``intervals`` counts in which share of the cohorts of a cell each "95 %" interval holds the
+expected AUC, sensitivity, specificity and accuracy of models trained on such cohorts. Each scan
+is scored by models that have not seen it, so that the mean over all cohorts of a cell
+estimates the truth without bias; with 1,000 cohorts its error is a thirtieth of the width of
+the estimates' distribution. Scans are called positive where the model's probability is at least
+the prevalence. The width of an interval is compared with that of the same interval (logit
+scale, same t) around the same estimates with the true standard error, which is the standard
+deviation of the estimates among the cohorts.
+
+``single`` counts the same for the AUC by one repeat, where the stability is unknown, by the
+number of events.
+
+``compare`` counts how often a difference is claimed at 5 % between two models of which none is
+better, and how often the interval holds the difference of models of which one is.
 """
 
 import argparse
+import os
+
+# Set before NumPy is loaded, since its linear algebra would otherwise use every core.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 import time
 import warnings
+from collections import defaultdict
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
-from scipy.stats import norm
-from sklearn.model_selection import RepeatedStratifiedKFold
+from scipy import stats
+from scipy.special import expit, logit
+from sklearn.tree import DecisionTreeClassifier
 
-from skdxa.evaluation import CrossValidationResult
+from skdxa.evaluation import METRICS, Folds, compare
+from skdxa.evaluation._half_sampling import interval_from_halves
+from skdxa.significance import (
+    corrected_t_interval,
+    delong_interval,
+    proportion_interval,
+    t_interval,
+)
 
-N_PATIENTS, PREVALENCE, N_SPLITS = 2360, 0.039, 10
-# Differences of the predictors' means, in SDs, which yield an AUC near the paper's 0.63.
-SHIFT = np.array([0.35, 0.25, 0.15, 0.0, 0.0])
-
-
-def draw_cohort(rng):
-    y = (rng.random(N_PATIENTS) < PREVALENCE).astype(int)
-    return rng.normal(size=(N_PATIENTS, len(SHIFT))) + y[:, None] * SHIFT, y
-
-
-def discriminant(X, y):
-    means = [X[y == label].mean(axis=0) for label in (0, 1)]
-    residuals = X - np.stack(means)[y]
-    return np.linalg.solve(residuals.T @ residuals / len(y), means[1] - means[0])
+SHIFT = np.array([0.35, 0.25, 0.15])
+N_NEIGHBOURS = 25
 
 
-def true_auc(weights):
-    return norm.cdf(weights @ SHIFT / np.sqrt(2 * weights @ weights))
+class Cell(NamedTuple):
+    learner: str
+    n: int  # patients
+    events: int
+    auc: float  # of the best possible model
+    columns: int = 5
+    folds: int = 10
+    repeats: int = 10
+    scans: int = 1  # per patient, which share half of the variance within the classes
 
 
-def cross_validate(X, y, n_repeats, seed):
-    """Return the result of a repeated cross-validation, and the mean true AUC of its models."""
-    splitter = RepeatedStratifiedKFold(n_splits=N_SPLITS, n_repeats=n_repeats, random_state=seed)
-    parts, truths = [], []
-    for number, (train, test) in enumerate(splitter.split(X, y)):
-        weights = discriminant(X[train], y[train])
-        truths.append(true_auc(weights))
-        repeat, fold = divmod(number, N_SPLITS)
-        parts.append(
-            (np.full(len(test), repeat), np.full(len(test), fold), test, X[test] @ weights)
+CELLS = {
+    "linear, fracture-like": Cell("linear", 2360, 92, 0.63),
+    "linear, 1,000 events": Cell("linear", 2360, 1000, 0.63),
+    "linear": Cell("linear", 600, 78, 0.63),
+    "linear, strong": Cell("linear", 600, 78, 0.95),
+    "linear, 20 columns": Cell("linear", 300, 135, 0.80, columns=20),
+    "linear, 12 events": Cell("linear", 300, 12, 0.80),
+    "linear, 12 events, strong": Cell("linear", 300, 12, 0.95),
+    "linear, no signal": Cell("linear", 600, 78, 0.5),
+    "linear, no signal, 12 events": Cell("linear", 300, 12, 0.5),
+    "linear, no signal, 5 x 2": Cell("linear", 2000, 1000, 0.5, folds=5, repeats=2),
+    "linear, 5 x 2": Cell("linear", 600, 78, 0.80, folds=5, repeats=2),
+    "linear, 100 repeats": Cell("linear", 600, 78, 0.63, repeats=100),
+    "linear, 3 scans per patient": Cell("linear", 200, 40, 0.80, scans=3),
+    "bayes": Cell("bayes", 600, 78, 0.63),
+    "bayes, 12 events": Cell("bayes", 300, 12, 0.80),
+    "bayes, balanced, strong": Cell("bayes", 300, 135, 0.95),
+    "neighbours": Cell("neighbours", 600, 78, 0.63),
+    "neighbours, balanced": Cell("neighbours", 300, 135, 0.85),
+    "neighbours, 12 events": Cell("neighbours", 300, 12, 0.80),
+    "tree": Cell("tree", 600, 78, 0.63, repeats=5),
+    "tree, balanced": Cell("tree", 300, 135, 0.80, repeats=5),
+}
+
+
+class Pair(NamedTuple):
+    learner: str
+    n: int
+    events: int
+    scale: float  # of SHIFT
+    shifted: tuple[int, ...]  # columns that are shifted, by SHIFT in turn
+    first: tuple[int, ...]
+    second: tuple[int, ...]
+    other_learner: str = ""
+    equal: bool = True  # whether the models have the same expected AUC
+    folds: int = 10
+    repeats: int = 10
+
+
+_THREE, _OTHER = (0, 1, 2), (3, 4, 5)
+PAIRS = {
+    "no signal, nested": Pair("linear", 600, 78, 0, (), _THREE, tuple(range(11))),
+    "no signal, other learner": Pair("linear", 600, 78, 0, (), _THREE, _THREE, "neighbours"),
+    "other columns": Pair("linear", 600, 78, 1, _THREE + _OTHER, _THREE, _OTHER),
+    "other columns, fracture-like": Pair("linear", 2360, 92, 1, _THREE + _OTHER, _THREE, _OTHER),
+    "other columns, 12 events": Pair("linear", 300, 12, 4, _THREE + _OTHER, _THREE, _OTHER),
+    "one column differs": Pair("linear", 600, 78, 1, (*_THREE, 5), _THREE, (0, 1, 5)),
+    "other columns, bayes": Pair("bayes", 300, 135, 1, _THREE + _OTHER, _THREE, _OTHER),
+    "other columns, neighbours": Pair("neighbours", 600, 78, 1, _THREE + _OTHER, _THREE, _OTHER),
+    "other columns, tree": Pair("tree", 300, 135, 1, _THREE + _OTHER, _THREE, _OTHER, repeats=3),
+    "other columns, 5 x 2": Pair(
+        "linear", 600, 78, 1, _THREE + _OTHER, _THREE, _OTHER, folds=5, repeats=2
+    ),
+    "nested, 8 useless columns": Pair(
+        "linear", 600, 78, 1, _THREE, _THREE, tuple(range(11)), equal=False
+    ),
+    "nested, 1 useful column": Pair(
+        "linear", 600, 78, 1, (*_THREE, 3), _THREE, tuple(range(4)), equal=False
+    ),
+}
+
+
+def draw_folds(y, n_folds, n_repeats, rng):
+    """Draw stratified folds; the larger folds of one class are not those of the other."""
+    fold_of = np.empty((n_repeats, len(y)), dtype=int)
+    for label in (0, 1):
+        rows = np.flatnonzero(y == label)
+        order = np.argsort(rng.random((n_repeats, len(rows))), axis=1)
+        numbers = (np.arange(len(rows)) + label * rng.integers(n_folds)) % n_folds
+        drawn = np.empty_like(order)
+        np.put_along_axis(drawn, order, np.broadcast_to(numbers, order.shape), axis=1)
+        fold_of[:, rows] = drawn
+    return fold_of
+
+
+def sums_of_training(values, fold_of, n_folds):
+    """Return the column sums over the training part of each fold of each repeat."""
+    in_fold = fold_of[:, np.newaxis, :] == np.arange(n_folds)[:, np.newaxis]
+    in_fold = in_fold.reshape(-1, fold_of.shape[1]).astype(float)
+    return values.sum(axis=0) - in_fold @ values
+
+
+def by_class(X, y):
+    positive = y[:, np.newaxis].astype(float)
+    return np.hstack([1 - positive, positive, X * (1 - positive), X * positive])
+
+
+def linear(X, y, fold_of, n_folds):
+    """Return the log odds of a linear discriminant, out of fold, (n_repeats, n)."""
+    p = X.shape[1]
+    upper = np.triu_indices(p)
+    products = X[:, upper[0]] * X[:, upper[1]]
+    sums = sums_of_training(np.hstack([by_class(X, y), products]), fold_of, n_folds)
+    counts = sums[:, :2]
+    means = [sums[:, 2 + k * p : 2 + (k + 1) * p] / counts[:, [k]] for k in (0, 1)]
+    scatter = np.empty((len(sums), p, p))
+    scatter[:, upper[0], upper[1]] = scatter[:, upper[1], upper[0]] = sums[:, 2 + 2 * p :]
+    for k in (0, 1):
+        square = means[k][:, :, np.newaxis] * means[k][:, np.newaxis]
+        scatter -= counts[:, k, np.newaxis, np.newaxis] * square
+    covariance = scatter / (counts.sum(axis=1) - 2)[:, np.newaxis, np.newaxis]
+    difference = means[1] - means[0]
+    weights = np.linalg.solve(covariance, difference[:, :, np.newaxis])[:, :, 0]
+    offset = np.log(counts[:, 1] / counts[:, 0]) - np.sum(weights * sum(means), axis=1) / 2
+    cell = np.arange(len(fold_of))[:, np.newaxis] * n_folds + fold_of
+    return np.einsum("rnp,np->rn", weights[cell], X) + offset[cell]
+
+
+def bayes(X, y, fold_of, n_folds):
+    """Return the log odds of Gaussian naive Bayes, out of fold, (n_repeats, n)."""
+    p = X.shape[1]
+    squares = by_class(X**2, y)[:, 2:]
+    sums = sums_of_training(np.hstack([by_class(X, y), squares]), fold_of, n_folds)
+    counts, sums = sums[:, :2], sums[:, 2:].reshape(-1, 2, 2, p)
+    mean, square = (sums[:, k] / counts[:, :, np.newaxis] for k in (0, 1))
+    variance = square - mean**2
+    cell = np.arange(len(fold_of))[:, np.newaxis] * n_folds + fold_of
+    score = np.log(counts[:, 1] / counts[:, 0])[cell]
+    for column in range(p):
+        for k, sign in ((0, 1), (1, -1)):
+            spread = variance[:, k, column][cell]
+            distance = (X[:, column] - mean[:, k, column][cell]) ** 2 / spread
+            score += sign * (distance + np.log(spread)) / 2
+    return score
+
+
+def neighbours(X, y, fold_of, n_folds):
+    """Return the log odds of the nearest neighbours of other folds, (n_repeats, n)."""
+    squares = np.sum(X**2, axis=1)
+    distance = squares[:, np.newaxis] + squares - 2 * X @ X.T
+    np.fill_diagonal(distance, np.inf)
+    n_near = min(len(y) - 1, int(N_NEIGHBOURS * n_folds / (n_folds - 1)) + 25)
+    near = np.argpartition(distance, n_near - 1, axis=1)[:, :n_near]
+    order = np.argsort(np.take_along_axis(distance, near, axis=1), axis=1)
+    near = np.take_along_axis(near, order, axis=1)
+    share = np.empty(fold_of.shape)
+    for repeat, fold in enumerate(fold_of):
+        counted = fold[near] != fold[:, np.newaxis]
+        counted &= np.cumsum(counted, axis=1) <= N_NEIGHBOURS
+        share[repeat] = np.sum(counted * y[near], axis=1) / counted.sum(axis=1)
+    return logit(np.clip(share, 1e-3, 1 - 1e-3))
+
+
+def tree(X, y, fold_of, n_folds):
+    """Return the log odds of trees, out of fold, (n_repeats, n)."""
+    X, y = X.astype(np.float32), y.astype(float)
+    share = np.empty(fold_of.shape)
+    for repeat, fold in np.ndindex(len(fold_of), n_folds):
+        test = fold_of[repeat] == fold
+        model = DecisionTreeClassifier(max_depth=3, min_samples_leaf=5, random_state=0)
+        model.fit(X[~test], y[~test], check_input=False)
+        share[repeat, test] = model.predict_proba(X[test], check_input=False)[:, 1]
+    return logit(np.clip(share, 1e-3, 1 - 1e-3))
+
+
+LEARNERS = {"linear": linear, "bayes": bayes, "neighbours": neighbours, "tree": tree}
+
+
+def cross_validate(learner, X, y, fold_of, n_folds, groups=None):
+    """Return the result of a cross-validation by probabilities."""
+    score = expit(LEARNERS[learner](X, y, fold_of, n_folds))
+    return Folds(fold_of, y, groups).with_scores(score, response_method="predict_proba")
+
+
+def draw_cohort(cell, rng):
+    y = (np.arange(cell.n) < cell.events).astype(int)
+    X = rng.normal(size=(cell.n, cell.columns))
+    if cell.scans > 1:
+        X, y = np.repeat(X, cell.scans, axis=0), np.repeat(y, cell.scans)
+        X = (X + rng.normal(size=X.shape)) / 2**0.5
+    X[:, :3] += (
+        y[:, np.newaxis] * SHIFT / np.linalg.norm(SHIFT) * stats.norm.ppf(cell.auc) * 2**0.5
+    )
+    return X, y
+
+
+def intervals_of(result, cell, n_resamples, seed):
+    """Return estimate and ends by (kind, metric), and the factor g."""
+    threshold = cell.events / cell.n
+    with warnings.catch_warnings():
+        # Cohorts without an interval are counted as missed.
+        warnings.filterwarnings(
+            "ignore", "no interval|undefined in|a class has|the DeLong|.*no spread"
         )
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    scores = pd.DataFrame(dict(zip(("repeat", "fold", "row", "score"), columns, strict=True)))
-    folds = scores.groupby(["repeat", "fold"], as_index=False).agg(n_test=("row", "size"))
-    folds["n_train"] = len(y) - folds["n_test"]
-    result = CrossValidationResult(scores, folds, y, response_method="decision_function")
-    return result, np.mean(truths)
+        table = result.summary(threshold=threshold)
+        found = {("stability", name): row[:3] for name, *row in table.itertuples(name=None)}
+        by_fold = result.fold_metrics(threshold=threshold)
+        sizes = result.folds[["n_train", "n_test"]].mean()
+        for name in METRICS:
+            values = by_fold[name].dropna()
+            for kind, interval in (
+                ("t", t_interval(values)),
+                ("corrected", corrected_t_interval(values, **sizes)),
+            ):
+                # Without spread it is a point, and no interval.
+                ends = (interval.low, interval.high) if interval.variance else (np.nan, np.nan)
+                found[kind, name] = (interval.estimate, *ends)
+        # The first repeat stands for the median one, which takes longer to find.
+        score, positive = result.repeat_scores(0), result.y == 1
+        right = (score >= threshold) == positive
+        pooled = {
+            "auc": delong_interval(result.y, score),
+            **{
+                name: proportion_interval(right[of].sum(), of.sum())
+                for name, of in (
+                    ("sensitivity", positive),
+                    ("specificity", ~positive),
+                    ("accuracy", positive | ~positive),
+                )
+            },
+        }
+        for name, interval in pooled.items():
+            found["delong", name] = (interval.estimate, interval.low, interval.high)
+        if n_resamples:
+            table = result.summary(
+                threshold=threshold,
+                interval="bootstrap",
+                n_resamples=n_resamples,
+                random_state=seed,
+            )
+            found |= {("bootstrap", name): row[:3] for name, *row in table.itertuples(name=None)}
+    return found, result.stability().g
+
+
+def simulate(cell, n_cohorts, n_resamples=0, half_draws=0):
+    """Return estimates and ends by (kind, metric), each (n_cohorts, 3), and the mean of g."""
+    found, factors = defaultdict(list), []
+    for seed in range(n_cohorts):
+        rng = np.random.default_rng(seed)
+        X, y = draw_cohort(cell, rng)
+        fold_of = draw_folds(y[:: cell.scans], cell.folds, cell.repeats, rng)
+        groups = np.repeat(np.arange(cell.n), cell.scans) if cell.scans > 1 else None
+        fold_of = np.repeat(fold_of, cell.scans, axis=1)
+        result = cross_validate(cell.learner, X, y, fold_of, cell.folds, groups)
+        rows, factor = intervals_of(result, cell, n_resamples, seed)
+        if half_draws:
+            rows |= by_halves(X, y, result, cell, half_draws, rng)
+        for key, row in rows.items():
+            found[key].append(row)
+        factors.append(factor)
+    return {key: np.array(rows, dtype=float) for key, rows in found.items()}, np.mean(factors)
+
+
+def by_halves(X, y, result, cell, n_draws, rng):
+    """Return estimate and ends by half-sampling, with one repeat in each half."""
+    threshold = cell.events / cell.n
+    differences = []
+    for half_of in draw_folds(y, 2, n_draws, rng):
+        means = []
+        for half in (0, 1):
+            rows = half_of == half
+            fold_of = draw_folds(y[rows], cell.folds, 1, rng)
+            of_half = cross_validate(cell.learner, X[rows], y[rows], fold_of, cell.folds)
+            means.append(of_half.fold_metrics(threshold=threshold)[[*METRICS]].mean().to_numpy())
+        differences.append(means[0] - means[1])
+    by_fold = result.fold_metrics(threshold=threshold)
+    n_patients = {"sensitivity": cell.events, "specificity": cell.n - cell.events}
+    n_patients |= {"accuracy": cell.n, "auc": min(cell.events, cell.n - cell.events)}
+    found = {}
+    for name, column in zip(METRICS, np.transpose(differences), strict=True):
+        values = by_fold[name].dropna().to_numpy()
+        interval, *_ = interval_from_halves(values, column, n_patients[name], 0.95, name)
+        found["half", name] = (interval.estimate, interval.low, interval.high)
+    return found
+
+
+def held(rows, truth):
+    """Return the share of the cohorts whose interval holds the truth, in per cent."""
+    return 100 * np.mean((rows[:, 1] <= truth + 1e-12) & (truth - 1e-12 <= rows[:, 2]))
+
+
+def relative_width(rows, cell):
+    """Return the mean width relative to that of the interval with the true standard error."""
+    estimates = np.clip(rows[:, 0], 1e-6, 1 - 1e-6)
+    few = cell.repeats == 1 or cell.folds * cell.repeats < 10
+    events = min(cell.events, cell.n - cell.events)
+    df = (min(events, cell.folds * cell.repeats) if few else events) - 1
+    error = estimates.std(ddof=1) / (estimates.mean() * (1 - estimates.mean()))
+    half = stats.t.ppf(0.975, df) * error
+    ideal = expit(logit(estimates) + half) - expit(logit(estimates) - half)
+    return np.nanmean(rows[:, 2] - rows[:, 1]) / ideal.mean()
+
+
+def intervals(names, n_cohorts, n_resamples, half_draws):
+    kinds = ["t", "corrected", "delong", *["bootstrap"] * bool(n_resamples)]
+    kinds += [*["half"] * bool(half_draws), "stability"]
+    print(f"{n_cohorts} simulated cohorts per cell, threshold at the prevalence; per cent held:")
+    for name in names:
+        cell, start = CELLS[name], time.perf_counter()
+        found, factor = simulate(cell, n_cohorts, n_resamples, half_draws)
+        truths = {metric: found["stability", metric][:, 0].mean() for metric in METRICS}
+        print(
+            f"\n{name}: {cell.n} patients, {cell.events} events, {cell.columns} columns, "
+            f"{cell.folds} x {cell.repeats}; g {factor:.2f}"
+            f"  ({time.perf_counter() - start:.0f} s)"
+        )
+        for metric, truth in truths.items():
+            spread = found["stability", metric][:, 0].std(ddof=1)
+            texts = []
+            for kind in kinds:
+                rows = found[kind, metric]
+                width = np.nanmean(rows[:, 2] - rows[:, 1])
+                texts.append(f"{kind} {held(rows, truth):5.1f} ({width:.3f})")
+            relative = relative_width(found["stability", metric], cell)
+            print(
+                f"  {metric:12}{truth:6.3f} +- {spread:.3f}  "
+                + "  ".join(texts)
+                + f"  relative width {relative:.2f}",
+                flush=True,
+            )
+
+
+def single(n_cohorts):
+    print(
+        f"AUC by one repeat, {n_cohorts} simulated cohorts of 300 per cell; per cent held by the "
+        "corrected t, and by it on the logit scale (stability):"
+    )
+    for n_folds in (5, 10):
+        for events in (12, 20, 30, 50):
+            texts = []
+            for learner in ("linear", "neighbours"):
+                for auc in (0.5, 0.8, 0.95):
+                    cell = Cell(learner, 300, events, auc, folds=n_folds, repeats=1)
+                    found = defaultdict(list)
+                    for seed in range(n_cohorts):
+                        rng = np.random.default_rng(seed)
+                        X, y = draw_cohort(cell, rng)
+                        fold_of = draw_folds(y, n_folds, 1, rng)
+                        result = cross_validate(learner, X, y, fold_of, n_folds)
+                        with warnings.catch_warnings():
+                            warnings.filterwarnings("ignore", "no interval|a class has")
+                            for kind in ("corrected", "stability"):
+                                row = result.summary(interval=kind).loc["auc"]
+                                found[kind].append([row["estimate"], row["low"], row["high"]])
+                    rows = {kind: np.array(ends) for kind, ends in found.items()}
+                    truth = rows["stability"][:, 0].mean()
+                    held_by = " ".join(f"{held(ends, truth):5.1f}" for ends in rows.values())
+                    texts.append(f"{learner} {truth:.2f}: {held_by}")
+            print(f"{n_folds} folds, {events} events  " + "  ".join(texts), flush=True)
+
+
+def comparisons(names, n_cohorts):
+    metrics = ("auc", "sensitivity", "specificity", "accuracy", "brier")
+    print(f"compare(), {n_cohorts} simulated cohorts per pair; in per cent:")
+    for name in names:
+        pair, start = PAIRS[name], time.perf_counter()
+        found = defaultdict(list)
+        for seed in range(n_cohorts):
+            rng = np.random.default_rng(seed)
+            y = (np.arange(pair.n) < pair.events).astype(int)
+            X = rng.normal(size=(pair.n, 11))
+            shift = pair.scale * np.resize(SHIFT, len(pair.shifted))
+            if name == "one column differs":
+                shift[-1] = shift[2]
+            X[:, pair.shifted] += y[:, np.newaxis] * shift
+            fold_of = draw_folds(y, pair.folds, pair.repeats, rng)
+            results = [
+                cross_validate(learner, X[:, columns], y, fold_of, pair.folds)
+                for learner, columns in (
+                    (pair.learner, pair.first),
+                    (pair.other_learner or pair.learner, pair.second),
+                )
+            ]
+            for metric in metrics:
+                for kind in ("corrected", "stability") if metric == "auc" else ("stability",):
+                    with warnings.catch_warnings():
+                        warnings.filterwarnings("ignore", "no interval")
+                        test = compare(
+                            *results,
+                            metric=metric,
+                            threshold=pair.events / pair.n,
+                            interval=kind,
+                        )
+                    ends = test.interval.low, test.interval.high
+                    found[metric, kind].append([test.estimate, *ends, test.pvalue])
+        print(
+            f"\n{name}: {pair.n} scans, {pair.events} events, {pair.folds} x {pair.repeats}"
+            f"  ({time.perf_counter() - start:.0f} s)"
+        )
+        for metric in metrics:
+            texts = []
+            for kind in ("corrected", "stability"):
+                if (metric, kind) not in found:
+                    continue
+                rows = np.array(found[metric, kind])
+                # By symmetry, or without signal, the expected AUCs are equal.
+                truth = 0 if metric == "auc" and pair.equal else rows[:, 0].mean()
+                text = f"{kind}: held {held(rows, truth):5.1f}"
+                if pair.equal:
+                    text += f", claimed {100 * np.mean(rows[:, 3] < 0.05):4.1f}"
+                texts.append(f"{text}, width {np.nanmean(rows[:, 2] - rows[:, 1]):.3f}")
+            mean, spread = rows[:, 0].mean(), rows[:, 0].std(ddof=1)
+            print(f"  {metric:12}{mean:+.4f} +- {spread:.4f}  " + ";  ".join(texts), flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--cohorts", type=int, default=200)
-    parser.add_argument("--repeats", type=int, default=100)
-    parser.add_argument("--resamples", type=int, default=400, help="of the bootstrap; 0: none")
+    parser.add_argument("what", choices=("intervals", "single", "compare"))
+    parser.add_argument("--cohorts", type=int, default=1000, help="simulated cohorts per cell")
+    parser.add_argument("--cells", nargs="+", help="names of cells; all if not given")
+    parser.add_argument("--resamples", type=int, default=0, help="of the bootstrap; 0: none")
+    parser.add_argument("--half-draws", type=int, default=0, help="of half-sampling; 0: none")
     args = parser.parse_args()
-    start = time.perf_counter()
-    kinds = ["t", "corrected", "delong"] + (["bootstrap"] if args.resamples else [])
-    intervals, truths = {kind: [] for kind in kinds}, []
-    for seed in range(args.cohorts):
-        X, y = draw_cohort(np.random.default_rng(seed))
-        result, truth = cross_validate(X, y, args.repeats, seed)
-        truths.append(truth)
-        for kind in kinds:
-            with warnings.catch_warnings():
-                # Raised for sensitivity and specificity, which are not used here.
-                warnings.filterwarnings("ignore", "no interval for", RuntimeWarning)
-                summary = result.summary(
-                    interval=kind, n_resamples=max(args.resamples, 1), random_state=seed
-                )
-            intervals[kind].append(summary.loc["auc", ["estimate", "low", "high"]])
-    truth = np.mean(truths)
-    print(
-        f"{args.cohorts} simulated cohorts of {N_PATIENTS}, {PREVALENCE:.1%} positive, "
-        f"{args.repeats} x {N_SPLITS} folds; true AUC {truth:.3f} "
-        f"({time.perf_counter() - start:.0f} s)"
-    )
-    print(f"{'interval':12}{'mean AUC':>10}{'mean width':>12}{'holds the truth':>17}{'+-':>6}")
-    for kind in kinds:
-        estimate, low, high = np.array(intervals[kind], dtype=float).T
-        holds = np.mean((low <= truth) & (truth <= high))
-        error = 1.96 * np.sqrt(holds * (1 - holds) / args.cohorts)
-        print(
-            f"{kind:12}{estimate.mean():10.3f}{np.mean(high - low):12.3f}{holds:17.1%}"
-            f"{100 * error:6.1f}"
-        )
+    cells = PAIRS if args.what == "compare" else CELLS
+    unknown = set(args.cells or ()) - set(cells)
+    if unknown:
+        parser.error(f"no cell {sorted(unknown)[0]!r}: take of {', '.join(cells)}.")
+    names = args.cells or list(cells)
+    if args.what == "intervals":
+        intervals(names, args.cohorts, args.resamples, args.half_draws)
+    elif args.what == "single":
+        single(args.cohorts)
+    else:
+        comparisons(names, args.cohorts)
 
 
 if __name__ == "__main__":

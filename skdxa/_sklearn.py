@@ -8,6 +8,7 @@ module changes.
 from importlib.util import find_spec
 
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -17,6 +18,7 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names as check_feature_names
+from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _num_samples as num_samples
 
@@ -38,10 +40,12 @@ __all__ = [
     "Interval",
     "StrOptions",
     "check_feature_names",
+    "check_method_params",
     "check_sample_weight",
     "fit_context",
     "num_samples",
     "output_container",
+    "safe_indexing",
     "validate_parameter_constraints",
     "validate_params",
     "with_callbacks",

@@ -216,8 +216,10 @@ def study(
     validation_fraction: ValidationOption = 0.1,
     interval: Annotated[
         str,
-        typer.Option(help="Interval: corrected, t (the paper's, too narrow), delong, bootstrap."),
-    ] = "corrected",
+        typer.Option(
+            help="Interval: stability, corrected, t (the paper's, too narrow), delong, bootstrap."
+        ),
+    ] = "stability",
     seed: SeedOption = 0,
     jobs: JobsOption = None,
     checkpoint: CheckpointOption = None,
@@ -501,6 +503,7 @@ def _print_drift(patients, model):
 
 _TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
 _METHODS = {
+    "stability": "Means over the folds (stability; with one repeat corrected resampled t)",
     "corrected": "Means over the folds (corrected resampled t)",
     "t": "Means over the folds (Student's t, which is too narrow)",
     "delong": "Pooled scores of the median repeat (DeLong, Wilson)",

@@ -61,8 +61,8 @@ figure.show()
 # The numbers
 # -----------
 # Three folds are too few for an interval of their mean, so these are DeLong's and Wilson's
-# intervals of the pooled scores. With ten folds and several repeats, use the default, the
-# corrected resampled t.
+# intervals of the pooled scores. With several repeats, use the default, which takes account of the
+# noise of the training scans too.
 
 table = performance_table(
     {f"Simulated {task}": result for task, result in results.items()}, interval="delong"

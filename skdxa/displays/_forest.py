@@ -292,7 +292,7 @@ class ForestDisplay(BaseDisplay):
         metric="auc",
         y=None,
         threshold=None,
-        interval="corrected",
+        interval="stability",
         level=0.95,
         n_resamples=2000,
         random_state=None,

@@ -4,10 +4,12 @@
 table afterwards is a function of the scores that it keeps.
 """
 
+from skdxa.evaluation._compare import compare
 from skdxa.evaluation._conformal import conformal_calls, conformal_p_values
 from skdxa.evaluation._cross_validate import repeated_cross_validate
 from skdxa.evaluation._external import external_test
 from skdxa.evaluation._folds import Folds
+from skdxa.evaluation._half_sampling import half_sampling_interval
 from skdxa.evaluation._metrics import (
     METRICS,
     sensitivity_score,
@@ -16,6 +18,7 @@ from skdxa.evaluation._metrics import (
 )
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import default_threshold, positive_scores, response_method_of
+from skdxa.evaluation._stability import Stability
 from skdxa.evaluation._summary import INTERVALS
 from skdxa.evaluation._tables import external_table, format_table, performance_table
 
@@ -24,12 +27,15 @@ __all__ = [
     "METRICS",
     "CrossValidationResult",
     "Folds",
+    "Stability",
+    "compare",
     "conformal_calls",
     "conformal_p_values",
     "default_threshold",
     "external_table",
     "external_test",
     "format_table",
+    "half_sampling_interval",
     "performance_table",
     "positive_scores",
     "repeated_cross_validate",

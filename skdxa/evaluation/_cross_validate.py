@@ -169,7 +169,7 @@ def repeated_cross_validate(
     """
     for name, labels in (("y", y), ("groups", groups), ("stratify", stratify)):
         check_same_rows(X, labels, ("X", name))
-    seed = _seed(random_state, checkpoint)
+    seed = seed_of_run(random_state, checkpoint)
     folds = Folds.draw(
         y,
         groups=groups,
@@ -241,8 +241,18 @@ def repeated_cross_validate(
     return result
 
 
-def _seed(random_state, checkpoint):
-    """Return the seed of the run: that of a checkpoint which has been begun without one."""
+def seed_of_run(random_state, checkpoint):
+    """Return the seed of a run: that of a checkpoint which has been begun without one.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+    checkpoint : str, path-like or None
+
+    Returns
+    -------
+    int
+    """
     if random_state is None and checkpoint is not None:
         begun = read_manifest(checkpoint)
         if begun is not None:

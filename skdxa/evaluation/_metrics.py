@@ -8,6 +8,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import recall_score
 from sklearn.utils import check_consistent_length, column_or_1d
 
+from skdxa.evaluation._ranks import ranks_within
 from skdxa.significance import roc_points
 from skdxa.validation import check_known
 
@@ -220,7 +221,7 @@ def grouped_metrics(positive, score, cell, n_cells, threshold):
     called = score >= threshold
     n_positive, n_negative = count(positive), count(~positive)
     n_hits, n_rejected = count(positive & called), count(~positive & ~called)
-    ranks = pd.Series(score).groupby(cell).rank().to_numpy()
+    ranks = ranks_within(score, cell)
     rank_sum = np.bincount(cell[positive], weights=ranks[positive], minlength=n_cells)
     with np.errstate(invalid="ignore", divide="ignore"):
         return pd.DataFrame(

@@ -10,6 +10,7 @@ from skdxa.evaluation._folds import Folds
 from skdxa.evaluation._metrics import METRICS, grouped_metrics
 from skdxa.evaluation._result_file import read_result, write_result
 from skdxa.evaluation._scores import default_threshold
+from skdxa.evaluation._stability import cells_of, stability_of, training_variance
 from skdxa.evaluation._summary import INTERVALS
 from skdxa.validation import positive_and_known
 
@@ -77,7 +78,7 @@ class CrossValidationResult:
     ... )
     >>> folds = pd.DataFrame({"repeat": 0, "fold": [0, 1], "n_train": 4, "n_test": 4})
     >>> result = CrossValidationResult(scores, folds, [0, 1, 0, 1, 0, 0, 1, 1])
-    >>> result.summary().estimate.tolist()
+    >>> result.summary(interval="corrected").estimate.tolist()
     [0.75, 0.75, 0.75, 0.875]
     """
 
@@ -133,7 +134,7 @@ class CrossValidationResult:
         y=None,
         *,
         threshold=None,
-        interval="corrected",
+        interval="stability",
         level=0.95,
         n_resamples=2000,
         random_state=None,
@@ -146,14 +147,15 @@ class CrossValidationResult:
             Other labels to score against; see the Notes of the class.
         threshold : float, optional
             Positive is ``score >= threshold``.
-        interval : {"corrected", "t", "delong", "bootstrap"}, default="corrected"
-            "corrected" and "t" are intervals of the mean over all folds of all repeats,
-            the first by the corrected resampled t, the second by Student's t, which treats
-            folds as independent and is far too narrow: it allows comparison with studies
-            that report it. "delong" and "bootstrap" are intervals of the pooled scores of
-            the median repeat, in which each scan counts once: DeLong's of the AUC, symmetric
-            about it and cut at 0 and 1, and Wilson's of the proportions, or a bootstrap of
-            patients within classes.
+        interval : {"stability", "corrected", "t", "delong", "bootstrap"}, default="stability"
+            "stability", "corrected" and "t" are intervals of the mean over all folds of all
+            repeats. The first takes account of the patients' noise in training, the second,
+            by the corrected resampled t, does not, and Student's t treats folds as
+            independent and is far too narrow: it allows comparison with studies that report
+            it. "delong" and "bootstrap" are intervals of the pooled scores of the median
+            repeat, in which each scan counts once: DeLong's of the AUC and Wilson's of the
+            proportions, or a bootstrap of patients within classes. Neither takes account of
+            the noise in training.
         level : float, default=0.95
             Confidence level.
         n_resamples : int, default=2000
@@ -163,43 +165,69 @@ class CrossValidationResult:
 
         Returns
         -------
-        pandas.DataFrame of shape (4, 6)
+        pandas.DataFrame of shape (4, 8)
             Rows `sensitivity`, `specificity`, `accuracy`, `auc`; columns `estimate`,
-            `low`, `high`, `level`, `n_folds` (folds in which the metric is defined) and
-            `method`.
+            `low`, `high`, `level`, `n_folds` (folds in which the metric is defined),
+            `method`, and, by "stability" alone and NaN elsewhere, `q` (of the AUC) and `g`,
+            the factor by which training widens the standard error of the corrected
+            resampled t: see `stability`.
 
         Raises
         ------
         ValueError
-            If `y` does not fit the scans, or `interval` is none of the four.
+            If `y` does not fit the scans, or `interval` is none of the five.
 
         Warns
         -----
         RuntimeWarning
-            If a metric is undefined in some folds, which are left out; if a metric is the
-            same in all folds, or defined in fewer than two, so that the ends of its
-            interval are NaN; if `interval` is "delong" although patients have several
-            scans, which it treats as independent.
+            If a metric is undefined in some folds, which are left out; if a metric has no
+            interval, whose ends are NaN then, because it is defined in fewer than two folds,
+            a class has a single patient, or, for the AUC by "stability" and all metrics by
+            "corrected" and "t", it is the same in all folds; if the stability is unknown, as
+            with one repeat, and a class has fewer than 20 patients; if `interval` is "delong"
+            although patients have several scans, which it treats as independent.
 
         Notes
         -----
         A mean over folds and a pooled estimate are two numbers: the pooled AUC compares
-        scores of different folds, whose models differ in level. The ends of the interval
-        of a mean are limited to 0 and 1. Numbers of scans in the correction are means over
+        scores of different folds, whose models differ in level. The ends of the intervals
+        of means are limited to 0 and 1. Numbers of scans in the correction are means over
         the folds, rows without a label in `y` included.
 
-        On 300 simulated cohorts of 2,360 patients (3.9 % positive, 100 times 10 folds) a
-        "95 %" interval held the true AUC 11 % of the time by "t" and 88 % by each of the
-        others; ``experiments/coverage.py`` measures it.
+        *The interval by stability* has the standard error of the corrected resampled t [1]_
+        times `g`. That of the AUC is symmetric on the logit scale, with Student's t on as
+        many degrees of freedom as the smaller class has patients, less one (with fewer than
+        ten folds in all, at most as many as there are folds, less one). An AUC of 0 or 1
+        in all folds has Wilson's interval for the patients of the smaller class. Those of
+        sensitivity, specificity and accuracy are Wilson's for as many patients as their
+        variance is worth [2]_, at most those that there are; their variance is that of the
+        corrected resampled t plus that of the models' shares, which is taken from how much
+        the scans of one fold move together from repeat to repeat. With one repeat `q` and
+        `g` are unknown; the standard error is that of the corrected resampled t, on as many
+        degrees of freedom as there are folds or patients, less one.
+
+        The level refers to cohorts with these numbers of positive and negative patients.
+        How often the intervals hold in simulated cohorts is measured by
+        ``experiments/coverage.py`` and tabulated in :ref:`coverage_of_intervals`.
+
+        References
+        ----------
+        .. [1] Nadeau C, Bengio Y. Inference for the generalization error. Machine Learning 52
+           (2003) 239-281.
+        .. [2] Dean N, Pagano M. Evaluating confidence interval methods for binomial proportions
+           in clustered surveys. Journal of Survey Statistics and Methodology 3 (2015) 484-503.
         """
         if interval not in INTERVALS:
             raise ValueError(f"interval must be one of {list(INTERVALS)}, got {interval!r}.")
         threshold = self._threshold(threshold)
-        if interval in ("corrected", "t"):
+        if interval in ("stability", "corrected", "t"):
             metrics = self.fold_metrics(y, threshold=threshold)[list(METRICS)]
-            sizes = self.folds[["n_train", "n_test"]].mean().to_dict()
-            rows = _summary.over_folds(metrics, interval, level=level, sizes=sizes)
-            return _summary.tabulate(rows, level)
+            options = {"level": level, "sizes": self._mean_sizes()}
+            if interval == "stability":
+                noise = self._noise(y, threshold)
+                rows, stabilities = _summary.by_stability(metrics, noise, **options)
+                return _summary.tabulate(rows, level, stabilities)
+            return _summary.tabulate(_summary.over_folds(metrics, interval, **options), level)
         positive, known = self._positive_and_known(y)
         judged = (
             positive[known],
@@ -215,6 +243,54 @@ class CrossValidationResult:
             )
         rows = [(found, self.n_folds, reasons) for found, reasons in rows]
         return _summary.tabulate(rows, level)
+
+    def stability(self, y=None):
+        """Estimate how stable the scores are from the agreement of the repeats.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_scans,), optional
+            Other labels to score against; the scores of the scans of the larger class are
+            compared.
+
+        Returns
+        -------
+        Stability
+            The share `q` of the variance of the scores within a class that is noise of the
+            training scans, from 0, for a predictor without training, to 1, for a model that
+            has found nothing; and the factor `g` by which it widens the standard error of
+            the AUC, from 1 to 1.41. Both are NaN with one repeat, or if no fold holds three
+            scans of the larger class.
+
+        Notes
+        -----
+        With the mean over folds and repeats of the squared correlation of a repeat's scores with
+        the mean scores of the others, ``R2`` (Spearman's rho, turned into Pearson's by
+        ``2 sin(pi rho / 6)``), `n` folds and `r` repeats,
+        ``q = (n - 1) (1 - R2) / R2 (r - 1) / r``, at most 1, and
+        ``g = (1 + q) sqrt(1 - q / 2)``; the derivation is in :ref:`stability_derivation`. A
+        model whose fits differ by seeds of their own, such as a network, or that changes
+        abruptly, such as a tree, has too large a `q`, and an interval that is too wide
+        rather than too narrow.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_classification
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skdxa.evaluation import repeated_cross_validate
+        >>> X, y = make_classification(200, n_features=9, random_state=0)
+        >>> result = repeated_cross_validate(
+        ...     LogisticRegression(), X, y, n_repeats=3, random_state=0, progress=False
+        ... )
+        >>> q, g = result.stability()
+        >>> print(f"{q:.2f}, {g:.2f}")
+        0.24, 1.16
+        """
+        positive, known = self._positive_and_known(y)
+        of_larger = known & (positive == (2 * positive.sum() > known.sum()))
+        return stability_of(
+            self._score[:, of_larger], self._folds.fold_of[:, of_larger], self.n_folds
+        )
 
     def fold_metrics(self, y=None, *, threshold=None):
         """Return sensitivity, specificity, accuracy and AUC of every fold.
@@ -232,7 +308,7 @@ class CrossValidationResult:
             Columns `repeat`, `fold`, `sensitivity`, `specificity`, `accuracy`, `auc`;
             NaN where a fold lacks the scans that define a metric.
         """
-        cell = np.arange(self.n_repeats)[:, np.newaxis] * self.n_folds + self._folds.fold_of
+        cell = cells_of(self._folds.fold_of, self.n_folds)
         metrics = self._metrics(y, threshold, cell, self.n_repeats * self.n_folds)
         return self.folds[["repeat", "fold"]].assign(**metrics)
 
@@ -419,6 +495,27 @@ class CrossValidationResult:
         positive, known = self._positive_and_known(y)
         if positive[known].all() or not positive[known].any():
             raise ValueError("y must hold both positive and negative labels.")
+
+    def _mean_sizes(self):
+        return self.folds[["n_train", "n_test"]].mean().to_dict()
+
+    def _noise(self, y, threshold):
+        """Return what the intervals by stability need to know."""
+        positive, known = self._positive_and_known(y)
+        n_patients = _summary.count_patients(positive, known, self.groups)
+        among = {"sensitivity": known & positive, "specificity": known & ~positive}
+        right = ((self._score >= threshold) == positive).astype(float)
+        training = {
+            name: training_variance(
+                right[:, of],
+                self._folds.fold_of[:, of],
+                self.n_folds,
+                n_patients["auc"],
+                None if self.groups is None else self.groups[of],
+            )
+            for name, of in {**among, "accuracy": known}.items()
+        }
+        return _summary.Noise(self.stability(y), training, n_patients)
 
     def _threshold(self, threshold):
         return default_threshold(self.response_method) if threshold is None else threshold

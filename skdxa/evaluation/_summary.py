@@ -1,14 +1,17 @@
-"""Metrics of a cross-validation with their intervals, by four methods."""
+"""Metrics of a cross-validation with their intervals, by five methods."""
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import pandas as pd
+from scipy import stats
+from scipy.special import expit, logit
 from sklearn.utils import check_random_state
 
 from skdxa.evaluation._metrics import METRICS, resampled_metric
+from skdxa.evaluation._stability import Stability
 from skdxa.significance import (
     Interval,
     bootstrap_interval,
@@ -19,7 +22,11 @@ from skdxa.significance import (
 )
 from skdxa.validation import has_repeated_patients
 
-INTERVALS = ("corrected", "t", "delong", "bootstrap")
+INTERVALS = ("stability", "corrected", "t", "delong", "bootstrap")
+# With a single repeat the stability is unknown. Simulated, the interval then holds less than
+# its level where a class has fewer patients than this (experiments/coverage.py).
+FEWEST_EVENTS = 20
+_FEW_FOLDS = 10
 # Where the warnings below point: to the line that calls `CrossValidationResult.summary`.
 _STACKLEVEL = 3
 
@@ -42,15 +49,7 @@ def over_folds(fold_metrics, interval, *, level, sizes):
         For each metric an `Interval`, the number of folds in which the metric is defined,
         and the reasons (list of str) why its ends mean nothing.
     """
-    n_undefined = fold_metrics.isna().sum()
-    if n_undefined.any():
-        counts = ", ".join(f"{name} in {n}" for name, n in n_undefined.items() if n)
-        warnings.warn(
-            f"undefined in some of {len(fold_metrics)} folds, which hold no positive or no "
-            f"negative scan and are left out: {counts}.",
-            RuntimeWarning,
-            stacklevel=_STACKLEVEL,
-        )
+    _warn_of_undefined(fold_metrics)
     mean_interval = t_interval if interval == "t" else partial(corrected_t_interval, **sizes)
     rows = []
     for name in METRICS:
@@ -64,6 +63,216 @@ def over_folds(fold_metrics, interval, *, level, sizes):
         low, high = np.clip([found.low, found.high], 0, 1)
         rows.append((replace(found, low=low, high=high), values.size, reasons))
     return rows
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What the intervals by stability need to know beside the metrics of the folds.
+
+    Parameters
+    ----------
+    stability : Stability
+        Of the scores; NaN with one repeat.
+    training : dict of str to float
+        By metric but the AUC, the variance of its mean that comes from the training scans;
+        NaN with one repeat.
+    n_patients : dict of str to int
+        By metric, the patients that it is a share of; for the AUC the patients of the smaller
+        class.
+    """
+
+    stability: Stability
+    training: dict
+    n_patients: dict
+
+
+def by_stability(fold_metrics, noise, *, level, sizes):
+    """Compute the mean of each metric over all folds, with the interval by stability.
+
+    Parameters
+    ----------
+    fold_metrics : DataFrame of shape (n_repeats * n_folds, 4)
+        Columns as in `METRICS`; NaN where undefined.
+    noise : Noise
+    level : float
+    sizes : dict
+        Mean `n_train` and `n_test` of the folds.
+
+    Returns
+    -------
+    rows : list of tuple
+        For each metric an `Interval`, the number of folds in which the metric is defined,
+        and the reasons (list of str) why its ends mean nothing.
+    stabilities : dict of str to Stability
+        By metric; `q` is that of the AUC alone.
+    """
+    _warn_of_undefined(fold_metrics)
+    if np.isnan(noise.stability.q) and noise.n_patients["auc"] < FEWEST_EVENTS:
+        warnings.warn(
+            f"a class has {noise.n_patients['auc']} patients, and with one repeat the stability "
+            "of the scores is unknown: the intervals may be too narrow. Repeat the "
+            "cross-validation two times or more.",
+            RuntimeWarning,
+            stacklevel=_STACKLEVEL,
+        )
+    rows, stabilities = [], {}
+    for name in METRICS:
+        values = fold_metrics[name].dropna().to_numpy()
+        interval = _mean_with_noise if name == "auc" else _share_with_noise
+        found, g, reasons = interval(name, values, noise, level=level, **sizes)
+        rows.append((found, values.size, reasons))
+        stabilities[name] = Stability(noise.stability.q if name == "auc" else np.nan, g)
+    return rows, stabilities
+
+
+def count_patients(positive, known, groups):
+    """Count the patients that each metric is of.
+
+    Parameters
+    ----------
+    positive, known : ndarray of bool of shape (n_scans,)
+    groups : ndarray of shape (n_scans,) or None
+
+    Returns
+    -------
+    dict of str to int
+        By metric; for the AUC the patients of the smaller class. A patient with scans of
+        both classes counts in both.
+    """
+    patients = np.arange(len(positive)) if groups is None else groups
+    counts = {
+        name: len(np.unique(patients[of]))
+        for name, of in (
+            ("sensitivity", known & positive),
+            ("specificity", known & ~positive),
+            ("accuracy", known),
+        )
+    }
+    return counts | {"auc": min(counts["sensitivity"], counts["specificity"])}
+
+
+def corrected_variance(values, n_train, n_test):
+    """Compute the variance of the mean over folds by the corrected resampled t.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,)
+        At least two.
+    n_train, n_test : float
+        Scans in a fold's training and test part.
+
+    Returns
+    -------
+    float
+        0 where the values differ by rounding alone.
+    """
+    if np.ptp(values) <= 1e-12 * np.abs(values).max():
+        return 0.0
+    return values.var(ddof=1) * (1 / values.size + n_test / n_train)
+
+
+def _undefined(values, level, reason):
+    """Return a mean without an interval, and the reason."""
+    estimate = values.mean() if values.size else np.nan
+    return Interval(estimate, np.nan, np.nan, level, "none"), np.nan, [reason]
+
+
+def _too_few(values, n_smaller):
+    if values.size < 2:
+        return "it is defined in fewer than two folds"
+    if n_smaller < 2:
+        return "a class has fewer than two patients"
+    return None
+
+
+def degrees_of_freedom(n_values, n_smaller, *, repeated):
+    """Return those of the patients, or of the folds where these are few.
+
+    With several repeats the corrected resampled t is too large, which offsets the uncertain
+    variance of ten folds in all, but not that of fewer.
+
+    Parameters
+    ----------
+    n_values : int
+        Folds of all repeats.
+    n_smaller : int
+        Patients of the smaller class.
+    repeated : bool
+        Whether the stability is known from several repeats.
+
+    Returns
+    -------
+    int
+    """
+    few = not repeated or n_values < _FEW_FOLDS
+    return (min(n_smaller, n_values) if few else n_smaller) - 1
+
+
+def _mean_with_noise(name, values, noise, *, level, n_train, n_test):
+    """Return the interval of the mean AUC, on the logit scale."""
+    n_smaller = noise.n_patients[name]
+    reason = _too_few(values, n_smaller)
+    if reason:
+        return _undefined(values, level, reason)
+    q, g = noise.stability
+    method = "corrected resampled t" + ", stability" * (not np.isnan(q))
+    g = 1.0 if np.isnan(g) else g
+    mean = float(values.mean())
+    variance = corrected_variance(values, n_train, n_test) * g**2
+    quantile = stats.t.ppf(
+        (1 + level) / 2, degrees_of_freedom(values.size, n_smaller, repeated=not np.isnan(q))
+    )
+    if variance == 0 and mean not in (0, 1):
+        return _undefined(values, level, f"the AUC is {mean:g} in all folds")
+    if variance == 0:
+        # The variance of an AUC is at most that of a share of the smaller class.
+        low, high = score_interval(mean, n_smaller / g**2, quantile)
+    else:
+        half = quantile * np.sqrt(variance) / (mean * (1 - mean))
+        low, high = expit(logit(mean) - half), expit(logit(mean) + half)
+    return Interval(mean, float(low), float(high), level, method, variance), g, []
+
+
+def _share_with_noise(name, values, noise, *, level, n_train, n_test):
+    """Return Wilson's interval of a share, for as many patients as its variance is worth."""
+    reason = _too_few(values, noise.n_patients["auc"])
+    if reason:
+        return _undefined(values, level, reason)
+    share = float(values.mean())
+    training, n_patients = noise.training[name], noise.n_patients[name]
+    known = not np.isnan(training)
+    corrected = corrected_variance(values, n_train, n_test)
+    variance = corrected + training if known else corrected
+    worth = n_patients
+    if variance > 0 and 0 < share < 1:
+        worth = min(n_patients, share * (1 - share) / variance)
+    df = degrees_of_freedom(values.size, noise.n_patients["auc"], repeated=known)
+    quantile = stats.t.ppf((1 + level) / 2, df)
+    low, high = score_interval(share, worth, quantile)
+    g = float(np.sqrt(variance / corrected)) if known and corrected > 0 else np.nan
+    method = "Wilson score, stability" if known else "Wilson score, corrected"
+    return Interval(share, low, high, level, method, variance), g, []
+
+
+def score_interval(share, n_patients, quantile):
+    """Return the ends of Wilson's interval, of a number of patients that need not be whole.
+
+    Parameters
+    ----------
+    share, n_patients : float
+    quantile : float
+        Of the normal distribution or of Student's t.
+
+    Returns
+    -------
+    low, high : float
+        Within 0 and 1.
+    """
+    square = quantile**2
+    middle = share * n_patients + square / 2
+    half = quantile * np.sqrt(share * (1 - share) * n_patients + square / 4)
+    ends = (middle + np.array([-half, half])) / (n_patients + square)
+    return tuple(np.clip(ends, 0.0, 1.0).tolist())
 
 
 def of_pooled_scores(positive, score, groups, *, threshold, level):
@@ -84,7 +293,8 @@ def of_pooled_scores(positive, score, groups, *, threshold, level):
     if has_repeated_patients(groups):
         warnings.warn(
             "interval='delong' treats a patient's several scans as independent and is too "
-            "narrow: use interval='bootstrap', which resamples patients.",
+            "narrow: use interval='stability', whose folds keep patients together, or "
+            "interval='bootstrap', which resamples patients.",
             RuntimeWarning,
             stacklevel=_STACKLEVEL,
         )
@@ -137,7 +347,7 @@ def of_resamples(positive, score, groups, *, threshold, level, n_resamples, rand
     ]
 
 
-def tabulate(rows, level):
+def tabulate(rows, level, stabilities=None):
     """Return the table of a summary, and warn of metrics without an interval.
 
     Parameters
@@ -146,18 +356,22 @@ def tabulate(rows, level):
         For each metric an `Interval`, the number of folds in which the metric is defined,
         and the reasons why its ends mean nothing.
     level : float
+    stabilities : dict of str to Stability, optional
+        By metric.
 
     Returns
     -------
-    DataFrame of shape (4, 6)
+    DataFrame of shape (4, 8)
         As of `CrossValidationResult.summary`.
     """
+    stabilities = dict.fromkeys(METRICS, Stability(np.nan, np.nan)) | (stabilities or {})
     lines, metrics_without = [], {}
     for name, (found, n_folds, reasons) in zip(METRICS, rows, strict=True):
         if reasons:
             metrics_without.setdefault(reasons[0], []).append(name)
             found = replace(found, low=np.nan, high=np.nan)
-        lines.append((found.estimate, found.low, found.high, level, n_folds, found.method))
+        ends = (found.estimate, found.low, found.high, level, n_folds, found.method)
+        lines.append((*ends, *stabilities[name]))
     if metrics_without:
         each = [
             f"{', '.join(names)}: {reason.removesuffix('.')}"
@@ -171,8 +385,20 @@ def tabulate(rows, level):
     return pd.DataFrame(
         lines,
         index=pd.Index(METRICS, name="metric"),
-        columns=["estimate", "low", "high", "level", "n_folds", "method"],
+        columns=["estimate", "low", "high", "level", "n_folds", "method", "q", "g"],
     )
+
+
+def _warn_of_undefined(fold_metrics):
+    n_undefined = fold_metrics.isna().sum()
+    if n_undefined.any():
+        counts = ", ".join(f"{name} in {n}" for name, n in n_undefined.items() if n)
+        warnings.warn(
+            f"undefined in some of {len(fold_metrics)} folds, which hold no positive or no "
+            f"negative scan and are left out: {counts}.",
+            RuntimeWarning,
+            stacklevel=_STACKLEVEL + 1,
+        )
 
 
 def _with_reasons(interval, *args, **kwargs):

@@ -12,7 +12,7 @@ _LATEX_ESCAPES = str.maketrans(
 
 
 def performance_table(
-    results, *, y=None, threshold=None, interval="corrected", level=0.95, random_state=None
+    results, *, y=None, threshold=None, interval="stability", level=0.95, random_state=None
 ):
     """Tabulate cross-validated performance, one row per experiment.
 

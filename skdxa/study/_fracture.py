@@ -70,7 +70,7 @@ def fracture_benchmarks(
     reference=FINNISH_WOMEN,
     sensitivity=None,
     rule="at_least",
-    interval="corrected",
+    interval="stability",
     level=0.95,
     risks=None,
     n_splits=10,
@@ -105,7 +105,7 @@ def fracture_benchmarks(
         -2.5 if not given.
     rule : {"at_least", "nearest", "interpolated"}, default="at_least"
         How the sensitivity is matched: see `threshold_at_sensitivity`.
-    interval : {"corrected", "t", "delong", "bootstrap"}, default="corrected"
+    interval : {"stability", "corrected", "t", "delong", "bootstrap"}, default="stability"
         Intervals of the table: see `CrossValidationResult.summary`.
     level : float, default=0.95
         Confidence level of all intervals.

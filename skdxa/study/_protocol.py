@@ -34,7 +34,7 @@ class Protocol:
         Passes over the training images; the paper has 100.
     height, width : int, default=150
         Rows and columns of the crop.
-    interval : {"corrected", "t", "delong", "bootstrap"}, default="corrected"
+    interval : {"stability", "corrected", "t", "delong", "bootstrap"}, default="stability"
         Kind of the table's confidence intervals; the paper's is "t", which is too narrow.
     threshold : float, default=0.5
         Positive is ``score >= threshold``.
@@ -68,7 +68,7 @@ class Protocol:
     epochs: int = 30
     height: int = 150
     width: int = 150
-    interval: str = "corrected"
+    interval: str = "stability"
     threshold: float = 0.5
     validation_fraction: float = 0.1
     shuffle_labels: bool = False

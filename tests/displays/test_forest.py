@@ -190,7 +190,7 @@ def test_forest_of_results(ax, make_result):
         summary = result.summary()
         expected = summary.loc["auc", ["estimate", "low", "high"]].tolist()
         assert frame.loc[name, ["estimate", "low", "high"]].tolist() == expected
-    assert ax.get_xlabel() == "AUC\n95 % interval (corrected resampled t)"
+    assert ax.get_xlabel() == "AUC\n95 % interval (corrected resampled t,\nstability)"
 
     labels = np.array([np.nan, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1])
     options = {

@@ -1,10 +1,13 @@
 """Intervals of the metrics: formulas, warnings and limits."""
 
 import dataclasses
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
+from scipy.special import expit, logit
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from skdxa.significance import bootstrap_interval, delong_interval, proportion_interval
@@ -114,17 +117,170 @@ def test_metrics_without_spread_have_no_interval(make_result):
 
 def test_a_metric_of_a_single_fold_has_no_interval(make_repeats):
     single = make_repeats([0.2, 0.6, 0.4, 0.8], y=[0, 0, 1, 1])
-    with pytest.warns(RuntimeWarning, match="defined in fewer than two folds"):
-        summary = single.summary()
-    assert summary["estimate"].tolist() == [0.5, 0.5, 0.5, 0.75]
-    with pytest.warns(RuntimeWarning) as caught:
-        summary = single.summary([0, 0, 0, np.nan])
-    assert len(caught) == 2
-    assert summary["estimate"].isna().tolist() == [True, False, False, True]
+    for interval in ("corrected", "stability"):
+        with pytest.warns(RuntimeWarning) as caught:
+            summary = single.summary(interval=interval)
+        assert "defined in fewer than two folds" in str(caught[-1].message)
+        assert summary["estimate"].tolist() == [0.5, 0.5, 0.5, 0.75]
+        with pytest.warns(RuntimeWarning) as caught:
+            summary = single.summary([0, 0, 0, np.nan], interval=interval)
+        assert len(caught) == (2 if interval == "corrected" else 3)
+        assert summary["estimate"].isna().tolist() == [True, False, False, True]
 
 
 def test_interval_ends_stay_within_bounds(make_result):
     y = np.tile([0, 1], 30)
-    found = make_result(y, noise=0.35, n_splits=10, n_repeats=1).summary()
+    result = make_result(y, noise=0.35, n_splits=10, n_repeats=1)
+    found = result.summary(interval="corrected")
     assert found["high"].max() == 1
     assert (found["low"] < found["estimate"]).all()
+
+
+def share_interval(share, n_patients, quantile):
+    """Return Wilson's interval as the roots of its quadratic equation."""
+    square = quantile**2 / n_patients
+    return np.sort(np.roots([1 + square, -2 * share - square, share**2]))
+
+
+def test_stability_by_its_formula(result, metrics_by_fold):
+    q, g = result.stability()
+    assert 0 < q <= 1
+    assert g == pytest.approx((1 + q) * np.sqrt(1 - q / 2), rel=1e-15)
+    summary = result.summary(threshold=0.4, level=0.9)
+    quantile = stats.t.ppf(0.95, 32)  # 33 positive and 80 negative scans
+    standard_errors = {
+        name: values.std(ddof=1) * np.sqrt(1 / 20 + 22.6 / 90.4)
+        for name, values in metrics_by_fold.items()
+    }
+    mean = metrics_by_fold["auc"].mean()
+    half = quantile * g * standard_errors["auc"] / (mean * (1 - mean))
+    expected = [mean, expit(logit(mean) - half), expit(logit(mean) + half), q, g]
+    columns = ["estimate", "low", "high", "q", "g"]
+    np.testing.assert_allclose(summary.loc["auc", columns].astype(float), expected, rtol=1e-12)
+    assert summary.loc["auc", "method"] == "corrected resampled t, stability"
+    for name, n_patients in {"sensitivity": 33, "specificity": 80, "accuracy": 113}.items():
+        row = summary.loc[name]
+        share, variance = row["estimate"], (row["g"] * standard_errors[name]) ** 2
+        assert share == pytest.approx(metrics_by_fold[name].mean(), rel=1e-12)
+        assert row["g"] >= 1
+        worth = min(n_patients, share * (1 - share) / variance)
+        np.testing.assert_allclose(
+            row[["low", "high"]].astype(float), share_interval(share, worth, quantile), rtol=1e-9
+        )
+        assert np.isnan(row["q"])
+        assert row["method"] == "Wilson score, stability"
+    assert result.summary(interval="corrected")[["q", "g"]].isna().all(axis=None)
+
+
+def test_the_interval_by_stability_is_wider_where_training_is_noise(make_result):
+    y = np.random.default_rng(0).permutation(np.repeat([0, 1], [140, 60]))
+    guessed = make_result(y, noise=50.0)
+    rng = np.random.default_rng(3)
+    given = guessed.fold_assignment.with_scores(rng.normal(size=y.size) + y)
+    assert guessed.stability() == (1, pytest.approx(np.sqrt(2), rel=1e-15))
+    assert given.stability() == pytest.approx((0, 1))
+    summaries = [given.summary(interval=kind).loc["auc"] for kind in ("stability", "corrected")]
+    widths = [row["high"] - row["low"] for row in summaries]
+    assert widths[0] == pytest.approx(widths[1], rel=0.05)
+
+
+def test_shares_of_all_or_none_have_an_interval(make_result):
+    y = np.random.default_rng(0).permutation(np.repeat([0, 1], [70, 30]))
+    result = make_result(y)
+    # At a threshold above all scores, no scan is positive.
+    summary = result.summary(threshold=2)
+    quantile = stats.t.ppf(0.975, 29)
+    assert summary.loc["sensitivity", ["estimate", "low"]].tolist() == [0, 0]
+    assert summary.loc["sensitivity", "high"] == pytest.approx(
+        share_interval(0, 30, quantile)[1], rel=1e-12
+    )
+    assert summary.loc["specificity", ["estimate", "high"]].tolist() == [1, 1]
+    assert summary.loc["specificity", "low"] == pytest.approx(
+        share_interval(1, 70, quantile)[0], rel=1e-12
+    )
+    assert 0.5 < summary.loc["accuracy", "low"] < 0.7 < summary.loc["accuracy", "high"] < 0.9
+
+
+def test_a_perfect_auc_has_an_interval_and_a_constant_one_none(make_result):
+    y = np.tile([0, 0, 1], 20)
+    perfect = make_result(y, noise=0.0)
+    summary = perfect.summary()
+    assert summary.loc["auc", ["estimate", "high"]].tolist() == [1, 1]
+    assert summary.loc["auc", "low"] == pytest.approx(
+        share_interval(1, 20, stats.t.ppf(0.975, 19))[0], rel=1e-12
+    )
+    constant = perfect.fold_assignment.with_scores(np.full(60, 0.25))
+    with pytest.warns(RuntimeWarning, match=r"no interval for auc: the AUC is 0.5 in all folds\."):
+        summary = constant.summary(threshold=0.5)
+    assert summary["low"].isna().tolist() == [False, False, False, True]
+    assert summary.loc["auc", ["q", "g"]].isna().tolist() == [False, True]
+
+
+def test_one_repeat_has_the_corrected_t_and_warns_of_few_events(make_result):
+    rng = np.random.default_rng(0)
+    few, enough = (rng.permutation(np.repeat([0, 1], [80, n])) for n in (19, 20))
+    single = make_result(enough, n_repeats=1)
+    summary = single.summary()
+    areas = single.fold_metrics()["auc"]
+    se = areas.std() * np.sqrt(1 / 5 + 20 / 80)
+    half = stats.t.ppf(0.975, 4) * se / (areas.mean() * (1 - areas.mean()))
+    expected = expit(logit(areas.mean()) + np.array([-half, half]))
+    found = summary.loc["auc", ["low", "high"]].astype(float)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert summary["method"].tolist() == [
+        *["Wilson score, corrected"] * 3,
+        "corrected resampled t",
+    ]
+    assert summary.loc["auc", ["q"]].isna().all()
+    with pytest.warns(RuntimeWarning, match="a class has 19 patients, and with one repeat"):
+        make_result(few, n_repeats=1).summary()
+    make_result(few, n_repeats=2).summary()
+
+
+def test_degrees_of_freedom_are_those_of_patients(make_result):
+    # 24 positive scans of 8 patients, 96 negative ones of 32, one of whom has both.
+    y = np.repeat([1, 0], [24, 96])
+    groups = np.repeat(np.arange(40), 3)
+    order = np.random.default_rng(0).permutation(120)
+    result = make_result(y[order], groups=groups[order], n_repeats=3)
+    mean, se = result.fold_metrics()["auc"].agg(["mean", "std"])
+    se *= np.sqrt(1 / 15 + 24 / 96) * result.stability().g / (mean * (1 - mean))
+    for n_events, positive in ((8, result.y), (9, np.where(groups[order] == 39, 1, result.y))):
+        positive = positive.copy()
+        positive[np.flatnonzero(groups[order] == 39)[:2]] = result.y[
+            np.flatnonzero(groups[order] == 39)[:2]
+        ]
+        summary = result.summary(positive).loc["auc"]
+        other = result.fold_metrics(positive)["auc"]
+        g = result.stability(positive).g
+        half = stats.t.ppf(0.975, n_events - 1) * g * other.std() * np.sqrt(1 / 15 + 24 / 96)
+        expected = logit(other.mean()) + half / (other.mean() * (1 - other.mean()))
+        assert logit(summary["high"]) == pytest.approx(expected, rel=1e-9)
+
+
+def test_rows_without_a_label_count_nowhere(result):
+    scored_y = result.y.astype(float)
+    left_out = np.flatnonzero(result.y == 1)[:5]
+    scored_y[left_out] = np.nan
+    changed = result.scores.copy()
+    rng = np.random.default_rng(0)
+    where = changed["row"].isin(left_out)
+    changed.loc[where, "score"] = rng.random(where.sum())
+    other = dataclasses.replace(result, scores=changed)
+    pd.testing.assert_frame_equal(result.summary(scored_y), other.summary(scored_y))
+    assert not result.summary().equals(other.summary())
+
+
+def test_stability_with_folds_that_lack_a_class(result):
+    scored_y = np.zeros(113)
+    scored_y[np.flatnonzero(result.y)[:3]] = 1
+    with pytest.warns(RuntimeWarning, match="undefined in some of 20 folds"):
+        summary = result.summary(scored_y)
+    assert summary["low"].notna().all()
+    scored_y[np.flatnonzero(result.y)[1:3]] = np.nan
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        summary = result.summary(scored_y)
+    assert "no interval for " in str(caught[-1].message)
+    assert "a class has fewer than two patients" in str(caught[-1].message)
+    assert summary["low"].isna().all()

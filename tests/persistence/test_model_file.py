@@ -255,8 +255,8 @@ def test_estimators_that_are_not_in_the_list_are_refused(cohort, tmp_path):
     itself = FixedThresholdClassifier(ColumnScores("age"), threshold=1.0).fit(X, y)
     itself.estimator = itself
     refused = {
-        "KNeighborsClassifier cannot be stored. A model file may hold Cal": KNeighborsClassifier().fit(
-            age, y
+        "KNeighborsClassifier cannot be stored. A model file may hold ": (
+            KNeighborsClassifier().fit(age, y)
         ),
         "GridSearchCV cannot be stored. Save its best_estimator_": search,
         "OwnCropper cannot be stored. Subclasses are code": OwnCropper(7, 9).fit(X),

@@ -27,9 +27,9 @@ def cohort():
 
 @pytest.fixture(autouse=True)
 def few_scans_give_wide_intervals():
-    """Ignore the warning of folds that all have the same metric, as small folds may."""
+    """Ignore the warnings of few events, and of folds that all have the same metric."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "no interval for", RuntimeWarning)
+        warnings.filterwarnings("ignore", "no interval for|a class has", RuntimeWarning)
         yield
 
 

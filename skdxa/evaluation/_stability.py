@@ -1,0 +1,163 @@
+"""How much of a cross-validated score is noise of the training scans.
+
+The scans that are scored are also the scans that the other folds train on, so that their
+noise enters a cross-validated metric twice. Two quantities of repeated cross-validation
+reveal the size of the second part: how well the scores of one repeat agree with those of
+the others, and how much the scans of one fold move together from repeat to repeat.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skdxa.evaluation._ranks import ranks_within
+
+# With two scans, a rank correlation is 1 or -1 whatever the scores.
+_FEWEST_SCANS = 3
+# A learner that changes abruptly, or has seeds of its own, varies more from repeat to repeat
+# than from cohort to cohort. Simulated, its variance stays below this many times that of
+# as many independent patients as the smaller class has (experiments/coverage.py).
+_LARGEST_TRAINING_SHARE = 3.0
+
+
+class Stability(NamedTuple):
+    """How stable the scores of a cross-validated model are.
+
+    Attributes
+    ----------
+    q : float
+        Share of the variance of the scores within a class that is noise of the training
+        scans, from 0 to 1; NaN where it cannot be estimated.
+    g : float
+        Factor by which the noise widens the standard error of the AUC,
+        ``(1 + q) * sqrt(1 - q / 2)``, from 1 to the square root of 2.
+    """
+
+    q: float
+    g: float
+
+
+def stability_of(score, fold_of, n_folds):
+    """Estimate the stability of scores from the agreement of the repeats.
+
+    Parameters
+    ----------
+    score : ndarray of shape (n_repeats, n_scans)
+        Out-of-fold scores of the scans of one class.
+    fold_of : ndarray of int of shape (n_repeats, n_scans)
+    n_folds : int
+
+    Returns
+    -------
+    Stability
+        NaN with one repeat, or if no fold holds three scans.
+    """
+    n_repeats = len(score)
+    if n_repeats < 2:
+        return Stability(np.nan, np.nan)
+    cell = cells_of(fold_of, n_folds).ravel()
+    others = (score.sum(axis=0) - score) / (n_repeats - 1)
+    agreement = rank_correlations(score.ravel(), others.ravel(), cell, n_repeats * n_folds)
+    n_scans = np.bincount(cell, minlength=agreement.size)
+    agreement = agreement[n_scans >= _FEWEST_SCANS]
+    if agreement.size == 0:
+        return Stability(np.nan, np.nan)
+    shared = np.mean((2 * np.sin(np.pi * agreement / 6)) ** 2)
+    if shared == 0:
+        q = 1.0
+    else:
+        q = min(1.0, (n_folds - 1) * (1 - shared) / shared * (n_repeats - 1) / n_repeats)
+        q = max(0.0, q)
+    return Stability(float(q), float((1 + q) * np.sqrt(1 - q / 2)))
+
+
+def cells_of(fold_of, n_folds):
+    """Return the number of each scan's fold, counted over all repeats.
+
+    Parameters
+    ----------
+    fold_of : ndarray of int of shape (n_repeats, n_scans)
+    n_folds : int
+
+    Returns
+    -------
+    ndarray of int of shape (n_repeats, n_scans)
+    """
+    return np.arange(len(fold_of))[:, np.newaxis] * n_folds + fold_of
+
+
+def rank_correlations(first, second, cell, n_cells):
+    """Compute Spearman's correlation of two scores within each cell.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (n_scores,)
+    cell : ndarray of int of shape (n_scores,)
+    n_cells : int
+
+    Returns
+    -------
+    ndarray of shape (n_cells,)
+        1 where both scores are constant, 0 where one of them is.
+    """
+    middle = ((np.bincount(cell, minlength=n_cells) + 1) / 2)[cell]
+    first, second = (ranks_within(score, cell) - middle for score in (first, second))
+    var_first, var_second, cov = (
+        np.bincount(cell, weights=product, minlength=n_cells)
+        for product in (first * first, second * second, first * second)
+    )
+    both = (var_first > 0) & (var_second > 0)
+    found = ((var_first == 0) & (var_second == 0)).astype(float)
+    found[both] = cov[both] / np.sqrt(var_first[both] * var_second[both])
+    return found
+
+
+def training_variance(values, fold_of, n_folds, n_smaller, groups=None):
+    """Estimate the variance of a mean over scans that comes from the training scans.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_repeats, n_scans)
+        What is averaged, such as 1 where a scan is classified correctly and 0 elsewhere.
+    fold_of : ndarray of int of shape (n_repeats, n_scans)
+    n_folds : int
+    n_smaller : int
+        Patients of the smaller class.
+    groups : ndarray of shape (n_scans,), optional
+        The patient of each scan, who lies in one fold.
+
+    Returns
+    -------
+    float
+        With one standard error of its own added, since with few repeats it is uncertain; NaN
+        with one repeat, or if no fold holds two patients.
+
+    Notes
+    -----
+    Patients of one fold are scored by the same model. Around the mean of each scan over the
+    repeats, their values therefore covary by the variance that a model's mean has when a
+    share of 1 / n_folds of its training scans is exchanged; among cohorts it is
+    ``n_folds - 1`` times as large.
+    """
+    n_repeats, n_scans = values.shape
+    patient = np.arange(n_scans)
+    if groups is not None:
+        patient = np.unique(groups, return_inverse=True)[1]
+    moved = (values - values.mean(axis=0)).ravel()
+
+    def squares(cell):
+        """Return the sums of squared movements and of squared numbers of scans."""
+        together, scans = np.bincount(cell, weights=moved), np.bincount(cell)
+        return np.sum(together**2), np.sum(scans**2)
+
+    total, n_both = squares(cells_of(fold_of, n_folds).ravel())
+    own, n_own = squares((np.arange(n_repeats)[:, np.newaxis] * n_scans + patient).ravel())
+    n_pairs = n_both - n_own
+    if n_repeats < 2 or n_pairs == 0:
+        return np.nan
+    covariance = (total - own) / n_pairs
+    # Of as many independent squares as there are folds that are free to move.
+    standard_error = total / n_pairs * np.sqrt(2 / (n_repeats * (n_folds - 1)))
+    found = (n_folds - 1) * (covariance + standard_error) * n_repeats / (n_repeats - 1)
+    limit = _LARGEST_TRAINING_SHARE * values.var() / n_smaller
+    return float(np.clip(found, 0.0, limit))
