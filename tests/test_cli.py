@@ -209,7 +209,7 @@ def model_file(files, tmp_path_factory):
     """Fit a small model by the command."""
     path = tmp_path_factory.mktemp("model") / "scoliosis.skdxa"
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "no interval for", RuntimeWarning)
+        warnings.filterwarnings("ignore", "no interval for|a class has", RuntimeWarning)
         ran = run_any(
             "fit",
             files / "table.csv",

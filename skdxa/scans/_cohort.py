@@ -173,8 +173,8 @@ def load_cohort(
     ...     {"scan": ["a.npy", "b.npy"], "patient": ["p1", "p2"], "scoliosis": [0, 1]}
     ... ).assign(row_mm=1.05, column_mm=0.60)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for name in table["scan"]:
-    ...         np.save(Path(folder) / name, np.linspace(0, 1.5, 63).reshape(7, 9))
+    ...     for density, name in enumerate(table["scan"]):
+    ...         np.save(Path(folder) / name, np.full((7, 9), 0.5 + density))
     ...     cohort = load_cohort(
     ...         table, scans=folder, target_columns="scoliosis", group_column="patient"
     ...     )
