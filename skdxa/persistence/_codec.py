@@ -87,7 +87,7 @@ class Decoder:
         self._functions = functions
         # The objects read so far: one may hold only those before it, so there are no cycles.
         self.objects = []
-        self.seen_arrays = []
+        self.seen_arrays = set()
 
     def decode(self, node, depth=0):
         """Return the value that some JSON stands for, and note which objects it holds."""
@@ -149,7 +149,10 @@ class Decoder:
         return np.array(values, dtype=dtype)
 
     def _numbered_array(self, number, depth):
-        self.seen_arrays.append(_number(number))
+        # At once, since a file could otherwise ask for the memory of an array many times over.
+        if _number(number) in self.seen_arrays:
+            raise ModelFileError(f"model.json refers to the array {number} twice.")
+        self.seen_arrays.add(number)
         return self._array(number)
 
     def _scan_dtype(self, parts, depth):

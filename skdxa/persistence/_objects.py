@@ -194,8 +194,8 @@ def read_objects(nodes, array):
     decoder = Decoder(array, FUNCTIONS)
     sizes, levels, is_held = [], [], set()
     for number, node in enumerate(nodes):
-        held = held_objects(node)
         made = _read(node, decoder)
+        held = held_objects([node["params"], node["fitted"]])
         is_held.update(held)
         sizes.append(1 + sum(sizes[other] for other in held))
         levels.append(1 + max((levels[other] for other in held), default=0))
@@ -239,6 +239,9 @@ def _read(node, decoder):
         raise ModelFileError(
             f"the {node['class']} in the file must be {unfit}. Do not use this file."
         ) from None
+    left_out = node.get("left_out", [])
+    if not isinstance(left_out, list) or not all(name in kind.params for name in left_out):
+        raise ModelFileError(f"the {node['class']} in the file has unknown parameters left out.")
     if "output" in node:
         if node["output"] != "pandas" or not kind.has_output:
             raise ModelFileError(f"the {node['class']} in the file has an unknown output.")

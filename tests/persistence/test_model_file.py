@@ -254,10 +254,9 @@ def test_estimators_that_are_not_in_the_list_are_refused(cohort, tmp_path):
         deep = FrozenEstimator(deep)
     itself = FixedThresholdClassifier(ColumnScores("age"), threshold=1.0).fit(X, y)
     itself.estimator = itself
+    neighbors = KNeighborsClassifier().fit(age, y)
     refused = {
-        "KNeighborsClassifier cannot be stored. A model file may hold ": (
-            KNeighborsClassifier().fit(age, y)
-        ),
+        "KNeighborsClassifier cannot be stored. A model file may hold Cal": neighbors,
         "GridSearchCV cannot be stored. Save its best_estimator_": search,
         "OwnCropper cannot be stored. Subclasses are code": OwnCropper(7, 9).fit(X),
         "TunedThresholdClassifierCV.scoring must be a name.*FixedThresholdClassifier": tuned,
