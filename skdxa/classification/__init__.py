@@ -7,18 +7,26 @@ predict, so that building a pipeline, or reading a saved one, costs nothing.
 import importlib
 
 from skdxa.classification._cnn import SpineCNNClassifier
+from skdxa.classification._hyperband import (
+    PAPER_SEARCH_SPACE,
+    HyperbandSearchCV,
+    hyperband_table,
+)
 from skdxa.classification._stacking import ColumnScores, StratifiedPatientKFold, make_stack
 from skdxa.classification._threads import set_threads
 
 __all__ = [
+    "PAPER_SEARCH_SPACE",
     "Architecture",
     "ColumnScores",
     "ConvReLUPool",
+    "HyperbandSearchCV",
     "KerasClassifier",
     "SpineCNNClassifier",
     "StratifiedPatientKFold",
     "clear_networks",
     "has_bfloat16",
+    "hyperband_table",
     "lend",
     "make_stack",
     "reset",

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from numbers import Integral, Real
+from os import PathLike
 from typing import ClassVar
 
 import numpy as np
@@ -24,6 +25,7 @@ from skdxa._sklearn import (
     fit_context,
     with_callbacks,
 )
+from skdxa.classification._checkpoint import TrainingCheckpoint, TrainingState
 from skdxa.exceptions import ScanError
 from skdxa.validation import as_patients, as_scans, check_two_classes, patient_codes, scan_names
 
@@ -126,6 +128,15 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         that it freezes stay so. `filters`, `kernel_size`, `dense_units`, `l2` and
         `dropout` are then unused.
 
+    checkpoint : str, path-like or None, default=None
+        Folder in which the state of the training is kept at its end. A fit with more epochs,
+        and otherwise the same parameters, scans and labels, goes on from there and ends with
+        the same weights, bit for bit, as if trained at once. Needs a number as
+        `random_state`, since other seeds are another training, and no `callbacks`, whose own
+        state is not kept. The file holds arrays and no pickle, of about four times the size of
+        the weights. Of a `network`, only a builder that can be pickled is known again; a
+        training with another one begins anew.
+
     Attributes
     ----------
     classes_ : ndarray of shape (2,)
@@ -200,6 +211,7 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         "random_state": ["random_state"],
         "column": [str],
         "network": [callable, None],
+        "checkpoint": [str, PathLike, None],
     }
 
     def __init__(
@@ -226,6 +238,7 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         random_state=None,
         column="scan",
         network=None,
+        checkpoint=None,
     ):
         self.filters = filters
         self.kernel_size = kernel_size
@@ -248,6 +261,7 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.column = column
         self.network = network
+        self.checkpoint = checkpoint
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
@@ -284,6 +298,8 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             `groups`, or a class is too small to be split.
         TrainingError
             If the loss is no longer finite, naming the epoch.
+        CheckpointError
+            If a file in `checkpoint` is damaged, naming it.
         """
         self._check_architecture()
         images = self._check_images(X)
@@ -425,6 +441,11 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 f"{type(self.network).__name__}. Pass a function of the image shape that returns "
                 "a new model, which may load weights."
             )
+        if self.checkpoint is not None and self.callbacks:
+            raise ValueError(
+                "checkpoint cannot be combined with callbacks, whose own state is not kept. Set "
+                "one of them to None."
+            )
         for number, callback in enumerate(self.callbacks or []):
             if not (callable(callback) or hasattr(callback, "on_epoch_end")):
                 raise ValueError(
@@ -541,6 +562,8 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             lend,
             optimizer_settings,
             reset,
+            set_training_values,
+            training_values,
             trim_memory,
         )
         from skdxa.classification._network import KeepBestEpoch
@@ -559,6 +582,11 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             held_out = (val_images[..., np.newaxis], val_labels, val_weights)
             if self.restore_best or self.patience is not None:
                 keeper = KeepBestEpoch(self.restore_best, self.patience)
+        checkpoint, state = self._open_checkpoint(
+            architecture, (weight_seed, order_seed), (images, labels, weights), held_out
+        )
+        n_done = 0 if state is None else state.n_epochs
+        history = {} if state is None else state.history
         with lend(architecture) as network, _following_epochs(self) as following:
             reset(
                 architecture,
@@ -568,35 +596,70 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 dropout=self.dropout,
             )
             _check_probabilities(network.scores(images[:_CHECKED_AT_START, ..., np.newaxis]))
-            trainer = KerasClassifier(
-                model=network,
-                loss="binary_crossentropy",
-                epochs=self.epochs,
-                batch_size=self.batch_size,
-                callbacks=[*callbacks, *([keeper] if keeper else []), *following],
-                verbose=int(self.verbose),
-            )
-            try:
-                # SciKeras has transformers of its own inside, which must go on giving arrays.
-                with config_context(transform_output="default"):
-                    trainer.fit(
-                        images[..., np.newaxis],
-                        labels,
-                        sample_weight=weights,
-                        validation_data=held_out,
-                        shuffle_seed=order_seed,
-                    )
-            finally:
-                # The user's callbacks must not keep the lent network.
-                for callback in callbacks:
-                    callback.set_model(None)
-            # SciKeras spells some names of metrics in its own way.
-            history = {name: list(values) for name, values in network.history.history.items()}
-            del trainer
+            if state is not None:
+                set_training_values(architecture, state.values)
+                if keeper is not None:
+                    keeper.resume(state)
+            if n_done < self.epochs and not (state is not None and state.ended):
+                trainer = KerasClassifier(
+                    model=network,
+                    loss="binary_crossentropy",
+                    epochs=self.epochs - n_done,
+                    batch_size=self.batch_size,
+                    callbacks=[*callbacks, *([keeper] if keeper else []), *following],
+                    verbose=int(self.verbose),
+                )
+                try:
+                    # SciKeras has transformers of its own inside, which must go on giving arrays.
+                    with config_context(transform_output="default"):
+                        trainer.fit(
+                            images[..., np.newaxis],
+                            labels,
+                            sample_weight=weights,
+                            validation_data=held_out,
+                            shuffle_seed=order_seed,
+                            initial_epoch=n_done,
+                        )
+                finally:
+                    # The user's callbacks must not keep the lent network.
+                    for callback in callbacks:
+                        callback.set_model(None)
+                # SciKeras spells some names of metrics in its own way.
+                history = {
+                    name: [*history.get(name, ()), *values]
+                    for name, values in network.history.history.items()
+                }
+                del trainer
+                ended = keeper is not None and keeper.ended
+                # A callback of scikit-learn can stop a training; its reasons are not kept.
+                if checkpoint is not None and (ended or len(history["loss"]) == self.epochs):
+                    best = {} if keeper is None else keeper.kept()
+                    values = training_values(architecture)
+                    checkpoint.write(TrainingState(history, ended, values, **best))
             trim_memory()
             if keeper is not None and self.restore_best:
                 return keeper.weights, history, keeper.epoch
             return network.get_weights(), history, len(history["loss"])
+
+    def _open_checkpoint(self, architecture, seeds, training, held_out):
+        """Return the file of this training and its state there, or None for each."""
+        # A builder that is known by its place in memory is another one in the next process.
+        if self.checkpoint is None or (architecture.builder_key or "").startswith("object "):
+            return None, None
+        from skdxa.classification._lending import optimizer_settings
+
+        settings = {
+            "learning_rate": optimizer_settings(self.optimizer, self.learning_rate)[1],
+            "l2": float(self.l2),
+            "dropout": float(self.dropout),
+            "batch_size": int(self.batch_size),
+            "restore_best": bool(self.restore_best),
+            "patience": self.patience,
+            "seeds": seeds,
+        }
+        arrays = [*training, *(() if held_out is None else held_out)]
+        checkpoint = TrainingCheckpoint(self.checkpoint, architecture, settings, arrays)
+        return checkpoint, checkpoint.read(self.epochs)
 
     def _make_callbacks(self):
         """Return the callbacks of one fit, each an instance of Keras's class."""

@@ -206,6 +206,35 @@ def reset(architecture, *, learning_rate, seed, l2=0.0, dropout=0.0):
         loan.network.optimizer.learning_rate = learning_rate
 
 
+def training_values(architecture):
+    """Return the values of all that a training changes in a lent network.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        The architecture of the network.
+
+    Returns
+    -------
+    values : list of ndarray
+        Weights, random states of layers and the optimiser's variables.
+    """
+    return [variable.numpy() for variable in _loans[architecture].variables]
+
+
+def set_training_values(architecture, values):
+    """Set what `training_values` has returned, so that a lent network trains on from there.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        The architecture of the network, which `reset` has prepared.
+    values : list of ndarray
+        The values.
+    """
+    _assign(_loans[architecture].variables, values)
+
+
 def _initial_values(model, seed):
     """Return the values that a new network of skdxa's would begin with.
 

@@ -196,13 +196,16 @@ class EpochNetwork(keras.Model):
     ):
         """Train, with Keras's callbacks and history; the arguments are those of Keras.
 
-        `shuffle_seed` orders the scans of each epoch. `shuffle`, `validation_split`
-        and `validation_batch_size` are what SciKeras passes on; here scans are always
-        shuffled and never split.
+        `shuffle_seed` orders the scans of each epoch; the first `initial_epoch` orders are those
+        of an earlier call with the same seed. `shuffle`, `validation_split` and
+        `validation_batch_size` are what SciKeras passes on; here scans are always shuffled and
+        never split.
         """
         images, labels, weights = self._as_tensors(x, y, sample_weight)
         held_out = None if validation_data is None else self._as_tensors(*validation_data)
         rng = np.random.default_rng(shuffle_seed)
+        for _ in range(initial_epoch):
+            rng.permutation(len(y))
         self.stop_training = False
         calls = keras.callbacks.CallbackList(
             callbacks,
@@ -332,13 +335,26 @@ class KeepBestEpoch(keras.callbacks.Callback):
     epoch : int
         The number of that epoch, the first being 1.
     weights : list of ndarray
-        Its weights.
+        Its weights, if they are kept.
+    lowest : float
+        Its validation error.
+    ended : bool
+        Whether `patience` has ended the training.
     """
 
     def __init__(self, restore_best=True, patience=None):
         super().__init__()
         self.restore_best, self.patience = restore_best, patience
-        self.lowest = np.inf
+        self.lowest, self.epoch, self.weights = np.inf, None, []
+        self.ended = False
+
+    def kept(self):
+        """Return the best epoch so far, as `resume` takes it."""
+        return {"best_epoch": self.epoch, "lowest": self.lowest, "best": self.weights}
+
+    def resume(self, state):
+        """Go on from the best epoch of a training that is continued."""
+        self.epoch, self.lowest, self.weights = state.best_epoch, state.lowest, state.best
 
     def on_epoch_end(self, epoch, logs=None):
         """Look at the validation error of an epoch."""
@@ -348,4 +364,4 @@ class KeepBestEpoch(keras.callbacks.Callback):
             if self.restore_best:
                 self.weights = self.model.get_weights()
         elif self.patience is not None and epoch + 1 - self.epoch >= self.patience:
-            self.model.stop_training = True
+            self.ended = self.model.stop_training = True

@@ -3,10 +3,11 @@
 import warnings
 
 from sklearn import get_config
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
+
+from skdxa._sklearn import BaseSearchCV
 
 # Splits that an estimator makes without a `cv`, by the parameter that turns them off.
 _OWN_SPLIT = "validation_fraction"
@@ -59,7 +60,7 @@ def _last_step(estimator):
 
 def _takes_groups(estimator):
     """Return whether `fit` takes patients and uses them."""
-    if isinstance(estimator, GridSearchCV | RandomizedSearchCV):
+    if isinstance(estimator, BaseSearchCV):
         return _splits_by_groups(estimator.cv)
     return has_fit_parameter(estimator, "groups")
 

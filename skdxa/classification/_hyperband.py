@@ -1,0 +1,533 @@
+"""Hyperband: a random search that stops bad configurations early."""
+
+import shutil
+import tempfile
+import warnings
+from fractions import Fraction
+from math import ceil, floor
+from numbers import Integral, Real
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import ParameterSampler
+from sklearn.utils import check_random_state
+
+from skdxa._sklearn import BaseSearchCV, Interval, fit_context, validate_params
+from skdxa.classification._cnn import SpineCNNClassifier
+
+_CHECKPOINT = "checkpoint"
+
+_SCHEDULE = {
+    "max_resource": [Interval(Integral, 1, None, closed="left")],
+    "min_resource": [Interval(Integral, 1, None, closed="left")],
+    "eta": [Interval(Real, 2, None, closed="left")],
+}
+
+#: What Nissinen et al. 2021 searched automatically: the number of convolutional layers and of
+#: their kernels. The paper does not state the values that it tried. The depths and widths here
+#: are skdxa's own choice, around the paper's four layers of which the last has 64 kernels; each
+#: layer has twice the kernels of the one before.
+PAPER_SEARCH_SPACE = {
+    "filters": [
+        tuple(width * 2**layer for layer in range(depth))
+        for depth in (2, 3, 4, 5)
+        for width in (4, 8, 16)
+    ],
+}
+
+
+@validate_params(
+    {
+        **_SCHEDULE,
+        "n_splits": [Interval(Integral, 1, None, closed="left")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def hyperband_table(max_resource=100, *, min_resource=1, eta=3, n_splits=1):
+    r"""Return the brackets of Hyperband and their cost, before anything runs.
+
+    Parameters
+    ----------
+    max_resource : int, default=100
+        The most that one configuration gets, such as epochs.
+    min_resource : int, default=1
+        The least.
+    eta : float, default=3
+        A round keeps one configuration in `eta`, and gives it `eta` times as much; at least 2.
+    n_splits : int, default=1
+        Folds of the cross-validation, by which the costs are multiplied.
+
+    Returns
+    -------
+    table : DataFrame
+        One row per round, in the order of the search: `bracket` (s, from the largest to 0),
+        `iter` (the round in its bracket, from 0), `n_candidates`, `n_resources` (of each
+        candidate), `cost` (total of the round if each fit starts anew) and `cost_warm` (if
+        each goes on from the round before).
+
+    Raises
+    ------
+    ValueError
+        If `min_resource` is above `max_resource`.
+
+    See Also
+    --------
+    HyperbandSearchCV : The search.
+
+    Notes
+    -----
+    With :math:`R` the largest resource in units of the smallest and
+    :math:`s_\mathrm{max} = \lfloor \log_\eta R \rfloor`, bracket :math:`s` starts with
+    :math:`n = \lceil \frac{s_\mathrm{max} + 1}{s + 1} \eta^s \rceil` configurations of
+    :math:`r = R \eta^{-s}` each, and its round :math:`i` has
+    :math:`\lfloor n \eta^{-i} \rfloor` of :math:`r \eta^i` (algorithm 1 of [1]_). The
+    resource is rounded down to a whole number. Programs that round
+    :math:`(s_\mathrm{max} + 1) / (s + 1)` down begin their brackets with fewer, for R = 81
+    with 27, 9 and 6 configurations in place of 34, 15 and 8.
+
+    References
+    ----------
+    .. [1] Li et al., "Hyperband: a novel bandit-based approach to hyperparameter
+       optimization", Journal of Machine Learning Research 18(185), 2018, 1-52.
+       https://jmlr.org/papers/v18/16-558.html
+
+    Examples
+    --------
+    >>> from skdxa.classification import hyperband_table
+    >>> table = hyperband_table(9, eta=3)
+    >>> print(table.to_string(index=False))
+     bracket  iter  n_candidates  n_resources  cost  cost_warm
+           2     0             9            1     9          9
+           2     1             3            3     9          6
+           2     2             1            9     9          6
+           1     0             5            3    15         15
+           1     1             1            9     9          6
+           0     0             3            9    27         27
+    """
+    if min_resource > max_resource:
+        raise ValueError(
+            f"min_resource must not be above max_resource; got {min_resource} and {max_resource}."
+        )
+    # Fractions, since the logarithm and the powers of floats are off by one at whole powers.
+    eta = Fraction(eta)
+    s_max = 0
+    while min_resource * eta ** (s_max + 1) <= max_resource:
+        s_max += 1
+    rounds = []
+    for s in range(s_max, -1, -1):
+        n_first = ceil(Fraction(s_max + 1, s + 1) * eta**s)
+        rounds += _rounds(s, n_first, max_resource, eta, n_splits)
+    return pd.DataFrame(rounds)
+
+
+def _rounds(s, n_first, max_resource, eta, n_splits):
+    """Return the rounds of a bracket that starts with so many configurations."""
+    rounds, before = [], 0
+    for i in range(s + 1):
+        n_resources = floor(max_resource / eta ** (s - i))
+        # A list of parameters can hold fewer configurations than the bracket asks for.
+        n = max(floor(n_first / eta**i), 1)
+        rounds.append(
+            {
+                "bracket": s,
+                "iter": i,
+                "n_candidates": n,
+                "n_resources": n_resources,
+                "cost": n * n_resources * n_splits,
+                "cost_warm": n * (n_resources - before) * n_splits,
+            }
+        )
+        before = n_resources
+    return rounds
+
+
+class HyperbandSearchCV(BaseSearchCV):
+    """Search at random, and stop bad configurations early, by Hyperband [1]_.
+
+    Configurations are drawn from distributions and trained for a few epochs; the best third
+    goes on with three times as many, and so on (successive halving). Several such brackets
+    differ in how early they stop, from one epoch on to not at all, since it is not known
+    beforehand how soon the epochs tell good from bad. `hyperband_table` shows the brackets and
+    their cost.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A classifier or Pipeline with a parameter for the resource.
+
+    param_distributions : dict or list of dict
+        Lists of values, or distributions with a method `rvs`, by parameter, as in
+        `sklearn.model_selection.RandomizedSearchCV`.
+
+    resource : str, default="epochs"
+        The parameter that limits the training: "spinecnnclassifier__epochs" in a pipeline.
+
+    max_resource : int, default=100
+        Its largest value.
+
+    min_resource : int, default=1
+        Its smallest value.
+
+    eta : float, default=3
+        A round keeps one configuration in `eta`; at least 2.
+
+    scoring : str, callable, list, tuple, dict or None, default=None
+        As in `sklearn.model_selection.GridSearchCV`. With several metrics, `refit` names the
+        one by which configurations go on.
+
+    n_jobs : int or None, default=None
+        Fits in parallel, by joblib. Results do not depend on it.
+
+    refit : bool, str or callable, default=True
+        As in `sklearn.model_selection.GridSearchCV`: fit the best configuration again on all
+        scans, with the resource that it was best with.
+
+    cv : int, splitter or iterable, default=5
+        As in `sklearn.model_selection.GridSearchCV`; `StratifiedGroupKFold`, with `groups` in
+        `fit`, keeps a patient's scans together. The folds are drawn once and are the same for
+        all configurations.
+
+    error_score : "raise" or float, default=nan
+        The score of a fit that fails. NaN ranks last.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the configurations and every parameter `random_state` of the estimator that is
+        None, the same way for all configurations.
+
+    verbose : int, default=0
+        0 is silent; 1 shows each round.
+
+    return_train_score : bool, default=False
+        Score the training scans too.
+
+    warm : bool, default=True
+        A `SpineCNNClassifier` whose epochs are the resource goes on from its weights in the
+        next round; the scores are the same, bit for bit, as with False. Other estimators
+        start anew in each round, and so does a classifier with `callbacks` or with a
+        `checkpoint` of its own.
+
+    Attributes
+    ----------
+    brackets_ : DataFrame
+        The rounds as they ran, as by `hyperband_table`. `cost_warm` is what was trained, apart
+        from trainings that ended early, only if the estimator could go on.
+
+    cv_results_ : dict of ndarray
+        As in `sklearn.model_selection.GridSearchCV`, with one entry per configuration and
+        round, and with `bracket`, `iter` and `n_resources`. `fit_time` holds only the epochs
+        trained in the round.
+
+    best_estimator_, best_params_, best_score_, best_index_, scorer_, refit_time_
+        As in `sklearn.model_selection.GridSearchCV`. As in the paper, the best is that of the
+        highest score in any round, and of equals the first.
+
+    n_splits_ : int
+        Folds of the cross-validation.
+
+    multimetric_ : bool
+        Whether there are several metrics.
+
+    classes_, n_features_in_, feature_names_in_
+        Those of `best_estimator_`.
+
+    See Also
+    --------
+    hyperband_table : The brackets and their cost.
+    PAPER_SEARCH_SPACE : What Nissinen et al. 2021 searched.
+    sklearn.model_selection.HalvingRandomSearchCV : One bracket.
+
+    Notes
+    -----
+    The state of each training is kept in a temporary folder (`tempfile.gettempdir`) until its
+    configuration is dropped: at most about four times the size of the weights for each
+    configuration of a round and each fold. Where workers do not share this folder, as on
+    several machines, trainings start anew, with the same scores.
+
+    The best score is the highest of many and therefore biased upwards. Judge the selected
+    model on other patients, or by the search as the estimator of a cross-validation.
+
+    References
+    ----------
+    .. [1] Li et al., "Hyperband: a novel bandit-based approach to hyperparameter
+       optimization", Journal of Machine Learning Research 18(185), 2018, 1-52.
+       https://jmlr.org/papers/v18/16-558.html
+
+    Examples
+    --------
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from skdxa.classification import HyperbandSearchCV
+    >>> X, y = make_classification(120, random_state=0)
+    >>> search = HyperbandSearchCV(
+    ...     SGDClassifier(tol=None),
+    ...     {"alpha": loguniform(1e-5, 1e1)},
+    ...     resource="max_iter",
+    ...     max_resource=9,
+    ...     scoring="roc_auc",
+    ...     random_state=0,
+    ... ).fit(X, y)
+    >>> sorted(search.best_params_)
+    ['alpha', 'max_iter']
+    >>> len(search.cv_results_["params"]), int(search.brackets_["n_candidates"].sum())
+    (22, 22)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **{
+            name: constraint
+            for name, constraint in BaseSearchCV._parameter_constraints.items()
+            if name != "pre_dispatch"
+        },
+        **_SCHEDULE,
+        "param_distributions": [dict, list],
+        "resource": [str],
+        "random_state": ["random_state"],
+        "warm": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        param_distributions,
+        *,
+        resource="epochs",
+        max_resource=100,
+        min_resource=1,
+        eta=3,
+        scoring=None,
+        n_jobs=None,
+        refit=True,
+        cv=5,
+        error_score=np.nan,
+        random_state=None,
+        verbose=0,
+        return_train_score=False,
+        warm=True,
+    ):
+        super().__init__(
+            estimator,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.param_distributions = param_distributions
+        self.resource = resource
+        self.max_resource = max_resource
+        self.min_resource = min_resource
+        self.eta = eta
+        self.random_state = random_state
+        self.warm = warm
+
+    # The estimator is checked when it is fitted.
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, **params):
+        """Search, and fit the best configuration on all scans.
+
+        Parameters
+        ----------
+        X : array-like, list or DataFrame of shape (n_scans, ...)
+            Scans or a table, as the estimator takes them.
+        y : array-like of shape (n_scans,), default=None
+            Labels.
+        **params : dict
+            As in `sklearn.model_selection.GridSearchCV`: `groups` for the splitter, others for
+            the estimator's `fit`.
+
+        Returns
+        -------
+        self : HyperbandSearchCV
+            The fitted search.
+
+        Raises
+        ------
+        ValueError
+            If the estimator has no parameter `resource`, the resource is searched over too,
+            `min_resource` is above `max_resource`, or there are several metrics and `refit`
+            does not name one.
+        """
+        self._check_search()
+        self._seeds = {}
+        super().fit(X, y, **params)
+        # The configuration is what was searched; its seeds would fix those of later fits.
+        for name in self._seeds:
+            del self.cv_results_[f"param_{name}"]
+        for configuration in self.cv_results_["params"]:
+            for name in self._seeds:
+                del configuration[name]
+        del self._seeds
+        return self
+
+    def _check_search(self):
+        known = self.estimator.get_params(deep=True)
+        if self.resource not in known:
+            ending = f"__{self.resource.rpartition('__')[-1]}"
+            similar = sorted(name for name in known if name.endswith(ending))
+            hint = f" Did you mean {' or '.join(map(repr, similar))}?" if similar else ""
+            raise ValueError(
+                f"resource={self.resource!r} is not a parameter of "
+                f"{type(self.estimator).__name__}.{hint}"
+            )
+        if self._is_searched(self.resource):
+            raise ValueError(
+                f"param_distributions must not hold {self.resource!r}, which is the resource, or "
+                "the estimator that it belongs to."
+            )
+        several = isinstance(self.scoring, list | tuple | dict)
+        if several and not isinstance(self.refit, str):
+            raise _without_metric(self.refit)
+
+    def _is_searched(self, name):
+        """Return whether configurations set a parameter or an estimator that it belongs to."""
+        spaces = self.param_distributions
+        spaces = [spaces] if isinstance(spaces, dict) else spaces
+        parts = name.split("__")
+        names = ["__".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        return any(name in space for space in spaces for name in names)
+
+    def _run_search(self, evaluate_candidates):
+        random_state = check_random_state(self.random_state)
+        self._seeds = {
+            name: int(random_state.randint(np.iinfo(np.int32).max)) for name in self._unset_seeds()
+        }
+        eta = Fraction(self.eta)
+        table = hyperband_table(
+            self.max_resource,
+            min_resource=self.min_resource,
+            eta=self.eta,
+            n_splits=self.n_splits_,
+        )
+        configurations, rounds = {}, []
+        for bracket, planned in table.groupby("bracket", sort=False):
+            drawn = self._draw(int(planned["n_candidates"].iloc[0]), random_state)
+            configurations[bracket] = drawn
+            rounds += _rounds(int(bracket), len(drawn), self.max_resource, eta, self.n_splits_)
+        self.brackets_ = pd.DataFrame(rounds)
+        cv = _SameSplits(self._checked_cv_orig)
+        with tempfile.TemporaryDirectory(prefix="skdxa-hyperband-") as folder:
+            for bracket, planned in self.brackets_.groupby("bracket", sort=False):
+                self._run_bracket(
+                    evaluate_candidates, configurations[bracket], planned, cv, Path(folder)
+                )
+
+    def _draw(self, n_candidates, random_state):
+        """Draw configurations; all there are, if lists hold fewer."""
+        sampler = ParameterSampler(
+            self.param_distributions, n_candidates, random_state=random_state
+        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The total space of parameters", UserWarning)
+            return list(sampler)
+
+    def _run_bracket(self, evaluate_candidates, configurations, planned, cv, folder):
+        alive = list(range(len(configurations)))
+        for this in planned.itertuples():
+            # Earlier rounds have left the best in order.
+            dropped, alive = alive[this.n_candidates :], alive[: this.n_candidates]
+            for number in dropped:
+                shutil.rmtree(folder / f"{this.bracket}-{number}", ignore_errors=True)
+            if self.verbose > 0:
+                print(
+                    f"Bracket {this.bracket}, round {this.iter}: {len(alive)} configurations, "
+                    f"{self.resource}={this.n_resources}"
+                )
+            results = evaluate_candidates(
+                [
+                    self._complete(
+                        configurations[number],
+                        this.n_resources,
+                        folder / f"{this.bracket}-{number}",
+                    )
+                    for number in alive
+                ],
+                cv,
+                more_results={
+                    name: [int(getattr(this, name))] * len(alive)
+                    for name in ("bracket", "iter", "n_resources")
+                },
+            )
+            scores = results[f"mean_test_{self._metric(results)}"][-len(alive) :]
+            worst_last = np.argsort(-scores, kind="stable")
+            alive = [alive[place] for place in worst_last]
+        for number in alive:
+            shutil.rmtree(folder / f"{this.bracket}-{number}", ignore_errors=True)
+
+    def _complete(self, configuration, n_resources, folder):
+        """Add to a configuration all else that its fits in the search are given."""
+        complete = {**configuration, self.resource: int(n_resources), **self._seeds}
+        if self._goes_on(configuration):
+            complete[_sibling(self.resource, _CHECKPOINT)] = str(folder)
+        return complete
+
+    def _unset_seeds(self):
+        return sorted(
+            name
+            for name, value in self.estimator.get_params(deep=True).items()
+            if value is None
+            and name.rpartition("__")[-1] == "random_state"
+            and not self._is_searched(name)
+        )
+
+    def _goes_on(self, configuration):
+        """Return whether a training with a configuration can go on from an earlier one."""
+        prefix, _, parameter = self.resource.rpartition("__")
+        owner = self.estimator.get_params(deep=True)[prefix] if prefix else self.estimator
+        return (
+            self.warm
+            and parameter == "epochs"
+            and isinstance(owner, SpineCNNClassifier)
+            and owner.checkpoint is None
+            and not self._is_searched(_sibling(self.resource, _CHECKPOINT))
+            and not configuration.get(_sibling(self.resource, "callbacks"), owner.callbacks)
+        )
+
+    def _metric(self, results):
+        """Return the name of the metric by which configurations go on."""
+        if "mean_test_score" in results:
+            return "score"
+        if isinstance(self.refit, str) and f"mean_test_{self.refit}" in results:
+            return self.refit
+        raise _without_metric(self.refit)
+
+    def _format_results(self, candidate_params, n_splits, out, more_results=None):
+        # Before the refit, which must neither read nor write states of the search.
+        name = _sibling(self.resource, _CHECKPOINT)
+        if not self._is_searched(name):
+            candidate_params = [
+                {key: value for key, value in configuration.items() if key != name}
+                for configuration in candidate_params
+            ]
+        return super()._format_results(candidate_params, n_splits, out, more_results)
+
+
+class _SameSplits:
+    """Splits that a splitter draws once, although it might draw others the next time."""
+
+    def __init__(self, cv):
+        self.cv = cv
+        self.splits = None
+
+    def split(self, X, y=None, **params):
+        """Return the splits of the first call."""
+        if self.splits is None:
+            self.splits = list(self.cv.split(X, y, **params))
+        return self.splits
+
+
+def _sibling(name, other):
+    """Return the name of another parameter of the same estimator."""
+    prefix, separator, _ = name.rpartition("__")
+    return f"{prefix}{separator}{other}"
+
+
+def _without_metric(refit):
+    return ValueError(
+        "With several metrics, refit must name the one by which configurations go on; got "
+        f"refit={refit!r}."
+    )
