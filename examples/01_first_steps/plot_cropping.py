@@ -123,3 +123,18 @@ figure, ax = plt.subplots(figsize=(4.5, 3), layout="constrained")
 ax.ecdf(worst_mm)
 ax.set(xlabel="largest error in a scan, mm", ylabel="share of 100 simulated scans")
 figure.show()
+
+# %%
+# How sure the search is
+# ----------------------
+# The search finds a path in any image. Its quality tells whether the path stands out; below
+# ``LOW_QUALITY`` it should be looked at. The cropper keeps the quality of the scans that it was
+# fitted on, and :meth:`~skdxa.preprocessing.SpineCropper.quality` computes that of others.
+
+from skdxa.preprocessing import LOW_QUALITY
+
+noise = np.random.default_rng(0).normal(size=spine.scan.shape)
+others = {"noise": noise, "on its side": np.nan_to_num(spine.scan).T}
+quality = pd.Series([*cropper.quality_, *cropper.quality(list(others.values()))])
+quality.index = [*spines, *others]
+quality.round(2).to_frame("quality").assign(low=quality < LOW_QUALITY)

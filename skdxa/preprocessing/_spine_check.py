@@ -17,10 +17,10 @@ _STEEPEST = 15.0
 # Half widths of the strips along the line, in mm: a vertebra and its rims, and its inner part.
 _VERTEBRA_MM, _INNER_MM = 25.0, 20.0
 # Share of the variance of the profile across the spine that differs from side to side.
-_MOST_ASYMMETRY = 0.4
+_MOST_ASYMMETRY = 0.5
 # Heights of a vertebra with its disc, in mm, and the least correlation of one with the next.
 _LEVEL_MM = (24.0, 48.0)
-_LEAST_REPETITION = 0.1
+_LEAST_REPETITION = 0.0
 # Standard deviations of Gaussians, in mm: finer detail than the first two is noise, and
 # what is longer than the third does not tell vertebrae from each other.
 _DETAIL_MM, _DETAIL_ACROSS_MM, _TREND_MM = 3.0, 2.0, 18.0
@@ -68,12 +68,13 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
       bone;
     - the straight line nearest to the spine line leans by at most 15 degrees; in a scan of
       the hip the line follows the femur;
-    - the mean profile across the line, within 25 mm of it, is nearly symmetric: at most
-      40 % of its variance is odd. In lateral scans bodies and arches lie side by side;
+    - the mean profile across the line, within 25 mm of it, is symmetric rather than
+      antisymmetric: at most 50 % of its variance is odd. In lateral scans, bodies and arches
+      lie side by side;
     - along the line the image repeats itself every 24 to 48 mm, as vertebrae and discs do
       and the shafts of long bones and joints do not: the image within 20 mm of the line,
-      less its trend and clipped, correlates with itself at the best of these distances by at
-      least 0.1.
+      less its trend and clipped, is positively correlated with itself at one of these
+      distances at least.
 
     The criteria are rules of thumb that find scans filed under the wrong name. Their limits
     were chosen on simulated scans of the lumbar spine and a few real scans of spine, hip, knee

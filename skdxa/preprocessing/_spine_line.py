@@ -111,9 +111,9 @@ def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
     smoothed by penalised least squares with the evidence as weights [2]_, and
     interpolated to the rows of the scan. Rows that were not scanned have no weight.
 
-    Given a spacing, the cells of a scan narrower than 36 cm are as high, relative to their
-    width, as a pixel of a usual scan; wider scans have more cells, so that a vertebra
-    always covers several.
+    Given a spacing, cells are 1.75 times as high as wide, as a pixel of a usual scan, whatever
+    the proportions of the pixels. Scans that are at least 36 or 54 cm wide have two or three
+    times as many cells across, so that a vertebra covers several of them.
 
     The quality compares the path with other paths and with its flanks:
 
