@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from rows_as_scans import RowsAsScans
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdxa.exceptions import ScanError, ScanReadError
 from skdxa.preprocessing import SpineCropper
@@ -19,6 +21,16 @@ def paths(tmp_path):
     for name, scan in zip("ab", SCANS, strict=True):
         np.save(tmp_path / f"{name}.npy", scan)
     return [str(tmp_path / "a.npy"), tmp_path / "b.npy"]
+
+
+class RowReader(RowsAsScans, ScanReader, auto_wrap_output_keys=None):
+    pass
+
+
+# No check is exempted.
+@parametrize_with_checks([RowReader()])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
 
 
 @parametrize_with_image_checks([ScanReader()])
