@@ -1,6 +1,8 @@
 """Greyscale pictures."""
 
+import shutil
 import struct
+import subprocess
 
 import numpy as np
 import pytest
@@ -154,3 +156,37 @@ def test_cut_short(tmp_path, kind, share):
     content = (tmp_path / "scan").read_bytes()
     (tmp_path / "scan").write_bytes(content[: int(len(content) * share)])
     assert "damaged" in refusal(tmp_path / "scan")
+
+
+def image_magick():
+    """Return ImageMagick's command, or skip; other programs bear the name as well."""
+    for name in ("magick", "convert"):
+        path = shutil.which(name)
+        if path is not None:
+            version = subprocess.run([path, "-version"], capture_output=True, text=True)
+            if "ImageMagick" in version.stdout:
+                return path
+    pytest.skip("ImageMagick is not installed")
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff", "bmp"])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_pictures_of_imagemagick(tmp_path, suffix, depth):
+    if (suffix, depth) == ("bmp", 16):
+        pytest.skip("BMP has 8 bits")
+    array = GREY if depth == 8 else DEEP
+    (tmp_path / "scan.gray").write_bytes(array.tobytes())
+    command = [image_magick(), "-size", "9x7", "-depth", str(depth), "-endian", "LSB"]
+    command += [str(tmp_path / "scan.gray"), str(tmp_path / f"scan.{suffix}")]
+    subprocess.run(command, check=True, timeout=60)
+    np.testing.assert_array_equal(read_scan(tmp_path / f"scan.{suffix}").pixels, array)
+
+
+@pytest.mark.parametrize("options", ["-c none", "-c lzw:2", "-c zip", "-c packbits", "-t", "-B"])
+def test_pictures_of_libtiff(tmp_path, options):
+    if shutil.which("tiffcp") is None:
+        pytest.skip("tiffcp of libtiff is not installed")
+    Image.fromarray(DEEP).save(tmp_path / "a.tiff")
+    command = ["tiffcp", *options.split(), str(tmp_path / "a.tiff"), str(tmp_path / "b.tiff")]
+    subprocess.run(command, check=True, timeout=60)
+    np.testing.assert_array_equal(read_scan(tmp_path / "b.tiff").pixels, DEEP)
