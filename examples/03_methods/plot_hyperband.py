@@ -97,7 +97,7 @@ table.round(2)
 # Each point is a configuration after a number of epochs. Hyperband drops learning rates that are
 # too low or too high after one or three epochs; the others train every one to the end.
 
-figure, axes = plt.subplots(1, 3, figsize=(8, 2.8), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(8, 2.8), sharex=True, sharey=True, layout="constrained")
 for ax, (name, search) in zip(axes, searches.items(), strict=True):
     results = pd.DataFrame(search.cv_results_)
     n_epochs = results.get("n_resources", pd.Series(EPOCHS, index=results.index))
@@ -110,7 +110,12 @@ for ax, (name, search) in zip(axes, searches.items(), strict=True):
         vmax=EPOCHS,
         cmap="viridis_r",
     )
-    ax.set(xscale="log", xlabel="learning rate", title=f"{name}: {rows[name]['epochs']} epochs")
+    ax.set(
+        xscale="log",
+        xlim=(5e-5, 2e-1),
+        xlabel="learning rate",
+        title=f"{name}: {rows[name]['epochs']} epochs",
+    )
 axes[0].set_ylabel("AUC (simulated patients)")
 figure.colorbar(points, ax=axes, label="epochs")
 figure.show()
