@@ -34,6 +34,9 @@ html_title = f"skdxa {version}"
 autosummary_generate = True
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
+# 2026-11: docstrings inherited from scikit-learn refer to its glossary, which is not part of
+# these pages.
+suppress_warnings = ["ref.term"]
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

@@ -13,6 +13,7 @@ ORDER = (
     "plot_figure_7_learning_curves",
     "plot_honest_epochs",
     "plot_grid_search",
+    "plot_hyperband",
     "plot_thresholds",
     "plot_coefficients",
     "plot_fracture_story",
