@@ -203,7 +203,8 @@ def test_reasons_of_a_loaded_cohort_name_no_file(tmp_path):
     np.save(tmp_path / "doe_3.npy", np.full((7, 9), NAN))
     for number in (4, 5):
         (tmp_path / f"doe_{number}.npy").write_bytes(b"\x93NUMPY cut short" + bytes(number))
-    cohort = load_cohort(table, scans=tmp_path, target_columns="label", on_error="exclude")
+    with pytest.warns(UserWarning, match="5 of 6 scans are left out"):
+        cohort = load_cohort(table, scans=tmp_path, target_columns="label", on_error="exclude")
     assert cohort.excluded["reason"].str.contains("doe_").all()
     frame = CohortFlowDisplay.from_cohort(cohort).frame()
     excluded = frame[frame["step"] == "excluded"].set_index("reason")["scans"]
