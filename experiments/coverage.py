@@ -14,11 +14,11 @@ fixed in each cell, and folds are stratified.
 ``intervals`` counts in which share of the cohorts of a cell each "95 %" interval holds the
 expected AUC, sensitivity, specificity and accuracy of models trained on such cohorts. Each scan
 is scored by models that have not seen it, so that the mean over all cohorts of a cell
-estimates the truth without bias; with 1,000 cohorts its error is a thirtieth of the width of
-the estimates' distribution. Scans are called positive where the model's probability is at least
-the prevalence. The width of an interval is compared with that of the same interval (logit
-scale, same t) around the same estimates with the true standard error, which is the standard
-deviation of the estimates among the cohorts.
+estimates the truth without bias; with 1,000 cohorts its error is a thirtieth of the spread of
+the estimates. Scans are called positive where the model's probability is at least the
+prevalence, unless the cell says otherwise. The width of an interval is compared with that of
+the same interval (logit scale, same t) around the same estimates with the true standard error,
+which is the standard deviation of the estimates among the cohorts.
 
 ``single`` counts the same for the AUC by one repeat, where the stability is unknown, by the
 number of events.
@@ -65,6 +65,7 @@ class Cell(NamedTuple):
     folds: int = 10
     repeats: int = 10
     scans: int = 1  # per patient, which share half of the variance within the classes
+    threshold: float | None = None  # of the probability; the prevalence if None
 
 
 CELLS = {
@@ -77,6 +78,7 @@ CELLS = {
     "linear, 12 events, strong": Cell("linear", 300, 12, 0.95),
     "linear, no signal": Cell("linear", 600, 78, 0.5),
     "linear, no signal, 12 events": Cell("linear", 300, 12, 0.5),
+    "linear, no signal, threshold 0.5": Cell("linear", 300, 135, 0.5, threshold=0.5),
     "linear, no signal, 5 x 2": Cell("linear", 2000, 1000, 0.5, folds=5, repeats=2),
     "linear, 5 x 2": Cell("linear", 600, 78, 0.80, folds=5, repeats=2),
     "linear, 100 repeats": Cell("linear", 600, 78, 0.63, repeats=100),
@@ -243,9 +245,13 @@ def draw_cohort(cell, rng):
     return X, y
 
 
+def threshold_of(cell):
+    return cell.events / cell.n if cell.threshold is None else cell.threshold
+
+
 def intervals_of(result, cell, n_resamples, seed):
     """Return estimate and ends by (kind, metric), and the factor g."""
-    threshold = cell.events / cell.n
+    threshold = threshold_of(cell)
     with warnings.catch_warnings():
         # Cohorts without an interval are counted as missed.
         warnings.filterwarnings(
@@ -312,7 +318,7 @@ def simulate(cell, n_cohorts, n_resamples=0, half_draws=0):
 
 def by_halves(X, y, result, cell, n_draws, rng):
     """Return estimate and ends by half-sampling, with one repeat in each half."""
-    threshold = cell.events / cell.n
+    threshold = threshold_of(cell)
     differences = []
     for half_of in draw_folds(y, 2, n_draws, rng):
         means = []
@@ -353,7 +359,7 @@ def relative_width(rows, cell):
 def intervals(names, n_cohorts, n_resamples, half_draws):
     kinds = ["t", "corrected", "delong", *["bootstrap"] * bool(n_resamples)]
     kinds += [*["half"] * bool(half_draws), "stability"]
-    print(f"{n_cohorts} simulated cohorts per cell, threshold at the prevalence; per cent held:")
+    print(f"{n_cohorts} simulated cohorts per cell; per cent held (mean width):")
     for name in names:
         cell, start = CELLS[name], time.perf_counter()
         found, factor = simulate(cell, n_cohorts, n_resamples, half_draws)

@@ -112,7 +112,9 @@ def rank_correlations(first, second, cell, n_cells):
     return found
 
 
-def training_variance(values, fold_of, n_folds, n_smaller, groups=None):
+def training_variance(
+    values, fold_of, n_folds, n_smaller, groups=None, *, largest=_LARGEST_TRAINING_SHARE
+):
     """Estimate the variance of a mean over scans that comes from the training scans.
 
     Parameters
@@ -125,6 +127,8 @@ def training_variance(values, fold_of, n_folds, n_smaller, groups=None):
         Patients of the smaller class.
     groups : ndarray of shape (n_scans,), optional
         The patient of each scan, who lies in one fold.
+    largest : float, default=3.0
+        Limit, in variances of the mean of `n_smaller` independent patients.
 
     Returns
     -------
@@ -159,5 +163,5 @@ def training_variance(values, fold_of, n_folds, n_smaller, groups=None):
     # Of as many independent squares as there are folds that are free to move.
     standard_error = total / n_pairs * np.sqrt(2 / (n_repeats * (n_folds - 1)))
     found = (n_folds - 1) * (covariance + standard_error) * n_repeats / (n_repeats - 1)
-    limit = _LARGEST_TRAINING_SHARE * values.var() / n_smaller
+    limit = largest * values.var() / n_smaller
     return float(np.clip(found, 0.0, limit))
