@@ -254,12 +254,8 @@ def _check_file(file):
 def _digest(file, n_bytes):
     file.seek(0)
     digest = hashlib.sha256()
-    while n_bytes > 0:
-        chunk = file.read(min(n_bytes, _CHUNK))
-        if not chunk:
-            break
-        digest.update(chunk)
-        n_bytes -= len(chunk)
+    for start in range(0, n_bytes, _CHUNK):
+        digest.update(file.read(min(n_bytes - start, _CHUNK)))
     return digest.hexdigest()
 
 

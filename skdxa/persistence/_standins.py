@@ -39,10 +39,6 @@ class _Decides(ClassifierMixin, BaseEstimator):
         """Return the one column of `X`."""
         return np.asarray(X)[:, 0] - 0.5
 
-    def predict(self, X):
-        """Return the second class where the score is above 0."""
-        return self.classes_[(self.decision_function(X) > 0).astype(int)]
-
 
 class _Estimates(_Decides):
     """Stands in for a classifier with probabilities."""
