@@ -35,7 +35,9 @@ class Protocol:
     height, width : int, default=150
         Rows and columns of the crop.
     interval : {"stability", "corrected", "t", "delong", "bootstrap"}, default="stability"
-        Kind of the table's confidence intervals; the paper's is "t", which is too narrow.
+        Kind of the table's confidence intervals. "stability" takes account of the noise of
+        the training scans from two repeats on, and is the corrected resampled t with one;
+        the paper's is "t", which is too narrow.
     threshold : float, default=0.5
         Positive is ``score >= threshold``.
     validation_fraction : float, default=0.1
