@@ -1,6 +1,7 @@
 """A model card: what a model was trained on, how well it does, and what it is not for."""
 
 import platform
+import re
 from numbers import Real
 
 import pandas as pd
@@ -11,6 +12,8 @@ from skdxa.exceptions import ModelFileError
 from skdxa.persistence._container import MOST_CARD_BYTES
 from skdxa.persistence._objects import parts_of
 
+# All but tab and end of line: escapes of terminals, and marks that reverse the order of letters.
+_CONTROL = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
 _TO_WRITE = "*Not stated.*"
 _USE = (
     "Research. The model is not a medical device, and its output is not for decisions about a "
@@ -130,6 +133,28 @@ def as_markdown(card):
         )
     if len(card.encode(errors="replace")) > MOST_CARD_BYTES:
         raise ModelFileError(f"card has more than {MOST_CARD_BYTES} bytes. Shorten it.")
+    return check_card(card.replace("\r\n", "\n"))
+
+
+def check_card(card):
+    """Return the text of a card, which must not be able to change a terminal.
+
+    Parameters
+    ----------
+    card : str
+        Markdown.
+
+    Returns
+    -------
+    card : str
+        The same text.
+    """
+    found = _CONTROL.search(card)
+    if found:
+        raise ModelFileError(
+            f"card holds the control character {found[0]!a}, which could disguise what a terminal "
+            "shows. Remove it."
+        )
     return card
 
 

@@ -12,6 +12,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
@@ -115,7 +116,8 @@ def read_calibrated(model):
         return {}
     pairs = []
     for pair in model.calibrated_classifiers_:
-        (calibrator,) = pair.calibrators
+        # Two classes have one calibrator; that there are two is checked next.
+        calibrator = pair.calibrators[0]
         if model.method == "isotonic":
             found = {
                 "increasing": bool(calibrator.increasing_),
@@ -193,7 +195,9 @@ def set_attributes(model, fitted):
 
 
 def _fit(model, y):
-    with warnings.catch_warnings():
+    # Whatever the user has set for all of scikit-learn is not meant for the stand-ins.
+    settings = {"enable_metadata_routing": False, "transform_output": "default"}
+    with warnings.catch_warnings(), config_context(**settings):
         # A metric may be undefined on the few numbers; the result is thrown away.
         warnings.simplefilter("ignore")
         try:

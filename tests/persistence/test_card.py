@@ -67,6 +67,7 @@ def test_the_card_travels_with_the_model(models, tmp_path):
             "## Data\n\n40 scans\n\n## Notes\n\n- a\n- b\n",
         ),
         ("", ""),
+        ("a\tb\r\nc\n", "a\tb\nc\n"),
         ("<script>alert(1)</script>", "<script>alert(1)</script>"),
     ):
         save_model(models["texture"], tmp_path / "m.skdxa", card=card)
@@ -81,6 +82,8 @@ def test_the_card_travels_with_the_model(models, tmp_path):
         ({1: "x"}, "card must be Markdown or a dict"),
         ("x" * (2**20 + 1), "more than 1048576 bytes"),
         ("a\ud800", "half a character"),
+        ("a\x1b[2Jb", r"control character '\\x1b'"),
+        ("a\u202eb", r"control character '\\u202e'"),
     ],
 )
 def test_cards_that_are_refused(models, tmp_path, card, message):
@@ -95,3 +98,19 @@ def test_other_faults(models, tmp_path):
         model_card({})
     with pytest.raises(ModelFileError, match="no such file"):
         read_card(tmp_path / "m.skdxa")
+
+
+def test_a_forged_card_cannot_change_a_terminal(saved, forger, tmp_path):
+    parts = forger(saved["texture"])
+    parts.members["card.md"] = b"harmless\x1b]0;not\x07"
+    (tmp_path / "m.skdxa").write_bytes(parts.pack())
+    with pytest.raises(ModelFileError, match="control character"):
+        read_card(tmp_path / "m.skdxa")
+
+
+def test_tables_and_lists_in_a_dict(models, tmp_path):
+    card = {"Results": pd.DataFrame({"auc": [0.5]}), "Years": (2019, 2020)}
+    save_model(models["texture"], tmp_path / "m.skdxa", card=card)
+    assert read_card(tmp_path / "m.skdxa") == (
+        "## Results\n\n| auc |\n| --- |\n| 0.5 |\n\n## Years\n\n- 2019\n- 2020\n"
+    )

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import config_context
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier
@@ -122,3 +123,22 @@ def test_an_object_of_model_json_that_is_none(saved, forger, tmp_path):
         (tmp_path / "m.skdxa").write_bytes(parts.pack())
         with pytest.raises(ModelFileError, match="must"):
             load_model(tmp_path / "m.skdxa")
+
+
+def test_three_classes_are_refused(cohort, tmp_path):
+    age, y = cohort[0][["age"]], np.arange(len(cohort[0])) % 3
+    logistic = LogisticRegression(max_iter=1000).fit(age, y)
+    calibrated = CalibratedClassifierCV(LogisticRegression(max_iter=1000), cv=2).fit(age, y)
+    for model in (logistic, calibrated):
+        with pytest.raises(ModelFileError, match="two labels, since models have two classes, not"):
+            save_model(model, tmp_path / "m.skdxa")
+
+
+def test_settings_of_all_of_scikit_learn(models, saved, cohort, tmp_path):
+    for name in ("stack", "calibrated in folds", "tuned threshold"):
+        (tmp_path / "m.skdxa").write_bytes(saved[name])
+        with config_context(enable_metadata_routing=True, transform_output="pandas"):
+            loaded = load_model(tmp_path / "m.skdxa")
+        np.testing.assert_array_equal(
+            loaded.predict_proba(cohort[0]), models[name].predict_proba(cohort[0])
+        )
