@@ -22,7 +22,7 @@ from skdxa.evaluation._folds import Folds, joint_strata
 from skdxa.evaluation._patients import with_patients
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import positive_scores, response_method_of
-from skdxa.evaluation._sending import Sendable
+from skdxa.evaluation._workers import Sendable, start_worker
 from skdxa.validation import as_seed, check_same_rows, has_repeated_patients
 
 _CURVE = "history/"
@@ -212,10 +212,10 @@ def repeated_cross_validate(
         # Single scans are arrays that joblib by default takes for too small to share between
         # processes: it would send copies of all with every split.
         settings = {"return_as": "generator_unordered", "max_nbytes": "32K"}
-        if n_threads is not None and _has_worker_processes(n_jobs):
-            # Workers of an earlier call, which may have started with another number, are
-            # replaced, since joblib keeps only workers with the same initializer.
-            settings |= {"initializer": set_threads, "initargs": (n_threads,)}
+        if _has_worker_processes(n_jobs):
+            # Workers of an earlier call, which may have started with another number of threads,
+            # are replaced, since joblib keeps only workers with the same initializer.
+            settings |= {"initializer": start_worker, "initargs": (os.getpid(), n_threads)}
         workers = Parallel(n_jobs=n_jobs, **settings)
         return workers(
             delayed(_run_split)(

@@ -1,9 +1,42 @@
-"""Scans on their way to worker processes, which share them in memory."""
+"""Worker processes: how they start and end, and how scans reach them."""
+
+import os
+import threading
+import time
 
 import numpy as np
 import pandas as pd
 
+from skdxa.classification import set_threads
 from skdxa.scan_dtype import ScanDtype
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+
+def start_worker(parent, n_threads):
+    """Prepare a worker process: its number of threads, and its end.
+
+    A worker that waits for tasks does not notice that its parent was killed, and would stay for
+    minutes or for ever, with the scans in shared memory.
+
+    Parameters
+    ----------
+    parent : int
+        Number of the process that starts the worker.
+    n_threads : int or None
+        Threads of TensorFlow; None leaves its own number.
+    """
+    if n_threads is not None:
+        set_threads(n_threads)
+    # On Windows, the number of the parent stays after its end.
+    if os.name == "posix":
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent):
+    while os.getppid() == parent:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    os._exit(1)
 
 
 class Sendable:
