@@ -1,15 +1,15 @@
 """Compare Hyperband with a random search of three times its epochs, on simulated patients.
 
-    python experiments/hyperband.py [--patients 300] [--test 400] [--epochs 27] [--seeds 3]
+    python experiments/hyperband.py [--train 200] [--validation 400] [--test 400] [--epochs 27]
+        [--least 3] [--seeds 3]
 
-Both draw from one space of settings of the network and judge by the AUC of "unreliable" on a
-third of the patients of the search. What they find is trained on all of these patients and judged
-on others, with three seeds of the network. The scans are averaged over 4 x 4 pixels, so that a
-training takes seconds.
+Both draw from one space of settings of the network, train on some patients and judge by the AUC of
+"unreliable" on others. What they find is trained on the same patients and judged on new ones, with
+three seeds of the network. The first third of the random search is one with the same number of
+epochs as Hyperband. The scans are averaged over 4 x 4 pixels, so that a training takes seconds.
 """
 
 import argparse
-import time
 
 import numpy as np
 import pandas as pd
@@ -42,12 +42,14 @@ def small_scans(patients, random_state):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--patients", type=int, default=300, help="of the search")
+    parser.add_argument("--train", type=int, default=200, help="patients to train on")
+    parser.add_argument("--validation", type=int, default=400, help="patients of the search")
     parser.add_argument("--test", type=int, default=400, help="patients of the test")
     parser.add_argument("--epochs", type=int, default=27, help="the most of one configuration")
+    parser.add_argument("--least", type=int, default=3, help="the fewest epochs")
     parser.add_argument("--seeds", type=int, default=3, help="searches of each kind")
     options = parser.parse_args()
-    brackets = hyperband_table(options.epochs)
+    brackets = hyperband_table(options.epochs, min_resource=options.least)
     epochs = int(brackets["cost_warm"].sum())
     n_random = 3 * epochs // options.epochs
     print("Simulated patients. The brackets, and their epochs from scratch and going on:")
@@ -62,43 +64,53 @@ def main():
     )
     rows = []
     for seed in range(options.seeds):
-        X, y = small_scans(options.patients, seed)
+        X, y = small_scans(options.train + options.validation, seed)
+        split = StratifiedShuffleSplit(1, train_size=options.train, random_state=seed)
         settings = {
             "scoring": "roc_auc",
-            "cv": StratifiedShuffleSplit(1, test_size=1 / 3, random_state=seed),
+            "cv": split,
             "refit": False,
             "random_state": seed,
             "error_score": 0.0,
         }
-        searches = {
-            "Hyperband": HyperbandSearchCV(cnn, SPACE, max_resource=options.epochs, **settings),
-            "random": RandomizedSearchCV(
-                clone(cnn).set_params(random_state=seed), SPACE, n_iter=n_random, **settings
-            ),
+        hyperband = HyperbandSearchCV(
+            cnn, SPACE, max_resource=options.epochs, min_resource=options.least, **settings
+        ).fit(X, y)
+        random = RandomizedSearchCV(
+            clone(cnn).set_params(random_state=seed), SPACE, n_iter=n_random, **settings
+        ).fit(X, y)
+        scores = random.cv_results_["mean_test_score"]
+        first = int(np.argmax(scores[: n_random // 3]))
+        found = {
+            "Hyperband": (hyperband.best_score_, hyperband.best_params_),
+            "random, 3 x epochs": (random.best_score_, random.best_params_),
+            "random, 1 x epochs": (scores[first], random.cv_results_["params"][first]),
         }
-        for name, search in searches.items():
-            start = time.perf_counter()
-            search.fit(X, y)
-            seconds = time.perf_counter() - start
-            best = clone(cnn).set_params(**search.best_params_)
-            areas = [
-                roc_auc_score(
-                    y_test, best.set_params(random_state=s).fit(X, y).predict_proba(X_test)[:, 1]
-                )
-                for s in TEST_SEEDS
-            ]
-            rows.append((seed, name, search.best_score_, np.mean(areas), seconds))
+        train, _ = next(split.split(X, y))
+        for name, (score, configuration) in found.items():
+            best = clone(cnn).set_params(**configuration)
+            areas = []
+            for test_seed in TEST_SEEDS:
+                best.set_params(random_state=test_seed).fit(X[train], y[train])
+                areas.append(roc_auc_score(y_test, best.predict_proba(X_test)[:, 1]))
+            rows.append((seed, name, score, np.mean(areas)))
+            shown = {
+                key: f"{value:.2g}" if isinstance(value, float) else value
+                for key, value in configuration.items()
+            }
             print(
-                f"seed {seed}, {name}: AUC {search.best_score_:.3f} in the search, "
-                f"{np.mean(areas):.3f} on new patients ({seconds:.0f} s); {search.best_params_}",
+                f"seed {seed}, {name}: AUC {score:.3f} in the search, {np.mean(areas):.3f} on new "
+                f"patients; {shown}",
                 flush=True,
             )
-    table = pd.DataFrame(rows, columns=["seed", "search", "in the search", "test", "seconds"])
-    wide = table.pivot(index="seed", columns="search", values="test")
-    difference = wide["Hyperband"] - wide["random"]
-    print("\nAUC on new patients:\n" + wide.assign(difference=difference).round(3).to_string())
-    means = table.groupby("search")[["in the search", "test", "seconds"]].mean().round(3)
+    table = pd.DataFrame(rows, columns=["seed", "search", "in the search", "new patients"])
+    wide = table.pivot(index="seed", columns="search", values="new patients")
+    print("\nAUC on new patients:\n" + wide.round(3).to_string())
+    means = table.groupby("search")[["in the search", "new patients"]].mean().round(3)
     print("\nMeans:\n" + means.to_string())
+    for name in ("random, 3 x epochs", "random, 1 x epochs"):
+        difference = wide["Hyperband"] - wide[name]
+        print(f"Hyperband minus {name}: {difference.mean():+.3f}, {difference.round(3).tolist()}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from os import PathLike
 
 import numpy as np
 import pandas as pd
-from joblib import cpu_count
+from joblib import cpu_count, effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn.base import clone
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import Pipeline
@@ -15,11 +16,13 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from skdxa._sklearn import HasMethods, Interval, StrOptions, validate_params
+from skdxa.classification import set_threads
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest
 from skdxa.evaluation._folds import Folds, joint_strata
 from skdxa.evaluation._patients import with_patients
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import positive_scores, response_method_of
+from skdxa.evaluation._workers import Sendable, start_worker
 from skdxa.validation import as_seed, check_same_rows, has_repeated_patients
 
 _CURVE = "history/"
@@ -36,6 +39,7 @@ _CURVE = "history/"
         "n_repeats": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "checkpoint": [str, PathLike, None],
         "return_models": [StrOptions({"median", "all"}), None],
         "params": [dict, None],
@@ -54,6 +58,7 @@ def repeated_cross_validate(
     n_repeats=100,
     random_state=None,
     n_jobs=None,
+    n_threads=None,
     checkpoint=None,
     return_models=None,
     params=None,
@@ -88,7 +93,12 @@ def repeated_cross_validate(
         it has been begun.
     n_jobs : int, optional
         Splits in parallel, by joblib; `joblib.parallel_config` selects threads or a
-        cluster. Results do not depend on it.
+        cluster. Scores do not depend on it, for a network at the same `n_threads`.
+    n_threads : int, optional
+        Threads of TensorFlow for each fit, on which the scores of a network depend. None
+        shares the processors among worker processes: cores // n_jobs threads each. Without
+        workers, or where the environment variable TF_NUM_INTRAOP_THREADS is set, it leaves
+        TensorFlow's own number. A checkpoint that has been begun keeps its number.
     checkpoint : str or path-like, optional
         Folder for finished splits. Called again with the same arguments, the function
         resumes where it was killed and ends with the same scores. Only one run at a time
@@ -120,6 +130,8 @@ def repeated_cross_validate(
     CheckpointError
         If the folder belongs to another run, naming the differences, or a file in it is
         damaged.
+    RuntimeError
+        If TensorFlow has started in this process with another number of threads.
 
     Warns
     -----
@@ -137,9 +149,11 @@ def repeated_cross_validate(
     Folds are those of `RepeatedStratifiedKFold`. Where a patient has several scans they
     are those of `StratifiedGroupKFold`, shuffled anew each repeat.
 
-    The scores of a network also depend on the number of threads that TensorFlow uses, which
-    is that of the processors unless the environment variable TF_NUM_INTRAOP_THREADS says
-    otherwise: the column `n_threads` of the result's `folds` records it.
+    The scores of a network depend on the number of threads of a fit, and not on `n_jobs`:
+    with ``n_threads=1``, one process and four have the same scores. The column `n_threads` of
+    the result's `folds` records the number. On several cores, that many processes of one thread
+    take less time for many fits than one process of many threads
+    (``benchmarks/parallel.py``).
 
     Each fit has a seed of its own, made from `random_state`, the repeat and the fold.
     Every parameter `random_state` of the estimator and its steps that is None is set by it.
@@ -179,30 +193,41 @@ def repeated_cross_validate(
         random_state=seed,
     )
     y, groups = folds.y, folds.groups
+    n_threads = _threads_per_fit(n_threads, n_jobs, checkpoint)
     if has_repeated_patients(groups):
         params = with_patients(params, estimator, groups)
     store = None
     if checkpoint is not None:
         settings = {"n_splits": n_splits, "n_repeats": n_repeats, "random_state": seed}
+        if n_threads is not None:
+            settings["n_threads"] = n_threads
         strata = None if stratify is None else joint_strata(stratify)
         labels = {"y": y, "groups": groups, "stratify": strata}
         run_described = describe_run(estimator, X, settings, labels, params, folds.fold_of)
         store = Checkpoint(checkpoint, run_described)
 
+    sendable = Sendable(X)
+
     def run(splits, keep_model, store):
-        # Scans in a DataFrame or list are arrays that joblib by default takes for too small
-        # to share between processes: it would send copies of all with every split.
-        workers = Parallel(n_jobs=n_jobs, return_as="generator_unordered", max_nbytes="32K")
+        # Single scans are arrays that joblib by default takes for too small to share between
+        # processes: it would send copies of all with every split.
+        settings = {"return_as": "generator_unordered", "max_nbytes": "32K"}
+        if _has_worker_processes(n_jobs):
+            # Workers of an earlier call, which may have started with another number of threads,
+            # are replaced, since joblib keeps only workers with the same initializer.
+            settings |= {"initializer": start_worker, "initargs": (os.getpid(), n_threads)}
+        workers = Parallel(n_jobs=n_jobs, **settings)
         return workers(
             delayed(_run_split)(
                 estimator,
-                X,
+                sendable,
                 y,
                 folds.fold_of[repeat],
                 repeat,
                 fold,
                 params=params,
                 seed=seed,
+                n_threads=n_threads,
                 store=store,
                 keep_model=keep_model,
             )
@@ -260,13 +285,36 @@ def seed_of_run(random_state, checkpoint):
     return as_seed(random_state)
 
 
-def _run_split(estimator, X, y, fold_of, repeat, fold, *, params, seed, store, keep_model):
+def _threads_per_fit(n_threads, n_jobs, checkpoint):
+    """Return the number of TensorFlow's threads for each fit, or None for its own number."""
+    if n_threads is not None:
+        return int(n_threads)
+    begun = None if checkpoint is None else read_manifest(checkpoint)
+    if begun is not None:
+        kept = begun["setting"].get("n_threads")
+        return None if kept is None else int(kept)
+    if os.environ.get("TF_NUM_INTRAOP_THREADS") or not _has_worker_processes(n_jobs):
+        return None
+    return max(cpu_count() // effective_n_jobs(n_jobs), 1)
+
+
+def _has_worker_processes(n_jobs):
+    """Return whether splits run in processes that joblib starts on this machine."""
+    backend, _ = get_active_backend()
+    return type(backend).__name__ == "LokyBackend" and effective_n_jobs(n_jobs) > 1
+
+
+def _run_split(
+    estimator, sendable, y, fold_of, repeat, fold, *, params, seed, n_threads, store, keep_model
+):
     """Fit on all folds but one, score that one, and write the scores to the checkpoint."""
+    if n_threads is not None and n_threads != _n_threads():
+        set_threads(n_threads)
     train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
     try:
         found = cross_validate(
             _with_seed(estimator, seed, repeat, fold),
-            X,
+            sendable.restore(),
             y,
             cv=[(train, test)],
             scoring=_score_rows,

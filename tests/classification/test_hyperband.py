@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from scipy.stats import loguniform, uniform
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
@@ -422,7 +423,10 @@ def test_classifier_with_callbacks_starts_anew(monkeypatch):
 def test_workers_go_on_too(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     alone = cnn_search(max_resource=2).fit(IMAGES, LABELS)
-    together = cnn_search(max_resource=2, n_jobs=2).fit(IMAGES, LABELS)
+    # New workers: those of earlier tests have no TensorFlow yet, and joblib ends workers that
+    # grow by as much as it takes.
+    with parallel_config("loky", initializer=os.getpid):
+        together = cnn_search(max_resource=2, n_jobs=2).fit(IMAGES, LABELS)
     assert scores_of(alone) == scores_of(together)
 
 
