@@ -22,6 +22,7 @@ _MOST_LEVELS = 30
 _MOST_HELD = 10_000
 _KEYS = {"class", "params", "fitted", "output", "left_out"}
 _MISSING = object()
+_PLAIN = (type(None), bool, int, float, str, list, tuple, dict)
 
 
 def write_objects(model):
@@ -116,13 +117,12 @@ class _Writer:
                 continue
             try:
                 kept[key] = parameter.check(getattr(thing, key))
-                if not parameter.needed:
-                    self._try(kept[key])
+                if not parameter.needed and not isinstance(kept[key], _PLAIN):
+                    # An augmenter or a splitter: written on trial, since it may be left out.
+                    _Writer().refer(kept[key])
             except (Unfit, ModelFileError) as error:
                 kept.pop(key, None)
                 if parameter.needed:
-                    if isinstance(error, ModelFileError):
-                        raise
                     raise ModelFileError(
                         f"{name}.{key} must be {error} to be stored. "
                         f"{parameter.remedy or 'Change it before you fit.'}"
@@ -136,15 +136,6 @@ class _Writer:
                     "Leave it at its default, or update skdxa."
                 )
         return kept, left_out
-
-    def _try(self, value):
-        """Raise where an object among the values is of a class that cannot be stored."""
-        held = value if isinstance(value, list | tuple) else [value]
-        for thing in held:
-            if hasattr(thing, "fit") or hasattr(thing, "split"):
-                trial = _Writer()
-                if not isinstance(thing, str):
-                    trial.refer(thing)
 
     def _fitted(self, thing, kind):
         name = type(thing).__name__

@@ -285,6 +285,25 @@ def test_headers_of_arrays(path, parts, header, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["m.skdxa"]
 
 
+def test_arrays_that_nothing_uses(path, parts):
+    tree = parts.tree
+    number = tree["arrays"]
+    tree["arrays"] += 1
+    members = []
+    for name, content in parts.members.items():
+        if name.startswith("data/"):
+            members.append((f"arrays/{number}.npy", npy(np.zeros(3))))
+        members.append((name, content))
+    parts.members = dict(members)
+    parts.tree = tree
+    assert "arrays that are not part of the model" in refusal(path, parts.pack())
+
+
+def test_infinite_data(path, parts):
+    parts.members["data/scores.npy"] = npy(np.full(7, np.inf))
+    assert "infinite values" in refusal(path, parts.pack())
+
+
 def test_versions_and_ends_of_arrays(path, parts):
     whole = parts.members["arrays/0.npy"]
     for content in (
@@ -344,6 +363,8 @@ CHANGES = {
         lambda tree: tree["data"]["scores"].update(shape=[8]),
         "another shape or type",
     ),
+    "card as text": (lambda tree: tree.update(card="yes"), "a card and data"),
+    "data as list": (lambda tree: tree.update(data=[]), "a card and data"),
     "versions": (lambda tree: tree.update(versions=[1]), "versions"),
     "foreign class": (lambda tree: tree["objects"][0].update({"class": "os.system"}), "the class"),
     "class as list": (
