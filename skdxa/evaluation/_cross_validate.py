@@ -16,7 +16,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from skdxa._sklearn import HasMethods, Interval, StrOptions, validate_params
-from skdxa.classification import set_threads
+from skdxa.classification import SpineCNNClassifier, set_threads
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest
 from skdxa.evaluation._folds import Folds, joint_strata
 from skdxa.evaluation._patients import with_patients
@@ -26,6 +26,8 @@ from skdxa.evaluation._workers import Sendable, start_worker
 from skdxa.validation import as_seed, check_same_rows, has_repeated_patients
 
 _CURVE = "history/"
+# Packages whose estimators run in TensorFlow.
+_NETWORKS = {"keras", "scikeras", "tensorflow"}
 
 
 @validate_params(
@@ -308,7 +310,9 @@ def _run_split(
     estimator, sendable, y, fold_of, repeat, fold, *, params, seed, n_threads, store, keep_model
 ):
     """Fit on all folds but one, score that one, and write the scores to the checkpoint."""
-    if n_threads is not None and n_threads != _n_threads():
+    # Only networks depend on threads, and a process whose TensorFlow has started cannot change
+    # their number.
+    if n_threads not in (None, _n_threads()) and _trains_network(estimator):
         set_threads(n_threads)
     train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
     try:
@@ -347,6 +351,16 @@ def _run_split(
     if store is not None:
         store.write(record)
     return record, model if keep_model else None
+
+
+def _trains_network(estimator):
+    """Return whether any part of an estimator trains a network in TensorFlow."""
+    parts = [estimator, *estimator.get_params(deep=True).values()]
+    return any(
+        isinstance(part, SpineCNNClassifier)
+        or any(kind.__module__.partition(".")[0] in _NETWORKS for kind in type(part).__mro__)
+        for part in parts
+    )
 
 
 def _n_threads():

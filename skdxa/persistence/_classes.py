@@ -367,6 +367,7 @@ _KINDS = (
             "precision": for_fit(one_of("auto", "float32", "bfloat16")),
             "class_weight": _WEIGHTS,
             "callbacks": for_fit(nothing),
+            "checkpoint": for_fit(nothing),
             "metrics": for_fit(either(nothing, sequence(identifier, most=100))),
             "patience": for_fit(either(nothing, whole(1))),
             "verbose": _VERBOSE,
