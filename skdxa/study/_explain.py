@@ -1,9 +1,13 @@
 """Pictures of what a model looks at on single scans."""
 
 from pathlib import Path
+from textwrap import wrap
 
 from skdxa.study._output import file_names
 from skdxa.study._predict import ModelParts, predict_scans
+
+# Letters of the title that fit on a line.
+_LETTERS = 58
 
 
 def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_mm=None):
@@ -51,21 +55,23 @@ def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_
         if isinstance(row["error"], str):
             pictures.append(None)
             continue
-        figure = paper_figure(width=5.0, height=3.4)
+        figure = paper_figure(width=3.6, height=3.6)
+        call = f"; {row['call']}" if isinstance(row["call"], str) else ""
+        title = (
+            f"{Path(row['scan']).name}: probability of {positive} {row['probability']:.2f}, "
+            f"threshold {row['threshold']:.2f}{call}"
+        )
+        lines = [*wrap(title, _LETTERS), *wrap(row["remarks"], _LETTERS)]
         ExplanationDisplay.from_estimator(
             parts.pipeline,
             parts.read(scan, spacing_mm),
             panels=("input", "grad_cam"),
+            # The scan is named above.
+            titles=[""],
             spacing_mm=parts.reader.spacing_mm,
             figure=figure,
         )
-        call = "" if not isinstance(row["call"], str) else f"; {row['call']}"
-        careful = f"\n{row['remarks']}" if row["remarks"] else ""
-        figure.suptitle(
-            f"{Path(row['scan']).name}: probability of {positive} {row['probability']:.2f}, "
-            f"threshold {row['threshold']:.2f}{call}{careful}",
-            fontsize="small",
-        )
+        figure.suptitle("\n".join(lines), fontsize="small")
         path = out / f"{file}.png"
         figure.savefig(path, dpi=200)
         pictures.append(str(path))
