@@ -259,6 +259,15 @@ def unusable(keyword, what):
     return ScanReadError(f"the DICOM element {keyword} {what}. {remedy}", reason="damaged file")
 
 
+def _holds_recursion(error):
+    """Return whether an error, or one that pydicom turned into it, is of too deep a recursion."""
+    while error is not None:
+        if isinstance(error, RecursionError):
+            return True
+        error = error.__context__
+    return False
+
+
 def read_elements(file):
     """Read a file up to its pixels.
 
@@ -279,14 +288,14 @@ def read_elements(file):
         dataset, pixels = _read(metered, reads)
     except (ScanReadError, MemoryError):
         raise
-    except RecursionError:
-        raise ScanReadError(
-            "the DICOM header is damaged: its sequences are nested too deeply. Export or copy "
-            "the file again.",
-            reason="damaged file",
-        ) from None
     # A damaged header makes pydicom fail in ways that it does not list.
     except Exception as error:
+        if _holds_recursion(error):
+            raise ScanReadError(
+                "the DICOM header is damaged: its sequences are nested too deeply. Export or "
+                "copy the file again.",
+                reason="damaged file",
+            ) from None
         reads.check()
         raise ScanReadError(
             f"the DICOM header is damaged ({type(error).__name__}). Export or copy the file "
