@@ -4,7 +4,7 @@ Resampling, spine line, crop, mirror image and intensity, as functions of one sc
 scikit-learn transformers of many. Pixel values are rescaled only on request.
 """
 
-from skdxa.preprocessing._base import ScanTransformer
+from skdxa.preprocessing._base import SameKindTransformer, ScanTransformer
 from skdxa.preprocessing._crop import SpineCropper, tissue_level
 from skdxa.preprocessing._flip import HorizontalFlip
 from skdxa.preprocessing._intensity import IntensityScaler
@@ -18,6 +18,7 @@ __all__ = [
     "LOW_QUALITY",
     "HorizontalFlip",
     "IntensityScaler",
+    "SameKindTransformer",
     "ScanTransformer",
     "SpineCropper",
     "axis_weights",

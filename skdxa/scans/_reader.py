@@ -5,17 +5,16 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from skdxa._sklearn import StrOptions
 from skdxa.exceptions import ScanError
-from skdxa.preprocessing import ScanTransformer, resample
+from skdxa.preprocessing import SameKindTransformer, resample
 from skdxa.scan_dtype import ScanArray, ScanDtype
 from skdxa.scans._read import UNITS, Scan, read_scan
 from skdxa.validation import as_scans, as_series, check_spacing, printable
 
 
-class ScanReader(ScanTransformer, auto_wrap_output_keys=None):
+class ScanReader(SameKindTransformer, auto_wrap_output_keys=None):
     """Read scans from files and bring all to one pixel spacing.
 
     As the first step of a pipeline, it lets the pipeline predict on paths, on `Scan` objects,
@@ -74,7 +73,7 @@ class ScanReader(ScanTransformer, auto_wrap_output_keys=None):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **ScanTransformer._parameter_constraints,
+        **SameKindTransformer._parameter_constraints,
         "spacing_mm": ["array-like"],
         "array_spacing_mm": ["array-like", None],
         "unit": [StrOptions(set(UNITS)), None],
@@ -156,23 +155,7 @@ class ScanReader(ScanTransformer, auto_wrap_output_keys=None):
             As `transform` returns them.
         """
         read = self._read(X)
-        return super().fit(read, y)._contain(None, read)
-
-    def get_feature_names_out(self, input_features=None):
-        """Name the columns of the table that ``set_output(transform="pandas")`` asks for.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Ignored; here for scikit-learn.
-
-        Returns
-        -------
-        names : ndarray of str
-            The columns of the table seen in `fit`, or else the column of scans.
-        """
-        check_is_fitted(self, "n_features_in_")
-        return getattr(self, "feature_names_in_", super().get_feature_names_out())
+        return super().fit(read, y)._contain(as_scans(read, column=self.column), read)
 
     def __sklearn_is_fitted__(self):
         return True
@@ -182,11 +165,6 @@ class ScanReader(ScanTransformer, auto_wrap_output_keys=None):
 
     def _as_default(self, changed, X):
         return X
-
-    def _as_table(self, changed, X):
-        if isinstance(X, pd.DataFrame):
-            return X
-        return super()._as_table(as_scans(X) if changed is None else changed, X)
 
     def _read(self, X):
         """Return the collection with every path and every `Scan` turned into pixels."""

@@ -105,14 +105,14 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
     good = np.flatnonzero(table["error"].isna())
     if not len(good):
         return table
-    # One column of scans that state their type, as the steps of the pipeline expect. Their units
-    # agree, or one is not stated: the reader has compared each with those trained on.
+    # One column of scans of the type trained on, with which the reader has compared each.
     columns = [one.column for one in usable]
+    trained = parts.reader.scan_dtype_
     X = pd.Series(
         ScanArray(
             [column[0] for column in columns],
             parts.reader.spacing_mm,
-            columns[0].dtype.unit,
+            None if trained is None else trained.unit,
             [names[n] for n in good],
         )
     )
