@@ -1,0 +1,106 @@
+"""The command `skdxa check`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skdxa.cli._options import (
+    AnonymizeOption,
+    HeightOption,
+    JobsOption,
+    OverwriteOption,
+    Reading,
+    SplitsOption,
+    TableArgument,
+    TargetOption,
+    WidthOption,
+    check_new,
+)
+
+
+def check(
+    table: TableArgument,
+    reading: Reading,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for scans.csv, the flow chart and contact sheets."),
+    ] = None,
+    target: TargetOption = None,
+    anonymize: AnonymizeOption = False,
+    height: HeightOption = 150,
+    width: WidthOption = 150,
+    splits: SplitsOption = 5,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Model file; compare the scans with those that it was trained on."),
+    ] = None,
+    jobs: JobsOption = None,
+    overwrite: OverwriteOption = False,
+):
+    """Look over a folder of scans before a study; the exit status is 0 if one could start."""
+    check_new(out, overwrite)
+    from skdxa.exceptions import CohortError
+    from skdxa.study import Protocol, review_cohort
+
+    try:
+        patients = reading.load(
+            table, target, width=width, jobs=jobs, anonymize=anonymize, on_error="exclude"
+        )
+    except CohortError as error:
+        if error.excluded is None:
+            raise
+        # Every scan, not the first ten.
+        _list_files(error.excluded)
+        raise CohortError("No scan can be used.") from None
+    protocol = None
+    if target:
+        protocol = Protocol(targets=tuple(target), n_splits=splits, height=height, width=width)
+    review = review_cohort(patients, protocol, out=out, overwrite=overwrite)
+    typer.echo(patients.DESCR)
+    _list_files(patients.excluded)
+    odd = review.scans[review.scans["usable"] & (review.scans["remarks"] != "")]
+    if len(odd):
+        typer.echo(f"\nTo look at: {len(odd)} scan{'s' * (len(odd) > 1)}.")
+        for scan in odd.itertuples():
+            typer.echo(f"  line {scan.row}: {scan.scan}: {scan.remarks}.")
+    if model is not None:
+        _print_drift(patients, model)
+    if not target:
+        typer.echo("\nNo column of labels was named with --target.")
+    problems = list(review.problems)
+    if len(patients.excluded) and not reading.exclude_unreadable:
+        problems.append(
+            f"{len(patients.excluded)} of {len(review.scans)} scans cannot be used. Correct "
+            "them, or leave them out with --exclude-unreadable."
+        )
+    if review.out:
+        typer.echo(f"\nWritten to {review.out}.")
+    for problem in problems:
+        typer.echo(f"Error: {problem}", err=True)
+    if problems:
+        raise typer.Exit(1)
+    typer.echo("\nA study could start.")
+
+
+def _list_files(excluded):
+    """Print each scan that cannot be used, and what to do about it."""
+    if len(excluded):
+        typer.echo(f"\nCannot be used: {len(excluded)} scan{'s' * (len(excluded) > 1)}.")
+    for scan in excluded.itertuples():
+        typer.echo(f"  line {scan.row}: {scan.reason}")
+
+
+def _print_drift(patients, model):
+    """Print how the scans differ from those that a model was trained on."""
+    from skdxa.persistence import load_model
+    from skdxa.study import compare_with_training
+
+    _, data = load_model(model, return_data=True)
+    drift = compare_with_training(patients, data)
+    typer.echo(
+        f"\nCompared with the scans that {model.name} was trained on, "
+        f"{drift.attrs['n_outside']} of {len(patients.data)} lie outside the middle 99 % in "
+        "some feature."
+    )
+    typer.echo(drift.round(3).to_string())

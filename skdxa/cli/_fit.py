@@ -1,0 +1,75 @@
+"""The command `skdxa fit`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skdxa.cli._options import (
+    CheckpointOption,
+    JobsOption,
+    OverwriteOption,
+    Reading,
+    TableArgument,
+    Training,
+    check_new,
+)
+
+
+def fit(
+    table: TableArgument,
+    target: Annotated[str, typer.Option(help="Column of labels.")],
+    out: Annotated[Path, typer.Option(help="Model file to write, such as scoliosis.skdxa.")],
+    reading: Reading,
+    training: Training,
+    rule: Annotated[
+        str,
+        typer.Option(
+            help="How the threshold is chosen on out-of-fold scores: fixed (0.5), youden, "
+            "sensitivity."
+        ),
+    ] = "fixed",
+    sensitivity: Annotated[
+        float, typer.Option(help="Sensitivity that the rule of that name reaches.")
+    ] = 0.9,
+    evaluation: Annotated[
+        bool, typer.Option(help="Cross-validate first; predictions are then judged by it.")
+    ] = True,
+    jobs: JobsOption = None,
+    checkpoint: CheckpointOption = None,
+    overwrite: OverwriteOption = False,
+):
+    """Cross-validate the paper's network, fit it on all scans, and write a model file."""
+    check_new(out, overwrite)
+    from skdxa.evaluation import format_table, performance_table
+    from skdxa.persistence import model_card, save_model
+    from skdxa.study import fit_model
+
+    protocol = training.protocol([target])
+    patients = reading.load(table, [target], width=protocol.width, jobs=jobs)
+    typer.echo(patients.DESCR)
+    fitted = fit_model(
+        protocol,
+        patients,
+        rule=rule,
+        sensitivity=sensitivity,
+        evaluate=evaluation,
+        checkpoint=checkpoint,
+        n_jobs=jobs,
+        report=typer.echo,
+    )
+    if fitted.result is not None:
+        performance = performance_table({target: fitted.result}, threshold=fitted.threshold)
+        typer.echo("\nOut of fold; 95 % intervals.\n")
+        typer.echo(format_table(performance, to="text"))
+    card = model_card(
+        fitted.model,
+        result=fitted.result,
+        title=f"{target.replace('_', ' ').capitalize()}, lumbar spine DXA",
+        data=patients.DESCR,
+    )
+    save_model(fitted.model, out, card=card, data=fitted.data)
+    typer.echo(
+        f"\nWritten to {out}. Positive is a probability of at least {fitted.threshold:.3g}. "
+        "Research software; not for diagnosis or treatment."
+    )

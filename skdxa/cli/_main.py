@@ -1,0 +1,78 @@
+"""The command `skdxa`: its subcommands, errors, warnings and signals."""
+
+import re
+import signal
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+from skdxa import __version__
+from skdxa.cli._check import check
+from skdxa.cli._explain import explain
+from skdxa.cli._fit import fit
+from skdxa.cli._groups import expand_groups
+from skdxa.cli._predict import predict
+from skdxa.cli._study import study
+
+app = typer.Typer(
+    name="skdxa",
+    help="Deep learning on DXA scans of the lumbar spine. Research software, no medical device.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for command in (check, study, fit, predict, explain):
+    app.command()(expand_groups(command))
+
+# How an error message names an argument of a function, and the option of the command.
+_AS_OPTIONS = (
+    (r"on_error='exclude'", "--exclude-unreadable"),
+    (r"labels=\{'Yes': 1, 'No': 0\}", "--label Yes=1 --label No=0"),
+    (r"default_spacing_mm=", "--spacing"),
+    (r"\bvariable=", "--variable"),
+    (r"\bsheet=", "--sheet"),
+    (r"\bunit='([^']*)'", r"--unit '\1'"),
+)
+
+
+def _print_version(wanted: bool):
+    if wanted:
+        typer.echo(f"skdxa {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print version."),
+    ] = False,
+):
+    """Deep learning on DXA scans of the lumbar spine. Research software, no medical device."""
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    typer.echo(f"Warning: {message}", err=True)
+
+
+def _end(number, frame):
+    """Stop as on Ctrl-C, so that unfinished files are removed when a scheduler ends the job."""
+    # A second signal must not interrupt the removal.
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+def main():
+    """Run the command; print an error of the user's or a warning as one line."""
+    warnings.showwarning = _show_warning
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        message = str(error)
+        for argument, option in _AS_OPTIONS:
+            message = re.sub(argument, option, message)
+        typer.echo(f"Error: {message}", err=True)
+        raise SystemExit(1) from None

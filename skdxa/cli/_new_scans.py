@@ -1,0 +1,50 @@
+"""New scans to predict on, and what is printed of them."""
+
+import typer
+
+_TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
+
+
+def find_new_scans(given, scan_column):
+    """Return the paths of scans: files as they are, those in folders, those in tables."""
+    from skdxa.scans import read_table
+
+    paths = []
+    for path in given:
+        if path.is_dir():
+            paths += sorted(
+                file
+                for file in path.rglob("*")
+                if file.is_file() and not file.name.startswith(".")
+            )
+        elif path.suffix.lower() in _TABLES:
+            table = read_table(path, text_columns={scan_column})
+            if scan_column not in table:
+                raise ValueError(
+                    f"{path} has no column '{scan_column}' of scans; it has "
+                    f"{', '.join(map(str, table.columns))}."
+                )
+            paths += [path.parent / scan for scan in table[scan_column].dropna()]
+        else:
+            paths.append(path)
+    if not paths:
+        raise ValueError("There is no scan in the files and folders given.")
+    return paths
+
+
+def print_predictions(table, out):
+    """Print how many scans are positive, and each that failed or has a remark; set the status."""
+    failed = table[table["error"].notna()]
+    careful = table[table["error"].isna() & table["remarks"].fillna("").ne("")]
+    n_positive = int((table["class"] == 1).sum())
+    typer.echo(
+        f"{len(table)} scans: {n_positive} positive, {len(table) - n_positive - len(failed)} "
+        f"negative, {len(failed)} not usable; {len(careful)} with a reason to be careful."
+    )
+    for scan in careful.itertuples():
+        typer.echo(f"  {scan.scan}: {scan.remarks}.")
+    for scan in failed.itertuples():
+        typer.echo(f"Error: {scan.error}", err=True)
+    typer.echo(f"Written to {out}. Research software; not for diagnosis or treatment.")
+    if len(failed):
+        raise typer.Exit(1 if len(failed) == len(table) else 3)

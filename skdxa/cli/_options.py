@@ -1,0 +1,154 @@
+"""Options that several commands share, and what is made of them."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# What --anonymize takes its salt from, since a salt on the command line would be kept in the
+# shell's history.
+_SALT = "SKDXA_SALT"
+
+TableArgument = Annotated[
+    Path, typer.Argument(help="Table of scans and labels: CSV, Excel, Parquet.")
+]
+ModelArgument = Annotated[Path, typer.Argument(help="Model file, as skdxa fit writes it.")]
+NewScansArgument = Annotated[
+    list[Path], typer.Argument(help="Files, folders, or tables with a column of scans.")
+]
+TargetOption = Annotated[
+    list[str] | None, typer.Option(help="Column of labels; may be given several times.")
+]
+ScanColumnOption = Annotated[str, typer.Option(help="Column of the scans' paths.")]
+SpacingOption = Annotated[
+    tuple[float, float] | None,
+    typer.Option(help="Height and width in mm of pixels of which nothing states them."),
+]
+AnonymizeOption = Annotated[
+    bool,
+    typer.Option(
+        "--anonymize",
+        help=f"Replace patients and paths by hashes, salted by the variable {_SALT}.",
+    ),
+]
+HeightOption = Annotated[int, typer.Option(min=1, help="Rows of the crop.")]
+WidthOption = Annotated[int, typer.Option(min=1, help="Columns of the crop.")]
+SplitsOption = Annotated[int, typer.Option(min=2, help="Folds; the paper has 10.")]
+CheckpointOption = Annotated[
+    Path | None, typer.Option(help="Folder of finished splits, to resume after a crash.")
+]
+JobsOption = Annotated[int | None, typer.Option(help="Processes that read and train.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the file or folder if it exists.")
+]
+
+
+@dataclass
+class Reading:
+    """How a table and its scans are read."""
+
+    scans: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that the table's paths are relative to; by default the table's."
+        ),
+    ] = None
+    scan_column: ScanColumnOption = "scan"
+    group_column: Annotated[
+        str | None, typer.Option(help="Column of the patients, if some have several scans.")
+    ] = None
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Meaning of a word in the target columns, such as Yes=1, No=0, unclear=."
+        ),
+    ] = None
+    variable: Annotated[
+        str | None, typer.Option(help="Name of the scan in MATLAB files and NumPy archives.")
+    ] = None
+    unit: Annotated[
+        str | None, typer.Option(help="What the pixels are: 'g/cm2' or 'grey level'.")
+    ] = None
+    spacing: SpacingOption = None
+    sheet: Annotated[str | None, typer.Option(help="Sheet of an Excel table.")] = None
+    exclude_unreadable: Annotated[
+        bool, typer.Option("--exclude-unreadable", help="Leave out scans that cannot be used.")
+    ] = False
+
+    def load(self, table, targets, *, width, jobs, anonymize=False, on_error=None):
+        """Return the cohort of a table; scans narrower than `width` cannot be used."""
+        from skdxa.scans import load_cohort
+
+        if on_error is None:
+            on_error = "exclude" if self.exclude_unreadable else "raise"
+        return load_cohort(
+            table,
+            scans=table.parent if self.scans is None else self.scans,
+            scan_column=self.scan_column,
+            target_columns=list(targets or ()),
+            group_column=self.group_column,
+            labels=_meanings(self.label),
+            variable=self.variable,
+            unit=self.unit,
+            default_spacing_mm=self.spacing,
+            min_columns=width,
+            sheet=self.sheet,
+            anonymize=os.environ.get(_SALT, True) if anonymize else False,
+            on_error=on_error,
+            n_jobs=jobs,
+        )
+
+
+@dataclass
+class Training:
+    """How the network is trained and cross-validated."""
+
+    height: HeightOption = 150
+    width: WidthOption = 150
+    splits: SplitsOption = 5
+    repeats: Annotated[int, typer.Option(min=1, help="Repeats; the paper has 100.")] = 1
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs; the paper has 100.")] = 30
+    validation_fraction: Annotated[
+        float, typer.Option(help="Share of training scans on which the epoch is chosen.")
+    ] = 0.1
+    seed: Annotated[int, typer.Option(help="Seed of simulation, splits and networks.")] = 0
+
+    def protocol(self, targets, **options):
+        """Return the protocol of a study of the targets."""
+        from skdxa.study import Protocol
+
+        return Protocol(
+            targets=tuple(targets),
+            n_splits=self.splits,
+            n_repeats=self.repeats,
+            epochs=self.epochs,
+            height=self.height,
+            width=self.width,
+            validation_fraction=self.validation_fraction,
+            random_state=self.seed,
+            **options,
+        )
+
+
+def check_new(out, overwrite):
+    """Refuse to replace a file or folder unasked."""
+    if out is not None and out.exists() and not overwrite:
+        raise ValueError(f"{out} exists. Choose another name, or give --overwrite.")
+
+
+def _meanings(label):
+    """Return the words given as ``Yes=1`` with what they mean."""
+    if not label:
+        return None
+    meanings = {}
+    for text in label:
+        word, found, meaning = text.rpartition("=")
+        if not found or meaning not in ("0", "1", ""):
+            raise ValueError(
+                f"--label {text} must be a word, '=' and 0, 1 or nothing for unknown, such as "
+                "Yes=1."
+            )
+        meanings[word] = int(meaning) if meaning else None
+    return meanings

@@ -1,0 +1,59 @@
+import os
+import signal
+import sys
+import warnings
+
+import pandas as pd
+import pytest
+from commands import run_command
+
+from skdxa import __version__
+from skdxa.cli import main
+
+
+@pytest.mark.usefixtures("as_it_was")
+def test_an_error_is_one_line(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sys.argv", ["skdxa", "study", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
+        f"Error: {tmp_path} exists. Choose another name, or give --overwrite.\n"
+    )
+    warnings.showwarning("few scans", UserWarning, "file", 1)
+    assert capsys.readouterr().err == "Warning: few scans\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without a signal")
+@pytest.mark.usefixtures("as_it_was")
+def test_a_terminated_job_leaves_no_unfinished_files(files, monkeypatch, tmp_path):
+    def end(*args, **kwargs):
+        assert list(tmp_path.iterdir())
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("skdxa.study._run.repeated_cross_validate", end)
+    arguments = f"study --out {tmp_path / 'out'} --cohort {files / 'table.csv'} --splits 2".split()
+    monkeypatch.setattr("sys.argv", ["skdxa", *arguments, "--epochs", "1"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_version():
+    assert run_command("--version").output == f"skdxa {__version__}\n"
+
+
+@pytest.mark.usefixtures("as_it_was")
+def test_messages_name_the_options_of_the_command(files, monkeypatch, capsys, tmp_path):
+    table = pd.read_csv(files / "table.csv").assign(scoliosis="Yes")
+    table.to_csv(tmp_path / "table.csv", index=False)
+    monkeypatch.setattr(
+        "sys.argv",
+        ["skdxa", "check", str(tmp_path / "table.csv"), "--target", "scoliosis"],
+    )
+    with pytest.raises(SystemExit):
+        main()
+    assert "as in --label Yes=1 --label No=0." in capsys.readouterr().err

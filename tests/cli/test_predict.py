@@ -1,0 +1,45 @@
+import numpy as np
+import pandas as pd
+from commands import run_command
+
+
+def test_predict_goes_on_where_a_file_is_bad(files, model_file, tmp_path):
+    (tmp_path / "bad.npy").write_bytes(b"")
+    out = tmp_path / "predictions.csv"
+    ran = run_command(
+        "predict",
+        model_file,
+        files / "table.csv",
+        tmp_path / "bad.npy",
+        "--out",
+        out,
+        "--spacing",
+        1.05,
+        0.6,
+    )
+    assert ran.exit_code == 3, ran.output
+    assert "25 scans: " in ran.output
+    assert "1 not usable" in ran.output
+    assert "bad.npy: the file is empty" in ran.stderr
+    table = pd.read_csv(out)
+    assert len(table) == 25
+    assert table["probability"].notna().sum() == 24
+
+    ran = run_command("predict", model_file, files / "0.npy", "--out", out, "--spacing", 1.05, 0.6)
+    assert "give --overwrite" in str(ran.exception)
+    arguments = ("--out", out, "--spacing", 1.05, 0.6, "--overwrite")
+    ran = run_command("predict", model_file, files / "0.npy", *arguments)
+    assert ran.exit_code == 0, ran.output
+    ran = run_command("predict", model_file, tmp_path / "bad.npy", *arguments)
+    assert ran.exit_code == 1
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    ran = run_command("predict", model_file, folder, *arguments)
+    assert "There is no scan" in str(ran.exception)
+    np.save(folder / "a.npy", np.load(files / "0.npy"))
+    (folder / ".hidden").touch()
+    ran = run_command("predict", model_file, folder, *arguments)
+    assert ran.exit_code == 0, ran.output
+    (folder / "table.csv").write_text("file,age\na.npy,66\n")
+    ran = run_command("predict", model_file, folder / "table.csv", *arguments)
+    assert "has no column 'scan' of scans; it has file, age" in str(ran.exception)
