@@ -1,0 +1,118 @@
+"""The scans of a table, read one by one or by several processes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from skdxa.exceptions import ScanError
+from skdxa.preprocessing import resample
+from skdxa.scans._file import file_hash
+from skdxa.scans._read import read_scan
+from skdxa.validation import check_spacing, printable
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scan to read."""
+
+    line: int
+    path: str
+    given_mm: tuple | None
+    default_mm: tuple | None
+    shown: str
+
+
+@dataclass
+class Read:
+    """One scan that was read, or why it cannot be used."""
+
+    line: int
+    shown: str
+    pixels: np.ndarray | None = None
+    facts: dict | None = None
+    fault: str | None = None
+    kind: str | None = None
+
+    def refuse(self, fault, kind):
+        self.pixels, self.fault, self.kind = None, f"{self.shown}: {fault}", kind
+        return self
+
+
+def read_all(jobs, *, n_jobs, progress, **options):
+    """Return what was read for each job, in their order."""
+    if n_jobs in (None, 1):
+        done = (_read_one(job, **options) for job in jobs)
+    else:
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+        done = parallel(delayed(_read_one)(job, **options) for job in jobs)
+    # None: only where the standard error is a terminal.
+    return list(tqdm(done, total=len(jobs), desc="Reading", disable=None if progress else True))
+
+
+def settle_unstated(read, spacing_mm):
+    """Decide about scans of unknown spacing; return how many are taken to be at the cohort's.
+
+    A folder of plain arrays is taken to be at the cohort's spacing; a single one among scans
+    that state theirs is more likely a mistake.
+    """
+    found = [one for one in read if one.pixels is not None]
+    unstated = [one for one in found if one.facts["row_mm"] is None]
+    if len(unstated) == len(found) and not any(one.facts["format"] == "DICOM" for one in found):
+        for one in unstated:
+            row_mm, column_mm = spacing_mm
+            one.facts.update(row_mm=row_mm, column_mm=column_mm, spacing_source="assumed")
+        return len(unstated)
+    for one in unstated:
+        one.refuse(
+            "the file does not say how large its pixels are. State their height and width in mm "
+            "in columns 'row_mm' and 'column_mm' of the table, or for all such files with "
+            "default_spacing_mm=.",
+            "pixel spacing unknown",
+        )
+    return 0
+
+
+def _read_one(job, *, spacing_mm, variable, unit, min_columns):
+    read = Read(job.line, job.shown)
+    try:
+        given_mm = job.given_mm and check_spacing(job.given_mm, name="(row_mm, column_mm)")
+        scan = read_scan(job.path, spacing_mm=given_mm, unit=unit, variable=variable)
+        native_mm = scan.spacing or job.default_mm
+        read.facts = {
+            "format": scan.source,
+            "unit": scan.unit,
+            "rows": scan.pixels.shape[0],
+            "columns": scan.pixels.shape[1],
+            "row_mm": native_mm and native_mm[0],
+            "column_mm": native_mm and native_mm[1],
+            "spacing_source": _spacing_source(given_mm, scan, job),
+            "sha256": file_hash(job.path),
+        }
+        read.pixels = scan.pixels
+        # At once, since the scan as read is often many times as large.
+        if native_mm:
+            read.pixels = resample(scan.pixels, native_mm, spacing_mm)
+    except ScanError as error:
+        # Other errors are of the spacing that the table or the file states.
+        kind = getattr(error, "reason", "pixel spacing unusable")
+        message = str(error).removeprefix(f"{printable(job.path)}: ")
+        return read.refuse(message, kind)
+    n_columns = read.pixels.shape[1]
+    if min_columns is not None and n_columns < min_columns:
+        row_mm, column_mm = spacing_mm
+        return read.refuse(
+            f"the scan has {n_columns} columns at {row_mm:g} x {column_mm:g} mm, "
+            f"fewer than the {min_columns} needed. Leave it out, or choose a smaller width.",
+            "too narrow",
+        )
+    return read
+
+
+def _spacing_source(given_mm, scan, job):
+    if given_mm:
+        return "table"
+    if scan.spacing:
+        return scan.spacing_source
+    return "default_spacing_mm" if job.default_mm else None

@@ -1,0 +1,133 @@
+"""The columns of a cohort's table: paths, labels, patients and spacings."""
+
+import difflib
+import os
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+
+from skdxa.exceptions import CohortError
+from skdxa.scans._labels import read_labels
+from skdxa.scans._lines import list_lines
+from skdxa.validation import as_patients, printable
+
+_SPACING_COLUMNS = ("row_mm", "column_mm")
+_PLAIN_NUMBER = r"0|[1-9][0-9]{0,17}"  # Without leading zeros, and within 64 bits.
+
+
+def check_table(table, folder, scan_column, targets, group_column, meanings):
+    """Return paths, labels and patients by line, or raise all faults of the table at once."""
+    problems, paths, groups = [], None, None
+    target = pd.DataFrame(index=table.index)
+    missing = _check_columns(table, scan_column, targets, group_column, problems)
+    if scan_column not in missing:
+        with _collected(problems):
+            paths = _paths(table[scan_column], folder)
+    for name in dict.fromkeys(targets):
+        if name not in missing:
+            with _collected(problems):
+                target[name] = read_labels(table[name], meanings)
+    if group_column is not None and group_column not in missing:
+        with _collected(problems):
+            groups = _patients(table[group_column])
+    if len(problems) == 1:
+        raise CohortError(problems[0])
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise CohortError(f"the table has {len(problems)} faults:\n{listed}")
+    return paths, target, groups
+
+
+def given_spacing(table, line):
+    """Return the spacing that the table states for a scan, or None."""
+    if not set(_SPACING_COLUMNS) <= set(table.columns):
+        return None
+    # As objects, the numbers are Python's, which read well in a message.
+    spacing_mm = tuple(table[name].astype(object).at[line] for name in _SPACING_COLUMNS)
+    return None if all(map(pd.isna, spacing_mm)) else spacing_mm
+
+
+@contextmanager
+def _collected(problems):
+    """Add an error about the table to a list, so that all can be raised together."""
+    try:
+        yield
+    except ValueError as error:
+        problems.append(str(error))
+
+
+def _check_columns(table, scan_column, targets, group_column, problems):
+    """Add faults of the columns to a list, and return the names of those that are missing."""
+    inputs = [scan_column] if group_column is None else [scan_column, group_column]
+    missing = []
+    for role, names in (("scan", inputs[:1]), ("target", targets), ("group", inputs[1:])):
+        for name in dict.fromkeys(names):
+            if name not in table.columns:
+                missing.append(name)
+                problems.append(_unknown_column(role, name, table.columns))
+    for name in dict.fromkeys(targets):
+        if targets.count(name) > 1 or name in inputs:
+            problems.append(f"column '{name}' has two roles. Name each target column once.")
+    if scan_column != "scan" and "scan" in table.columns and "scan" not in targets:
+        problems.append(
+            f"the table has a column 'scan' beside '{scan_column}', which becomes 'scan' in the "
+            "cohort. Rename or drop it."
+        )
+    without = [name for name in _SPACING_COLUMNS if name not in table.columns]
+    if len(without) == 1:
+        problems.append(
+            f"the table gives one side of the pixels but has no column '{without[0]}'. "
+            "Both 'row_mm' and 'column_mm' are needed, or neither."
+        )
+    return missing
+
+
+def _unknown_column(role, name, columns):
+    columns = [str(column) for column in columns]
+    near = difflib.get_close_matches(str(name), columns, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return f"the table has no {role} column '{name}'. Its columns are {', '.join(columns)}.{hint}"
+
+
+def _check_given(values, what):
+    missing = values.index[values.isna() | (values.astype(str).str.strip() == "")]
+    if len(missing):
+        raise CohortError(
+            f"column '{values.name}' names no {what} in {list_lines(missing)}. Fill in the {what} "
+            "or delete the row."
+        )
+
+
+def _patients(column):
+    """Return each patient written in one way, as whole numbers if all are plain numbers."""
+    _check_given(column, "patient")
+    patients = as_patients(column, len(column), name=f"column '{column.name}'")
+    patients = pd.Series(patients, index=column.index, name=column.name)
+    if patients.dtype.kind not in "iu" and patients.str.fullmatch(_PLAIN_NUMBER).all():
+        return patients.astype(np.int64)
+    return patients
+
+
+def _paths(values, folder):
+    """Return the path of each line's scan."""
+    _check_given(values, "scan")
+    if not folder.is_dir():
+        raise CohortError(f"the folder of scans {printable(folder)} does not exist.")
+    paths = {line: str(folder / str(value)) for line, value in values.items()}
+    first_line = {}
+    for line, path in paths.items():
+        before = first_line.setdefault(_real_path(path), line)
+        if before != line:
+            raise CohortError(
+                f"lines {before} and {line} of the table name the same scan, {values[line]}. "
+                "Delete one, or correct its path."
+            )
+    return paths
+
+
+def _real_path(path):
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return path  # No file can be there; reading it says why.
