@@ -99,16 +99,35 @@ class BaseDisplay:
             (lines[name],) = self.ax_.plot(x, y, **look)
         return lines
 
-    def _draw_legend(self, wanted, *, is_beneath):
-        """Draw a legend, inside the axes or beneath the axis and its label, hiding nothing.
+    def _draw_legend(self, wanted, *, is_outside, grow=False):
+        """Draw a legend inside the axes, or outside: at their right if they are wide, else below.
 
-        `wanted` holds its properties; a place among them is kept.
+        `wanted` holds its properties; a place among them is kept. With `grow` the figure gets
+        higher by a legend below the axes.
         """
-        if is_beneath and "loc" not in wanted:
-            label = ScaledTranslation(0, -0.48, self.figure_.dpi_scale_trans)
-            wanted |= {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 0}
-            wanted["bbox_transform"] = self.ax_.transAxes + label
-        return self.ax_.legend(**{"edgecolor": "none", "fontsize": "small"} | wanted)
+        wanted = {"edgecolor": "none", "fontsize": "small"} | wanted
+        if "loc" in wanted or not is_outside:
+            return self.ax_.legend(**wanted)
+        room = self.ax_.get_position(original=True).transformed(self.figure_.transSubfigure)
+        # Ticks, labels and a colour bar stand between the axes and the legend.
+        around, axes, dpi = self.ax_.get_tightbbox(), self.ax_.bbox, self.figure_.dpi
+        right, below = around.x1 - axes.x1, around.y0 - axes.y0
+        move = ScaledTranslation(right / dpi, 0, self.figure_.dpi_scale_trans)
+        place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+        legend = self.ax_.legend(**wanted, **place, bbox_transform=self.ax_.transAxes + move)
+        if right + legend.get_window_extent().width <= room.width - room.height:
+            return legend
+        move = ScaledTranslation(0, below / dpi, self.figure_.dpi_scale_trans)
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0)}
+        wanted |= {**place, "bbox_transform": self.ax_.transAxes + move}
+        for ncols in (3, 2, 1):
+            legend = self.ax_.legend(**{"ncols": ncols} | wanted)
+            size = legend.get_window_extent()
+            if size.width <= room.width:
+                break
+        if grow:
+            self.figure_.set_figheight(self.figure_.get_figheight() + size.height / dpi)
+        return legend
 
     def _has_layout(self):
         """Return whether the figure finds room for what stands around its axes."""

@@ -20,8 +20,7 @@ from skdxa.evaluation import positive_scores, response_method_of
 from skdxa.significance import net_benefit
 from skdxa.validation import check_same_rows
 
-# Inches: the axes, and an entry of the legend.
-_HEIGHT, _ENTRY = 2.8, 0.15
+_HEIGHT = 2.8
 # How far the default thresholds reach, in prevalences, and the largest of them.
 _REACH, _LARGEST = 3.25, 0.99
 # The vertical axis, in prevalences: net benefit never exceeds one.
@@ -118,9 +117,9 @@ class DecisionCurveDisplay(BaseDisplay):
         prevalence, the highest possible net benefit; what lies below is harmful and cut off.
         """
         look = self._merger(style)
-        # A long legend would hide curves, and stands beneath the axes.
+        # A long legend would hide curves, and stands outside the axes.
         is_long = len(self.curves) > 4
-        self._set_axes(ax, height=_HEIGHT + is_long * _ENTRY * (len(self.curves) // 2 + 1))
+        self._set_axes(ax, height=_HEIGHT)
         self.lines_ = self._draw_curves(
             {
                 name: (curve["threshold"], curve["net_benefit"], name)
@@ -146,12 +145,13 @@ class DecisionCurveDisplay(BaseDisplay):
             ylim=(_LOW * self.prevalence, _HIGH * self.prevalence),
         )
         self.ax_.margins(x=0.02)
+        is_outside = is_long and self._has_layout()
         # Curves begin at the prevalence on the left, and fall.
-        place = {"ncols": 2} if is_long and self._has_layout() else {"loc": "upper right"}
+        place = {} if is_outside else {"loc": "upper right"}
         legend = look(
             "legend", fontsize="x-small" if is_long else "small", handlelength=3, **place
         )
-        self.legend_ = self._draw_legend(legend, is_beneath=True)
+        self.legend_ = self._draw_legend(legend, is_outside=is_outside, grow=ax is None)
         return self
 
     def frame(self):

@@ -17,13 +17,11 @@ from skdxa.displays._base import (
     result_labels,
     split_labels,
 )
-from skdxa.displays._style import BLUE, COLUMN_WIDTH, DASHES, GREEN, GREY, ORANGE, PURPLE, ink
+from skdxa.displays._style import BLUE, DASHES, GREEN, GREY, ORANGE, PURPLE, ink
 from skdxa.evaluation import default_threshold, positive_scores, response_method_of
 from skdxa.validation import fill_masked
 
 _GRID = np.linspace(0, 1, 201)
-# The height in inches of an entry in the legend.
-_ENTRY = 0.17
 
 
 @dataclass(eq=False, repr=False)
@@ -137,13 +135,14 @@ class RepeatedRocDisplay(BaseDisplay):
         style : dict or None, default=None
             Matplotlib properties by artist: "curve", "band", "benchmarks" (all of them;
             what is left open, such as colour and dashes, differs from one to the next),
-            "threshold", "chance" and "legend". By default the legend stands beneath the
-            axes, or inside them if their figure has no layout that makes room for it.
+            "threshold", "chance" and "legend". By default the legend stands beneath
+            the axes, at their right if they are wide and low, or inside them if their figure
+            has no layout that makes room for it.
         {plotted}
         """
         look = self._merger(style)
         benchmarks = self.benchmarks or {}
-        self._set_axes(ax, height=COLUMN_WIDTH + _ENTRY * (3 + len(benchmarks)))
+        self._set_axes(ax)
         name = self.name if name is None else name
         label = f"{'pooled ' * self.pooled}AUC = {self.roc_auc:.2f}"
         label = f"{name}: {label}" if name else label
@@ -198,7 +197,8 @@ class RepeatedRocDisplay(BaseDisplay):
                 fontsize="x-small" if benchmarks else "small",
                 handlelength=3 if benchmarks else 2,
             ),
-            is_beneath=self._has_layout(),
+            is_outside=self._has_layout(),
+            grow=ax is None,
         )
         return self
 

@@ -160,13 +160,14 @@ class ScanDisplay(BaseDisplay):
         self.spine_line_ = None if column is None else self._draw_line(column, look)
         self._draw_vertebrae(outlines, look)
         self.masks_ = draw_masks(self.ax_, masks, self.spacing_mm, look)
+        self.colorbar_ = None if self.unit is None else self._draw_colorbar(scan, look)
+        self.ax_.set(xlabel="mm", ylabel="mm")
         self.legend_ = None
         if masks:
             line = [] if self.spine_line_ is None else [self.spine_line_]
-            legend = look("legend", handles=[*line, *self.masks_.values()], ncols=2)
-            self.legend_ = self._draw_legend(legend | {"frameon": False}, is_beneath=True)
-        self.colorbar_ = None if self.unit is None else self._draw_colorbar(scan, look)
-        self.ax_.set(xlabel="mm", ylabel="mm")
+            legend = look("legend", handles=[*line, *self.masks_.values()])
+            legend["frameon"] = False
+            self.legend_ = self._draw_legend(legend, is_outside=True)
         if title is not None:
             self.ax_.set_title(title, fontsize="medium")
         return self
@@ -218,9 +219,11 @@ class ScanDisplay(BaseDisplay):
         extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
         # As high as the picture, whatever room the figure leaves.
         cax = self.ax_.inset_axes([1.05, 0, 0.05, 1])
-        return self.figure_.colorbar(
+        bar = self.figure_.colorbar(
             self.image_, cax=cax, **look("colorbar", label=label, extend=extend)
         )
+        cax.yaxis.label.set_wrap(True)
+        return bar
 
     def frame(self):
         """Return the numbers behind the picture.

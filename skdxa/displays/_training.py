@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdxa.displays._base import BaseDisplay, marker_of, title_of
 from skdxa.displays._style import BLUE, GREY, ORANGE
 
-_HEIGHT = 3.0
+_HEIGHT = 2.6
 # Both lines are solid, since dashes would hide noise; their widths differ in grey print too.
 _CURVES = (("training", BLUE, 1.8), ("validation", ORANGE, 0.9))
 _INDEX_COLUMNS = ("repeat", "fold", "epoch")
@@ -148,10 +148,9 @@ class TrainingCurveDisplay(BaseDisplay):
             point = last.get_xydata()[np.asarray(self.epochs) == self.best_epoch]
             dot = look("best_point", marker="o", markersize=5, color=last.get_color())
             (self.best_point_,) = self.ax_.plot(*point.T, **dot)
-        self.ax_.set(
-            xlabel="Epoch",
-            ylabel="Mean error (loss)" if self.metric == "loss" else title_of(self.metric),
-        )
+        name = "Mean error (loss)" if self.metric == "loss" else title_of(self.metric)
+        self.ax_.set_xlabel("Epoch")
+        self.ax_.set_ylabel(name, wrap=True)
         self.ax_.xaxis.set_major_locator(
             MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
         )
@@ -164,9 +163,8 @@ class TrainingCurveDisplay(BaseDisplay):
             handles=handles.values(),
             labels=handles,
             handler_map={tuple: HandlerTuple(ndivide=None, pad=0)},
-            ncols=2,
         )
-        self.legend_ = self._draw_legend(legend, is_beneath=self._has_layout())
+        self.legend_ = self._draw_legend(legend, is_outside=self._has_layout(), grow=ax is None)
         return self
 
     def frame(self):

@@ -7,6 +7,8 @@ import numpy as np
 import numpydoc.validate
 import pandas as pd
 import pytest
+from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from skdxa.displays import (
     CohortFlowDisplay,
@@ -105,3 +107,84 @@ def test_known_scores():
 )
 def test_titles_of_metrics(name, title):
     assert title_of(name) == title
+
+
+TRAINING = TrainingCurveDisplay(
+    epochs=np.arange(1, 8),
+    training=np.linspace(1, 0.2, 7),
+    validation=np.linspace(1.2, 0.6, 7),
+    best_epoch=5,
+    ranges=pd.DataFrame(
+        {"training_low": 0.1, "training_high": 1.1, "n_folds": 50}, index=np.arange(1, 8)
+    ),
+)
+MASKS = {f"a finding of a long name, {number}": np.ones((7, 9), bool) for number in range(5)}
+WITH_LEGEND = [
+    TRAINING.plot,
+    partial(
+        RepeatedRocDisplay.from_predictions,
+        Y,
+        [SCORE, SCORE],
+        threshold=0.5,
+        name="deep learning",
+        benchmarks={"minimum T-score": SCORE, "age": 1 - SCORE},
+    ),
+    partial(
+        DecisionCurveDisplay.from_predictions,
+        Y,
+        {f"a model of a long name, {number}": SCORE for number in range(6)},
+    ),
+    partial(ScanDisplay.from_scan, np.eye(7, 9), masks=MASKS),
+]
+
+
+def around(ax):
+    """Return the boxes of what stands around axes, in pixels."""
+    texts = [ax.xaxis.label, ax.yaxis.label, *(child.yaxis.label for child in ax.child_axes)]
+    return [text.get_window_extent() for text in texts]
+
+
+def is_inside(box, figure):
+    return (box.min >= -1).all() and (box.max <= figure.bbox.max + 1).all()
+
+
+@pytest.mark.parametrize("draw", WITH_LEGEND)
+@pytest.mark.parametrize("font_size", [10, 14])
+def test_a_figure_grows_by_its_legend(draw, font_size):
+    with pyplot.rc_context({"font.size": font_size}):
+        display = draw()
+        display.figure_.draw_without_rendering()
+    legend, ax = display.legend_.get_window_extent(), display.ax_
+    assert not any(legend.overlaps(box) for box in (ax.get_window_extent(), *around(ax)))
+    assert all(is_inside(box, display.figure_) for box in (legend, *around(ax)))
+    assert display.figure_.get_figwidth() == 3.5
+
+
+@pytest.mark.parametrize("draw", WITH_LEGEND)
+@pytest.mark.parametrize(("width", "height"), [(6, 2), (6, 3), (7.2, 4)])
+def test_a_legend_stands_at_the_right_of_axes_that_are_wide(draw, width, height):
+    figure = Figure(figsize=(width, height), layout="constrained")
+    display = draw(ax=figure.subplots())
+    figure.draw_without_rendering()
+    legend, ax = display.legend_.get_window_extent(), display.ax_.get_window_extent()
+    assert all(is_inside(box, figure) for box in (legend, *around(display.ax_)))
+    if height < 3:
+        assert legend.x0 > max(box.x1 for box in (ax, *around(display.ax_)))
+    assert not any(legend.overlaps(box) for box in (ax, *around(display.ax_)))
+
+
+@pytest.mark.parametrize("draw", WITH_LEGEND[:3])
+def test_legends_of_two_panels_are_well_apart(draw):
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    left, right = [draw(ax=ax).legend_ for ax in figure.subplots(1, 2)]
+    figure.draw_without_rendering()
+    gap = right.get_window_extent().x0 - left.get_window_extent().x1
+    assert gap > 0.5 * figure.dpi
+    assert left.get_window_extent().x0 > 0
+    assert right.get_window_extent().x1 < figure.bbox.width
+
+
+def test_columns_of_a_legend_can_be_chosen():
+    legend = TRAINING.plot(style={"legend": {"ncols": 4}}).legend_
+    heights = [text.get_window_extent().y0 for text in legend.get_texts()]
+    assert np.ptp(heights) < 1
