@@ -6,12 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from matplotlib import rcParams
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from matplotlib.text import Text
 
 from skdxa.displays._base import BaseDisplay
-from skdxa.displays._chart import fitting_chart, size_of, text_look
+from skdxa.displays._chart import draw_chart, size_of
 from skdxa.displays._style import COLUMN_WIDTH, PAGE_WIDTH
 from skdxa.exceptions import CohortError
 
@@ -109,16 +108,18 @@ class CohortFlowDisplay(BaseDisplay):
         look = self._merger(style)
         columns = self._columns(max_reasons)
         if ax is None:
-            # A figure's layout leaves these margins, in inches.
-            across, along = (rcParams[f"figure.constrained_layout.{side}_pad"] for side in "wh")
-            width = COLUMN_WIDTH if len(columns) == 1 else PAGE_WIDTH
-            chart = fitting_chart(columns, text_look(look), 72 * (width - 2 * across))
-            self._set_axes(None, width, chart.height / 72 + 2 * along)
+            self._set_axes(None, COLUMN_WIDTH if len(columns) == 1 else PAGE_WIDTH, 1.0)
+            # The layout leaves these margins, in inches.
+            margins = self.figure_.get_layout_engine().get()
+            width, height = 72 * (self.figure_.get_figwidth() - 2 * margins["w_pad"]), np.inf
         else:
-            chart = fitting_chart(columns, text_look(look), *size_of(ax))
             self._set_axes(ax)
+            width, height = size_of(ax)
         self.ax_.set_axis_off()
-        self.boxes_, self.texts_, self.arrows_ = chart.draw(self.ax_, look)
+        chart = draw_chart(self.ax_, columns, look, width, height)
+        if ax is None:
+            self.figure_.set_figheight(chart.height / 72 + 2 * margins["h_pad"])
+        self.boxes_, self.texts_, self.arrows_ = chart.boxes, chart.texts, chart.arrows
         return self
 
     def frame(self):

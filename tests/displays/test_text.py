@@ -34,3 +34,10 @@ def test_long_words_are_cut_and_others_hang(font):
 def test_there_must_be_room_for_a_letter(font):
     assert wrap("", 1, font) == []
     assert wrap("W", 1, font) == []
+
+
+def test_no_break_spaces_and_words_are_broken_last(font):
+    text = "unknown:\N{NO-BREAK SPACE}3 of\N{NO-BREAK SPACE}all"
+    assert wrap(text, 60, font) == ["unknown: 3", "of all"]
+    assert wrap(text, 45, font) == ["unknown:", "3 of all"]
+    assert wrap(text, 20, font)[0] in ("unk", "unkn")
