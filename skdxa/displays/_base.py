@@ -1,16 +1,13 @@
-"""What all displays share: axes, styles by artist, docstrings, and labels of scored scans."""
+"""What all displays share: axes, styles by artist, legends and docstrings."""
 
 import inspect
 from itertools import cycle
 from typing import ClassVar
 
-import numpy as np
-import pandas as pd
 from matplotlib import cbook
 from matplotlib.transforms import ScaledTranslation
 
 from skdxa.displays._style import COLUMN_WIDTH
-from skdxa.validation import fill_masked, positive_and_known
 
 # What a placeholder stands for in the docstrings of a display's methods: `{drawn}` ends the
 # parameters of class methods, and `{plotted}` those of `plot`.
@@ -143,44 +140,3 @@ def title_of(name):
     """Return the name of a metric as the label of an axis."""
     name = name.replace("_", " ")
     return "AUC" if name == "auc" else name[:1].upper() + name[1:]
-
-
-def binary_labels(y, classes, n_scans):
-    """Return labels of two classes as 0.0 and 1.0, NaN where unknown."""
-    positive, known = positive_and_known(y, classes, n_scans)
-    return np.where(known, positive, np.nan)
-
-
-def result_labels(result, y=None):
-    """Return the labels that a cross-validation is judged by, as `binary_labels`."""
-    return binary_labels(result.y if y is None else y, result.classes, len(result.y))
-
-
-def split_labels(y, n_scans):
-    """Return which scans are positive and which are known, the larger label being positive."""
-    y = np.asarray(fill_masked(y))
-    labels = np.unique(y[~pd.isna(y)].tolist())
-    if len(labels) != 2:
-        raise ValueError(f"y must hold both positive and negative labels, got {labels.tolist()}.")
-    return positive_and_known(y, labels, n_scans)
-
-
-def known_scores(score, known, name):
-    """Return the scores of the scans whose label is known, one finite number each.
-
-    An error names the score by `name`.
-    """
-    score = np.asarray(fill_masked(score), dtype=float)
-    if score.shape != known.shape:
-        raise ValueError(
-            f"{name} must hold one number for each of {len(known)} scans, got shape "
-            f"{score.shape}: give that of the positive label."
-        )
-    missing = np.flatnonzero(known & ~np.isfinite(score))
-    if missing.size:
-        raise ValueError(
-            f"{name} lacks a finite number for {missing.size} of {known.sum()} labelled scans, "
-            f"the first in row {missing[0]} (counted from 0): curves are compared on the same "
-            "scans, so set the labels of these to NaN in y."
-        )
-    return score[known]

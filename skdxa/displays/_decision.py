@@ -8,15 +8,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from skdxa.displays._base import (
-    BaseDisplay,
-    binary_labels,
-    known_scores,
+from skdxa.displays._base import BaseDisplay
+from skdxa.displays._scores import (
+    check_gives_risks,
+    known_risk,
+    named,
     result_labels,
+    score_scans,
     split_labels,
 )
 from skdxa.displays._style import BLUE, DASHES, GREEN, GREY, ORANGE, PURPLE, ink
-from skdxa.evaluation import positive_scores, response_method_of
+from skdxa.evaluation import response_method_of
 from skdxa.significance import net_benefit
 from skdxa.validation import check_same_rows
 
@@ -193,7 +195,7 @@ class DecisionCurveDisplay(BaseDisplay):
             If `y` does not hold two labels, a labelled scan has no risk, a risk is not
             between 0 and 1, or a threshold not strictly so.
         """
-        risks = _named(prob, name, "prob")
+        risks = named(prob, name, "prob")
         for curve, risk in risks.items():
             check_same_rows(y, risk, ("y", f"the risk of {curve!r}"))
         positive, known = split_labels(y, len(y))
@@ -202,7 +204,7 @@ class DecisionCurveDisplay(BaseDisplay):
             thresholds = _round_thresholds(prevalence)
         thresholds = np.sort(np.atleast_1d(thresholds))
         curves = {
-            curve: net_benefit(positive[known], _known_risk(curve, risk, known), thresholds)
+            curve: net_benefit(positive[known], known_risk(curve, risk, known), thresholds)
             for curve, risk in risks.items()
         }
         return cls(curves, prevalence=prevalence).plot(ax, style=style)
@@ -228,15 +230,10 @@ class DecisionCurveDisplay(BaseDisplay):
         ValueError
             If the model gives no probabilities, or as for `from_predictions`.
         """
-        _check_gives_risks(response_method_of(model), type(model).__name__)
-        risk = positive_scores(model, X, "predict_proba")
+        check_gives_risks(response_method_of(model), type(model).__name__)
+        labels, risk, _ = score_scans(model, X, y)
         return cls.from_predictions(
-            binary_labels(y, model.classes_, len(risk)),
-            risk,
-            thresholds=thresholds,
-            name=name,
-            ax=ax,
-            style=style,
+            labels, risk, thresholds=thresholds, name=name, ax=ax, style=style
         )
 
     @classmethod
@@ -262,9 +259,9 @@ class DecisionCurveDisplay(BaseDisplay):
             If the scores are no probabilities, the results are not of the same scans and
             labels, or as for `from_predictions`.
         """
-        results = _named(result, name, "result")
+        results = named(result, name, "result")
         for curve, one in results.items():
-            _check_gives_risks(one.response_method, f"the result {curve!r}")
+            check_gives_risks(one.response_method, f"the result {curve!r}")
         first, *others = results
         labels = result_labels(results[first], y)
         for curve in others:
@@ -280,41 +277,6 @@ class DecisionCurveDisplay(BaseDisplay):
             ax=ax,
             style=style,
         )
-
-
-def _named(given, name, what):
-    """Return one thing or a dict of them as a dict by name."""
-    if not isinstance(given, dict):
-        return {"model" if name is None else name: given}
-    if name is not None:
-        raise ValueError(f"name is for a single curve; the keys of {what} name several.")
-    if not given:
-        raise ValueError(f"{what} is an empty dict: there is no curve to draw.")
-    return given
-
-
-def _check_gives_risks(response_method, name):
-    """Raise a `ValueError` unless scores are probabilities."""
-    if response_method != "predict_proba":
-        raise ValueError(
-            f"{name} has the values of a {response_method}, which are no risks: a decision curve "
-            "needs probabilities, as of a classifier with predict_proba or after "
-            "sklearn.calibration.CalibratedClassifierCV."
-        )
-
-
-def _known_risk(name, risk, known):
-    """Return the risks of the scans whose label is known."""
-    risk = known_scores(risk, known, f"the risk of {name!r}")
-    outside = np.flatnonzero((risk < 0) | (risk > 1))
-    if outside.size:
-        row = np.flatnonzero(known)[outside[0]]
-        raise ValueError(
-            f"the risk of {name!r} is {risk[outside[0]]:g} in row {row} (counted from 0), not a "
-            "probability from 0 to 1: turn other scores into risks first, for example with "
-            "logistic regression, out of fold."
-        )
-    return risk
 
 
 def _round_thresholds(prevalence):

@@ -10,15 +10,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 from sklearn.metrics import auc, roc_curve
 
-from skdxa.displays._base import (
-    BaseDisplay,
-    binary_labels,
-    known_scores,
-    result_labels,
-    split_labels,
-)
+from skdxa.displays._base import BaseDisplay
+from skdxa.displays._scores import known_scores, result_labels, score_scans, split_labels
 from skdxa.displays._style import BLUE, DASHES, GREEN, GREY, ORANGE, PURPLE, ink
-from skdxa.evaluation import default_threshold, positive_scores, response_method_of
+from skdxa.evaluation import default_threshold
 from skdxa.validation import fill_masked
 
 _GRID = np.linspace(0, 1, 201)
@@ -284,10 +279,9 @@ class RepeatedRocDisplay(BaseDisplay):
         ValueError
             If the estimator cannot score, or as for `from_result`.
         """
-        method = response_method_of(estimator)
-        score = positive_scores(estimator, X, method)
+        labels, score, method = score_scans(estimator, X, y)
         return cls.from_predictions(
-            binary_labels(y, estimator.classes_, len(score)),
+            labels,
             score,
             threshold=_threshold_of(threshold, method),
             benchmarks=benchmarks,

@@ -20,7 +20,7 @@ from skdxa.displays import (
     ScanDisplay,
     TrainingCurveDisplay,
 )
-from skdxa.displays._base import BaseDisplay, known_scores, split_labels, title_of
+from skdxa.displays._base import BaseDisplay, title_of
 from skdxa.simulation import make_spine_cohort
 
 Y = np.array([0, 1, 0, 1, 1])
@@ -85,21 +85,6 @@ def test_masked_labels_and_scores_are_unknown(ax):
         pd.testing.assert_frame_equal(frame.reset_index(drop=True), expected)
     with pytest.raises(ValueError, match="repeat 0 lacks a finite number for 1 of 5"):
         RepeatedRocDisplay.from_predictions(Y, score)
-
-
-def test_labels_are_split_with_the_larger_one_positive():
-    positive, known = split_labels(["sick", None, "healthy"], 3)
-    assert positive.tolist() == [True, False, False]
-    assert known.tolist() == [True, False, True]
-    with pytest.raises(ValueError, match=r"both positive and negative labels, got \[1\]\.$"):
-        split_labels([1, 1], 2)
-
-
-def test_known_scores():
-    known = np.array([True, False, True])
-    assert known_scores([1, np.nan, 3], known, "age").tolist() == [1, 3]
-    with pytest.raises(ValueError, match=r"age must hold one number for each of 3 scans, got"):
-        known_scores([1, 2], known, "age")
 
 
 @pytest.mark.parametrize(
