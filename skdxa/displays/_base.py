@@ -4,6 +4,7 @@ import inspect
 from itertools import cycle
 from typing import ClassVar
 
+import numpy as np
 from matplotlib import cbook
 from matplotlib.transforms import ScaledTranslation
 
@@ -123,8 +124,12 @@ class BaseDisplay:
             if size.width <= room.width:
                 break
         if grow:
-            self.figure_.set_figheight(self.figure_.get_figheight() + size.height / dpi)
+            self._grow(size.height)
         return legend
+
+    def _grow(self, height):
+        """Make the figure higher, by pixels."""
+        self.figure_.set_figheight(self.figure_.get_figheight() + height / self.figure_.dpi)
 
     def _has_layout(self):
         """Return whether the figure finds room for what stands around its axes."""
@@ -140,3 +145,12 @@ def title_of(name):
     """Return the name of a metric as the label of an axis."""
     name = name.replace("_", " ")
     return "AUC" if name == "auc" else name[:1].upper() + name[1:]
+
+
+def format_estimate(estimate, low, high, *, digits=2, without=""):
+    """Write an estimate with its interval, or `without` after it if an end is missing."""
+    if np.isnan(estimate):
+        return "undefined"
+    # Rounded first, and zero added, so that no -0.00 is printed.
+    estimate, low, high = (f"{round(x, digits) + 0.0:.{digits}f}" for x in (estimate, low, high))
+    return estimate + (without if "nan" in (low, high) else f" ({low} to {high})")

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from skdxa.displays._base import BaseDisplay, title_of
+from skdxa.displays._base import BaseDisplay, format_estimate, title_of
 from skdxa.displays._style import BLUE, GREY, ink
 from skdxa.evaluation import METRICS
 from skdxa.significance import Interval
@@ -147,7 +147,12 @@ class ForestDisplay(BaseDisplay):
             transform=self.ax_.get_yaxis_transform(),
         )
         self.texts_ = [
-            self.ax_.text(1.04, row, _format_estimate(*of_row, digits), **right)
+            self.ax_.text(
+                1.04,
+                row,
+                format_estimate(*of_row, digits=digits, without=" (no interval)"),
+                **right,
+            )
             for row, of_row in zip(rows, numbers, strict=True)
         ]
         self.ax_.set_yticks(rows, names, fontsize=_FONT_SIZE)
@@ -346,13 +351,3 @@ def _kind(level, method):
 def _wrap(text, width):
     """Wrap long lines, and keep existing line breaks."""
     return "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
-
-
-def _format_estimate(estimate, low, high, digits):
-    """Write an estimate with its interval."""
-    if pd.isna(estimate):
-        return "undefined"
-    has_interval = not (pd.isna(low) or pd.isna(high))
-    # Rounded first, and zero added, so that no -0.00 is printed.
-    estimate, low, high = (f"{round(x, digits) + 0.0:.{digits}f}" for x in (estimate, low, high))
-    return f"{estimate} ({low} to {high})" if has_interval else f"{estimate} (no interval)"

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import KW_ONLY, dataclass
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from numbers import Real
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from skdxa.displays._base import BaseDisplay
+from skdxa.displays._base import BaseDisplay, format_estimate
 from skdxa.displays._style import BLUE, COLUMN_WIDTH, GREY, ink
 from skdxa.exceptions import CohortError
 from skdxa.significance import rater_agreement
@@ -21,10 +21,8 @@ from skdxa.validation import fill_masked
 
 # The darkest cell is lighter than the colour itself, so that its number can be read.
 _DARKEST = 0.7
-# Inches: a row, text above and below all rows, and a letter.
-_ROW, _AROUND, _LETTER = 0.36, 1.0, 0.08
-# Longer headings of columns, in letters, are turned.
-_LONG = 6
+# Inches: a row, and text above and below all rows.
+_ROW, _AROUND = 0.36, 1.0
 # Left edge and width, in shares of the axes, of the table and of the kappas.
 _TABLE, _KAPPAS = (0.0, 0.58), (0.61, 0.39)
 
@@ -112,20 +110,18 @@ class RaterAgreementDisplay(BaseDisplay):
         # All of two raters are their only pair.
         shown = self.agreement if len(self.crosstabs) > 1 else self.agreement.drop("all")
         counts = self._counts().reindex(shown.index)
-        longest = max(map(len, counts))
-        rotation = 90 if longest > _LONG else 0
-        headings = _LETTER * longest if rotation else 0
-        self._set_axes(ax, COLUMN_WIDTH, _AROUND + headings + _ROW * len(shown))
+        self._set_axes(ax, COLUMN_WIDTH, _AROUND + _ROW * len(shown))
         self.ax_.set_axis_off()
         self.table_ax_, self.kappa_ax_ = (
             self.ax_.inset_axes((left, 0, width, 1)) for left, width in (_TABLE, _KAPPAS)
         )
-        self._plot_table(counts, shown["agreement"], rotation, look)
+        self._plot_table(counts, shown["agreement"], look)
+        self._turn_headings(grow=ax is None)
         self._plot_kappas(shown, look)
         self.ax_.set_title(self.name or "", fontsize="medium")
         return self
 
-    def _plot_table(self, counts, agreement, rotation, look):
+    def _plot_table(self, counts, agreement, look):
         # Clear where there are no scans, so that the shades suit a light and a dark figure.
         blue = to_rgb(BLUE)
         shades = LinearSegmentedColormap.from_list("shades", [(*blue, 0), (*blue, _DARKEST)])
@@ -141,7 +137,7 @@ class RaterAgreementDisplay(BaseDisplay):
         self.text_ = np.empty(words.shape, dtype=object)
         for (row, column), word in np.ndenumerate(words.to_numpy()):
             self.text_[row, column] = self.table_ax_.text(places[column], row, word, **number)
-        self.table_ax_.set_xticks(places, words.columns, rotation=rotation)
+        self.table_ax_.set_xticks(places, words.columns)
         self.table_ax_.set_xlim(-0.5, places[-1] + 0.7)
         self.table_ax_.set_yticks(range(len(words)), words.index)
         several = len(next(iter(self.crosstabs.values()))) > 2
@@ -153,6 +149,19 @@ class RaterAgreementDisplay(BaseDisplay):
             labelsize="small", length=0, top=True, labeltop=True, labelbottom=False
         )
         self.table_ax_.spines[:].set_visible(False)
+
+    def _turn_headings(self, *, grow):
+        """Turn the columns' headings if they would meet; with `grow` the figure makes room."""
+        level = self._extents_of_headings()
+        if any(one.x1 >= other.x0 for one, other in pairwise(level)):
+            self.table_ax_.tick_params(axis="x", rotation=90)
+            if grow:
+                turned = self._extents_of_headings()
+                self._grow(max(box.height for box in turned) - level[0].height)
+
+    def _extents_of_headings(self):
+        self.table_ax_.get_tightbbox()  # places the headings
+        return [heading.get_window_extent() for heading in self.table_ax_.get_xticklabels()]
 
     def _plot_kappas(self, shown, look):
         kappa, low, high = (shown[name].to_numpy(float) for name in ("kappa", "low", "high"))
@@ -170,7 +179,7 @@ class RaterAgreementDisplay(BaseDisplay):
             bbox={"facecolor": self.kappa_ax_.get_facecolor(), "linewidth": 0, "pad": 0.5},
         )
         self.kappa_text_ = [
-            self.kappa_ax_.text(0.5, row, _format_kappa(*numbers), **number)
+            self.kappa_ax_.text(0.5, row, format_estimate(*numbers), **number)
             for row, numbers in zip(rows, zip(kappa, low, high, strict=True), strict=True)
         ]
         self.kappa_ax_.set(
@@ -284,10 +293,3 @@ class RaterAgreementDisplay(BaseDisplay):
         )
         ratings = cohort.ratings[columns].dropna()
         return cls.from_ratings(ratings, level=level, name=name, ax=ax, style=style)
-
-
-def _format_kappa(kappa, low, high):
-    """Write a kappa with its interval."""
-    if np.isnan(kappa):
-        return "undefined"
-    return f"{kappa:.2f}" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")
