@@ -7,7 +7,12 @@ from scipy import stats
 
 from skdxa.evaluation._metrics import METRICS
 from skdxa.evaluation._scores import default_threshold
-from skdxa.evaluation._stability import cells_of, stability_of, training_variance
+from skdxa.evaluation._stability import (
+    cells_of,
+    has_same_folds,
+    stability_of,
+    training_variance,
+)
 from skdxa.evaluation._summary import corrected_variance, count_patients, degrees_of_freedom
 from skdxa.significance import HypothesisTest, Interval
 from skdxa.validation import positive_and_known
@@ -153,6 +158,9 @@ def compare(
         training = training_variance(
             moved, fold_of, folds.n_folds, n_smaller, patients, largest=_LARGEST_TRAINING_SHARE
         )
+    if has_same_folds(folds.fold_of):
+        # Further repeats of the same folds tell nothing about other patients.
+        differences = differences.reshape(folds.n_repeats, -1).mean(axis=0)
     defined = differences[~np.isnan(differences)]
     if defined.size < differences.size:
         warnings.warn(

@@ -1,6 +1,7 @@
 """Repeated cross-validation that keeps every score and can be resumed."""
 
 import os
+import re
 import sys
 from numbers import Integral
 from os import PathLike
@@ -37,8 +38,10 @@ _NETWORKS = {"keras", "scikeras", "tensorflow"}
         "y": ["array-like"],
         "groups": ["array-like", None],
         "stratify": ["array-like", None],
-        "n_splits": [Interval(Integral, 2, None, closed="left")],
-        "n_repeats": [Interval(Integral, 1, None, closed="left")],
+        "cv": [HasMethods(["split"]), HasMethods(["__iter__"]), None],
+        "cv_groups": ["array-like", None],
+        "n_splits": [Interval(Integral, 2, None, closed="left"), None],
+        "n_repeats": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
@@ -56,8 +59,10 @@ def repeated_cross_validate(
     *,
     groups=None,
     stratify=None,
-    n_splits=10,
-    n_repeats=100,
+    cv=None,
+    cv_groups=None,
+    n_splits=None,
+    n_repeats=None,
     random_state=None,
     n_jobs=None,
     n_threads=None,
@@ -86,10 +91,18 @@ def repeated_cross_validate(
         Labels whose shares the folds keep, `y` if not given. Several columns are kept
         jointly, such as the label trained on and the one scored on; NaN in them is a
         stratum of its own.
-    n_splits : int, default=10
-        Folds per repeat.
-    n_repeats : int, default=100
-        Repeats, each with other folds.
+    cv : splitter or list of (train, test), optional
+        Folds in place of the stratified ones drawn here, from any splitter of scikit-learn;
+        ``LeaveOneGroupOut()`` leaves one hospital out. Every scan must be tested once per
+        repeat, all others be trained on, and a patient's scans lie in one fold.
+    cv_groups : array-like of shape (n_scans,), optional
+        What `cv` takes as its groups, such as the hospital of each scan; the patients if not
+        given.
+    n_splits : int, optional
+        Folds per repeat, 10 if not given. With `cv` the splitter decides.
+    n_repeats : int, optional
+        Repeats, each with other folds, 100 if not given; with `cv` how often the splitter is
+        asked, by default once.
     random_state : int, RandomState instance or None, default=None
         Seeds the folds and the fits. None draws a seed, or takes that of the checkpoint if
         it has been begun.
@@ -125,6 +138,8 @@ def repeated_cross_validate(
     Raises
     ------
     ValueError
+        If `cv` is given with `n_splits` or `stratify`, or its splits are not as above.
+    ValueError
         If `y` is NaN anywhere or has not two labels, a class (or stratum) has fewer
         scans or patients than `n_splits`, or an estimator fails or gives NaN in a fold;
         the message then names the repeat and the fold, and the cause is chained. Other
@@ -150,6 +165,11 @@ def repeated_cross_validate(
     -----
     Folds are those of `RepeatedStratifiedKFold`. Where a patient has several scans they
     are those of `StratifiedGroupKFold`, shuffled anew each repeat.
+
+    A splitter `cv` whose own `random_state` is None is seeded by `random_state`. Without
+    randomness of its own, as one that leaves out one hospital after the other, its folds are
+    the same in every repeat, and only the seeds of the fits differ; the intervals are then
+    those of a single repeat.
 
     The scores of a network depend on the number of threads of a fit, and not on `n_jobs`:
     with ``n_threads=1``, one process and four have the same scores. The column `n_threads` of
@@ -183,17 +203,41 @@ def repeated_cross_validate(
     >>> len(result.scores)
     200
     """
-    for name, labels in (("y", y), ("groups", groups), ("stratify", stratify)):
+    for name, labels in (
+        ("y", y),
+        ("groups", groups),
+        ("stratify", stratify),
+        ("cv_groups", cv_groups),
+    ):
         check_same_rows(X, labels, ("X", name))
     seed = seed_of_run(random_state, checkpoint)
-    folds = Folds.draw(
-        y,
-        groups=groups,
-        stratify=stratify,
-        n_splits=n_splits,
-        n_repeats=n_repeats,
-        random_state=seed,
-    )
+    if cv is None:
+        if cv_groups is not None:
+            raise ValueError("cv_groups are the groups of a splitter: give it too, as cv.")
+        folds = Folds.draw(
+            y,
+            groups=groups,
+            stratify=stratify,
+            n_splits=10 if n_splits is None else n_splits,
+            n_repeats=100 if n_repeats is None else n_repeats,
+            random_state=seed,
+        )
+    else:
+        for name, value in (("n_splits", n_splits), ("stratify", stratify)):
+            if value is not None:
+                raise ValueError(f"{name} has no effect with cv, whose folds are its own.")
+        # A generator of splits is used up by the first repeat.
+        cv = cv if hasattr(cv, "split") else list(cv)
+        folds = Folds.from_splitter(
+            cv,
+            y,
+            X=X,
+            groups=groups,
+            cv_groups=cv_groups,
+            n_repeats=1 if n_repeats is None else n_repeats,
+            random_state=seed,
+        )
+    n_splits, n_repeats = folds.n_folds, folds.n_repeats
     y, groups = folds.y, folds.groups
     n_threads = _threads_per_fit(n_threads, n_jobs, checkpoint)
     if has_repeated_patients(groups):
@@ -203,6 +247,8 @@ def repeated_cross_validate(
         settings = {"n_splits": n_splits, "n_repeats": n_repeats, "random_state": seed}
         if n_threads is not None:
             settings["n_threads"] = n_threads
+        if cv is not None:
+            settings["cv"] = _describe_splitter(cv)
         strata = None if stratify is None else joint_strata(stratify)
         labels = {"y": y, "groups": groups, "stratify": strata}
         run_described = describe_run(estimator, X, settings, labels, params, folds.fold_of)
@@ -285,6 +331,13 @@ def seed_of_run(random_state, checkpoint):
         if begun is not None:
             return int(begun["setting"]["random_state"])
     return as_seed(random_state)
+
+
+def _describe_splitter(cv):
+    """Return a splitter in words, the same in every process."""
+    return (
+        re.sub(r" at 0x[0-9a-fA-F]+", "", repr(cv)) if hasattr(cv, "split") else "a list of splits"
+    )
 
 
 def _threads_per_fit(n_threads, n_jobs, checkpoint):

@@ -1,15 +1,17 @@
 """The folds of a repeated cross-validation."""
 
+import copy
 import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedGroupKFold
+from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedGroupKFold, check_cv
 from sklearn.utils import check_random_state, column_or_1d
 
-from skdxa._sklearn import Interval, validate_params
+from skdxa._sklearn import HasMethods, Interval, validate_params
+from skdxa.evaluation._patients import splits_by_groups
 from skdxa.validation import (
     as_patients,
     as_seed,
@@ -163,6 +165,91 @@ class Folds:
         seed = as_seed(random_state)
         return cls(_draw(y, patients, strata, n_splits, n_repeats, seed), y, groups)
 
+    @classmethod
+    @validate_params(
+        {
+            "cv": [HasMethods(["split"]), HasMethods(["__iter__"])],
+            "y": ["array-like"],
+            "X": ["array-like", "sparse matrix", None],
+            "groups": ["array-like", None],
+            "cv_groups": ["array-like", None],
+            "n_repeats": [Interval(Integral, 1, None, closed="left")],
+            "random_state": ["random_state"],
+        },
+        prefer_skip_nested_validation=True,
+    )
+    def from_splitter(
+        cls, cv, y, *, X=None, groups=None, cv_groups=None, n_repeats=1, random_state=None
+    ):
+        """Take the folds of any splitter, such as one hospital after the other.
+
+        Parameters
+        ----------
+        cv : splitter or list of (train, test)
+            A splitter of scikit-learn, such as ``LeaveOneGroupOut()``, or positions of the
+            training and the test scans of each split. Every scan must be tested once per
+            repeat, and every other scan be trained on. A splitter that repeats itself, such
+            as ``RepeatedKFold``, gives as many repeats as it has.
+        y : array-like of shape (n_scans,)
+            Two labels of any type, none missing.
+        X : array-like of shape (n_scans, ...), optional
+            Passed to the splitter, which rarely uses it; `y` if not given.
+        groups : array-like of shape (n_scans,), optional
+            The patient of each scan. A patient's scans must lie in one fold.
+        cv_groups : array-like of shape (n_scans,), optional
+            What the splitter takes as its groups, such as the hospital of each scan;
+            `groups` if not given and the splitter is one of scikit-learn's for groups.
+        n_repeats : int, default=1
+            How often the splitter is asked.
+        random_state : int, RandomState instance or None, default=None
+            Seeds a splitter whose own `random_state` is None; its folds then differ from
+            repeat to repeat.
+
+        Returns
+        -------
+        Folds
+
+        Raises
+        ------
+        ValueError
+            If rows differ, a scan is tested never or twice in a repeat, a scan of neither
+            part is left over, a patient is in two folds, repeats have different numbers of
+            folds, or the training part of a fold lacks a label.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.model_selection import LeaveOneGroupOut
+        >>> from skdxa.evaluation import Folds
+        >>> site = np.repeat(["Oulu", "Turku", "Tampere"], 4)
+        >>> y = np.tile([0, 1], 6)
+        >>> Folds.from_splitter(LeaveOneGroupOut(), y, cv_groups=site).fold_of.tolist()
+        [[0, 0, 0, 0, 2, 2, 2, 2, 1, 1, 1, 1]]
+        """
+        for name, labels in (("X", X), ("groups", groups), ("cv_groups", cv_groups)):
+            check_same_rows(y, labels, ("y", name))
+        y, _ = _two_labels(column_or_1d(y, warn=True))
+        groups = None if groups is None else as_patients(groups, len(y))
+        splitter = copy.deepcopy(check_cv(cv))
+        if cv_groups is not None:
+            check_known(cv_groups, "cv_groups")
+            cv_groups = plain_labels(cv_groups)
+        elif splits_by_groups(splitter):
+            cv_groups = groups
+        if getattr(splitter, "random_state", 0) is None:
+            splitter.random_state = check_random_state(as_seed(random_state))
+        X = y if X is None else X
+        splits = [split for _ in range(n_repeats) for split in splitter.split(X, y, cv_groups)]
+        fold_of = _fold_of_splits(splits, y)
+        apart = [] if groups is None else split_patients(fold_of, groups)
+        if len(apart):
+            raise ValueError(
+                f"the splitter puts scans of patient {apart[0]} into two folds of one repeat, "
+                f"and those of {len(apart)} patients in all: give it the patients as groups, or "
+                "leave these patients out."
+            )
+        return cls(fold_of, y, groups)
+
     def table(self):
         """Return the sizes of all folds.
 
@@ -269,6 +356,54 @@ def _check_sizes(strata, patients, labels, n_splits):
             f"{label!r}, as in row {row}, than n_splits={n_splits}: take fewer folds, or leave "
             "that label out."
         )
+
+
+def _fold_of_splits(splits, y):
+    """Return the fold of every scan in every repeat, where a repeat tests each scan once."""
+    repeats, fold_of, n_folds = [], np.full(len(y), -1, dtype=np.int32), 0
+    for number, (train, test) in enumerate(splits):
+        in_train, in_test = _membership(train, len(y)), _membership(test, len(y))
+        twice = np.flatnonzero(in_test & (fold_of >= 0))
+        if twice.size:
+            raise ValueError(
+                f"split {number} tests row {twice[0]} a second time before every row has been "
+                "tested once: each row must be scored once per repeat. Take a splitter whose "
+                "test parts do not overlap."
+            )
+        wrong = np.flatnonzero(in_train == in_test)
+        if wrong.size:
+            parts = "both parts" if in_train[wrong[0]] else "neither part"
+            raise ValueError(
+                f"row {wrong[0]} is in {parts} of split {number} ({wrong.size} such row(s)): the "
+                "training part must hold all rows that are not tested."
+            )
+        if not in_test.any() or len(np.unique(y[in_train])) < 2:
+            what = "a training part of one class" if in_test.any() else "no scan to test"
+            raise ValueError(f"split {number} has {what}.")
+        fold_of[in_test] = n_folds
+        n_folds += 1
+        if (fold_of >= 0).all():
+            repeats.append(fold_of)
+            fold_of, n_folds = np.full(len(y), -1, dtype=np.int32), 0
+    if n_folds or not repeats:
+        never = np.flatnonzero(fold_of < 0)
+        raise ValueError(
+            f"the splitter never tests row {never[0]} ({never.size} such row(s)) in repeat "
+            f"{len(repeats)}: each row must be scored once per repeat."
+        )
+    if len({int(repeat.max()) for repeat in repeats}) > 1:
+        numbers = [int(repeat.max()) + 1 for repeat in repeats]
+        raise ValueError(
+            f"the repeats of the splitter have different numbers of folds: {numbers}."
+        )
+    return np.array(repeats)
+
+
+def _membership(rows, n_rows):
+    """Return which rows a part of a split holds, given as positions or as a mask."""
+    found = np.zeros(n_rows, dtype=bool)
+    found[rows] = True
+    return found
 
 
 def _draw(y, patients, strata, n_splits, n_repeats, seed):

@@ -61,12 +61,21 @@ def _last_step(estimator):
 def _takes_groups(estimator):
     """Return whether `fit` takes patients and uses them."""
     if isinstance(estimator, BaseSearchCV):
-        return _splits_by_groups(estimator.cv)
+        return splits_by_groups(estimator.cv)
     return has_fit_parameter(estimator, "groups")
 
 
-def _splits_by_groups(splitter):
-    """Return whether a splitter is one of scikit-learn's that need groups."""
+def splits_by_groups(splitter):
+    """Return whether a splitter is one of scikit-learn's that need groups.
+
+    Parameters
+    ----------
+    splitter : object
+
+    Returns
+    -------
+    bool
+    """
     if not hasattr(splitter, "get_metadata_routing"):
         return False
     return get_routing_for_object(splitter).split.requests.get("groups") is True
@@ -86,7 +95,7 @@ def _requesting(estimator):
     for _, part in _parts(estimator):
         own = getattr(get_routing_for_object(part), "fit", None)
         requests = getattr(own, "requests", {})
-        if requests.get("groups") is True or _splits_by_groups(getattr(part, "cv", None)):
+        if requests.get("groups") is True or splits_by_groups(getattr(part, "cv", None)):
             found.add(id(part))
     return found
 

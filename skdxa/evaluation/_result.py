@@ -10,7 +10,12 @@ from skdxa.evaluation._folds import Folds
 from skdxa.evaluation._metrics import METRICS, grouped_metrics
 from skdxa.evaluation._result_file import read_result, write_result
 from skdxa.evaluation._scores import default_threshold
-from skdxa.evaluation._stability import cells_of, stability_of, training_variance
+from skdxa.evaluation._stability import (
+    cells_of,
+    has_same_folds,
+    stability_of,
+    training_variance,
+)
 from skdxa.evaluation._summary import INTERVALS
 from skdxa.validation import positive_and_known
 
@@ -221,7 +226,11 @@ class CrossValidationResult:
             raise ValueError(f"interval must be one of {list(INTERVALS)}, got {interval!r}.")
         threshold = self._threshold(threshold)
         if interval in ("stability", "corrected", "t"):
-            metrics = self.fold_metrics(y, threshold=threshold)[list(METRICS)]
+            metrics = self.fold_metrics(y, threshold=threshold)
+            if has_same_folds(self._folds.fold_of):
+                # Further repeats of the same folds tell nothing about other patients.
+                metrics = metrics.groupby("fold").mean()
+            metrics = metrics[list(METRICS)]
             options = {"level": level, "sizes": self._mean_sizes()}
             if interval == "stability":
                 noise = self._noise(y, threshold)
@@ -259,8 +268,8 @@ class CrossValidationResult:
             The share `q` of the variance of the scores within a class that is noise of the
             training scans, from 0, for a predictor without training, to 1, for a model that
             has found nothing; and the factor `g` by which it widens the standard error of
-            the AUC, from 1 to 1.41. Both are NaN with one repeat, or if no fold holds three
-            scans of the larger class.
+            the AUC, from 1 to 1.41. Both are NaN with one repeat, if all repeats have the same
+            folds, or if no fold holds three scans of the larger class.
 
         Notes
         -----

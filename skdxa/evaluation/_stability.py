@@ -50,10 +50,11 @@ def stability_of(score, fold_of, n_folds):
     Returns
     -------
     Stability
-        NaN with one repeat, or if no fold holds three scans.
+        NaN with one repeat, if all repeats have the same folds, or if no fold holds three
+        scans.
     """
     n_repeats = len(score)
-    if n_repeats < 2:
+    if has_same_folds(fold_of):
         return Stability(np.nan, np.nan)
     cell = cells_of(fold_of, n_folds).ravel()
     others = (score.sum(axis=0) - score) / (n_repeats - 1)
@@ -69,6 +70,23 @@ def stability_of(score, fold_of, n_folds):
         q = min(1.0, (n_folds - 1) * (1 - shared) / shared * (n_repeats - 1) / n_repeats)
         q = max(0.0, q)
     return Stability(float(q), float((1 + q) * np.sqrt(1 - q / 2)))
+
+
+def has_same_folds(fold_of):
+    """Return whether all repeats, or the only one, have the same folds.
+
+    Models are then trained on the same scans in all repeats, and their agreement tells nothing
+    of the noise of the training scans.
+
+    Parameters
+    ----------
+    fold_of : ndarray of int of shape (n_repeats, n_scans)
+
+    Returns
+    -------
+    bool
+    """
+    return bool((fold_of == fold_of[0]).all())
 
 
 def cells_of(fold_of, n_folds):
@@ -134,7 +152,7 @@ def training_variance(
     -------
     float
         With one standard error of its own added, since with few repeats it is uncertain; NaN
-        with one repeat, or if no fold holds two patients.
+        with one repeat, if all repeats have the same folds, or if no fold holds two patients.
 
     Notes
     -----
@@ -144,6 +162,8 @@ def training_variance(
     ``n_folds - 1`` times as large.
     """
     n_repeats, n_scans = values.shape
+    if has_same_folds(fold_of):
+        return np.nan
     patient = np.arange(n_scans)
     if groups is not None:
         patient = np.unique(groups, return_inverse=True)[1]
@@ -157,7 +177,7 @@ def training_variance(
     total, n_both = squares(cells_of(fold_of, n_folds).ravel())
     own, n_own = squares((np.arange(n_repeats)[:, np.newaxis] * n_scans + patient).ravel())
     n_pairs = n_both - n_own
-    if n_repeats < 2 or n_pairs == 0:
+    if n_pairs == 0:
         return np.nan
     covariance = (total - own) / n_pairs
     # Of as many independent squares as there are folds that are free to move.

@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import RandomizedSearchCV
+from sklearn.model_selection import LeaveOneGroupOut, RandomizedSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
@@ -349,3 +349,30 @@ def test_a_search_over_distributions_resumes(tmp_path, data):
     kwargs = SHORT | {"n_repeats": 1, "random_state": 0, "checkpoint": tmp_path}
     first, second = (repeated_cross_validate(search, *data, **kwargs) for _ in range(2))
     assert first.scores.equals(second.scores)
+
+
+class Halves:
+    """A splitter without a description of its own."""
+
+    def split(self, X, y=None, groups=None):
+        rows = np.arange(len(y))
+        return [(rows[rows % 2 != half], rows[rows % 2 == half]) for half in range(2)]
+
+
+@pytest.mark.parametrize("cv", [LeaveOneGroupOut(), StratifiedKFold(3, shuffle=True), Halves()])
+def test_a_run_on_the_folds_of_a_splitter_resumes(tmp_path, cv):
+    rng = np.random.default_rng(0)
+    X, y, site = rng.normal(size=(42, 2)), np.tile([0, 0, 1], 14), np.repeat(list("abcd"), 11)[:42]
+    run = {"n_repeats": 2, "progress": False, "cv": cv}
+    if isinstance(cv, LeaveOneGroupOut):
+        run["cv_groups"] = site
+    expected = repeated_cross_validate(
+        RandomForestClassifier(2), X, y, random_state=5, checkpoint=tmp_path, **run
+    )
+    for file in sorted(tmp_path.glob("repeat-*.npz"))[1::2]:
+        file.unlink()
+    found = repeated_cross_validate(RandomForestClassifier(2), X, y, checkpoint=tmp_path, **run)
+    pd.testing.assert_frame_equal(found.scores, expected.scores)
+    other = run | {"cv": list(Halves().split(X, y)), "cv_groups": None}
+    with pytest.raises(CheckpointError, match="setting cv was .*, is 'a list of splits'"):
+        repeated_cross_validate(RandomForestClassifier(2), X, y, checkpoint=tmp_path, **other)

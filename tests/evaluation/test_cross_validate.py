@@ -12,8 +12,10 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import (
     GridSearchCV,
+    LeaveOneGroupOut,
     RepeatedStratifiedKFold,
     StratifiedGroupKFold,
+    StratifiedKFold,
     cross_val_predict,
 )
 from sklearn.pipeline import make_pipeline
@@ -21,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from skdxa.evaluation import repeated_cross_validate
+from skdxa.evaluation import compare, repeated_cross_validate
 
 SHORT = {"n_splits": 3, "n_repeats": 2, "random_state": 0, "progress": False}
 
@@ -475,3 +477,53 @@ def test_patients_reach_the_classifiers_own_split():
             spy = fitted[-1] if hasattr(fitted, "steps") else fitted
             out_of = set(groups[result.scores.loc[result.scores["fold"] == fold, "row"]])
             assert set(spy.groups_) == set(groups) - out_of
+
+
+def test_one_hospital_left_out_at_a_time():
+    rng = np.random.default_rng(0)
+    y = np.tile([0, 1, 0], 30)
+    X, site = (
+        rng.normal(size=(90, 2)) + y[:, np.newaxis],
+        np.repeat(["Oulu", "Turku", "Vaasa"], 30),
+    )
+    run = {"groups": np.arange(90) // 2, "cv": LeaveOneGroupOut(), "cv_groups": site}
+    run |= {"random_state": 0, "progress": False}
+    result = repeated_cross_validate(LogisticRegression(), X, y, **run)
+    assert (result.n_repeats, result.n_folds) == (1, 3)
+    for fold, name in enumerate(["Oulu", "Turku", "Vaasa"]):
+        model = LogisticRegression().fit(X[site != name], y[site != name])
+        expected = model.predict_proba(X[site == name])[:, 1]
+        np.testing.assert_allclose(result.repeat_scores(0)[site == name], expected)
+        assert result.folds["n_train"][fold] == 60
+    twice = repeated_cross_validate(LogisticRegression(), X, y, n_repeats=2, **run)
+    assert np.isnan(twice.stability()).all()
+    # The models are the same in both repeats, and so is what they tell.
+    ends = ["estimate", "low", "high", "n_folds"]
+    for interval in ("stability", "corrected", "t"):
+        pd.testing.assert_frame_equal(
+            twice.summary(interval=interval)[ends], result.summary(interval=interval)[ends]
+        )
+    both = [
+        compare(found, found.fold_assignment.with_scores(X[:, 0])) for found in (result, twice)
+    ]
+    assert both[0] == both[1]
+
+
+def test_a_generator_of_splits_is_used_once():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 2)), np.tile([0, 1], 20)
+    splits = StratifiedKFold(4).split(X, y)
+    result = repeated_cross_validate(LogisticRegression(), X, y, cv=splits, progress=False)
+    assert (result.n_repeats, result.n_folds) == (1, 4)
+
+
+def test_folds_that_contradict_a_splitter_are_refused():
+    X, y = np.random.default_rng(0).normal(size=(40, 2)), np.tile([0, 1], 20)
+    for choice, message in (
+        ({"n_splits": 5}, "n_splits has no effect with cv"),
+        ({"stratify": y}, "stratify has no effect with cv"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            repeated_cross_validate(LogisticRegression(), X, y, cv=StratifiedKFold(4), **choice)
+    with pytest.raises(ValueError, match="cv_groups are the groups of a splitter"):
+        repeated_cross_validate(LogisticRegression(), X, y, cv_groups=y)

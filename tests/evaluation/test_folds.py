@@ -7,7 +7,16 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedGroupKFold
+from sklearn.model_selection import (
+    KFold,
+    LeaveOneGroupOut,
+    PredefinedSplit,
+    RepeatedKFold,
+    RepeatedStratifiedKFold,
+    ShuffleSplit,
+    StratifiedGroupKFold,
+    TimeSeriesSplit,
+)
 
 from skdxa.evaluation import Folds, repeated_cross_validate
 
@@ -147,3 +156,70 @@ def test_bad_folds_are_refused(change, message):
 def test_folds_that_cannot_be_drawn_are_refused(y, arguments, message):
     with pytest.raises(ValueError, match=message):
         Folds.draw(y, **arguments)
+
+
+def test_folds_of_a_splitter_are_its_own(y):
+    cv = RepeatedKFold(n_splits=3, n_repeats=2, random_state=4)
+    folds = Folds.from_splitter(cv, y)
+    assert (folds.n_repeats, folds.n_folds) == (2, 3)
+    for number, (_, test) in enumerate(cv.split(y)):
+        repeat, fold = divmod(number, 3)
+        np.testing.assert_array_equal(np.flatnonzero(folds.fold_of[repeat] == fold), test)
+    splits = list(cv.split(y))
+    np.testing.assert_array_equal(Folds.from_splitter(splits, y).fold_of, folds.fold_of)
+    masks = [
+        (np.isin(np.arange(85), train), np.isin(np.arange(85), test)) for train, test in splits
+    ]
+    np.testing.assert_array_equal(Folds.from_splitter(masks, y).fold_of, folds.fold_of)
+
+
+def test_one_hospital_is_left_out_after_the_other(y):
+    site = np.random.default_rng(0).choice(["Oulu", "Turku", "Vaasa"], 85, p=[0.6, 0.3, 0.1])
+    patient = np.char.add(site, (np.arange(85) // 2).astype(str))
+    folds = Folds.from_splitter(LeaveOneGroupOut(), y, groups=patient, cv_groups=site, n_repeats=2)
+    np.testing.assert_array_equal(folds.fold_of, [np.unique(site, return_inverse=True)[1]] * 2)
+    assert folds.groups.tolist() == patient.tolist()
+
+
+def test_splitters_without_a_seed_are_seeded(y):
+    cv = KFold(4, shuffle=True)
+    first, second = (
+        Folds.from_splitter(cv, y, n_repeats=2, random_state=3).fold_of for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert (first[0] != first[1]).any()
+    assert cv.random_state is None
+    assert (Folds.from_splitter(cv, y, n_repeats=2, random_state=4).fold_of != first).any()
+
+
+@pytest.mark.parametrize(
+    ("cv", "message"),
+    [
+        (ShuffleSplit(9, test_size=0.3, random_state=0), "split 1 tests row .* a second time"),
+        (TimeSeriesSplit(4), "in neither part of split 0"),
+        (PredefinedSplit([-1, *[0] * 40, *[1] * 44]), "never tests row 0 .* in repeat 0"),
+        ([(np.arange(85), np.arange(40))], "row 0 is in both parts of split 0 .40 such"),
+        ([(np.arange(85), [])], "split 0 has no scan to test"),
+        ([], "never tests row 0"),
+    ],
+)
+def test_splitters_that_do_not_score_each_row_once_are_refused(y, cv, message):
+    with pytest.raises(ValueError, match=message):
+        Folds.from_splitter(cv, y)
+
+
+def test_other_folds_that_a_splitter_must_not_make(y):
+    rows = np.arange(85)
+    thirds = [(rows[rows % 3 != k], rows[rows % 3 == k]) for k in range(3)]
+    halves = [(rows[rows % 2 != k], rows[rows % 2 == k]) for k in range(2)]
+    with pytest.raises(ValueError, match=r"different numbers of folds: \[3, 2\]"):
+        Folds.from_splitter(thirds + halves, y)
+    with pytest.raises(ValueError, match="patient 0 into two folds.* those of 42 patients in all"):
+        Folds.from_splitter(halves, y, groups=rows // 2)
+    one_class = y == "healthy"
+    with pytest.raises(ValueError, match="split 0 has a training part of one class"):
+        Folds.from_splitter(LeaveOneGroupOut(), y, cv_groups=one_class)
+    with pytest.raises(ValueError, match="cv_groups"):
+        Folds.from_splitter(LeaveOneGroupOut(), y, cv_groups=np.where(one_class, 1, np.nan))
+    with pytest.raises(ValueError, match="y and cv_groups must have the same rows"):
+        Folds.from_splitter(LeaveOneGroupOut(), y, cv_groups=rows[1:])

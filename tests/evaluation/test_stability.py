@@ -46,7 +46,7 @@ def test_q_against_a_loop(noise, step):
 def test_q_of_an_example_by_hand():
     # Two repeats of two folds; in each fold one pair of neighbours changes places: Spearman's
     # rho is 1 - 6 * 2 / (4 * 15) = 0.8 in all of them.
-    fold_of = np.repeat([[0, 1]], 2, axis=0).repeat(4, axis=1)
+    fold_of = np.array([[0, 1], [1, 0]]).repeat(4, axis=1)
     score = np.array([[1, 2, 3, 4, 1, 2, 3, 4], [2, 1, 3, 4, 1, 2, 4, 3]], dtype=float)
     shared = (2 * np.sin(0.8 * np.pi / 6)) ** 2
     q, g = stability_of(score, fold_of, 2)
@@ -81,7 +81,11 @@ def test_stability_is_unknown_with_one_repeat_or_tiny_folds():
     pairs = np.tile(np.arange(8) // 2, (3, 1))
     assert np.isnan(stability_of(score[:1], pairs[:1] // 2, 2)).all()
     assert np.isnan(stability_of(score, pairs, 4)).all()
-    assert not np.isnan(stability_of(score, pairs // 2, 2)).any()
+    halves = pairs // 2
+    assert np.isnan(stability_of(score, halves, 2)).all()  # the same folds in all repeats
+    assert np.isnan(training_variance(score, halves, 2, 4))
+    halves[0] = 1 - halves[0]
+    assert not np.isnan(stability_of(score, halves, 2)).any()
 
 
 def linear_scores(X, y, fold_of, n_folds):
