@@ -4,6 +4,7 @@ The constructor stores, ``plot`` draws, class methods compute, and ``frame`` ret
 numbers behind the picture. Nothing here calls ``pyplot.show``.
 """
 
+from skdxa.displays._calibration import CalibrationDisplay
 from skdxa.displays._contact_sheet import ContactSheetDisplay
 from skdxa.displays._decision import DecisionCurveDisplay
 from skdxa.displays._explanation import ExplanationDisplay
@@ -16,6 +17,7 @@ from skdxa.displays._style import paper_figure, save_display
 from skdxa.displays._training import TrainingCurveDisplay
 
 __all__ = [
+    "CalibrationDisplay",
     "CohortFlowDisplay",
     "ContactSheetDisplay",
     "DecisionCurveDisplay",

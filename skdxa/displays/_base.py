@@ -97,6 +97,22 @@ class BaseDisplay:
             (lines[name],) = self.ax_.plot(x, y, **look)
         return lines
 
+    def _draw_bands(self, bands, across, wanted):
+        """Draw confidence bands in the colours of the curves of the same names, in `lines_`.
+
+        Each has the columns `low`, `high` and the one called `across`; `wanted` merges the
+        style of bands into defaults. The legend names the first for all.
+        """
+        label = f"{100 * self.level:g} % band{'s' * (len(bands) > 1)}"
+        drawn = {}
+        for name, band in bands.items():
+            color = self.lines_[name].get_color()
+            look = wanted(color=color, alpha=0.3, linewidth=0, zorder=1.2)
+            look = ({} if drawn else {"label": label}) | look
+            ends = band[across], band["low"], band["high"]
+            drawn[name] = self.ax_.fill_between(*ends, **look)
+        return drawn
+
     def _draw_legend(self, wanted, *, is_outside, grow=False):
         """Draw a legend inside the axes, or outside: at their right if they are wide, else below.
 

@@ -6,21 +6,20 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from skdxa.displays._base import BaseDisplay
 from skdxa.displays._scores import (
     check_gives_risks,
-    known_risk,
-    named,
-    result_labels,
+    known_risks,
+    risks_of_results,
     score_scans,
-    split_labels,
 )
 from skdxa.displays._style import BLUE, DASHES, GREEN, GREY, ORANGE, PURPLE, ink
 from skdxa.evaluation import response_method_of
 from skdxa.significance import net_benefit
-from skdxa.validation import check_same_rows
+from skdxa.validation import as_seed
 
 _HEIGHT = 2.8
 # How far the default thresholds reach, in prevalences, and the largest of them.
@@ -43,6 +42,8 @@ class DecisionCurveDisplay(BaseDisplay):
         thresholds.
     prevalence : float
         Share of scans that are positive.
+    level : float, default=0.95
+        Confidence level of the bands, of curves that have one.
 
     Attributes
     ----------
@@ -50,6 +51,8 @@ class DecisionCurveDisplay(BaseDisplay):
         What was drawn on.
     lines_ : dict of str to matplotlib Line2D
         The curves.
+    bands_ : dict of str to matplotlib PolyCollection
+        The confidence bands of the curves that have one.
     treat_all_, treat_none_ : matplotlib Line2D
         Net benefit of treating everyone, and of treating nobody, zero.
     legend_ : matplotlib Legend
@@ -58,15 +61,18 @@ class DecisionCurveDisplay(BaseDisplay):
     See Also
     --------
     skdxa.significance.net_benefit : The numbers.
-    skdxa.significance.calibration : Whether the risks are right.
+    CalibrationDisplay : Whether the risks are right.
 
     Notes
     -----
     Net benefit is the share of true positives, less that of false positives at the odds
     of the threshold [2]_. It depends on calibration: a network whose probabilities
     are too high or too low, as after training with class weights, gets a poor curve
-    however well it separates. The curves have no interval, and a small difference may
-    be chance.
+    however well it separates.
+
+    By default curves have no band, and a small difference may be chance. The band that
+    `n_resamples` asks for is that of a bootstrap of patients, at each threshold. It is of one
+    curve: overlapping bands do not show that two models are equal.
 
     References
     ----------
@@ -91,6 +97,7 @@ class DecisionCurveDisplay(BaseDisplay):
 
     _ARTISTS: ClassVar = {
         "curves": Line2D,
+        "bands": PolyCollection,
         "treat_all": Line2D,
         "treat_none": Line2D,
         "legend": None,
@@ -99,6 +106,7 @@ class DecisionCurveDisplay(BaseDisplay):
     curves: dict
     _: KW_ONLY
     prevalence: float
+    level: float = 0.95
 
     def plot(self, ax=None, *, style=None):
         """Draw the curves between treating everyone and treating nobody.
@@ -109,8 +117,8 @@ class DecisionCurveDisplay(BaseDisplay):
             Where to draw; None makes a figure as wide as a column in print.
         style : dict or None, default=None
             Matplotlib properties by artist: "curves" (all of them; what is left open, such
-            as colour and dashes, differs from one to the next), "treat_all", "treat_none"
-            and "legend".
+            as colour and dashes, differs from one to the next), "bands" (all of them),
+            "treat_all", "treat_none" and "legend".
         {plotted}
 
         Notes
@@ -130,6 +138,11 @@ class DecisionCurveDisplay(BaseDisplay):
             (BLUE, ORANGE, GREEN, PURPLE),
             ("-", *DASHES[:4]),
             partial(look, "curves", linewidth=1.5),
+        )
+        self.bands_ = self._draw_bands(
+            {name: curve for name, curve in self.curves.items() if "low" in curve},
+            "threshold",
+            partial(look, "bands"),
         )
         # All curves are of the same scans, so that any of them holds this one.
         any_curve = next(iter(self.curves.values()))
@@ -170,7 +183,20 @@ class DecisionCurveDisplay(BaseDisplay):
         return frame[["curve", *frame.columns.drop("curve")]]
 
     @classmethod
-    def from_predictions(cls, y, prob, *, thresholds=None, name=None, ax=None, style=None):
+    def from_predictions(
+        cls,
+        y,
+        prob,
+        *,
+        thresholds=None,
+        groups=None,
+        level=0.95,
+        n_resamples=0,
+        random_state=None,
+        name=None,
+        ax=None,
+        style=None,
+    ):
         """Compute the curves of predicted risks and draw them.
 
         Parameters
@@ -185,6 +211,14 @@ class DecisionCurveDisplay(BaseDisplay):
             spaced ones, 100 to 999 of them and each a round number, from near 0 to 3.25
             times the prevalence (at most 0.99). Clinical reasons are better: the risks at
             which doctors or patients would begin to disagree.
+        groups : array-like of shape (n_scans,), optional
+            The patient of each scan, where patients have several, for the bands.
+        level : float, default=0.95
+            Confidence level of the bands.
+        n_resamples : int, default=0
+            Resamples of patients for the bands; 2,000 are enough. By default there are none.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the resampling.
         name : str or None, default=None
             What the legend calls a single curve; None calls it "model".
         {drawn}
@@ -195,22 +229,36 @@ class DecisionCurveDisplay(BaseDisplay):
             If `y` does not hold two labels, a labelled scan has no risk, a risk is not
             between 0 and 1, or a threshold not strictly so.
         """
-        risks = named(prob, name, "prob")
-        for curve, risk in risks.items():
-            check_same_rows(y, risk, ("y", f"the risk of {curve!r}"))
-        positive, known = split_labels(y, len(y))
-        prevalence = float(positive[known].mean())
+        positive, risks, groups = known_risks(y, prob, groups, name)
+        prevalence = float(positive.mean())
         if thresholds is None:
             thresholds = _round_thresholds(prevalence)
         thresholds = np.sort(np.atleast_1d(thresholds))
+        band = {"groups": groups, "level": level, "n_resamples": n_resamples}
+        # One seed, so that all curves are of the same resamples.
+        seed = as_seed(random_state) if n_resamples else None
         curves = {
-            curve: net_benefit(positive[known], known_risk(curve, risk, known), thresholds)
+            curve: net_benefit(positive, risk, thresholds, random_state=seed, **band)
             for curve, risk in risks.items()
         }
-        return cls(curves, prevalence=prevalence).plot(ax, style=style)
+        return cls(curves, prevalence=prevalence, level=level).plot(ax, style=style)
 
     @classmethod
-    def from_estimator(cls, model, X, y, *, thresholds=None, name=None, ax=None, style=None):
+    def from_estimator(
+        cls,
+        model,
+        X,
+        y,
+        *,
+        thresholds=None,
+        groups=None,
+        level=0.95,
+        n_resamples=0,
+        random_state=None,
+        name=None,
+        ax=None,
+        style=None,
+    ):
         """Predict the risks of scans with a fitted classifier and draw its curve.
 
         Parameters
@@ -221,8 +269,8 @@ class DecisionCurveDisplay(BaseDisplay):
             As the model takes it.
         y : array-like of shape (n_scans,)
             Labels as in training, or 0 and 1; NaN where unknown.
-        thresholds, name : as in `from_predictions`
-            Where to compute the curve, and what the legend calls it.
+        thresholds, groups, level, n_resamples, random_state, name : as in `from_predictions`
+            Where to compute the curve, its band, and what the legend calls it.
         {drawn}
 
         Raises
@@ -233,14 +281,36 @@ class DecisionCurveDisplay(BaseDisplay):
         check_gives_risks(response_method_of(model), type(model).__name__)
         labels, risk, _ = score_scans(model, X, y)
         return cls.from_predictions(
-            labels, risk, thresholds=thresholds, name=name, ax=ax, style=style
+            labels,
+            risk,
+            thresholds=thresholds,
+            groups=groups,
+            level=level,
+            n_resamples=n_resamples,
+            random_state=random_state,
+            name=name,
+            ax=ax,
+            style=style,
         )
 
     @classmethod
-    def from_result(cls, result, y=None, *, thresholds=None, name=None, ax=None, style=None):
+    def from_result(
+        cls,
+        result,
+        y=None,
+        *,
+        thresholds=None,
+        level=0.95,
+        n_resamples=0,
+        random_state=None,
+        name=None,
+        ax=None,
+        style=None,
+    ):
         """Draw the curves of repeated cross-validations.
 
-        Each scan's risk is the one out of fold, of the repeat with the median AUC.
+        Each scan's risk is the one out of fold, of the repeat with the median AUC. Bands
+        resample the patients of the result.
 
         Parameters
         ----------
@@ -249,8 +319,8 @@ class DecisionCurveDisplay(BaseDisplay):
             probabilities; a dict holds several, of the same scans, by name.
         y : array-like of shape (n_scans,) or None, default=None
             Other labels to judge by than those trained on; NaN where unknown.
-        thresholds, name : as in `from_predictions`
-            Where to compute the curves, and what the legend calls a single one.
+        thresholds, level, n_resamples, random_state, name : as in `from_predictions`
+            Where to compute the curves, their bands, and what the legend calls a single one.
         {drawn}
 
         Raises
@@ -259,21 +329,15 @@ class DecisionCurveDisplay(BaseDisplay):
             If the scores are no probabilities, the results are not of the same scans and
             labels, or as for `from_predictions`.
         """
-        results = named(result, name, "result")
-        for curve, one in results.items():
-            check_gives_risks(one.response_method, f"the result {curve!r}")
-        first, *others = results
-        labels = result_labels(results[first], y)
-        for curve in others:
-            if not np.array_equal(result_labels(results[curve], y), labels, equal_nan=True):
-                raise ValueError(
-                    f"the results {first!r} and {curve!r} have different labels, and curves are "
-                    "compared on the same scans and labels: give those in y, or draw two displays."
-                )
+        labels, risks, groups = risks_of_results(result, y, name)
         return cls.from_predictions(
             labels,
-            {curve: one.repeat_scores(one.median_repeat(y)) for curve, one in results.items()},
+            risks,
             thresholds=thresholds,
+            groups=groups,
+            level=level,
+            n_resamples=n_resamples,
+            random_state=random_state,
             ax=ax,
             style=style,
         )

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from skdxa.evaluation import positive_scores, response_method_of
-from skdxa.validation import fill_masked, positive_and_known
+from skdxa.validation import as_patients, check_same_rows, fill_masked, positive_and_known
 
 
 def binary_labels(y, classes, n_scans):
@@ -70,8 +70,8 @@ def check_gives_risks(response_method, name):
     """Raise a `ValueError` unless scores are probabilities."""
     if response_method != "predict_proba":
         raise ValueError(
-            f"{name} has the values of a {response_method}, which are no risks: a decision curve "
-            "needs probabilities, as of a classifier with predict_proba or after "
+            f"{name} has the values of a {response_method}, which are no risks: the curve needs "
+            "probabilities, as of a classifier with predict_proba or after "
             "sklearn.calibration.CalibratedClassifierCV."
         )
 
@@ -88,3 +88,75 @@ def known_risk(name, risk, known):
             "logistic regression, out of fold."
         )
     return risk
+
+
+def known_risks(y, prob, groups, name):
+    """Return labels, risks by name and patients of the scans whose label is known.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_scans,)
+        Two labels, the larger one positive; NaN where unknown.
+    prob : array-like of shape (n_scans,), or dict of str to such
+        Predicted risk of the positive label.
+    groups : array-like of shape (n_scans,) or None
+        The patient of each scan.
+    name : str or None
+        Name of a single model.
+
+    Returns
+    -------
+    positive : ndarray of bool of shape (n_known,)
+    risks : dict of str to ndarray of shape (n_known,)
+    groups : ndarray of shape (n_known,) or None
+    """
+    risks = named(prob, name, "prob")
+    for curve, risk in risks.items():
+        check_same_rows(y, risk, ("y", f"the risk of {curve!r}"))
+    if groups is not None:
+        check_same_rows(y, groups, ("y", "groups"))
+        groups = as_patients(groups, len(y))
+    positive, known = split_labels(y, len(y))
+    return (
+        positive[known],
+        {curve: known_risk(curve, risk, known) for curve, risk in risks.items()},
+        None if groups is None else groups[known],
+    )
+
+
+def risks_of_results(result, y, name):
+    """Return labels, risks by name and patients of cross-validated scans.
+
+    Parameters
+    ----------
+    result : CrossValidationResult, or dict of str to such
+        Results of the same scans and labels, whose scores are probabilities.
+    y : array-like of shape (n_scans,) or None
+        Other labels to judge by than those trained on.
+    name : str or None
+        Name of a single result.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_scans,)
+        0, 1, or NaN where unknown.
+    risks : dict of str to ndarray of shape (n_scans,)
+        Out of fold, of the repeat with the median AUC.
+    groups : ndarray of shape (n_scans,) or None
+    """
+    results = named(result, name, "result")
+    for curve, one in results.items():
+        check_gives_risks(one.response_method, f"the result {curve!r}")
+    first, *others = results
+    labels = result_labels(results[first], y)
+    for curve in others:
+        if not np.array_equal(result_labels(results[curve], y), labels, equal_nan=True):
+            raise ValueError(
+                f"the results {first!r} and {curve!r} have different labels, and curves are "
+                "compared on the same scans and labels: give those in y, or draw two displays."
+            )
+    return (
+        labels,
+        {curve: one.repeat_scores(one.median_repeat(y)) for curve, one in results.items()},
+        results[first].groups,
+    )

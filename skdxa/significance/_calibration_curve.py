@@ -24,7 +24,8 @@ class CalibrationCurve:
     ----------
     curve : pandas.DataFrame
         One row per distinct predicted risk, in ascending order: `risk`, `observed` (the risk
-        by the curve), and `low` and `high`, its pointwise confidence band.
+        by the curve), `low` and `high`, its pointwise confidence band, and `n` and `events`,
+        the number of scans with this predicted risk and of those with the outcome.
     ici, e50, e90, emax : float
         Mean (integrated calibration index), median, 90 % quantile and maximum over all scans
         of the absolute difference between predicted and observed risk; 0 is ideal.
@@ -76,6 +77,7 @@ def calibration_curve(y, prob, *, n_knots=4, groups=None, level=0.95):
     See Also
     --------
     calibration : Calibration-in-the-large, slope and Brier score.
+    skdxa.displays.CalibrationDisplay : A picture of the curve.
 
     Notes
     -----
@@ -125,6 +127,8 @@ def calibration_curve(y, prob, *, n_knots=4, groups=None, level=0.95):
                 "observed": observed,
                 "low": expit(fitted - half),
                 "high": expit(fitted + half),
+                "n": np.bincount(row),
+                "events": np.bincount(row, weights=y).astype(int),
             }
         ),
         ici=float(distance.mean()),

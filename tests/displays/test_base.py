@@ -11,6 +11,7 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 from skdxa.displays import (
+    CalibrationDisplay,
     CohortFlowDisplay,
     DecisionCurveDisplay,
     ExplanationDisplay,
@@ -32,6 +33,11 @@ TABLE = pd.DataFrame({"auc": 0.7, "auc_low": 0.6, "auc_high": 0.8}, index=["netw
 DRAWN = [
     partial(RepeatedRocDisplay.from_predictions, Y, SCORE),
     partial(DecisionCurveDisplay.from_predictions, Y, SCORE),
+    partial(
+        CalibrationDisplay.from_predictions,
+        np.tile([0, 1, 0, 1, 1, 0, 1, 0, 0, 1], 9),
+        np.linspace(0.1, 0.9, 90),
+    ),
     partial(ForestDisplay.from_table, TABLE),
     partial(RaterAgreementDisplay.from_ratings, [[0, 0], [1, 1], [0, 1]]),
     partial(ScanDisplay.from_scan, np.eye(7, 9)),

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 
 from skdxa.displays import DecisionCurveDisplay
+from skdxa.evaluation import Folds
 from skdxa.significance import net_benefit
 
 # Ten scans, three of them positive.
@@ -159,6 +160,42 @@ def test_decision_curve_of_other_labels(ax, make_result):
     expected = net_benefit(y[known], result.repeat_scores(repeat)[known], [0.35, 0.5])
     pd.testing.assert_frame_equal(display.curves["model"], expected)
     assert display.prevalence == 0.5
+
+
+def test_decision_bands(ax):
+    draw = DecisionCurveDisplay.from_predictions
+    options = {"thresholds": [0.2, 0.4], "n_resamples": 99, "random_state": 0}
+    risks = {"a": _RISK, "b": np.sqrt(_RISK)}
+    display = draw(_OUTCOME, risks, level=0.8, ax=ax, style={"bands": {"alpha": 0.7}}, **options)
+    expected = net_benefit(_OUTCOME, _RISK, level=0.8, **options)
+    pd.testing.assert_frame_equal(display.curves["a"], expected)
+    for name, line in display.lines_.items():
+        band, curve = display.bands_[name], display.curves[name]
+        outline = {*map(tuple, band.get_paths()[0].vertices)}
+        assert {*zip(curve["threshold"], curve["low"], strict=True)} <= outline
+        assert {*zip(curve["threshold"], curve["high"], strict=True)} <= outline
+        assert same_color(band.get_facecolor()[0][:3], line.get_color())
+        assert band.get_alpha() == 0.7
+    texts = [text.get_text() for text in display.legend_.get_texts()]
+    assert texts == ["a", "b", "80 % bands", "treat all", "treat none"]
+    assert draw(_OUTCOME, _RISK, ax=ax).bands_ == {}
+
+
+def test_decision_bands_resample_patients(ax):
+    thrice = np.tile(np.repeat(np.arange(10), 3), 8)
+    patient = np.repeat(np.arange(80), 3)
+    y, risk = _OUTCOME[thrice], _RISK[thrice]
+    options = {"thresholds": [0.2, 0.4], "n_resamples": 400, "random_state": 0, "ax": ax}
+    draw = DecisionCurveDisplay.from_predictions
+    grouped = draw(y, risk, groups=patient, **options).frame()
+    plain = draw(y, risk, **options).frame()
+    # Three copies of each scan: standard errors are larger by the square root of three.
+    ratio = (grouped["high"] - grouped["low"]) / (plain["high"] - plain["low"])
+    np.testing.assert_allclose(ratio, np.sqrt(3), rtol=0.2)
+    folds = Folds.draw(y, groups=patient, n_splits=2, n_repeats=1, random_state=0)
+    result = folds.with_scores(risk, response_method="predict_proba")
+    of_result = DecisionCurveDisplay.from_result(result, **options).frame()
+    pd.testing.assert_frame_equal(of_result, grouped)
 
 
 def test_decision_errors(make_result):

@@ -1,0 +1,336 @@
+"""Calibration curves: whether of a hundred scans with a risk of 10 % ten have the outcome."""
+
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from matplotlib.collections import PolyCollection
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from skdxa.displays._base import BaseDisplay
+from skdxa.displays._scores import (
+    check_gives_risks,
+    known_risks,
+    risks_of_results,
+    score_scans,
+)
+from skdxa.displays._style import BLUE, COLUMN_WIDTH, DASHES, GREEN, GREY, ORANGE, PURPLE, ink
+from skdxa.evaluation import response_method_of
+from skdxa.significance import calibration_curve
+
+_N_BINS = 50
+# Inches: an entry of the legend.
+_ENTRY = 0.17
+# The axes reach a little beyond the largest risk, below which a histogram takes this share.
+_MARGIN, _STRIP = 1.04, 0.17
+
+
+@dataclass(eq=False, repr=False)
+class CalibrationDisplay(BaseDisplay):
+    """Observed against predicted risk, with the histogram of the predicted risks.
+
+    The smooth calibration curve of Harrell [1]_ with its confidence band. Where it lies above
+    the diagonal, risks are too low. Below the axis of zero risk stand the histograms of the
+    predicted risks: scans with the outcome upwards, those without it downwards, each as a share
+    of its class.
+
+    Parameters
+    ----------
+    curves : dict of str to skdxa.significance.CalibrationCurve
+        Results of `skdxa.significance.calibration_curve` by name, all of the same level.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+        What was drawn on.
+    lines_ : dict of str to matplotlib Line2D
+        The curves.
+    bands_ : dict of str to matplotlib PolyCollection
+        Their confidence bands.
+    ideal_ : matplotlib Line2D
+        The diagonal.
+    histograms_ : dict of str to tuple of two matplotlib BarContainer
+        The histograms: of scans with the outcome, and of the others.
+    legend_ : matplotlib Legend
+        The legend, with the integrated calibration index (ICI), the mean distance between
+        curve and diagonal.
+
+    See Also
+    --------
+    skdxa.significance.calibration_curve : The numbers.
+    skdxa.significance.calibration : Calibration-in-the-large and slope.
+    DecisionCurveDisplay : Whether acting on the risks does good.
+
+    Notes
+    -----
+    The band is pointwise. A curve is least certain at high risks, which few scans have, and is
+    drawn as far as there is a scan; axes end a little beyond the largest risk. Chance
+    makes the ICI larger than 0 even if the risks are right [2]_.
+
+    References
+    ----------
+    .. [1] Harrell FE. Regression modeling strategies. 2nd ed., Springer, 2015.
+    .. [2] Austin PC, Steyerberg EW. The Integrated Calibration Index (ICI) and related
+       metrics for quantifying the calibration of logistic regression models. Stat Med 38,
+       4051-4065 (2019).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.displays import CalibrationDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> risk = rng.beta(2, 8, size=1000)
+    >>> y = rng.random(1000) < risk
+    >>> display = CalibrationDisplay.from_predictions(y, risk / 2, name="simulated, too low")
+    >>> display.legend_.get_texts()[0].get_text()
+    'simulated, too low: ICI = 0.110'
+    """
+
+    _ARTISTS: ClassVar = {
+        "curves": Line2D,
+        "bands": PolyCollection,
+        "ideal": Line2D,
+        "histograms": Rectangle,
+        "legend": None,
+    }
+
+    curves: dict
+    _: KW_ONLY
+
+    @property
+    def level(self):
+        """Confidence level of the bands."""
+        return next(iter(self.curves.values())).level
+
+    def plot(self, ax=None, *, style=None):
+        """Draw the curves, their bands, the diagonal and the histograms.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure as wide as a column in print. By default the
+            legend stands beneath the axes, or inside them if their figure has no layout that
+            makes room for it.
+        style : dict or None, default=None
+            Matplotlib properties by artist: "curves", "bands" and "histograms" (all of them;
+            what is left open, such as colour and dashes, differs from one to the next),
+            "ideal" and "legend".
+        {plotted}
+        """
+        look = self._merger(style)
+        n_curves = len(self.curves)
+        self._set_axes(ax, height=COLUMN_WIDTH * (1 + n_curves * _STRIP) + _ENTRY * (1 + n_curves))
+        tables = {name: curve.curve for name, curve in self.curves.items()}
+        largest = max(table[["risk", "observed"]].max(axis=None) for table in tables.values())
+        self.lines_ = self._draw_curves(
+            {
+                name: (
+                    table["risk"],
+                    table["observed"],
+                    f"{name}: ICI = {self.curves[name].ici:.3f}",
+                )
+                for name, table in tables.items()
+            },
+            (BLUE, ORANGE, GREEN, PURPLE),
+            ("-", *DASHES[:4]),
+            partial(look, "curves", linewidth=1.5),
+        )
+        self.bands_ = self._draw_bands(tables, "risk", partial(look, "bands"))
+        diagonal = look(
+            "ideal", color=GREY, label="ideal", linewidth=0.8, linestyle=":", zorder=1.1
+        )
+        (self.ideal_,) = self.ax_.plot([0, 1], [0, 1], **diagonal)
+        limit = min(_MARGIN * largest, 1.01)
+        self.histograms_ = {
+            name: self._draw_histograms(
+                table,
+                limit,
+                -(number + 0.5) * _STRIP * limit,
+                partial(look, "histograms", color=self.lines_[name].get_color()),
+            )
+            for number, (name, table) in enumerate(tables.items())
+        }
+        self.ax_.axhline(0, color=ink(), linewidth=0.8, zorder=1)
+        self.ax_.set(
+            xlabel="Predicted risk",
+            xlim=(0, limit),
+            ylim=(-n_curves * _STRIP * limit, limit),
+            aspect="equal",
+            # At the lower edge, where constrained layout then knows what stands beneath.
+            anchor="S",
+        )
+        # Beside the histograms stands no risk.
+        self.ax_.set_ylabel("Observed risk", y=(n_curves * _STRIP + 0.5) / (n_curves * _STRIP + 1))
+        ticks = self.ax_.get_yticks()
+        self.ax_.set_yticks(ticks[(ticks >= 0) & (ticks <= limit)])
+        legend = look("legend", fontsize="small", handlelength=3)
+        self.legend_ = self._draw_legend(legend, is_outside=self._has_layout(), grow=ax is None)
+        return self
+
+    def _draw_histograms(self, table, limit, middle, wanted):
+        """Draw risks of scans with the outcome above a line, those of the others below it."""
+        edges = np.linspace(0, min(limit, 1), _N_BINS + 1)
+        n_of_class = (table["events"], table["n"] - table["events"])
+        shares = [
+            np.histogram(table["risk"], edges, weights=n_scans)[0] / n_scans.sum()
+            for n_scans in n_of_class
+        ]
+        # The highest bar takes all the room that there is.
+        unit = 0.42 * _STRIP * limit / np.max(shares)
+        self.ax_.axhline(middle, color=GREY, linewidth=0.5, zorder=1)
+        for side, which in (("bottom", "positive"), ("top", "negative")):
+            self.ax_.annotate(
+                which,
+                (1, middle),
+                (-3, 2 if side == "bottom" else -2),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                ha="right",
+                va=side,
+                color=GREY,
+                fontsize="xx-small",
+            )
+        return tuple(
+            self.ax_.bar(
+                edges[:-1],
+                direction * unit * share,
+                np.diff(edges),
+                bottom=middle,
+                align="edge",
+                **wanted(alpha=alpha, linewidth=0),
+            )
+            for direction, alpha, share in zip((1, -1), (1.0, 0.5), shares, strict=True)
+        )
+
+    def frame(self):
+        """Return the numbers behind the picture.
+
+        Returns
+        -------
+        frame : DataFrame
+            One row per curve and predicted risk that occurs: `curve`, its name, then the columns
+            of `skdxa.significance.CalibrationCurve.curve`.
+        """
+        tables = [curve.curve.assign(curve=name) for name, curve in self.curves.items()]
+        frame = pd.concat(tables, ignore_index=True)
+        return frame[["curve", *frame.columns.drop("curve")]]
+
+    @classmethod
+    def from_predictions(
+        cls, y, prob, *, n_knots=4, groups=None, level=0.95, name=None, ax=None, style=None
+    ):
+        """Compute the calibration curves of predicted risks and draw them.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_scans,)
+            Two labels, the larger one positive; NaN, where unknown, is left out.
+        prob : array-like of shape (n_scans,), or dict of str to such
+            Predicted risk of the positive label, strictly between 0 and 1, of scans that the
+            model was not trained on; a dict holds those of several models by name.
+        n_knots : int, default=4
+            Number of knots of the spline, from 3 to 7. More knots need more events.
+        groups : array-like of shape (n_scans,), optional
+            The patient of each scan, where patients have several.
+        level : float, default=0.95
+            Confidence level of the bands.
+        name : str or None, default=None
+            What the legend calls a single curve; None calls it "model".
+        {drawn}
+
+        Raises
+        ------
+        ValueError
+            If `y` does not hold two labels, a labelled scan has no risk, or as for
+            `skdxa.significance.calibration_curve`; the curve is then named.
+        """
+        positive, risks, groups = known_risks(y, prob, groups, name)
+        curves = {}
+        for curve, risk in risks.items():
+            try:
+                curves[curve] = calibration_curve(
+                    positive, risk, n_knots=n_knots, groups=groups, level=level
+                )
+            except ValueError as error:
+                raise ValueError(f"{curve!r}: {error}") from error
+        return cls(curves).plot(ax, style=style)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        model,
+        X,
+        y,
+        *,
+        n_knots=4,
+        groups=None,
+        level=0.95,
+        name=None,
+        ax=None,
+        style=None,
+    ):
+        """Predict the risks of scans with a fitted classifier and draw its curve.
+
+        Parameters
+        ----------
+        model : fitted classifier or Pipeline
+            With `predict_proba`. It must not have seen these scans.
+        X : array-like, list or DataFrame of shape (n_scans, ...)
+            As the model takes it.
+        y : array-like of shape (n_scans,)
+            Labels as in training, or 0 and 1; NaN where unknown.
+        n_knots, groups, level, name : as in `from_predictions`
+            The knots of the spline, the patients, the level of the band, and what the legend
+            calls the curve.
+        {drawn}
+
+        Raises
+        ------
+        ValueError
+            If the model gives no probabilities, or as for `from_predictions`.
+        """
+        check_gives_risks(response_method_of(model), type(model).__name__)
+        labels, risk, _ = score_scans(model, X, y)
+        return cls.from_predictions(
+            labels,
+            risk,
+            n_knots=n_knots,
+            groups=groups,
+            level=level,
+            name=name,
+            ax=ax,
+            style=style,
+        )
+
+    @classmethod
+    def from_result(cls, result, y=None, *, n_knots=4, level=0.95, name=None, ax=None, style=None):
+        """Draw the calibration curves of repeated cross-validations.
+
+        Each scan's risk is the one out of fold, of the repeat with the median AUC. Bands
+        take the patients of the result into account.
+
+        Parameters
+        ----------
+        result : CrossValidationResult, or dict of str to such
+            From `skdxa.evaluation.repeated_cross_validate`, of classifiers that predict
+            probabilities; a dict holds several, of the same scans, by name.
+        y : array-like of shape (n_scans,) or None, default=None
+            Other labels to judge by than those trained on; NaN where unknown.
+        n_knots, level, name : as in `from_predictions`
+            The knots of the splines, the level of the bands, and what the legend calls a
+            single curve.
+        {drawn}
+
+        Raises
+        ------
+        ValueError
+            If the scores are no probabilities, the results are not of the same scans and
+            labels, or as for `from_predictions`.
+        """
+        labels, risks, groups = risks_of_results(result, y, name)
+        return cls.from_predictions(
+            labels, risks, n_knots=n_knots, groups=groups, level=level, ax=ax, style=style
+        )
