@@ -1,7 +1,7 @@
 """Measure how often the intervals of a cross-validation hold, and the errors of `compare`.
 
     python experiments/coverage.py intervals [--cohorts 1000] [--cells ...] [--resamples 0]
-        [--half-draws 0]
+        [--half-draws 0] [--repeats 1]
     python experiments/coverage.py single [--cohorts 1000]
     python experiments/coverage.py compare [--cohorts 1000] [--cells ...]
 
@@ -47,8 +47,6 @@ from skdxa.evaluation import METRICS, Folds, compare
 from skdxa.evaluation._half_sampling import interval_from_halves
 from skdxa.significance import (
     corrected_t_interval,
-    delong_interval,
-    proportion_interval,
     t_interval,
 )
 
@@ -271,21 +269,12 @@ def intervals_of(result, cell, n_resamples, seed):
                 ends = (interval.low, interval.high) if interval.variance else (np.nan, np.nan)
                 found[kind, name] = (interval.estimate, *ends)
         # The first repeat stands for the median one, which takes longer to find.
-        score, positive = result.repeat_scores(0), result.y == 1
-        right = (score >= threshold) == positive
-        pooled = {
-            "auc": delong_interval(result.y, score),
-            **{
-                name: proportion_interval(right[of].sum(), of.sum())
-                for name, of in (
-                    ("sensitivity", positive),
-                    ("specificity", ~positive),
-                    ("accuracy", positive | ~positive),
-                )
-            },
-        }
-        for name, interval in pooled.items():
-            found["delong", name] = (interval.estimate, interval.low, interval.high)
+        folds = result.fold_assignment
+        first = Folds(folds.fold_of[:1], folds.y, folds.groups).with_scores(
+            result.repeat_scores(0), response_method="predict_proba"
+        )
+        table = first.summary(threshold=threshold, interval="delong")
+        found |= {("delong", name): row[:3] for name, *row in table.itertuples(name=None)}
         if n_resamples:
             table = result.summary(
                 threshold=threshold,
@@ -356,12 +345,14 @@ def relative_width(rows, cell):
     return np.nanmean(rows[:, 2] - rows[:, 1]) / ideal.mean()
 
 
-def intervals(names, n_cohorts, n_resamples, half_draws):
+def intervals(names, n_cohorts, n_resamples, half_draws, n_repeats):
     kinds = ["t", "corrected", "delong", *["bootstrap"] * bool(n_resamples)]
     kinds += [*["half"] * bool(half_draws), "stability"]
     print(f"{n_cohorts} simulated cohorts per cell; per cent held (mean width):")
     for name in names:
         cell, start = CELLS[name], time.perf_counter()
+        if n_repeats:
+            cell = cell._replace(repeats=n_repeats)
         found, factor = simulate(cell, n_cohorts, n_resamples, half_draws)
         truths = {metric: found["stability", metric][:, 0].mean() for metric in METRICS}
         print(
@@ -475,6 +466,9 @@ def main():
     parser.add_argument("--cells", nargs="+", help="names of cells; all if not given")
     parser.add_argument("--resamples", type=int, default=0, help="of the bootstrap; 0: none")
     parser.add_argument("--half-draws", type=int, default=0, help="of half-sampling; 0: none")
+    parser.add_argument(
+        "--repeats", type=int, help="in place of the cell's; one is enough for DeLong's interval"
+    )
     args = parser.parse_args()
     cells = PAIRS if args.what == "compare" else CELLS
     unknown = set(args.cells or ()) - set(cells)
@@ -482,7 +476,7 @@ def main():
         parser.error(f"no cell {sorted(unknown)[0]!r}: take of {', '.join(cells)}.")
     names = args.cells or list(cells)
     if args.what == "intervals":
-        intervals(names, args.cohorts, args.resamples, args.half_draws)
+        intervals(names, args.cohorts, args.resamples, args.half_draws, args.repeats)
     elif args.what == "single":
         single(args.cohorts)
     else:

@@ -42,6 +42,9 @@ class ForestDisplay(BaseDisplay):
     reference : float, "auto" or None, default="auto"
         Where to draw a vertical line: "auto" at 0.5, chance, for the metric "auc" and
         nowhere for others; None draws none.
+    aggregation : str or None, default=None
+        How the estimates were made, such as "mean of folds" or "pooled", for the label of the
+        axis.
 
     Attributes
     ----------
@@ -95,6 +98,7 @@ class ForestDisplay(BaseDisplay):
     _: KW_ONLY
     metric: str = "auc"
     reference: float | str | None = "auto"
+    aggregation: str | None = None
 
     def plot(self, ax=None, *, digits=2, style=None):
         """Draw a row for each estimate, the first at the top.
@@ -173,7 +177,7 @@ class ForestDisplay(BaseDisplay):
         for row in np.flatnonzero(self._has_interval()):
             level, method = self.estimates[["level", "method"]].iloc[row]
             kinds.setdefault(_kind(level, method), []).append(row)
-        label = [title_of(self.metric)]
+        label = [f"{title_of(self.metric)}, {self.aggregation}".removesuffix(", None")]
         for number, (kind, rows) in enumerate(kinds.items(), start=1):
             mark = str(number).translate(_SUPERSCRIPTS) if len(kinds) > 1 else ""
             label.append(_wrap(f"{mark} {kind}".strip(), _LABEL_WIDTH))
@@ -193,7 +197,15 @@ class ForestDisplay(BaseDisplay):
 
     @classmethod
     def from_intervals(
-        cls, intervals, *, metric="auc", reference="auto", ax=None, digits=2, style=None
+        cls,
+        intervals,
+        *,
+        metric="auc",
+        reference="auto",
+        aggregation=None,
+        ax=None,
+        digits=2,
+        style=None,
     ):
         """Draw intervals of any kind.
 
@@ -203,8 +215,8 @@ class ForestDisplay(BaseDisplay):
             Intervals by the name of the row.
         metric : str, default="auc"
             What is estimated, for the label of the axis.
-        reference : as in the constructor
-            Where to draw the vertical line; 0 for differences.
+        reference, aggregation : as in the constructor
+            Where to draw the vertical line, 0 for differences, and how the estimates were made.
         {drawn}
 
         Raises
@@ -228,7 +240,10 @@ class ForestDisplay(BaseDisplay):
         ]
         table = pd.DataFrame(rows, index=pd.Index([*intervals], name="name"), columns=_COLUMNS)
         display = cls(
-            table.astype(dict.fromkeys(_COLUMNS[:4], float)), metric=metric, reference=reference
+            table.astype(dict.fromkeys(_COLUMNS[:4], float)),
+            metric=metric,
+            reference=reference,
+            aggregation=aggregation,
         )
         return display.plot(ax, digits=digits, style=style)
 
@@ -253,7 +268,8 @@ class ForestDisplay(BaseDisplay):
             From `skdxa.evaluation.performance_table` or `external_table`, or read from the
             ``table1.csv`` of a study. The column `experiment` or else the index names
             the rows. Of the metric "auc" there must be the columns `auc`, `auc_low` and
-            `auc_high`, or `auc_minimum` and `auc_maximum`.
+            `auc_high`, or `auc_minimum` and `auc_maximum`. The label of the axis says how the
+            estimates were made if the column `aggregation` does.
         metric : str, default="auc"
             What to draw.
         level, method : float and str, or None, default=None
@@ -285,8 +301,15 @@ class ForestDisplay(BaseDisplay):
             name: Interval(*row, level, method)
             for name, row in zip(table.index, table[columns].to_numpy(float), strict=True)
         }
+        kinds = set(table["aggregation"]) if "aggregation" in table else set()
         return cls.from_intervals(
-            intervals, metric=metric, reference=reference, ax=ax, digits=digits, style=style
+            intervals,
+            metric=metric,
+            reference=reference,
+            aggregation=kinds.pop() if len(kinds) == 1 else None,
+            ax=ax,
+            digits=digits,
+            style=style,
         )
 
     @classmethod
@@ -335,8 +358,15 @@ class ForestDisplay(BaseDisplay):
             ]
             for name, result in results.items()
         }
+        kinds = {row["aggregation"] for row in intervals.values()}
         return cls.from_intervals(
-            intervals, metric=metric, reference=reference, ax=ax, digits=digits, style=style
+            intervals,
+            metric=metric,
+            reference=reference,
+            aggregation=kinds.pop() if kinds else None,
+            ax=ax,
+            digits=digits,
+            style=style,
         )
 
 

@@ -119,7 +119,7 @@ def half_sampling_interval(
 
     Returns
     -------
-    pandas.DataFrame of shape (4, 8)
+    pandas.DataFrame of shape (4, 9)
         As from `CrossValidationResult.summary`, with the method "half-sampling".
 
     Raises

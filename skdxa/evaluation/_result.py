@@ -158,9 +158,9 @@ class CrossValidationResult:
             by the corrected resampled t, does not, and Student's t treats folds as
             independent and is far too narrow: it allows comparison with studies that report
             it. "delong" and "bootstrap" are intervals of the pooled scores of the median
-            repeat, in which each scan counts once: DeLong's of the AUC and Wilson's of the
-            proportions, or a bootstrap of patients within classes. Neither takes account of
-            the noise in training.
+            repeat, in which each scan counts once: DeLong's of the AUC, on the logit scale,
+            and Wilson's of the proportions, or a bootstrap of patients within classes. Both
+            take account of patients with several scans, and neither of the noise in training.
         level : float, default=0.95
             Confidence level.
         n_resamples : int, default=2000
@@ -170,12 +170,13 @@ class CrossValidationResult:
 
         Returns
         -------
-        pandas.DataFrame of shape (4, 8)
+        pandas.DataFrame of shape (4, 9)
             Rows `sensitivity`, `specificity`, `accuracy`, `auc`; columns `estimate`,
             `low`, `high`, `level`, `n_folds` (folds in which the metric is defined),
-            `method`, and, by "stability" alone and NaN elsewhere, `q` (of the AUC) and `g`,
+            `method`; by "stability" alone and NaN elsewhere, `q` (of the AUC) and `g`,
             the factor by which training widens the standard error of the corrected
-            resampled t: see `stability`.
+            resampled t: see `stability`; and `aggregation`, what the estimate is: "mean of
+            folds" (of all repeats), or "pooled" (over the folds of the median repeat).
 
         Raises
         ------
@@ -189,8 +190,7 @@ class CrossValidationResult:
             interval, whose ends are NaN then, because it is defined in fewer than two folds,
             a class has a single patient, or, for the AUC by "stability" and all metrics by
             "corrected" and "t", it is the same in all folds; if the stability is unknown, as
-            with one repeat, and a class has fewer than 20 patients; if `interval` is "delong"
-            although patients have several scans, which it treats as independent.
+            with one repeat, and a class has fewer than 20 patients.
 
         Notes
         -----
@@ -251,7 +251,7 @@ class CrossValidationResult:
                 *judged, n_resamples=n_resamples, random_state=random_state, **options
             )
         rows = [(found, self.n_folds, reasons) for found, reasons in rows]
-        return _summary.tabulate(rows, level)
+        return _summary.tabulate(rows, level, aggregation="pooled")
 
     def stability(self, y=None):
         """Estimate how stable the scores are from the agreement of the repeats.

@@ -283,6 +283,7 @@ def of_pooled_scores(positive, score, groups, *, threshold, level):
     positive : ndarray of bool of shape (n_scans,)
     score : ndarray of shape (n_scans,)
     groups : ndarray of shape (n_scans,) or None
+        Patients, whose scans are taken as correlated.
     threshold, level : float
 
     Returns
@@ -290,23 +291,19 @@ def of_pooled_scores(positive, score, groups, *, threshold, level):
     list of tuple
         For each metric an `Interval` and the reasons why its ends mean nothing.
     """
-    if has_repeated_patients(groups):
-        warnings.warn(
-            "interval='delong' treats a patient's several scans as independent and is too "
-            "narrow: use interval='stability', whose folds keep patients together, or "
-            "interval='bootstrap', which resamples patients.",
-            RuntimeWarning,
-            stacklevel=_STACKLEVEL,
-        )
-    right = (score >= threshold) == positive
-    proportions = [
-        (proportion_interval(hits.sum(), hits.size, level=level), [])
-        for hits in (right[positive], right[~positive], right)
-    ]
-    return [
-        *proportions,
-        _with_reasons(delong_interval, positive.astype(int), score, level=level, scale="identity"),
-    ]
+    if not has_repeated_patients(groups):
+        groups = None
+    right = ((score >= threshold) == positive).astype(int)
+    proportions = []
+    for among in (positive, ~positive, np.ones(len(positive), dtype=bool)):
+        hits, options = right[among], {"level": level}
+        if groups is None:
+            counts = hits.sum(), hits.size
+        else:
+            counts, options["groups"] = (hits, 1), groups[among]
+        proportions.append(_with_reasons(proportion_interval, *counts, **options))
+    areas = positive.astype(int), score
+    return [*proportions, _with_reasons(delong_interval, *areas, groups=groups, level=level)]
 
 
 def of_resamples(positive, score, groups, *, threshold, level, n_resamples, random_state):
@@ -347,7 +344,7 @@ def of_resamples(positive, score, groups, *, threshold, level, n_resamples, rand
     ]
 
 
-def tabulate(rows, level, stabilities=None):
+def tabulate(rows, level, stabilities=None, *, aggregation="mean of folds"):
     """Return the table of a summary, and warn of metrics without an interval.
 
     Parameters
@@ -358,10 +355,12 @@ def tabulate(rows, level, stabilities=None):
     level : float
     stabilities : dict of str to Stability, optional
         By metric.
+    aggregation : {"mean of folds", "pooled"}, default="mean of folds"
+        What the estimates are.
 
     Returns
     -------
-    DataFrame of shape (4, 8)
+    DataFrame of shape (4, 9)
         As of `CrossValidationResult.summary`.
     """
     stabilities = dict.fromkeys(METRICS, Stability(np.nan, np.nan)) | (stabilities or {})
@@ -371,7 +370,7 @@ def tabulate(rows, level, stabilities=None):
             metrics_without.setdefault(reasons[0], []).append(name)
             found = replace(found, low=np.nan, high=np.nan)
         ends = (found.estimate, found.low, found.high, level, n_folds, found.method)
-        lines.append((*ends, *stabilities[name]))
+        lines.append((*ends, *stabilities[name], aggregation))
     if metrics_without:
         each = [
             f"{', '.join(names)}: {reason.removesuffix('.')}"
@@ -385,7 +384,17 @@ def tabulate(rows, level, stabilities=None):
     return pd.DataFrame(
         lines,
         index=pd.Index(METRICS, name="metric"),
-        columns=["estimate", "low", "high", "level", "n_folds", "method", "q", "g"],
+        columns=[
+            "estimate",
+            "low",
+            "high",
+            "level",
+            "n_folds",
+            "method",
+            "q",
+            "g",
+            "aggregation",
+        ],
     )
 
 

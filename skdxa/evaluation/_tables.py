@@ -32,10 +32,11 @@ def performance_table(
 
     Returns
     -------
-    pandas.DataFrame of shape (n_experiments, 12)
+    pandas.DataFrame of shape (n_experiments, 13)
         Index `experiment`; columns `sensitivity`, `sensitivity_low`,
         `sensitivity_high`, and so on for `specificity`, `accuracy` and `auc`: plain
-        numbers from 0 to 1.
+        numbers from 0 to 1; and `aggregation`, "mean of folds" or "pooled": what these numbers
+        are, by the kind of interval.
 
     Raises
     ------
@@ -79,7 +80,8 @@ def performance_table(
         )
         for experiment, result in results.items()
     }
-    return _one_row_each(summaries, {"estimate": "", "low": "_low", "high": "_high"})
+    table = _one_row_each(summaries, {"estimate": "", "low": "_low", "high": "_high"})
+    return table.assign(aggregation=[found["aggregation"].iloc[0] for found in summaries.values()])
 
 
 def external_table(tests):
@@ -134,7 +136,8 @@ def format_table(table, to="markdown"):
     -------
     str or pandas.DataFrame
         Each cell as in ``70.5 (70.0, 71.0)``: the estimate, and its interval or, of an
-        external test, minimum and maximum. Undefined numbers are ``NA``.
+        external test, minimum and maximum. Undefined numbers are ``NA``. The column of the AUC
+        is called "AUC, mean of folds" or "AUC, pooled" if the column `aggregation` says so.
 
     Raises
     ------
@@ -165,7 +168,7 @@ def format_table(table, to="markdown"):
     for name in METRICS:
         ends = [pair for pair in _BOUNDS if {name + pair[0], name + pair[1]} <= {*table.columns}]
         if name in table.columns and ends:
-            title = "AUC" if name == "auc" else f"{name.capitalize()} (%)"
+            title = auc_title(table) if name == "auc" else f"{name.capitalize()} (%)"
             numbers = table[[name, name + ends[0][0], name + ends[0][1]]]
             columns[title] = [_cell(*row, name) for row in numbers.itertuples(index=False)]
     if not columns:
@@ -175,6 +178,12 @@ def format_table(table, to="markdown"):
         )
     texts = pd.DataFrame(columns, index=pd.Index(table.index.astype(str), name="Experiment"))
     return writers[to](texts)
+
+
+def auc_title(table):
+    """Return the name of the AUC of a table: which of the two it is, where all rows agree."""
+    kinds = set(table["aggregation"]) if "aggregation" in table else set()
+    return f"AUC, {kinds.pop()}" if len(kinds) == 1 else "AUC"
 
 
 def _one_row_each(tables, suffixes):

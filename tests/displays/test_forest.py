@@ -152,7 +152,7 @@ def test_forest_of_a_table(tmp_path, ax, make_result):
     expected = table[["auc", "auc_low", "auc_high"]].to_numpy()
     np.testing.assert_array_equal(display.frame().iloc[:, :3], expected)
     assert display.points_.get_xdata()[0] == pytest.approx(np.mean([1, 5 / 9, 6 / 9, 8 / 9]))
-    assert ax.get_xlabel() == "AUC\n95 % interval (corrected resampled t)"
+    assert ax.get_xlabel() == "AUC, mean of folds\n95 % interval (corrected resampled t)"
 
     table.to_csv(tmp_path / "table1.csv")
     read = pd.read_csv(tmp_path / "table1.csv")
@@ -160,7 +160,9 @@ def test_forest_of_a_table(tmp_path, ax, make_result):
     assert display.frame().index.tolist() == ["a", "b"]
     np.testing.assert_allclose(display.frame()["estimate"], table["sensitivity"])
     assert display.frame()["method"].isna().all()
-    assert ax.get_xlabel() == "Sensitivity\ninterval"
+    assert ax.get_xlabel() == "Sensitivity, mean of folds\ninterval"
+    mixed = read.assign(aggregation=["pooled", "mean of folds"])
+    assert ForestDisplay.from_table(mixed, ax=ax).ax_.get_xlabel() == "AUC\ninterval"
     assert display.reference_ is None
     assert (
         ForestDisplay.from_table(read, level=0.9, ax=ax)
@@ -190,7 +192,11 @@ def test_forest_of_results(ax, make_result):
         summary = result.summary()
         expected = summary.loc["auc", ["estimate", "low", "high"]].tolist()
         assert frame.loc[name, ["estimate", "low", "high"]].tolist() == expected
-    assert ax.get_xlabel() == "AUC\n95 % interval (corrected resampled t,\nstability)"
+    label = "AUC, mean of folds\n95 % interval (corrected resampled t,\nstability)"
+    assert ax.get_xlabel() == label
+    pooled = ForestDisplay.from_results(results, interval="delong", ax=ax)
+    assert ax.get_xlabel() == "AUC, pooled\n95 % interval (DeLong, logit scale)"
+    assert pooled.frame().loc["a", "estimate"] == results["a"].repeat_metrics()["auc"].min()
 
     labels = np.array([np.nan, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1])
     options = {
@@ -208,7 +214,7 @@ def test_forest_of_results(ax, make_result):
         display.frame().iloc[0, :4].tolist()
         == expected[["estimate", "low", "high", "level"]].tolist()
     )
-    assert ax.get_xlabel().startswith("Specificity\n80 % interval (")
+    assert ax.get_xlabel().startswith("Specificity, pooled\n80 % interval (")
 
 
 def test_forest_errors(make_result):

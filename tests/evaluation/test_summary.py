@@ -10,6 +10,7 @@ from scipy import stats
 from scipy.special import expit, logit
 from sklearn.metrics import accuracy_score, roc_auc_score
 
+from skdxa.evaluation import Folds
 from skdxa.significance import bootstrap_interval, delong_interval, proportion_interval
 
 
@@ -32,12 +33,12 @@ def test_intervals_of_the_median_repeat(result):
     y, score = result.y, result.repeat_scores()
     np.testing.assert_array_equal(score, result.repeat_scores(result.median_repeat()))
     summary = result.summary(interval="delong")
-    expected = delong_interval(y, score, scale="identity")
+    expected = delong_interval(y, score)
     assert summary.loc["auc", ["estimate", "low", "high", "method"]].tolist() == [
         expected.estimate,
         expected.low,
         expected.high,
-        "DeLong",
+        "DeLong, logit scale",
     ]
     hits = proportion_interval((score[y == 1] >= 0.5).sum(), 33)
     assert summary.loc["sensitivity", ["estimate", "low", "high", "method"]].tolist() == [
@@ -48,6 +49,8 @@ def test_intervals_of_the_median_repeat(result):
     ]
     assert summary.loc["specificity", "estimate"] == np.mean(score[y == 0] < 0.5)
     assert summary.loc["accuracy", "estimate"] == accuracy_score(y, score >= 0.5)
+    assert (summary["aggregation"] == "pooled").all()
+    assert (result.summary()["aggregation"] == "mean of folds").all()
 
 
 def test_bootstrap_of_the_median_repeat(result):
@@ -82,8 +85,41 @@ def test_bootstrap_draws_a_patients_scans_together(with_both_labels, make_result
         summary = kind.summary(interval="bootstrap", random_state=0, n_resamples=100)
         widths.append(summary.loc["auc", "high"] - summary.loc["auc", "low"])
     assert widths[1] > 1.5 * widths[0]
-    with pytest.warns(RuntimeWarning, match="treats a patient's several scans as independent"):
-        grouped.summary(interval="delong")
+
+
+def test_delong_takes_the_scans_of_a_patient_as_correlated(make_result):
+    y = np.repeat(np.arange(40) % 2, 3)
+    patient = [f"patient {number}" for number in np.repeat(np.arange(40), 3)]
+    scores = make_result(y[::3], n_repeats=1).repeat_scores(0)
+    folds = Folds(np.zeros((1, 120), dtype=int), y, patient)
+    grouped = folds.with_scores(np.repeat(scores, 3), response_method="predict_proba")
+    scored_y = np.where(np.arange(120) < 9, np.nan, y)
+    known = ~np.isnan(scored_y)
+    summary = grouped.summary(scored_y, interval="delong")
+    judged = scored_y[known], np.repeat(scores, 3)[known]
+    expected = delong_interval(*judged, groups=patient[9:])
+    found = summary.loc["auc", ["estimate", "low", "high", "method"]].tolist()
+    assert found == [expected.estimate, expected.low, expected.high, expected.method]
+    right = ((judged[1] >= 0.5) == judged[0]).astype(int)
+    expected = proportion_interval(right, 1, groups=patient[9:])
+    assert summary.loc["accuracy", ["low", "high"]].tolist() == [expected.low, expected.high]
+    alone = dataclasses.replace(grouped, groups=None).summary(scored_y, interval="delong")
+    width, plain = (table["high"] - table["low"] for table in (summary, alone))
+    # Three equal scans of each patient.
+    np.testing.assert_allclose(width / plain, np.sqrt(3), rtol=0.12)
+
+
+def test_delong_of_one_positive_patient_has_no_interval():
+    groups = np.repeat(np.arange(9), 2)
+    y = (groups == 0).astype(int)
+    folds = Folds(np.zeros((1, 18), dtype=int), y, groups)
+    result = folds.with_scores(np.arange(18) % 5)
+    with pytest.warns(RuntimeWarning) as caught:
+        summary = result.summary(interval="delong", threshold=2)
+    (message,) = [str(warning.message) for warning in caught]
+    assert message.startswith("no interval for sensitivity: clustered Wilson score: no two ")
+    assert "; auc: DeLong's variance needs at least two positives" in message
+    assert summary["low"].isna().tolist() == [True, False, False, True]
 
 
 def test_folds_without_a_positive_are_left_out_and_counted(result):
@@ -108,8 +144,11 @@ def test_metrics_without_spread_have_no_interval(make_result):
         assert caught[0].filename == __file__
         assert (summary["estimate"] == 1).all()
         assert summary[["low", "high"]].isna().all(axis=None)
+    # Of an AUC of 1 there is Newcombe's interval, and none of a constant score.
+    assert 0.8 < perfect.summary(interval="delong")["low"].min() < 1
+    constant = perfect.fold_assignment.with_scores(np.zeros(60))
     with pytest.warns(RuntimeWarning, match="no interval for auc: the DeLong variance is zero"):
-        summary = perfect.summary(interval="delong")
+        summary = constant.summary(interval="delong")
     assert summary["low"].isna().tolist() == [False, False, False, True]
     with pytest.warns(RuntimeWarning, match="no interval for sensitivity, .*: all resamples"):
         perfect.summary(interval="bootstrap", n_resamples=20)

@@ -27,7 +27,8 @@ def test_performance_table_is_the_summary_in_a_row(fitted_result):
     )
     assert table.index.name == "experiment"
     assert table.columns.tolist() == [
-        name + suffix for name in METRICS for suffix in ("", "_low", "_high")
+        *(name + suffix for name in METRICS for suffix in ("", "_low", "_high")),
+        "aggregation",
     ]
     summaries = [
         fitted_result.summary(threshold=0.3, level=0.9),
@@ -45,6 +46,24 @@ def test_performance_table_by_another_interval_and_one_threshold(fitted_result):
     table = performance_table({"DL": fitted_result}, threshold=0.3, interval="delong")
     summary = fitted_result.summary(threshold=0.3, interval="delong")
     assert table.loc["DL", "auc_high"] == summary.loc["auc", "high"]
+
+
+def test_the_table_says_which_auc_it_holds(fitted_result):
+    for interval, kind in (
+        ("stability", "mean of folds"),
+        ("corrected", "mean of folds"),
+        ("t", "mean of folds"),
+        ("delong", "pooled"),
+        ("bootstrap", "pooled"),
+    ):
+        table = performance_table({"DL": fitted_result}, interval=interval, random_state=0)
+        assert table["aggregation"].tolist() == [kind]
+        assert format_table(table, to="frame").columns[-1] == f"AUC, {kind}"
+        by = fitted_result.fold_metrics() if "folds" in kind else fitted_result.repeat_metrics()
+        expected = by["auc"].mean() if "folds" in kind else by["auc"].median()
+        assert table.loc["DL", "auc"] == pytest.approx(expected, rel=1e-12)
+    both = pd.concat([table, table.assign(aggregation="mean of folds")])
+    assert format_table(both, to="frame").columns[-1] == "AUC"
 
 
 def test_performance_table_refuses_names_that_are_not_there(fitted_result):

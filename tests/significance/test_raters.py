@@ -50,6 +50,18 @@ def test_a_grade_that_nobody_used_widens_distances():
     )
 
 
+def test_grades_of_a_scale_whose_third_nobody_used():
+    first, second = [0, 0, 1, 1, 1, 3, 3, 3, 3], [0, 0, 1, 1, 1, 1, 1, 3, 3]
+    # Of nine pairs two differ, by two grades of the scale, or by one of those used.
+    options = {"weights": "linear"}
+    stated = cohen_kappa(first, second, categories=[0, 1, 2, 3], **options)
+    assert stated.estimate == pytest.approx(1 - (4 / 9) / (104 / 81))
+    assert f"{stated.estimate:.3f}" == "0.654"
+    assert f"{cohen_kappa(first, second, **options).estimate:.3f}" == "0.727"
+    table = rater_agreement(np.transpose([first, second]), categories=range(4), **options)
+    assert table.loc["1-2", "kappa"] == stated.estimate
+
+
 # R: vcd::Kappa(table(factor(first, 0:3), factor(second, 0:3)), weights), vcd 1.4.11
 @pytest.mark.parametrize(
     ("weights", "categories", "estimate", "std_err"),

@@ -36,7 +36,7 @@ def test_six_rows_without_the_network_and_ten_with_it(without, with_network):
     columns = [name + end for name in metrics for end in ("", "_low", "_high")]
     for found, rows in ((without, WITHOUT), (with_network, WITH)):
         assert found.table.index.tolist() == found.thresholds.index.tolist() == rows
-        assert found.table.columns.tolist() == columns
+        assert found.table.columns.tolist() == [*columns, "aggregation"]
         assert found.table.index.name == found.thresholds.index.name == "experiment"
         assert found.calibration.index.tolist() == rows
         assert found.scores.columns.tolist() == found.risks.columns.tolist() == rows
