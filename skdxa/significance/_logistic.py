@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 from scipy import stats
-from scipy.linalg import solve_triangular
+from scipy.linalg import qr, solve_triangular
 from scipy.optimize import linprog
 from sklearn.metrics import roc_auc_score
 
@@ -139,7 +139,7 @@ def logistic_table(y, X, *, groups=None, level=0.95, interval="wald"):
     return table
 
 
-def likelihood_ratio_test(y, X_small, X_large):
+def likelihood_ratio_test(y, X_small, X_large, *, groups=None):
     """Test whether additional variables improve a logistic model.
 
     Parameters
@@ -151,6 +151,9 @@ def likelihood_ratio_test(y, X_small, X_large):
     X_large : DataFrame or array-like of shape (n_patients, n_large)
         Variables of the larger model, which include those of the smaller one, of the
         same patients. The constant is added to both models.
+    groups : array-like of shape (n_patients,), optional
+        The patient of each row, where patients have several: the statistic is then divided by
+        a design effect. By default every row is of another patient.
 
     Returns
     -------
@@ -167,13 +170,19 @@ def likelihood_ratio_test(y, X_small, X_large):
 
     Notes
     -----
-    Rows are taken as independent. With several scans per patient the p-value is too small:
-    use `logistic_table` with `groups`.
+    With `groups` the statistic is that of Rao and Scott [2]_: twice the gain in log-likelihood,
+    divided by the mean eigenvalue of the sandwich covariance of the additional coefficients
+    relative to their covariance by the model. Of one variable that is the ratio of its two
+    variances. Of several, the eigenvalues differ, and the statistic and `df`, which need not be
+    whole, are those of Satterthwaite's approximation. It needs many patients, as does the
+    sandwich of `logistic_table`.
 
     References
     ----------
     .. [1] Hosmer DW, Lemeshow S, Sturdivant RX. Applied logistic regression. 3rd
        ed., Wiley, 2013.
+    .. [2] Rao JNK, Scott AJ. On chi-squared tests for multiway contingency tables with cell
+       proportions estimated from survey data. Ann Stat 12, 46-60 (1984).
 
     Examples
     --------
@@ -190,10 +199,11 @@ def likelihood_ratio_test(y, X_small, X_large):
     (0.16, 1, 0.69)
     """
     check_same_rows(y, X_large, ("y", "X_large"))
+    patient = check_groups(groups, y, "y")
     y = check_two_classes(y)
     names, columns = named_columns(X_large, "X_large")
     if X_small is None:
-        small_names, llf_small = [], _llf_null(y)
+        small_names, small_columns, llf_small = [], columns[:, :0], _llf_null(y)
     else:
         check_same_rows(X_small, X_large, ("X_small", "X_large"))
         small_names, small_columns = named_columns(X_small, "X_small")
@@ -202,10 +212,35 @@ def likelihood_ratio_test(y, X_small, X_large):
     df = len(names) - len(small_names)
     if df < 1:
         raise ValueError("X_large has no variable beyond those of X_small.")
-    statistic = 2 * (fit_logistic(y, columns, names)[2] - llf_small)
+    statistic, method = 2 * (fit_logistic(y, columns, names)[2] - llf_small), "likelihood ratio"
+    if patient is not None:
+        effects = _design_effects(y, small_columns, columns, df, patient)
+        total, squares = effects.sum(), np.sum(effects**2)
+        statistic, df = statistic * total / squares, total**2 / squares
+        # Of one variable by the ratio alone, so that df stays whole.
+        df, method = int(df) if effects.size == 1 else float(df), f"clustered {method}"
     return HypothesisTest(
-        statistic, statistic, float(stats.chi2.sf(statistic, df)), None, "likelihood ratio", df
+        statistic, statistic, float(stats.chi2.sf(statistic, df)), None, method, df
     )
+
+
+def _design_effects(y, small, large, n_additional, patient):
+    """Return by how much a patient's several rows inflate the variances of what is added.
+
+    The additional part of the large model is what remains of its columns beside the small
+    model's, whose columns may be combined ones; `n_additional` of these are independent.
+    """
+    design = np.column_stack([np.ones(y.size), small])
+    scaled = (large - large.mean(axis=0)) / large.std(axis=0)
+    rest = scaled - design @ np.linalg.lstsq(design, scaled)[0]
+    _, _, pivots = qr(rest, mode="economic", pivoting=True)
+    chosen = np.column_stack([small, rest[:, pivots[:n_additional]]])
+    names = [f"x{number}" for number in range(chosen.shape[1])]
+    model, sandwich = (
+        fit_logistic(y, chosen, names, of)[1][-n_additional:, -n_additional:]
+        for of in (None, patient)
+    )
+    return np.linalg.eigvals(np.linalg.solve(model, sandwich)).real
 
 
 def _check_nested(small, small_names, large):

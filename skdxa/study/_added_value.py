@@ -18,8 +18,10 @@ from skdxa.significance import (
 from skdxa.study._fracture_models import predict_out_of_fold
 from skdxa.study._fracture_predictors import NETWORK
 
+_N_RESAMPLES = 1000
 
-def tabulate_coefficients(outcome, predictors, experiments, level):
+
+def tabulate_coefficients(outcome, predictors, experiments, level, groups=None):
     """Return the logistic model of each experiment, per standard deviation.
 
     Parameters
@@ -31,6 +33,8 @@ def tabulate_coefficients(outcome, predictors, experiments, level):
         Variables of each experiment.
     level : float
         Confidence level.
+    groups : ndarray of shape (n_scored,), optional
+        The patient of each scan, if any has several.
 
     Returns
     -------
@@ -39,7 +43,12 @@ def tabulate_coefficients(outcome, predictors, experiments, level):
     """
     spread = predictors.std(ddof=0)
     models = {
-        name: logistic_table(outcome, predictors[[*variables]] / spread[[*variables]], level=level)
+        name: logistic_table(
+            outcome,
+            predictors[[*variables]] / spread[[*variables]],
+            groups=groups,
+            level=level,
+        )
         .drop(index="const")
         .rename_axis("variable")
         .reset_index()
@@ -50,7 +59,7 @@ def tabulate_coefficients(outcome, predictors, experiments, level):
     return table.assign(pvalue_holm=adjust_pvalues(table["pvalue"]))
 
 
-def compare_with_network(table, variables, y, scored_y, fold, score, risk, level):
+def compare_with_network(table, variables, y, scored_y, fold, score, risk, level, groups=None):
     """Test an experiment against the same variables with the network.
 
     Parameters
@@ -66,6 +75,8 @@ def compare_with_network(table, variables, y, scored_y, fold, score, risk, level
         Of the experiment, out of fold.
     level : float
         Confidence level.
+    groups : ndarray of shape (n_scored,), optional
+        The patient of each scan whose label is known, if any has several.
 
     Returns
     -------
@@ -77,12 +88,13 @@ def compare_with_network(table, variables, y, scored_y, fold, score, risk, level
     larger_score, larger_risk = (
         predict_out_of_fold(larger, y, fold, label)[known] for label in (None, scored_y)
     )
-    moved = reclassification(outcome, risk[known].to_numpy(), larger_risk, level=level)
+    options = {"groups": groups, "level": level}
+    moved = reclassification(outcome, risk[known].to_numpy(), larger_risk, **options)
     return {
         "likelihood ratio": likelihood_ratio_test(
-            outcome, table.loc[known, [*variables]], larger[known]
+            outcome, table.loc[known, [*variables]], larger[known], groups=groups
         ),
-        "DeLong": delong_test(outcome, larger_score, score[known].to_numpy(), level=level),
+        "DeLong": delong_test(outcome, larger_score, score[known].to_numpy(), **options),
         "continuous NRI": moved.nri,
         "IDI": moved.idi,
     }
@@ -109,16 +121,21 @@ def tabulate_tests(added):
     return table.assign(pvalue_holm=adjusted)
 
 
-def tabulate_calibration(outcome, risk, level):
-    """Return the calibration of the risks, one row per experiment."""
+def tabulate_calibration(outcome, risk, level, groups=None):
+    """Return the calibration of the risks, one row per experiment.
+
+    With `groups`, which patients have several scans, there is no Hosmer-Lemeshow test, since it
+    takes scans as independent.
+    """
     rows = {}
     for name, values in risk.items():
-        found = calibration(outcome, values.to_numpy(), level=level)
+        found = calibration(outcome, values.to_numpy(), groups=groups, level=level)
         with warnings.catch_warnings():
             # Of rare fractures the lowest tenth nearly always has fewer than 5 expected, as
             # the documentation of the column says.
             warnings.filterwarnings("ignore", r".*fewer than 5 expected", RuntimeWarning)
             fit = hosmer_lemeshow(outcome, values.to_numpy(), out_of_fold=True)
+        has_test = groups is None
         rows[name] = {
             "in_the_large": found.in_the_large,
             "in_the_large_low": found.in_the_large_interval.low,
@@ -128,15 +145,21 @@ def tabulate_calibration(outcome, risk, level):
             "slope_high": found.slope_interval.high,
             "brier": found.brier,
             "scaled_brier": found.scaled_brier,
-            "hosmer_lemeshow": fit.statistic,
-            "pvalue": fit.pvalue,
+            "hosmer_lemeshow": fit.statistic if has_test else np.nan,
+            "pvalue": fit.pvalue if has_test else np.nan,
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("experiment")
 
 
-def tabulate_net_benefit(outcome, risk, thresholds):
-    """Return the decision curves of the risks, one below the other."""
-    return _stack({name: net_benefit(outcome, risk[name], thresholds) for name in risk})
+def tabulate_net_benefit(outcome, risk, thresholds, *, level, seed, groups=None):
+    """Return the decision curves of the risks and their bands, one below the other."""
+    options = {"n_resamples": _N_RESAMPLES, "level": level, "random_state": seed}
+    return _stack(
+        {
+            name: net_benefit(outcome, risk[name], thresholds, groups=groups, **options)
+            for name in risk
+        }
+    )
 
 
 def _stack(tables):

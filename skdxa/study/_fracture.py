@@ -1,6 +1,5 @@
 """Fracture prediction by the network, T-scores, texture and age: the published table."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -141,10 +140,11 @@ def fracture_benchmarks(
         calibration : DataFrame
             Of the risks, one row per experiment: `in_the_large`, `slope`, each with `_low` and
             `_high`, `brier`, `scaled_brier`, `hosmer_lemeshow` and its `pvalue`, which is
-            inaccurate where a tenth of the patients has fewer than 5 expected fractures.
+            inaccurate where a tenth of the patients has fewer than 5 expected fractures; both
+            are NaN where patients have several scans, which the test takes as independent.
         net_benefit : DataFrame
             The decision curves: `experiment` and the columns of
-            :func:`~skdxa.significance.net_benefit`.
+            :func:`~skdxa.significance.net_benefit`, with the band of 1,000 resamples of patients.
         scores, risks : DataFrame of shape (n_scans, n_experiments)
             Of the `repeat` below, higher is worse: scores for ROC curves (T-scores and
             texture negated, age, the network's score, the combined models' probability of
@@ -172,8 +172,7 @@ def fracture_benchmarks(
     Warns
     -----
     RuntimeWarning
-        If patients have several scans, which all tests treat as independent; or as for
-        `CrossValidationResult.summary`.
+        As for `CrossValidationResult.summary`.
 
     See Also
     --------
@@ -205,7 +204,8 @@ def fracture_benchmarks(
     tell whether the network's probabilities themselves are calibrated.
 
     *P-values* are of one repeat, and of the scans whose label is known. They take the
-    network's scores as given, though each was made with the labels of other patients. How
+    network's scores as given, though each was made with the labels of other patients. Intervals
+    and tests take a patient's scans as correlated. How
     often the tests claim something that is not there, in simulated cohorts:
     :ref:`fracture_error_rates`.
 
@@ -247,13 +247,6 @@ def fracture_benchmarks(
     tables = predictors_of_repeats(predictors, cnn, data, folds.n_repeats)
     known = ~np.isnan(scored_y)
     check_varying(tables, known)
-    if has_repeated_patients(groups):
-        warnings.warn(
-            "the tests treat a patient's several scans as independent, and their p-values are "
-            "too low: keep one scan per patient for them.",
-            RuntimeWarning,
-            stacklevel=3,
-        )
     experiments = _experiments(texture, with_network=cnn is not None)
     results = {
         name: score_on_folds(folds, tables, variables) for name, variables in experiments.items()
@@ -274,9 +267,11 @@ def fracture_benchmarks(
         }
     )
     outcome = scored_y[known]
+    repeated = has_repeated_patients(folds.groups)
+    patients = folds.groups[known] if repeated else None
     added = {
         name: compare_with_network(
-            table, variables, y, scored_y, fold, scores[name], risk[name], level
+            table, variables, y, scored_y, fold, scores[name], risk[name], level, patients
         )
         for name, variables in experiments.items()
         if cnn is not None and _is_extended(variables)
@@ -291,10 +286,17 @@ def fracture_benchmarks(
             random_state=seed,
         ),
         thresholds=thresholds,
-        coefficients=tabulate_coefficients(outcome, table[known], experiments, level),
+        coefficients=tabulate_coefficients(outcome, table[known], experiments, level, patients),
         added=tabulate_tests(added),
-        calibration=tabulate_calibration(outcome, risk[known], level),
-        net_benefit=tabulate_net_benefit(outcome, risk[known], _RISKS if risks is None else risks),
+        calibration=tabulate_calibration(outcome, risk[known], level, patients),
+        net_benefit=tabulate_net_benefit(
+            outcome,
+            risk[known],
+            _RISKS if risks is None else risks,
+            level=level,
+            seed=seed,
+            groups=patients,
+        ),
         scores=scores.set_index(data.index),
         risks=risk.set_index(data.index),
         results=results,

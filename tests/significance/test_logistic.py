@@ -245,3 +245,49 @@ def test_patients_with_one_scan_and_copies():
 def test_bad_patients(options, message):
     with pytest.raises(ValueError, match=message):
         logistic_table(Y, X, **options)
+
+
+def clustered(seed, n=120):
+    """Outcomes and columns of patients with three similar scans each, and the patients."""
+    rng = np.random.default_rng(seed)
+    patient = np.repeat(np.arange(n), 3)
+    shared, own = rng.normal(size=(n, 4))[patient], rng.normal(size=(3 * n, 3))
+    X = 0.95 * shared[:, :3] + 0.3 * own
+    log_odds = 0.7 * X[:, 0] + 2.5 * shared[:, 3] - 0.5
+    return (rng.random(3 * n) < 1 / (1 + np.exp(-log_odds))).astype(int), X, patient
+
+
+def test_likelihood_ratio_of_one_variable_is_divided_by_the_ratio_of_its_variances():
+    y, X, patient = clustered(0)
+    plain, found = (likelihood_ratio_test(y, X[:, :2], X, groups=of) for of in (None, patient))
+    model, sandwich = (logistic_table(y, X, groups=of).std_err["x3"] for of in (None, patient))
+    assert found.statistic == pytest.approx(plain.statistic * (model / sandwich) ** 2)
+    assert (found.df, found.method) == (1, "clustered likelihood ratio")
+    assert found.estimate == found.statistic < plain.statistic
+    # The models may be nested by other columns than those of the same names.
+    mixed = X @ [[1, 1, 0], [1, -2, 1], [0, 0, 3]]
+    again = likelihood_ratio_test(y, X[:, :2], mixed, groups=patient)
+    assert again.statistic == pytest.approx(found.statistic, rel=1e-6)
+
+
+def test_likelihood_ratio_of_copies_is_that_of_one_scan_each():
+    y, X = simulated()
+    thrice = np.repeat(np.arange(200), 3)
+    of_copies = likelihood_ratio_test(y[thrice], None, X.to_numpy()[thrice], groups=thrice)
+    of_one = likelihood_ratio_test(y, None, X, groups=np.arange(200))
+    assert of_copies.statistic == pytest.approx(of_one.statistic, rel=1e-6)
+    assert of_copies.df == pytest.approx(of_one.df, rel=1e-6)
+    assert 1.9 < of_copies.df <= 2
+    plain = likelihood_ratio_test(y, None, X)
+    assert of_one.statistic == pytest.approx(plain.statistic, rel=0.2)
+
+
+def test_clustered_likelihood_ratio_holds_its_level():
+    pvalues = []
+    for seed in range(120):
+        y, X, patient = clustered(seed)
+        options = {} if seed % 2 else {"groups": patient}
+        pvalues.append(likelihood_ratio_test(y, X[:, :1], X, **options).pvalue)
+    claimed = np.array(pvalues) < 0.05
+    assert claimed[::2].mean() < 0.11
+    assert claimed[1::2].mean() > 0.15

@@ -23,6 +23,7 @@ from sklearn.utils import Bunch
 
 from skdxa.evaluation import (
     CrossValidationResult,
+    Folds,
     format_table,
     performance_table,
     threshold_at_sensitivity,
@@ -163,17 +164,66 @@ def test_other_labels_may_be_trained_on_and_scored(cohort):
     assert not same.risks.equals(found.risks)
 
 
-def test_patients_stay_together_and_a_warning_tells_of_too_low_p_values(cohort):
+def test_patients_stay_together(cohort):
     twins = make_cohort()
     twins.groups = np.arange(240) // 2
     for column in twins.target:
         twins.target[column] = np.repeat(twins.target[column].to_numpy()[::2], 2)
-    with pytest.warns(RuntimeWarning, match="several scans as independent"):
-        found = fracture_benchmarks(twins, **OPTIONS)
+    found = fracture_benchmarks(twins, **OPTIONS)
     for repeat in range(3):
         fold = fold_of(found.results[MIN], repeat)
         assert (fold[::2] == fold[1::2]).all()
     assert (found.results[MIN].groups == twins.groups).all()
+
+
+def test_three_equal_scans_of_each_patient_count_once():
+    thrice = np.repeat(np.arange(240), 3)
+    cohort = make_cohort()
+    copies = Bunch(
+        data=cohort.data.iloc[thrice].reset_index(drop=True),
+        target=cohort.target.iloc[thrice].reset_index(drop=True),
+    )
+    score = cohort.truth + np.random.default_rng(2).normal(0, 1.5, 240)
+    y = copies.target["fracture_ever"].to_numpy().astype(int)
+    folds = Folds.draw(y, groups=thrice, n_splits=4, n_repeats=1, random_state=0)
+    # The same folds, with the patients and without.
+    clustered, plain = (
+        fracture_benchmarks(
+            Bunch(**copies, groups=groups),
+            cnn=Folds(folds.fold_of, y, groups).with_scores(score[thrice]),
+            interval="delong",
+            random_state=0,
+        )
+        for groups in (thrice, None)
+    )
+
+    def widths(of):
+        added = of.added[of.added["test"] != "likelihood ratio"]
+        coefficients = np.log(of.coefficients[["low", "high"]])
+        areas = np.log(of.table[["auc_low", "auc_high"]])
+        return {
+            "coefficients": coefficients["high"] - coefficients["low"],
+            "added": added["high"] - added["low"],
+            "slope": of.calibration["slope_high"] - of.calibration["slope_low"],
+            "large": of.calibration["in_the_large_high"] - of.calibration["in_the_large_low"],
+            "benefit": (of.net_benefit["high"] - of.net_benefit["low"])
+            .groupby(of.net_benefit["experiment"], sort=False)
+            .mean(),
+            "auc": areas["auc_high"] - areas["auc_low"],
+            "accuracy": of.table["accuracy_high"] - of.table["accuracy_low"],
+        }
+
+    by_patient, by_scan = widths(clustered), widths(plain)
+    for kind, width in by_patient.items():
+        np.testing.assert_allclose(width / by_scan[kind], np.sqrt(3), rtol=0.25, err_msg=kind)
+    statistics = (
+        of.added.set_index(["test"]).loc["likelihood ratio"] for of in (clustered, plain)
+    )
+    first, second = (of["statistic"].to_numpy() for of in statistics)
+    np.testing.assert_allclose(second / first, 3, rtol=0.4)
+    for column in ("hosmer_lemeshow", "pvalue"):
+        assert clustered.calibration[column].isna().all()
+        assert plain.calibration[column].notna().all()
 
 
 def test_a_cohort_without_patients_takes_each_scan_for_one(cohort, without, cnn, with_network):
