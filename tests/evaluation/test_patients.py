@@ -1,17 +1,24 @@
 """Patients with several scans reach every inner split, or the split is named in a warning."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdxa.classification import SpineCNNClassifier, make_stack
-from skdxa.evaluation import repeated_cross_validate
+from skdxa.evaluation import (
+    INTERVALS,
+    compare,
+    half_sampling_interval,
+    repeated_cross_validate,
+)
 from skdxa.preprocessing import SpineCropper
 
 N = 48
@@ -163,3 +170,36 @@ def test_nothing_is_said_of_patients_with_one_scan_each():
 def test_the_number_of_threads_is_recorded():
     folds = validate(LogisticRegression()).folds
     assert (folds["n_threads"] >= 1).all()
+
+
+def paths(X, y, groups):
+    """Return the width of the interval of the AUC, or of its difference, by every path."""
+    run = {"n_splits": 5, "random_state": 0, "progress": False, "groups": groups}
+    model = LinearDiscriminantAnalysis()
+    full, part = (repeated_cross_validate(model, X[:, :n], y, n_repeats=3, **run) for n in (3, 1))
+    tables = {name: full.summary(interval=name, random_state=0) for name in INTERVALS}
+    tables["half"] = half_sampling_interval(model, X, y, result=full, n_draws=6, **run)
+    found = {
+        (name, metric): table.loc[metric, "high"] - table.loc[metric, "low"]
+        for name, table in tables.items()
+        for metric in ("auc", "accuracy")
+        if name != "t"
+    }
+    for metric in ("auc", "accuracy", "brier"):
+        ends = compare(full, part, metric=metric).interval
+        found["compare", metric] = ends.high - ends.low
+    return pd.Series(found)
+
+
+def test_copies_of_scans_narrow_no_interval_if_their_patients_are_given():
+    rng = np.random.default_rng(0)
+    y = (np.arange(90) % 3 == 0).astype(int)
+    X = rng.normal(size=(90, 3)) + np.outer(y, [0.5, 0.8, 0.3])
+    thrice = np.repeat(np.arange(90), 3)
+    once, by_patient, by_scan = (
+        paths(X[rows], y[rows], groups)
+        for rows, groups in ((np.arange(90), None), (thrice, thrice), (thrice, None))
+    )
+    assert (by_patient / once).min() > 0.8
+    assert 0.9 < (by_patient / once).median() < 1.5
+    assert (by_patient / by_scan).min() > 1.3
