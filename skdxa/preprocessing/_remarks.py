@@ -18,6 +18,8 @@ _CLEAR_QUALITY, _INVERTED_GAIN = 0.8, 0.2
 _BESIDE_MM = 10.0
 # Areal density of the lumbar spine lies between these; g/cm2.
 _LEAST_BONE, _MOST_BONE = 0.2, 3.5
+# Bone denser than this, in g/cm2, seldom covers this area, in mm2; a pair of rods does.
+_DENSE, _MOST_DENSE_MM2 = 2.5, 600.0
 
 
 def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
@@ -106,8 +108,10 @@ def scan_remarks(scan, *, spacing_mm=(1.05, 0.60), unit=None, width_mm=90.0, fea
         Empty where nothing is odd. A scan is remarked on if all its pixels are alike, half of
         it was not scanned, more than a twentieth has the largest value, bone is dark, it does
         not look like a lumbar spine (see `looks_like_spine`), the crop would reach beyond its
-        side by 10 mm or more, it is narrower than 80 or wider than 320 mm, or its densities
-        are unlike those of bone.
+        side by 10 mm or more, it is narrower than 80 or wider than 320 mm, its densities
+        are unlike those of bone, or more than 6 cm2 are denser than 2.5 g/cm2. Of simulated scans
+        the last is true of all with rods and of fewer than one in a hundred without metal;
+        buttons, clips and cement are mostly smaller than that.
 
     Raises
     ------
@@ -149,4 +153,8 @@ def scan_remarks(scan, *, spacing_mm=(1.05, 0.60), unit=None, width_mm=90.0, fea
             remarks.append(f"spine {features['spine_mm']:.0f} mm from the side")
     if unit == "g/cm2" and not _LEAST_BONE <= features["high"] <= _MOST_BONE:
         remarks.append(f"unusual density: 99 % of pixels below {features['high']:.2g} g/cm2")
+    elif unit == "g/cm2":
+        dense_mm2 = (np.asarray(scan) > _DENSE).sum() * spacing_mm[0] * spacing_mm[1]
+        if dense_mm2 > _MOST_DENSE_MM2:
+            remarks.append(f"{dense_mm2 / 100:.0f} cm2 above {_DENSE} g/cm2: perhaps metal")
     return remarks

@@ -26,6 +26,10 @@ _LEAST_REPETITION = 0.0
 _DETAIL_MM, _DETAIL_ACROSS_MM, _TREND_MM = 3.0, 2.0, 18.0
 # Clipping at this multiple of the median size keeps metal and cement from outweighing bone.
 _CLIP = 2.25
+# The width of the bone in the upper and in the lower two fifths: within the first figure of the
+# line, bone is what is brighter than halfway from the field, the 20th percentile, to the mean
+# within the second. A spine, L1 to the iliac crests, widens downwards.
+_FIELD_MM, _MIDDLE_MM, _FIFTHS, _MOST_NARROWING_MM = 60.0, 12.0, 2, 3.0
 
 
 def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
@@ -71,6 +75,8 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
     - the mean profile across the line, within 25 mm of it, is symmetric rather than
       antisymmetric: at most 50 % of its variance is odd. In lateral scans, bodies and arches
       lie side by side;
+    - it widens downwards: the bone about the line is at most 3 mm narrower in the lower two fifths
+      of the scan than in the upper ones, unlike that of a scan that is upside down;
     - along the line the image repeats itself every 24 to 48 mm, as vertebrae and discs do
       and the shafts of long bones and joints do not: the image within 20 mm of the line,
       less its trend and clipped, is positively correlated with itself at one of these
@@ -126,6 +132,9 @@ def _unlike_a_spine(scan, line):
         reasons.append(
             f"left and right of the line differ ({100 * asymmetry:.0f} % of the profile is odd)"
         )
+    narrowing_mm = _narrowing_mm(_straighten(scan, line, _FIELD_MM))
+    if narrowing_mm > _MOST_NARROWING_MM:
+        reasons.append(f"the bone narrows downwards by {narrowing_mm:.0f} mm: perhaps upside down")
     repetition = _repetition(_straighten(scan, line, _INNER_MM))
     if repetition < _LEAST_REPETITION:
         reasons.append(
@@ -149,6 +158,18 @@ def _asymmetry(strip):
     profile -= profile.mean()
     variance = (profile**2).sum()
     return ((profile - profile[::-1]) ** 2).sum() / (4 * variance) if variance > 0 else 0.0
+
+
+def _narrowing_mm(strip):
+    """Compute by how much the bone is narrower in the lower part of the strip than in the upper."""
+    from_line_mm = np.abs(np.arange(strip.shape[1]) - strip.shape[1] // 2) * _COLUMN_MM
+    n_rows = max(1, len(strip) * _FIFTHS // 5)
+    widths_mm = []
+    for part in (strip[:n_rows], strip[-n_rows:]):
+        profile = part.mean(axis=0)
+        field, bone = np.percentile(profile, 20), profile[from_line_mm < _MIDDLE_MM].mean()
+        widths_mm.append((profile > (field + bone) / 2).sum() * _COLUMN_MM)
+    return widths_mm[0] - widths_mm[1]
 
 
 def _repetition(strip):

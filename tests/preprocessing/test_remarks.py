@@ -48,10 +48,24 @@ def test_features_are_in_mm_and_in_the_unit_of_the_scan():
         (lambda scan: np.where(np.arange(300) < 160, np.nan, scan), "not scanned"),
         (lambda scan: scan * 4, "unusual density: 99 % of pixels below "),
         (lambda scan: scan[:, 105:], "mm from the side"),
+        # 140 x 8 pixels of 1.05 x 0.60 mm.
+        (lambda scan: with_rod(scan, 8), "7 cm2 above 2.5 g/cm2: perhaps metal"),
     ],
 )
 def test_odd_scans(scan, change, remark):
     assert any(remark in found for found in scan_remarks(change(scan), unit="g/cm2"))
+
+
+def with_rod(scan, n_columns):
+    scan = scan.copy()
+    scan[10:150, 120 : 120 + n_columns] = 3.0
+    return scan
+
+
+def test_little_metal_and_grey_levels_are_not_remarked_on(scan):
+    assert scan_remarks(with_rod(scan, 5), unit="g/cm2") == []
+    found = scan_remarks(with_rod(scan, 8), unit="grey level")
+    assert not any("metal" in remark for remark in found)
 
 
 def test_no_scan():

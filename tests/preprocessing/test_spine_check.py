@@ -49,6 +49,25 @@ def test_nothing_stands_out_of_noise_or_a_blank_scan():
         assert reason.startswith("no spine stands out (the line has a quality of 0.")
 
 
+@pytest.mark.parametrize("site", ["population", "hospital"])
+def test_a_scan_upside_down_is_no_spine(site):
+    cohort = make_spine_cohort(12, site=site, random_state=3)
+    for scan in cohort.data["scan"]:
+        assert reasons(scan) == []
+        (reason,) = reasons(np.asarray(scan)[::-1])
+        assert reason.startswith("the bone narrows downwards by ")
+        assert reason.endswith(" mm: perhaps upside down")
+
+
+def test_the_narrowing_is_in_mm():
+    # The half width falls from 36 to 26 columns; the parts are 98 rows apart, of 164.
+    half = np.linspace(36, 26, N_ROWS)[:, np.newaxis]
+    vertebra = np.where(ROWS % 33 < 8, 0.6, 1.0)
+    scan = 0.1 + 0.9 * vertebra * (np.abs(COLUMNS - 150) < half) + noise()
+    (reason,) = reasons(scan)
+    assert reason == "the bone narrows downwards by 7 mm: perhaps upside down"
+
+
 def test_a_leaning_bone_is_no_spine():
     (reason,) = reasons(bone(lean=0.75))
     # 0.75 columns of 0.60 mm per row of 1.05 mm.
