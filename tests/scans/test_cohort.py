@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
+from scan_files import write_dicom
 from sklearn.model_selection import GroupKFold
 
 from skdxa.exceptions import CohortError, ScanError
@@ -13,6 +12,7 @@ from skdxa.scan_dtype import ScanDtype
 from skdxa.scans import load_cohort
 
 SPACING_MM = (1.05, 0.60)
+FINE = np.arange(126, dtype=np.uint8).reshape(14, 9)
 
 
 @pytest.fixture
@@ -44,24 +44,6 @@ def refusal(table, scans=".", *, target_columns="scoliosis", **options):
     with pytest.raises(CohortError) as caught:
         load_cohort(table, scans=scans, target_columns=target_columns, **options)
     return str(caught.value)
-
-
-def write_dicom(path):
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
-    dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
-    dataset.PatientName = "Secret^Name"
-    dataset.PatientID = "010203-SECRET"
-    dataset.SamplesPerPixel = 1
-    dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.Rows, dataset.Columns = 14, 9
-    dataset.BitsAllocated = dataset.BitsStored = 8
-    dataset.HighBit, dataset.PixelRepresentation = 7, 0
-    dataset.PixelSpacing = [0.525, 0.60]
-    dataset.PixelData = np.arange(126, dtype=np.uint8).tobytes()
-    dataset.save_as(path, enforce_file_format=True)
 
 
 def test_cohort(folder, table):
@@ -104,7 +86,7 @@ def test_cohort(folder, table):
 
 
 def test_scans_are_resampled_each_from_its_own_spacing(folder, table):
-    write_dicom(folder / "e.dcm")
+    write_dicom(folder / "e.dcm", FINE, PixelSpacing=[0.525, 0.60])
     table["scan"] = ["a.npy", "b.npy", "e.dcm", "d.npy"]
     table["row_mm"] = [1.05, 2.10, np.nan, 1.05]
     table["column_mm"] = [0.60, 0.60, np.nan, 1.20]
@@ -125,7 +107,7 @@ def test_scans_are_resampled_each_from_its_own_spacing(folder, table):
 
 
 def test_nothing_comes_from_dicom_headers(folder):
-    write_dicom(folder / "e.dcm")
+    write_dicom(folder / "e.dcm", FINE, PixelSpacing=[0.525, 0.60])
     table = pd.DataFrame({"scan": ["e.dcm"], "y": [1]})
     cohort = load_cohort(table, scans=folder, target_columns="y")
     assert list(cohort.data) == ["scan"]
@@ -200,7 +182,7 @@ def test_arrays_without_a_spacing_are_taken_to_be_at_the_cohorts(folder, table):
 
 
 def test_scans_of_mixed_spacing_where_one_does_not_state_its_own(folder, table):
-    write_dicom(folder / "e.dcm")
+    write_dicom(folder / "e.dcm", FINE, PixelSpacing=[0.525, 0.60])
     table = table.drop(columns=["row_mm", "column_mm"])
     table["scan"] = ["e.dcm", "b.npy", "c.npy", "d.npy"]
     with pytest.raises(CohortError, match=r"line 3: .*b\.npy: the file does not say how large"):
@@ -521,7 +503,7 @@ def test_scans_without_labels(folder, table):
 
 
 def test_sources_and_the_names_of_scans(folder, table):
-    write_dicom(folder / "e.dcm")
+    write_dicom(folder / "e.dcm", FINE, PixelSpacing=[0.525, 0.60])
     np.savez(folder / "z.npz", bmd=np.ones((7, 9)), mask=np.ones((7, 9)))
     table = table.drop(columns=["row_mm", "column_mm"]).assign(
         scan=["a.npy", "e.dcm", "z.npz", "d.npy"]

@@ -17,12 +17,11 @@ import pytest
 from PIL import Image
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_modality_lut, get_decoder, pixel_array
 from pydicom.uid import (
     MPEG2MPML,
-    ComputedRadiographyImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -35,56 +34,18 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
+from scan_files import PIXELS, refusal, write_dicom
 
 from skdxa.exceptions import ScanReadError
 from skdxa.preprocessing import resample
 from skdxa.scans import Scan, read_scan
 
-PIXELS = (np.arange(63).reshape(7, 9) * 3 + 2).astype(np.uint8)
 REAL_SPINE = "1.2.840.113619.2.110.210419.20150928115733.2.2.12.1.dcm"
-
-
-def write_dicom(path, pixels=PIXELS, *, syntax=ExplicitVRLittleEndian, drop=(), **elements):
-    """Write one greyscale frame, as a patient's file has it; `elements` override."""
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = syntax
-    dataset.file_meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
-    dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
-    dataset.SOPClassUID = ComputedRadiographyImageStorage
-    dataset.SOPInstanceUID = "1.2.3"
-    dataset.Modality = "CR"
-    dataset.PatientName = "Secret^Name"
-    dataset.PatientID = "010203-SECRET"
-    dataset.PatientBirthDate = "19500102"
-    dataset.SamplesPerPixel = 1
-    dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.Rows, dataset.Columns = pixels.shape[:2]
-    dataset.BitsAllocated = dataset.BitsStored = pixels.dtype.itemsize * 8
-    dataset.HighBit = dataset.BitsStored - 1
-    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
-    dataset.PixelData = pixels.tobytes() + b"\0" * (pixels.nbytes % 2)
-    for name, value in elements.items():
-        setattr(dataset, name, value)
-    for name in drop:
-        delattr(dataset, name)
-    dataset.save_as(path, enforce_file_format=True)
-    return path
 
 
 @pytest.fixture
 def file(tmp_path):
     return tmp_path / "one"
-
-
-def refusal(path, **options):
-    """Give the message of the refusal, which names the file."""
-    with pytest.raises(ScanReadError) as caught:
-        read_scan(path, **options)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert message.endswith((".", "?"))
-    return message
 
 
 # DICOM

@@ -13,14 +13,12 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io.matlab
+from scan_files import DENSITY, PIXELS, refusal
 from scipy.io import loadmat, savemat
 from scipy.sparse import eye
 
-from skdxa.exceptions import ScanReadError
 from skdxa.scans import read_scan
 
-PIXELS = (np.arange(63).reshape(7, 9) * 3 + 2).astype(np.uint8)
-DENSITY = np.linspace(0.0, 1.5, 63).reshape(7, 9)
 # In the order of their codes in version 5, the first of which is 6.
 CLASSES = ["double", "single"]
 CLASSES += [f"{sign}int{bits}" for bits in (8, 16, 32, 64) for sign in ("", "u")]
@@ -29,16 +27,6 @@ CLASSES += [f"{sign}int{bits}" for bits in (8, 16, 32, 64) for sign in ("", "u")
 @pytest.fixture
 def file(tmp_path):
     return tmp_path / "one"
-
-
-def refusal(path, **options):
-    """Return the message of the refusal, which names the file."""
-    with pytest.raises(ScanReadError) as caught:
-        read_scan(path, **options)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert message.endswith((".", "?"))
-    return message
 
 
 def read(path, variable=None):

@@ -5,19 +5,9 @@ import zipfile
 
 import numpy as np
 import pytest
+from scan_files import DENSITY, refusal
 
-from skdxa.exceptions import ScanReadError
 from skdxa.scans import read_scan
-
-DENSITY = np.linspace(0.0, 1.5, 63).reshape(7, 9)
-
-
-def refusal(path, **options):
-    with pytest.raises(ScanReadError) as caught:
-        read_scan(path, **options)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    return message
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -7,20 +7,12 @@ import subprocess
 import numpy as np
 import pytest
 from PIL import Image
+from scan_files import refusal
 
-from skdxa.exceptions import ScanReadError
 from skdxa.scans import read_scan
 
 GREY = (np.arange(63).reshape(7, 9) * 4).astype(np.uint8)
 DEEP = GREY.astype(np.uint16) * 200
-
-
-def refusal(path, **options):
-    with pytest.raises(ScanReadError) as caught:
-        read_scan(path, **options)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    return message
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
