@@ -13,10 +13,6 @@ What is not in the tables is not stored:
   prediction uses.
 """
 
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -59,13 +55,23 @@ from skdxa.persistence._checks import (
     two_labels,
     whole,
 )
+from skdxa.persistence._consistency import (
+    check_calibrated,
+    check_imputer,
+    check_intensity,
+    check_logistic,
+    check_scaler,
+    check_spine_cnn,
+    check_stack,
+    check_threshold,
+)
+from skdxa.persistence._kinds import Kind, Parameter, for_fit
 from skdxa.persistence._standins import (
     read_calibrated,
     rebuild_calibrated,
     rebuild_imputer,
     rebuild_stack,
     rebuild_tuned,
-    set_attributes,
 )
 from skdxa.preprocessing import (
     HorizontalFlip,
@@ -95,164 +101,6 @@ _OPTIMIZERS = (
     "rmsprop",
     "sgd",
 )
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """How one parameter is kept.
-
-    Attributes
-    ----------
-    check : callable
-        What can be stored; see `_checks`.
-    needed : bool
-        Whether a prediction depends on the parameter. One that is not needed and cannot be
-        stored is left out; a needed one makes the model impossible to save.
-    remedy : str
-        What to do then.
-    """
-
-    check: Callable
-    needed: bool = True
-    remedy: str = ""
-
-
-def for_fit(check):
-    """Return a parameter that concerns the fit alone."""
-    return Parameter(check, needed=False)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How objects of one class are kept.
-
-    Attributes
-    ----------
-    cls : type
-        The class; not its subclasses.
-    params : dict of str to Parameter
-        Parameters that are stored.
-    required, optional : dict of str to callable
-        Checks of the fitted attributes; an object with none of the required ones is not fitted.
-    machine : tuple of str
-        Parameters that are never stored.
-    consistent : callable
-        Called with parameters and fitted attributes; raises `Unfit` if they contradict each
-        other.
-    read : callable or None
-        Returns the fitted attributes of an object that do not have names of their own.
-    rebuild : callable or None
-        Makes a fitted object of parameters and attributes.
-    has_output : bool
-        Whether `set_output` chooses the container of its results.
-    """
-
-    cls: type
-    params: dict
-    required: dict = field(default_factory=dict)
-    optional: dict = field(default_factory=dict)
-    machine: tuple = ()
-    consistent: Callable = lambda params, fitted: None
-    read: Callable | None = None
-    rebuild: Callable | None = None
-    has_output: bool = False
-
-    def build(self, params, fitted):
-        """Return an object with parameters and, unless they are None, fitted attributes."""
-        if fitted is not None:
-            self.consistent(params, fitted)
-            if self.rebuild is not None:
-                return self.rebuild(params, fitted)
-        built = self.cls(**self._known(params))
-        set_attributes(built, fitted or {})
-        return built
-
-    def _known(self, params):
-        """Drop parameters that the installed version of the class no longer has."""
-        known = inspect.signature(self.cls).parameters
-        return {name: value for name, value in params.items() if name in known}
-
-
-def _spine_cnn_consistent(params, fitted):
-    rows, columns = fitted["image_shape_"]
-    size = params["kernel_size"]
-    if size % 2 == 0:
-        raise Unfit("a network with an odd kernel_size")
-    shapes, n_channels = [], 1
-    for n_kernels in params["filters"]:
-        shapes += [(size, size, n_channels, n_kernels), (n_kernels,)]
-        # A direction of a single pixel is not pooled.
-        rows, columns, n_channels = max(rows // 2, 1), max(columns // 2, 1), n_kernels
-    n_units = params["dense_units"]
-    shapes += [(rows * columns * n_channels, n_units), (n_units,), (n_units, 1), (1,)]
-    found = [weight.shape for weight in fitted["weights_"]]
-    if found != shapes:
-        raise Unfit(f"weights of the shapes {shapes}, as the parameters say, not {found}")
-    lengths = {len(values) for values in fitted["history_"].values()}
-    if len(lengths) > 1 or fitted["best_epoch_"] > max(lengths, default=0):
-        raise Unfit("a history with the best epoch in it and one value per epoch and curve")
-
-
-def _intensity_consistent(params, fitted):
-    if params["method"] == "standard" and not {"mean_", "scale_"} <= fitted.keys():
-        raise Unfit("a scaler with mean_ and scale_")
-
-
-def _scaler_consistent(params, fitted):
-    n = fitted["n_features_in_"]
-    for name, wanted in (("mean_", params["with_mean"]), ("scale_", params["with_std"])):
-        values = fitted[name]
-        if (values is None and wanted) or (values is not None and values.shape != (n,)):
-            raise Unfit(f"a scaler with {n} values in {name}")
-    if fitted["scale_"] is not None and not (fitted["scale_"] > 0).all():
-        raise Unfit("a scaler with a positive scale_")
-
-
-def _imputer_consistent(params, fitted):
-    if fitted["statistics_"].shape != (fitted["n_features_in_"],):
-        raise Unfit(f"an imputer with {fitted['n_features_in_']} values")
-
-
-def _logistic_consistent(params, fitted):
-    n = fitted["n_features_in_"]
-    if fitted["coef_"].shape != (1, n) or fitted["intercept_"].shape != (1,):
-        raise Unfit(f"a logistic model of two classes with {n} coefficients")
-
-
-def _stack_consistent(params, fitted):
-    members = [step for _, step in params["estimators"] if not isinstance(step, str)]
-    if not len(members) == len(fitted["estimators_"]) == len(fitted["stack_method_"]):
-        raise Unfit("a stack with one fitted estimator and one method for each that is not 'drop'")
-    for member, method in zip(fitted["estimators_"], fitted["stack_method_"], strict=True):
-        if not hasattr(member, method):
-            raise Unfit(f"a stack whose {type(member).__name__} has {method}")
-        _check_two_classes(member)
-
-
-def _calibrated_consistent(params, fitted):
-    floats_of = {
-        "sigmoid": {"slope": real(), "intercept": real()},
-        "temperature": {"inverse_temperature": real(0)},
-        "isotonic": {"increasing": flag, "x": floats(1), "y": floats(1)},
-    }[params["method"]]
-    for member, numbers in fitted["pairs"]:
-        _check_two_classes(member)
-        if numbers.keys() != floats_of.keys():
-            raise Unfit(f"a calibration with {', '.join(floats_of)}")
-        for name, check in floats_of.items():
-            check(numbers[name])
-        if "x" in numbers:
-            x, y = numbers["x"], numbers["y"]
-            if x.shape != y.shape or not ((x[1:] > x[:-1]).all() and (abs(y - 0.5) <= 0.5).all()):
-                raise Unfit("a calibration curve that ascends in x, with y from 0 to 1")
-
-
-def _threshold_consistent(params, fitted):
-    _check_two_classes(fitted["estimator_"])
-
-
-def _check_two_classes(member):
-    two_labels(getattr(member, "classes_", None))
 
 
 def _pair_of_calibration(value):
@@ -323,7 +171,7 @@ _KINDS = (
         {"method": Parameter(one_of("standard", "per_scan")), "column": _COLUMN},
         required=_N_FEATURES,
         optional={"mean_": real(), "scale_": real(0), **_SCAN_STEP},
-        consistent=_intensity_consistent,
+        consistent=check_intensity,
         has_output=True,
     ),
     Kind(
@@ -386,7 +234,7 @@ _KINDS = (
             "history_": mapping(text, sequence(real(finite=False))),
             "best_epoch_": whole(1),
         },
-        consistent=_spine_cnn_consistent,
+        consistent=check_spine_cnn,
     ),
     Kind(
         ColumnScores,
@@ -421,7 +269,7 @@ _KINDS = (
             **_N_FEATURES,
         },
         optional=_SEEN_COLUMNS,
-        consistent=_scaler_consistent,
+        consistent=check_scaler,
         has_output=True,
     ),
     Kind(
@@ -439,7 +287,7 @@ _KINDS = (
         },
         required={"statistics_": floats(1), **_N_FEATURES},
         optional=_SEEN_COLUMNS,
-        consistent=_imputer_consistent,
+        consistent=check_imputer,
         rebuild=rebuild_imputer,
         has_output=True,
     ),
@@ -465,7 +313,7 @@ _KINDS = (
         required={**_LABELS, "coef_": floats(2), "intercept_": floats(1), **_N_FEATURES},
         optional={"n_iter_": counts, **_SEEN_COLUMNS},
         machine=("n_jobs",),
-        consistent=_logistic_consistent,
+        consistent=check_logistic,
     ),
     Kind(
         StackingClassifier,
@@ -489,7 +337,7 @@ _KINDS = (
         },
         optional=_SEEN_COLUMNS,
         machine=("n_jobs",),
-        consistent=_stack_consistent,
+        consistent=check_stack,
         rebuild=rebuild_stack,
     ),
     Kind(
@@ -503,7 +351,7 @@ _KINDS = (
         required={**_LABELS, "pairs": sequence(_pair_of_calibration, least=1, most=1000)},
         optional={**_N_FEATURES, **_SEEN_COLUMNS},
         machine=("n_jobs",),
-        consistent=_calibrated_consistent,
+        consistent=check_calibrated,
         read=read_calibrated,
         rebuild=rebuild_calibrated,
     ),
@@ -517,7 +365,7 @@ _KINDS = (
         },
         required={"estimator_": fitted_estimator},
         optional={**_N_FEATURES, **_SEEN_COLUMNS},
-        consistent=_threshold_consistent,
+        consistent=check_threshold,
     ),
     Kind(
         TunedThresholdClassifierCV,
@@ -542,7 +390,7 @@ _KINDS = (
         },
         optional={**_N_FEATURES, **_SEEN_COLUMNS},
         machine=("n_jobs",),
-        consistent=_threshold_consistent,
+        consistent=check_threshold,
         rebuild=rebuild_tuned,
     ),
     Kind(FrozenEstimator, {"estimator": _MODEL}),
