@@ -10,8 +10,8 @@ from skdxa.classification._cnn import SpineCNNClassifier
 from skdxa.classification._hyperband import (
     PAPER_SEARCH_SPACE,
     HyperbandSearchCV,
-    hyperband_table,
 )
+from skdxa.classification._hyperband_table import hyperband_table
 from skdxa.classification._stacking import ColumnScores, StratifiedPatientKFold, make_stack
 from skdxa.classification._threads import set_threads
 
