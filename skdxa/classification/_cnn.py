@@ -1,14 +1,11 @@
 """The convolutional network of Nissinen et al. 2021 as a scikit-learn classifier."""
 
-from contextlib import contextmanager
 from numbers import Integral, Real
 from os import PathLike
 from typing import ClassVar
 
 import numpy as np
-from sklearn import config_context
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils.validation import (
     check_consistent_length,
@@ -25,12 +22,8 @@ from skdxa._sklearn import (
     fit_context,
     with_callbacks,
 )
-from skdxa.classification._checkpoint import TrainingCheckpoint, TrainingState
-from skdxa.exceptions import ScanError
-from skdxa.validation import as_patients, as_scans, check_two_classes, patient_codes, scan_names
-
-# Images that are scored before training, to see whether a network returns probabilities.
-_CHECKED_AT_START = 64
+from skdxa.classification._training_data import add_copies, split_off
+from skdxa.validation import as_patients, as_stack, check_two_classes, fill_masked
 
 
 class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -316,11 +309,16 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         random_state = check_random_state(self.random_state)
         split_seed, weight_seed, order_seed = random_state.randint(np.iinfo(np.int32).max, size=3)
         training, held_out = self._hold_out(
-            classes, (images, labels, sample_weight), groups, X_val, y_val, int(split_seed)
+            (images, labels, sample_weight), classes, groups, X_val, y_val, int(split_seed)
         )
-        images, labels, weights = self._augment(*training)
+        images, labels, weights = add_copies(self.augmenter, *training)
         weights = weights * compute_sample_weight(self.class_weight, classes[labels])
-        trained = self._train(images, labels, weights, held_out, int(weight_seed), int(order_seed))
+        # Imported here, since Keras takes seconds to load.
+        from skdxa.classification._training import train
+
+        trained = train(
+            self, (images, labels, weights), held_out, int(weight_seed), int(order_seed)
+        )
         # All at once: a fit that is interrupted must not leave new labels on old weights.
         self.classes_, self.image_shape_ = classes, shape
         self.weights_, self.history_, self.best_epoch_ = trained
@@ -355,11 +353,12 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 "again with a lower learning_rate or with pixels on a common scale."
             )
         from skdxa.classification._lending import Architecture, lend
+        from skdxa.classification._network import check_probabilities
 
         with lend(Architecture.for_prediction(self, self.image_shape_)) as network:
             network.set_weights(self.weights_)
             positive = network.scores(images[..., np.newaxis]).astype(np.float64)
-        _check_probabilities(positive)
+        check_probabilities(positive)
         return np.column_stack([1 - positive, positive])
 
     def predict(self, X):
@@ -454,58 +453,31 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 )
 
     def _check_images(self, X, shape=None):
-        """Return a float32 stack (n, rows, columns) without NaN, of the shape seen in fit."""
-        images = as_scans(X, column=self.column)
-        names = scan_names(X, column=self.column)
-        expected = "the first scan's" if shape is None else "that of the scans in fit,"
-        shape = images[0].shape if shape is None else shape
-        for name, image in zip(names, images, strict=True):
-            if image.shape != shape:
-                raise ScanError(
-                    f"{name} has shape {image.shape}, not {expected} {shape}. Crop all scans "
-                    "to one shape, for example with SpineCropper."
-                )
-        # The stack itself, where it is one; the mask of a masked array has become NaN above.
-        is_stack = type(X) in (np.ndarray, np.memmap) and X.ndim == 3 and X.dtype == np.float32
-        stack = X if is_stack else np.stack(images)
-        finite = np.isfinite(stack).all(axis=(1, 2))
-        if not finite.all():
-            raise ScanError(
-                f"{names[int(np.argmin(finite))]} holds NaN pixels. SpineCropper fills what the "
-                "scanner did not scan."
-            )
-        return stack
+        return as_stack(X, column=self.column, shape=shape)
 
-    def _hold_out(self, classes, data, groups, X_val, y_val, seed):
+    def _hold_out(self, data, classes, groups, X_val, y_val, seed):
         """Split off the images on which the epoch is chosen: (training, held out or None).
 
         `data` is a tuple of images, labels and weights.
         """
-        images, labels, _ = data
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together.")
+        images, labels, _ = data
         if X_val is not None:
             return data, self._check_held_out(X_val, y_val, classes, images.shape[1:])
-        if self.validation_fraction == 0:
-            if self.patience is not None:
-                raise ValueError(
-                    "patience needs validation images: set validation_fraction above 0, or give "
-                    "X_val and y_val."
-                )
-            return data, None
-        sizes = _class_sizes(labels, groups)
-        if sizes.min() < 2:
+        if self.validation_fraction > 0:
+            parts = split_off(labels, groups, classes, self.validation_fraction, seed)
+            return tuple(tuple(array[part] for array in data) for part in parts)
+        if self.patience is not None:
             raise ValueError(
-                f"Class {classes[sizes.argmin()].item()!r} has {sizes.min()} "
-                f"{'scan' if groups is None else 'patient'} to train on, so none can be split off "
-                "to choose the epoch on. Set validation_fraction=0 or give X_val and y_val."
+                "patience needs validation images: set validation_fraction above 0, or give "
+                "X_val and y_val."
             )
-        train, held_out = self._split(labels, groups, seed)
-        return tuple(a[train] for a in data), tuple(a[held_out] for a in data)
+        return data, None
 
     def _check_held_out(self, X_val, y_val, classes, shape):
         held_out = self._check_images(X_val, shape)
-        y_val = column_or_1d(y_val)
+        y_val = column_or_1d(fill_masked(y_val))
         check_consistent_length(held_out, y_val)
         unseen = ~np.isin(y_val, classes)
         if unseen.any():
@@ -515,166 +487,6 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             )
         labels = np.searchsorted(classes, y_val)
         return held_out, labels, np.ones(len(labels), np.float32)
-
-    def _split(self, labels, groups, seed):
-        """Return the positions of the scans to train on and of those held out."""
-        if groups is None:
-            units, strata = np.arange(len(labels)), labels
-        else:
-            # A patient is positive who has a positive scan.
-            units = patient_codes(groups)
-            strata = np.zeros(units.max() + 1, dtype=int)
-            np.maximum.at(strata, units, labels)
-            if np.bincount(strata, minlength=2).min() < 2:
-                # Every patient, or all but one, has scans of both classes.
-                strata = np.zeros_like(strata)
-        n = len(strata)
-        n_held_out = min(max(round(self.validation_fraction * n), 2), n - 2)
-        splitter = StratifiedShuffleSplit(1, test_size=n_held_out, random_state=seed)
-        _, held_out = next(splitter.split(strata, strata))
-        is_held_out = np.isin(units, held_out)
-        return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
-
-    def _augment(self, images, labels, weights):
-        if self.augmenter is None:
-            return images, labels, weights
-        augmenter = clone(self.augmenter)
-        if hasattr(augmenter, "set_output"):
-            augmenter.set_output(transform="default")
-        copies = np.asarray(augmenter.fit_transform(images), dtype=np.float32)
-        if copies.shape != images.shape:
-            raise ValueError(
-                f"augmenter must return one image of the same shape for each image; from "
-                f"{images.shape} it made {copies.shape}."
-            )
-        return (
-            np.concatenate([images, copies]),
-            np.concatenate([labels, labels]),
-            np.concatenate([weights, weights]),
-        )
-
-    def _train(self, images, labels, weights, held_out, weight_seed, order_seed):
-        """Return the weights, the history and the number of the epoch that is kept."""
-        # First, since it checks the backend and quietens TensorFlow before SciKeras imports it.
-        from skdxa.classification._lending import (
-            Architecture,
-            has_bfloat16,
-            lend,
-            optimizer_settings,
-            reset,
-            set_training_values,
-            training_values,
-            trim_memory,
-        )
-        from skdxa.classification._network import KeepBestEpoch
-
-        # isort: split
-        from scikeras.wrappers import KerasClassifier
-
-        precision = self.precision
-        if precision == "auto":
-            precision = "bfloat16" if has_bfloat16() else "float32"
-        architecture = Architecture.of(self, images.shape[1:], precision)
-        callbacks = self._make_callbacks()
-        keeper = None
-        if held_out is not None:
-            val_images, val_labels, val_weights = held_out
-            held_out = (val_images[..., np.newaxis], val_labels, val_weights)
-            if self.restore_best or self.patience is not None:
-                keeper = KeepBestEpoch(self.restore_best, self.patience)
-        checkpoint, state = self._open_checkpoint(
-            architecture, (weight_seed, order_seed), (images, labels, weights), held_out
-        )
-        n_done = 0 if state is None else state.n_epochs
-        history = {} if state is None else state.history
-        with lend(architecture) as network, _following_epochs(self) as following:
-            reset(
-                architecture,
-                learning_rate=optimizer_settings(self.optimizer, self.learning_rate)[1],
-                seed=weight_seed,
-                l2=self.l2,
-                dropout=self.dropout,
-            )
-            _check_probabilities(network.scores(images[:_CHECKED_AT_START, ..., np.newaxis]))
-            if state is not None:
-                set_training_values(architecture, state.values)
-                if keeper is not None:
-                    keeper.resume(state)
-            if n_done < self.epochs and not (state is not None and state.ended):
-                trainer = KerasClassifier(
-                    model=network,
-                    loss="binary_crossentropy",
-                    epochs=self.epochs - n_done,
-                    batch_size=self.batch_size,
-                    callbacks=[*callbacks, *([keeper] if keeper else []), *following],
-                    verbose=int(self.verbose),
-                )
-                try:
-                    # SciKeras has transformers of its own inside, which must go on giving arrays.
-                    with config_context(transform_output="default"):
-                        trainer.fit(
-                            images[..., np.newaxis],
-                            labels,
-                            sample_weight=weights,
-                            validation_data=held_out,
-                            shuffle_seed=order_seed,
-                            initial_epoch=n_done,
-                        )
-                finally:
-                    # The user's callbacks must not keep the lent network.
-                    for callback in callbacks:
-                        callback.set_model(None)
-                # SciKeras spells some names of metrics in its own way.
-                history = {
-                    name: [*history.get(name, ()), *values]
-                    for name, values in network.history.history.items()
-                }
-                del trainer
-                ended = keeper is not None and keeper.ended
-                # A callback of scikit-learn can stop a training; its reasons are not kept.
-                if checkpoint is not None and (ended or len(history["loss"]) == self.epochs):
-                    best = {} if keeper is None else keeper.kept()
-                    values = training_values(architecture)
-                    checkpoint.write(TrainingState(history, ended, values, **best))
-            trim_memory()
-            if keeper is not None and self.restore_best:
-                return keeper.weights, history, keeper.epoch
-            return network.get_weights(), history, len(history["loss"])
-
-    def _open_checkpoint(self, architecture, seeds, training, held_out):
-        """Return the file of this training and its state there, or None for each."""
-        # A builder that is known by its place in memory is another one in the next process.
-        if self.checkpoint is None or (architecture.builder_key or "").startswith("object "):
-            return None, None
-        from skdxa.classification._lending import optimizer_settings
-
-        settings = {
-            "learning_rate": optimizer_settings(self.optimizer, self.learning_rate)[1],
-            "l2": float(self.l2),
-            "dropout": float(self.dropout),
-            "batch_size": int(self.batch_size),
-            "restore_best": bool(self.restore_best),
-            "patience": self.patience,
-            "seeds": seeds,
-        }
-        arrays = [*training, *(() if held_out is None else held_out)]
-        checkpoint = TrainingCheckpoint(self.checkpoint, architecture, settings, arrays)
-        return checkpoint, checkpoint.read(self.epochs)
-
-    def _make_callbacks(self):
-        """Return the callbacks of one fit, each an instance of Keras's class."""
-        from skdxa.classification._keras import keras
-
-        callbacks = []
-        for number, callback in enumerate(self.callbacks or []):
-            made = callback if isinstance(callback, keras.callbacks.Callback) else callback()
-            if not isinstance(made, keras.callbacks.Callback):
-                raise ValueError(
-                    f"callback {number} of callbacks returned a {type(made).__name__}, not a "
-                    "keras.callbacks.Callback."
-                )
-            callbacks.append(made)
-        return callbacks
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "weights_")
@@ -686,44 +498,3 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.non_deterministic = False
         return tags
-
-
-@contextmanager
-def _following_epochs(estimator):
-    """Tell the callbacks that scikit-learn has set of each epoch, as a callback of Keras."""
-    from skdxa.classification._keras import keras
-
-    # Older versions of scikit-learn have no callbacks.
-    if not hasattr(estimator, "_init_callback_context"):
-        yield []
-        return
-    context = estimator._init_callback_context(max_subtasks=estimator.epochs)
-    context.call_on_fit_task_begin(estimator=estimator)
-
-    class Follow(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            self.task = context.subcontext(task_name="epoch")
-            self.task.call_on_fit_task_begin(estimator=estimator)
-
-        def on_epoch_end(self, epoch, logs=None):
-            if self.task.call_on_fit_task_end(estimator=estimator):
-                self.model.stop_training = True
-
-    yield [Follow()]
-    context.call_on_fit_task_end(estimator=estimator)
-
-
-def _check_probabilities(positive):
-    outside = np.flatnonzero(~((positive >= 0) & (positive <= 1)))
-    if outside.size:
-        raise ValueError(
-            f"The network returned {positive[outside[0]]:g} for scan {outside[0]}, which is no "
-            "probability: end the network in Dense(1, activation='sigmoid')."
-        )
-
-
-def _class_sizes(labels, groups):
-    """Count the scans of each class or, where patients are given, the patients who have one."""
-    if groups is None:
-        return np.bincount(labels, minlength=2)
-    return np.array([len(np.unique(groups[labels == label])) for label in (0, 1)])

@@ -320,6 +320,27 @@ def _check_finite(epoch, logs):
             )
 
 
+def check_probabilities(positive):
+    """Refuse scores of a network that are no probabilities.
+
+    Parameters
+    ----------
+    positive : ndarray of shape (n_scans,)
+        Scores of the positive class.
+
+    Raises
+    ------
+    ValueError
+        If a score is not from 0 to 1, naming the first.
+    """
+    outside = np.flatnonzero(~((positive >= 0) & (positive <= 1)))
+    if outside.size:
+        raise ValueError(
+            f"The network returned {positive[outside[0]]:g} for scan {outside[0]}, which is no "
+            "probability: end the network in Dense(1, activation='sigmoid')."
+        )
+
+
 class KeepBestEpoch(keras.callbacks.Callback):
     """Keep the weights of the epoch with the lowest validation error.
 

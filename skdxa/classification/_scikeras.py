@@ -9,8 +9,7 @@ from scikeras.wrappers import KerasClassifier as _KerasClassifier
 from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags
 
-from skdxa.exceptions import ScanError
-from skdxa.validation import as_scans, scan_names
+from skdxa.validation import as_stack
 
 
 class KerasClassifier(_KerasClassifier):
@@ -74,7 +73,7 @@ class KerasClassifier(_KerasClassifier):
         self : KerasClassifier
             The fitted classifier.
         """
-        return super().fit(_as_stack(X), y, sample_weight=sample_weight, **kwargs)
+        return super().fit(as_stack(X), y, sample_weight=sample_weight, **kwargs)
 
     def predict_proba(self, X, **kwargs):
         """Return the probability of each class.
@@ -91,7 +90,7 @@ class KerasClassifier(_KerasClassifier):
         probability : ndarray of shape (n_scans, n_classes)
             Columns in the order of `classes_`.
         """
-        images = _as_stack(X)
+        images = as_stack(X)
         return np.reshape(super().predict_proba(images, **kwargs), (len(images), -1))
 
     def predict(self, X, **kwargs):
@@ -122,19 +121,3 @@ class KerasClassifier(_KerasClassifier):
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _as_stack(X):
-    """Return images as a float32 stack (n, rows, columns) without NaN."""
-    images = as_scans(X)
-    for name, image in zip(scan_names(X), images, strict=True):
-        if image.shape != images[0].shape:
-            raise ScanError(
-                f"{name} has shape {image.shape}, not the first scan's {images[0].shape}. Crop "
-                "all scans to one shape, for example with SpineCropper."
-            )
-        if np.isnan(image).any():
-            raise ScanError(
-                f"{name} holds NaN pixels. SpineCropper fills what the scanner did not scan."
-            )
-    return np.stack(images)

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdxa._sklearn import Interval
 from skdxa.classification import SpineCNNClassifier
 from skdxa.preprocessing import tissue_level
+from skdxa.validation import as_stack
 
 # A parameter that is a number of things, for `validate_params`.
 COUNT = [Interval(Integral, 1, None, closed="left")]
@@ -91,7 +92,7 @@ def prepare_images(model, X):
     steps, classifier = steps_and_classifier(model)
     for _, step in steps:
         X = step.transform(X)
-    return classifier, classifier._check_images(X, classifier.image_shape_)
+    return classifier, as_stack(X, column=classifier.column, shape=classifier.image_shape_)
 
 
 def lend_views(classifier):

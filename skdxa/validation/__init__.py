@@ -24,6 +24,7 @@ from skdxa.validation._patients import (
 from skdxa.validation._scans import (
     as_scans,
     as_series,
+    as_stack,
     check_image,
     check_scan,
     check_spacing,
@@ -37,6 +38,7 @@ __all__ = [
     "as_scans",
     "as_seed",
     "as_series",
+    "as_stack",
     "check_image",
     "check_known",
     "check_same_rows",

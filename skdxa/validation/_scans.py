@@ -158,6 +158,57 @@ def as_scans(X, *, column="scan", dtype=np.float32, check=check_scan):
     ]
 
 
+def as_stack(X, *, column="scan", shape=None):
+    """Return images of one shape and without NaN as one array.
+
+    Parameters
+    ----------
+    X : DataFrame, Series, list, ndarray of object, or ndarray of shape (n, rows, columns)
+        The images, such as crops.
+    column : str, default="scan"
+        The column of a DataFrame that holds the images.
+    shape : tuple of int, default=None
+        Rows and columns that each image must have; by default those of the first.
+
+    Returns
+    -------
+    stack : ndarray of shape (n_images, n_rows, n_columns), dtype float32
+        `X` itself where it is such an array.
+
+    Raises
+    ------
+    ScanError
+        If an image cannot be used, has another shape, or holds NaN; the message names it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.validation import as_stack
+    >>> as_stack([np.zeros((7, 9)), np.ones((7, 9))]).shape
+    (2, 7, 9)
+    """
+    images = as_scans(X, column=column)
+    names = scan_names(X, column=column)
+    expected = "the first scan's" if shape is None else "that of the scans in fit,"
+    shape = images[0].shape if shape is None else shape
+    for name, image in zip(names, images, strict=True):
+        if image.shape != shape:
+            raise ScanError(
+                f"{name} has shape {image.shape}, not {expected} {shape}. Crop all scans "
+                "to one shape, for example with SpineCropper."
+            )
+    # The array itself, where it is a stack; the mask of a masked array has become NaN above.
+    is_stack = type(X) in (np.ndarray, np.memmap) and X.ndim == 3 and X.dtype == np.float32
+    stack = X if is_stack else np.stack(images)
+    finite = np.isfinite(stack).all(axis=(1, 2))
+    if not finite.all():
+        raise ScanError(
+            f"{names[int(np.argmin(finite))]} holds NaN pixels. SpineCropper fills what the "
+            "scanner did not scan."
+        )
+    return stack
+
+
 def _collection(X, column):
     """Return the scans of a table, or the collection itself if it is one of scans."""
     if isinstance(X, pd.DataFrame):

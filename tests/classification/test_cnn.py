@@ -1,39 +1,23 @@
 import pickle
 import sys
 import threading
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn import config_context
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
-from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import RocCurveDisplay
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import InvalidParameterError
+from small_network import COLUMNS, ROWS, N, small
 
 from skdxa.classification import SpineCNNClassifier
-from skdxa.exceptions import CheckpointError, ScanError, TrainingError
-from skdxa.preprocessing import HorizontalFlip, SpineCropper
-
-# Numbers of scans, rows and columns are all different, so that no swap can pass.
-N, ROWS, COLUMNS = 40, 18, 14
-
-
-@pytest.fixture(scope="module")
-def stack():
-    """Images whose upper left corner is brighter in the positive class."""
-    rng = np.random.default_rng(0)
-    y = np.arange(N) % 2
-    X = rng.normal(size=(N, ROWS, COLUMNS)).astype(np.float32)
-    X[:, :6, :4] += 1.5 * y[:, None, None]
-    return X, y
+from skdxa.exceptions import ScanError
+from skdxa.preprocessing import SpineCropper
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +29,6 @@ def cohort():
         [rng.normal(size=(ROWS + i % 3, 30)).astype(np.float32) + y[i] for i in range(N)]
     )
     return pd.DataFrame({"scan": scans, "age": rng.normal(68, 3, size=N)}), y
-
-
-def small(**changes):
-    settings = {"filters": (4,), "dense_units": 8, "epochs": 12, "dropout": 0.1, "random_state": 0}
-    return SpineCNNClassifier(**{**settings, **changes})
 
 
 def test_learns_and_describes_itself(stack):
@@ -125,57 +104,6 @@ def test_predictions_do_not_depend_on_company(stack):
     np.testing.assert_allclose(alone, cnn.predict_proba(np.concatenate([X] * 3))[:N], atol=1e-6)
 
 
-class Spy(TransformerMixin, BaseEstimator):
-    """An augmenter that keeps what it was given and marks what it made."""
-
-    seen = ()
-
-    def fit(self, X, y=None):
-        return self
-
-    def transform(self, X):
-        type(self).seen = X
-        return X + 100
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-
-def test_validation_images_are_split_off_before_augmentation(stack):
-    X, y = stack
-    cnn = small(epochs=1, augmenter=Spy(), validation_fraction=0.2)
-    held_out = {}
-    original = SpineCNNClassifier._train
-
-    def spy(self, images, labels, weights, val, *seeds):
-        held_out.update(images=images, labels=labels, val=val)
-        return original(self, images, labels, weights, val, *seeds)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SpineCNNClassifier, "_train", spy)
-        cnn.fit(X, y)
-    val_images, val_labels, _ = held_out["val"]
-    assert len(val_images) == 8
-    assert np.bincount(val_labels).tolist() == [4, 4]
-    assert len(held_out["images"]) == 2 * 32
-    np.testing.assert_array_equal(held_out["labels"][:32], held_out["labels"][32:])
-    np.testing.assert_array_equal(held_out["images"][32:], held_out["images"][:32] + 100)
-    corners = set(val_images[:, 0, 0].tolist())
-    assert corners.isdisjoint(np.asarray(Spy.seen)[:, 0, 0].tolist())
-    assert corners <= set(X[:, 0, 0].tolist())
-
-
-def test_a_patient_stays_on_one_side_of_the_inner_split(stack):
-    X, _ = stack
-    groups = np.repeat(np.arange(N // 2), 2)
-    labels = np.repeat(np.arange(N // 2) % 2, 2)
-    for seed in range(5):
-        train, held_out = small(validation_fraction=0.25)._split(labels, groups, seed)
-        assert set(groups[train]).isdisjoint(groups[held_out])
-        assert len(held_out) == 10
-    assert small(epochs=1).fit(X, labels, groups=groups).best_epoch_ == 1
-
-
 def test_validation_data_of_ones_own(stack):
     X, y = stack
     cnn = small(epochs=5, restore_best=False).fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:])
@@ -185,18 +113,6 @@ def test_validation_data_of_ones_own(stack):
     penalty = cnn.l2 * float(np.sum(cnn.weights_[0].astype(float) ** 2))
     # The network trains, and measures its validation error, in reduced precision.
     assert cnn.history_["val_loss"][-1] == pytest.approx(error + penalty, rel=0.02, abs=0.01)
-
-
-def test_best_epoch_is_restored(stack):
-    X, y = stack
-    noise = np.random.default_rng(5).permutation(y)
-    best = small(epochs=15, learning_rate=0.02).fit(X, noise)
-    last = small(epochs=15, learning_rate=0.02, restore_best=False).fit(X, noise)
-    assert best.history_ == last.history_
-    assert best.best_epoch_ < last.best_epoch_ == 15
-    shorter = small(epochs=best.best_epoch_, learning_rate=0.02, restore_best=False).fit(X, noise)
-    for kept, trained in zip(best.weights_, shorter.weights_, strict=True):
-        np.testing.assert_array_equal(kept, trained)
 
 
 def test_no_validation_trains_on_everything(stack):
@@ -217,140 +133,6 @@ def test_weights_of_classes_and_scans(stack):
     assert plain < balanced < double
     by_scan = small(epochs=6).fit(X, y, sample_weight=np.where(y, 9.0, 1.0))
     assert by_scan.predict_proba(X)[:, 1].mean() > plain
-
-
-def test_callbacks_are_made_for_each_fit(stack):
-    import keras
-
-    class Stop(keras.callbacks.Callback):
-        epochs_seen = 0
-
-        def on_epoch_end(self, epoch, logs=None):
-            self.epochs_seen += 1
-            if self.epochs_seen == 2:
-                self.model.stop_training = True
-
-    X, y = stack
-    cnn = small(callbacks=[Stop])
-    for _ in range(2):
-        cnn.fit(X, y)
-        assert len(cnn.history_["loss"]) == 2
-
-
-def test_a_callback_is_used_as_it_is_and_let_go(stack):
-    import keras
-
-    class Locked(keras.callbacks.Callback):
-        """Holds what cannot be copied, as a study of optuna or an open file does."""
-
-        def __init__(self):
-            super().__init__()
-            self.lock = threading.Lock()
-            self.losses = []
-
-        def on_epoch_end(self, epoch, logs=None):
-            with self.lock:
-                self.losses.append(logs["loss"])
-
-    X, y = stack
-    callback = Locked()
-    cnn = small(epochs=3, callbacks=[callback]).fit(X, y)
-    assert callback.losses == pytest.approx(cnn.history_["loss"])
-    assert callback.model is None
-
-    stopping = keras.callbacks.EarlyStopping(patience=1, min_delta=10)
-    cnn = small(callbacks=[stopping])
-    lengths = [len(cnn.fit(X, y).history_["loss"]) for _ in range(2)]
-    assert lengths == [2, 2]
-    assert pickle.loads(pickle.dumps(cnn)).predict(X).shape == (N,)
-
-
-def test_metrics_reach_the_history_and_the_callbacks(stack):
-    import keras
-    from sklearn.metrics import roc_auc_score
-
-    X, y = stack
-    settings = {"validation_fraction": 0.25, "restore_best": False, "epochs": 5}
-    cnn = small(metrics=["auc", keras.metrics.BinaryAccuracy(name="accuracy")], **settings)
-    cnn.fit(X, y)
-    names = ["loss", "auc", "accuracy", "val_loss", "val_auc", "val_accuracy"]
-    assert set(cnn.history_) == set(names)
-    plain = small(**settings).fit(X, y)
-    assert plain.history_["loss"] == cnn.history_["loss"]
-
-    own = small(metrics=["auc"], epochs=4, restore_best=False)
-    own.fit(X[:20], y[:20], X_val=X[20:], y_val=y[20:])
-    area = roc_auc_score(y[20:], own.predict_proba(X[20:])[:, 1])
-    assert own.history_["val_auc"][-1] == pytest.approx(area, abs=0.03)
-
-    def stop():
-        return keras.callbacks.EarlyStopping(monitor="val_auc", mode="max", patience=2)
-
-    stopped = small(metrics=["auc"], callbacks=[stop], epochs=60).fit(X, y)
-    assert len(stopped.history_["loss"]) < 60
-
-
-def test_patience_ends_a_training_and_keeps_its_best_epoch(stack):
-    X, y = stack
-    noise = np.random.default_rng(5).permutation(y)
-    whole = small(epochs=30, learning_rate=0.02).fit(X, noise)
-    patient = small(epochs=30, learning_rate=0.02, patience=4).fit(X, noise)
-    n_epochs = len(patient.history_["loss"])
-    assert n_epochs < 30
-    assert patient.history_["loss"] == whole.history_["loss"][:n_epochs]
-    assert patient.best_epoch_ == n_epochs - 4
-    assert patient.best_epoch_ == 1 + int(np.argmin(whole.history_["val_loss"][:n_epochs]))
-    if whole.best_epoch_ == patient.best_epoch_:
-        for one, other in zip(whole.weights_, patient.weights_, strict=True):
-            np.testing.assert_array_equal(one, other)
-    last = small(epochs=30, learning_rate=0.02, patience=4, restore_best=False).fit(X, noise)
-    assert last.best_epoch_ == len(last.history_["loss"]) == n_epochs
-    with pytest.raises(ValueError, match="patience needs validation images"):
-        small(validation_fraction=0, patience=3).fit(X, y)
-
-
-def test_callbacks_of_scikit_learn_follow_the_epochs(stack):
-    callback = pytest.importorskip("sklearn.callback")
-
-    class Count:
-        """Follows scikit-learn's protocol of callbacks."""
-
-        def __init__(self):
-            self.tasks = []
-
-        def setup(self, estimator, context):
-            self.tasks.append("setup")
-
-        def on_fit_task_begin(self, estimator, context):
-            self.tasks.append(context.task_name)
-
-        def on_fit_task_end(self, estimator, context):
-            return len(self.tasks) >= 5
-
-        def teardown(self, estimator, context):
-            self.tasks.append("teardown")
-
-    X, y = stack
-    count = Count()
-    cnn = small(epochs=10).set_callbacks(count).fit(X, y)
-    assert count.tasks[:3] == ["setup", "fit", "epoch"]
-    assert count.tasks[-1] == "teardown"
-    assert len(cnn.history_["loss"]) == 3
-    bar = small(epochs=2).set_callbacks(callback.ProgressBar())
-    if find_spec("rich"):
-        assert len(bar.fit(X, y).history_["loss"]) == 2
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"callbacks": ["early"]}, "callback 0 is a str"),
-        ({"callbacks": [lambda: "early"]}, "callback 0 of callbacks returned a str"),
-    ],
-)
-def test_what_is_no_callback_is_named(stack, changes, message):
-    with pytest.raises(ValueError, match=message):
-        small(**changes).fit(*stack)
 
 
 # Nothing wrong in silence
@@ -380,15 +162,6 @@ def test_a_network_that_returns_no_probabilities_is_refused(stack):
     cnn.network = doubled
     with pytest.raises(ValueError, match="which is no probability"):
         cnn.predict_proba(X)
-
-
-@pytest.mark.parametrize(
-    ("scale", "changes"), [(1e30, {}), (1.0, {"learning_rate": 1e30}), (1e30, {"patience": 2})]
-)
-def test_a_training_that_diverges_raises(stack, scale, changes):
-    X, y = stack
-    with pytest.raises(TrainingError, match=r"diverged in epoch \d+: (val_)?loss is (nan|inf)"):
-        small(epochs=5, **changes).fit(X * np.float32(scale), y)
 
 
 def test_weights_that_are_not_finite_never_predict(stack):
@@ -430,39 +203,6 @@ def test_a_patient_who_is_missing_is_an_error(stack):
     groups[3] = np.nan
     with pytest.raises(ValueError, match="groups is missing for 1 of 40 scans"):
         small(epochs=1).fit(X, y, groups=groups)
-
-
-def test_one_patient_written_in_two_ways_is_held_out_whole(stack):
-    X, y = stack
-    patients = np.arange(N // 2)
-    groups = np.array([p for n in patients for p in (float(n), str(n))], dtype=object)
-    seen = {}
-    original = SpineCNNClassifier._split
-
-    def spy(self, labels, groups, seed):
-        seen["groups"] = groups
-        return original(self, labels, groups, seed)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SpineCNNClassifier, "_split", spy)
-        small(epochs=1).fit(X, y, groups=groups)
-    assert len(np.unique(seen["groups"])) == N // 2
-
-
-def test_a_callback_may_predict_with_the_same_architecture(stack):
-    import keras
-
-    X, y = stack
-    other = small(precision="float32", random_state=9).fit(X, y)
-
-    class Predict(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            other.predict_proba(X[:2])
-
-    kwargs = {"precision": "float32"}
-    plain = small(**kwargs).fit(X, y)
-    interrupted = small(**kwargs, callbacks=[Predict()]).fit(X, y)
-    np.testing.assert_array_equal(interrupted.predict_proba(X), plain.predict_proba(X))
 
 
 def test_threads_share_the_network_in_turn(stack):
@@ -551,59 +291,6 @@ def test_network_of_a_fitted_classifier(stack):
     np.testing.assert_array_equal(cnn.predict_proba(X), expected)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
-def test_optimisers_by_name(stack, optimizer):
-    X, y = stack
-    assert small(epochs=1, optimizer=optimizer).fit(X, y).history_["loss"][0] < 2
-
-
-def test_optimiser_with_its_own_schedule(stack):
-    import keras
-
-    X, y = stack
-    schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 2, 0.9)
-    own = small(epochs=2, optimizer=keras.optimizers.SGD(schedule), learning_rate=None).fit(X, y)
-    set_here = clone(own).set_params(learning_rate=0.5).fit(X, y)
-    assert not np.allclose(own.weights_[0], set_here.weights_[0])
-
-
-def test_verbose_prints_a_line_an_epoch(stack, capsys):
-    X, y = stack
-    small(epochs=2, verbose=2).fit(X, y)
-    assert capsys.readouterr().out.count("val_loss") == 2
-    small(epochs=2, verbose=0).fit(X, y)
-    assert capsys.readouterr().out == ""
-
-
-def test_patients_with_scans_of_both_classes_can_be_held_out(stack):
-    X, y = stack
-    groups = np.repeat(np.arange(N // 2), 2)
-    train, held_out = small(validation_fraction=0.1)._split(y, groups, 0)
-    assert len(held_out) == 4
-    assert set(groups[train]).isdisjoint(groups[held_out])
-    assert small(epochs=1).fit(X, y, groups=groups).best_epoch_ == 1
-
-
-def test_an_interrupted_fit_leaves_the_last_one_whole(stack):
-    import keras
-
-    class Interrupt(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            raise KeyboardInterrupt
-
-    X, y = stack
-    cnn = small().fit(X, y)
-    before = cnn.predict(X)
-    cnn.set_params(callbacks=[Interrupt()])
-    with pytest.raises(KeyboardInterrupt):
-        cnn.fit(X, np.array(["b", "a"])[y])
-    np.testing.assert_array_equal(cnn.predict(X), before)
-    with pytest.raises(KeyboardInterrupt):
-        clone(cnn).fit(X, y)
-    with pytest.raises(NotFittedError):
-        clone(cnn).predict(X)
-
-
 def frozen_network(image_shape):
     import keras
 
@@ -649,21 +336,6 @@ def test_a_builder_that_changes_its_mind_is_told_so(stack, monkeypatch):
         cnn.fit(X, y)
 
 
-def test_a_callback_that_freezes_a_layer_harms_no_later_fit(stack):
-    import keras
-
-    class Freeze(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            self.model.layers[1].trainable = False
-            self.model.optimizer.weight_decay = 0.5
-
-    X, y = stack
-    clean = small(filters=(5,)).fit(X, y).weights_
-    small(filters=(5,), callbacks=[Freeze()]).fit(X, y)
-    for kept, trained in zip(clean, small(filters=(5,)).fit(X, y).weights_, strict=True):
-        np.testing.assert_array_equal(kept, trained)
-
-
 def test_a_builder_may_ask_a_fitted_classifier(stack):
     X, y = stack
     teacher = small(epochs=1).fit(X, y)
@@ -673,12 +345,6 @@ def test_a_builder_may_ask_a_fitted_classifier(stack):
         return build_network(image_shape)
 
     assert small(network=taught, epochs=1).fit(X, y).best_epoch_ == 1
-
-
-def test_pandas_output_everywhere_does_not_reach_the_augmenter(stack):
-    X, y = stack
-    with config_context(transform_output="pandas"):
-        assert small(epochs=1, augmenter=HorizontalFlip()).fit(X, y).best_epoch_ == 1
 
 
 # In scikit-learn's company
@@ -729,12 +395,6 @@ def test_roc_curve_display(stack):
     display = RocCurveDisplay.from_estimator(small(epochs=20).fit(X, y), X, y)
     assert display.roc_auc > 0.9
     pyplot.close("all")
-
-
-def test_flip_as_augmenter(stack):
-    X, y = stack
-    cnn = small(augmenter=HorizontalFlip(), epochs=20).fit(X, y)
-    assert cnn.score(HorizontalFlip().fit_transform(X), y) > 0.9
 
 
 # Bad input
@@ -812,100 +472,3 @@ def test_bad_company(stack):
         small().fit(X, y, groups=y)
     with pytest.raises(ValueError, match=r"from \(36, 18, 14\) it made \(36, 9, 14\)"):
         small(augmenter=SpineCropper(height=9, width=14)).fit(X, y)
-
-
-def test_precision_follows_the_processor(monkeypatch):
-    import tensorflow as tf
-
-    from skdxa.classification._lending import has_bfloat16
-
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
-    for flags, pays in (("fma avx512_bf16", True), ("amx_bf16", True), ("avx512f", False)):
-        monkeypatch.setattr(Path, "read_text", lambda self, flags=flags: f"flags : {flags}\n")
-        monkeypatch.setattr(Path, "exists", lambda self: True)
-        assert has_bfloat16() is pays
-    monkeypatch.setattr(Path, "exists", lambda self: False)
-    assert has_bfloat16() is False
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
-    assert has_bfloat16() is False
-
-
-def fitted_to(epochs, folder, X, y, **settings):
-    settings = {"filters": (2,), "dense_units": 3, "random_state": 0, **settings}
-    return SpineCNNClassifier(epochs=epochs, checkpoint=folder, **settings).fit(X, y)
-
-
-def same_training(one, other):
-    weights = zip(one.weights_, other.weights_, strict=True)
-    return (
-        all((ours == theirs).all() for ours, theirs in weights)
-        and one.history_ == other.history_
-        and one.best_epoch_ == other.best_epoch_
-    )
-
-
-@pytest.fixture
-def noise():
-    X = np.random.default_rng(0).normal(size=(30, 9, 7)).astype(np.float32)
-    return X, np.tile([0, 1], 15)
-
-
-def test_checkpoint_continues_to_the_same_weights(tmp_path, noise):
-    fitted_to(2, tmp_path, *noise)
-    at_once = fitted_to(5, None, *noise)
-    assert same_training(fitted_to(5, tmp_path, *noise), at_once)
-    # Once more without training, and with fewer epochs than the file has.
-    assert same_training(fitted_to(5, tmp_path, *noise), at_once)
-    assert same_training(fitted_to(3, tmp_path, *noise), fitted_to(3, None, *noise))
-
-
-def test_checkpoint_of_a_training_that_patience_has_ended(tmp_path, noise):
-    settings = {"patience": 1, "learning_rate": 0.05}
-    early = fitted_to(20, tmp_path, *noise, **settings)
-    assert len(early.history_["loss"]) < 20
-    assert same_training(fitted_to(40, tmp_path, *noise, **settings), early)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"random_state": 1},
-        {"learning_rate": 0.01},
-        {"l2": 0.1},
-        {"dropout": 0.1},
-        {"batch_size": 5},
-        {"filters": (3,)},
-        {"optimizer": "sgd"},
-        {"class_weight": {0: 1, 1: 3}},
-        {"validation_fraction": 0.3},
-        {"restore_best": False},
-    ],
-    ids=str,
-)
-def test_checkpoint_of_another_training_is_not_used(tmp_path, noise, other):
-    fitted_to(1, tmp_path, *noise)
-    assert same_training(
-        fitted_to(2, tmp_path, *noise, **other), fitted_to(2, None, *noise, **other)
-    )
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_checkpoint_of_other_scans_is_not_used(tmp_path, noise):
-    X, y = noise
-    fitted_to(1, tmp_path, X, y)
-    changed = X.copy()
-    changed[3, 2, 1] += 1
-    assert same_training(fitted_to(2, tmp_path, changed, y), fitted_to(2, None, changed, y))
-
-
-def test_damaged_checkpoint_is_named(tmp_path, noise):
-    fitted_to(1, tmp_path, *noise)
-    (path,) = tmp_path.iterdir()
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(CheckpointError, match=f"{path.name} is damaged"):
-        fitted_to(2, tmp_path, *noise)
-
-
-def test_checkpoint_with_callbacks_is_refused(tmp_path, noise):
-    with pytest.raises(ValueError, match="checkpoint cannot be combined with callbacks"):
-        fitted_to(2, tmp_path, *noise, callbacks=[lambda: None])

@@ -1,5 +1,7 @@
 """Compiled networks: which fits share one, how many are kept, and what is released."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -153,3 +155,19 @@ def test_weights_that_a_builder_shares_between_its_calls_are_refused(images):
         small(network=build).fit(X, y)
     shared.trainable = False
     assert small(network=build).fit(X, y).predict(X).shape == (24,)
+
+
+def test_precision_follows_the_processor(monkeypatch):
+    import tensorflow as tf
+
+    from skdxa.classification._lending import has_bfloat16
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    for flags, has_it in (("fma avx512_bf16", True), ("amx_bf16", True), ("avx512f", False)):
+        monkeypatch.setattr(Path, "read_text", lambda self, flags=flags: f"flags : {flags}\n")
+        monkeypatch.setattr(Path, "exists", lambda self: True)
+        assert has_bfloat16() is has_it
+    monkeypatch.setattr(Path, "exists", lambda self: False)
+    assert has_bfloat16() is False
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    assert has_bfloat16() is False
