@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from skdxa.validation import fill_masked
+from skdxa.validation import check_same_rows, fill_masked
 
 # Where a limit is compared, less than this is rounding: float32 keeps a T-score to 2e-7, and
 # T-scores of densities given to four decimals differ by 8e-4 or more.
@@ -61,12 +61,10 @@ def decide(known, decision, values):
 
 def check_same_index(first, second, names):
     """Refuse tables whose rows are not the same patients in the same order."""
-    pandas_objects = pd.DataFrame | pd.Series
-    if isinstance(first, pandas_objects) and isinstance(second, pandas_objects):
-        same = first.index.equals(second.index)
-    else:
-        same = np.shape(first) == np.shape(second)
-    if not same:
+    indexed = pd.DataFrame | pd.Series
+    if isinstance(first, indexed) and isinstance(second, indexed):
+        check_same_rows(first, second, names)
+    elif np.shape(first) != np.shape(second):
         raise ValueError(
             f"{names[0]} and {names[1]} must have the same rows in the same order: align them "
             "first, or pass NumPy arrays if position is what pairs them."

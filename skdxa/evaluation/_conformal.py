@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 
-from skdxa.validation import as_patients, check_same_rows, patient_codes
+from skdxa.validation import as_patients, check_same_rows, fill_masked, patient_codes
 
 
 def conformal_p_values(y, score, new_score, *, groups=None):
@@ -67,9 +67,10 @@ def conformal_p_values(y, score, new_score, *, groups=None):
     0       0.6      0.25
     1       0.2      0.75
     """
-    y = np.asarray(y, dtype=float)
-    score = np.atleast_2d(np.asarray(score, dtype=float))
-    new_score = np.asarray(new_score, dtype=float)
+    y, score, new_score = (
+        np.asarray(fill_masked(values), dtype=float) for values in (y, score, new_score)
+    )
+    score = np.atleast_2d(score)
     check_same_rows(y, score.T, ("y", "score"))
     if not np.isin(y, (0, 1)).all():
         raise ValueError("y must hold 0 and 1.")

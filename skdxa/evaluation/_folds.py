@@ -17,6 +17,7 @@ from skdxa.validation import (
     as_seed,
     check_known,
     check_same_rows,
+    fill_masked,
     has_repeated_patients,
     plain_labels,
     split_patients,
@@ -157,7 +158,7 @@ class Folds:
         """
         check_same_rows(y, groups, ("y", "groups"))
         check_same_rows(y, stratify, ("y", "stratify"))
-        y, _ = _two_labels(column_or_1d(y, warn=True))
+        y, _ = _two_labels(column_or_1d(fill_masked(y), warn=True))
         groups = None if groups is None else as_patients(groups, len(y))
         strata = y if stratify is None else joint_strata(stratify)
         patients = groups if has_repeated_patients(groups) else None
@@ -290,7 +291,7 @@ class Folds:
         # That module needs the folds of this one.
         from skdxa.evaluation._result import CrossValidationResult
 
-        scores = np.asarray(scores, dtype=float)
+        scores = np.asarray(fill_masked(scores), dtype=float)
         if scores.shape not in (self.fold_of.shape, self.fold_of.shape[1:]):
             raise ValueError(
                 f"scores must have the shape {self.fold_of.shape[1:]} or {self.fold_of.shape}, "
@@ -338,7 +339,7 @@ def joint_strata(stratify):
         Numbers from 0, in the order in which the combinations occur.
     """
     # As objects a column of numbers and one of texts keep their types.
-    table = pd.DataFrame(np.asarray(stratify, dtype=object))
+    table = pd.DataFrame(np.asarray(fill_masked(stratify), dtype=object))
     return table.groupby(list(table.columns), dropna=False, sort=False).ngroup().to_numpy()
 
 

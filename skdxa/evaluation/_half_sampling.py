@@ -23,7 +23,7 @@ from skdxa.evaluation._metrics import METRICS
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._summary import count_patients, score_interval, tabulate
 from skdxa.significance import Interval as FoundInterval
-from skdxa.validation import check_same_rows, positive_and_known
+from skdxa.validation import check_same_rows, fill_masked, positive_and_known
 
 _METHOD = "half-sampling"
 
@@ -185,7 +185,7 @@ def half_sampling_interval(
     )
     y, groups = halves.y, halves.groups
     strata = None if stratify is None else joint_strata(stratify)
-    scored_y = None if scored_y is None else np.asarray(scored_y)
+    scored_y = None if scored_y is None else np.asarray(fill_masked(scored_y))
     if checkpoint is not None:
         settings = {"interval": _METHOD, "n_splits": n_splits, "n_repeats": n_repeats}
         labels = {"y": y, "groups": groups, "stratify": strata}

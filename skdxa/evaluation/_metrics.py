@@ -10,7 +10,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 
 from skdxa.evaluation._ranks import ranks_within
 from skdxa.significance import roc_points
-from skdxa.validation import check_known
+from skdxa.validation import check_known, fill_masked
 
 METRICS = ("sensitivity", "specificity", "accuracy", "auc")
 
@@ -101,7 +101,7 @@ def specificity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
 
 
 def _recall(y_true, y_pred, pos_label, side, sample_weight):
-    y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
+    y_true, y_pred = (column_or_1d(fill_masked(labels)) for labels in (y_true, y_pred))
     check_consistent_length(y_true, y_pred)
     for labels, name in ((y_true, "y_true"), (y_pred, "y_pred")):
         check_known(labels, name)

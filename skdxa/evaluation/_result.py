@@ -17,7 +17,7 @@ from skdxa.evaluation._stability import (
     training_variance,
 )
 from skdxa.evaluation._summary import INTERVALS
-from skdxa.validation import positive_and_known
+from skdxa.validation import fill_masked, positive_and_known
 
 
 @dataclass(eq=False)
@@ -455,7 +455,7 @@ class CrossValidationResult:
             Columns `repeat`, `fold`, `row`, `score`, and `y` as given.
         """
         self._positive_and_known(y)
-        labels = self.y if y is None else np.asarray(y)
+        labels = self.y if y is None else np.asarray(fill_masked(y))
         return self.scores.assign(y=labels[self.scores["row"]])
 
     def save(self, path):

@@ -6,7 +6,7 @@ import pandas as pd
 from skdxa.densitometry import minimum_t_score, t_score
 from skdxa.evaluation import CrossValidationResult, Folds
 from skdxa.exceptions import CohortError
-from skdxa.validation import check_known, check_same_rows, split_patients
+from skdxa.validation import check_known, check_same_rows, fill_masked, split_patients
 
 NETWORK = "deep_learning"
 _VERTEBRAE = ("bmd_L1", "bmd_L2", "bmd_L3", "bmd_L4")
@@ -75,7 +75,7 @@ def predictors_of_repeats(predictors, cnn, data, n_repeats):
     if isinstance(cnn, CrossValidationResult):
         scores = [cnn.repeat_scores(repeat) for repeat in range(n_repeats)]
     else:
-        score = np.asarray(cnn, dtype=float)
+        score = np.asarray(fill_masked(cnn), dtype=float)
         if score.shape != (len(data),):
             raise ValueError(
                 f"cnn must have a score for each of the cohort's {len(data)} scans, got shape "

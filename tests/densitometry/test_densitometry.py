@@ -275,7 +275,7 @@ def test_tables_of_vertebrae_must_fit():
     with pytest.raises(ValueError, match="t_scores and abnormal must have the same rows"):
         evaluable_vertebrae(np.zeros((2, 4)), abnormal=np.zeros((1, 4)))
     scores = pd.DataFrame(np.zeros((2, 4)), index=["a", "b"])
-    with pytest.raises(ValueError, match="t_scores and abnormal must have the same rows"):
+    with pytest.raises(ValueError, match="t_scores and abnormal have different indices"):
         evaluable_vertebrae(scores, abnormal=scores.iloc[::-1])
     unsure = scores.copy()
     unsure.loc["b", 3] = np.nan
