@@ -19,13 +19,21 @@ PUBLIC = [
 ]
 
 
+# Which of the packages that take long to import have been imported.
+LOADED = (
+    "import sys; heavy = {'tensorflow', 'keras', 'matplotlib', 'sklearn', 'pandas'};"
+    "print(sorted(heavy & set(sys.modules)))"
+)
+
+
+def printed_by(code):
+    """Run code in a Python of its own."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_import_loads_neither_tensorflow_nor_matplotlib():
-    code = (
-        "import sys, skdxa; heavy = {'tensorflow', 'keras', 'matplotlib', 'sklearn', 'pandas'};"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout == "[]\n"
+    assert printed_by(f"import skdxa; {LOADED}") == "[]\n"
 
 
 def test_building_a_pipeline_loads_no_tensorflow():
@@ -33,8 +41,11 @@ def test_building_a_pipeline_loads_no_tensorflow():
         "import sys, skdxa.classification, skdxa.evaluation, skdxa.study;"
         "skdxa.study.Protocol().pipeline(); print('tensorflow' in sys.modules)"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout == "False\n"
+    assert printed_by(code) == "False\n"
+
+
+def test_the_command_loads_only_what_a_subcommand_needs():
+    assert printed_by(f"import skdxa.cli; {LOADED}") == "[]\n"
 
 
 def test_subpackages_are_found_lazily():
@@ -177,3 +188,30 @@ def test_docstrings_are_idiomatic():
         if (match := UNIDIOMATIC.search(docstring))
     ]
     assert found == []
+
+
+# What several modules of a package have in common, tested apart from them.
+THEMES = {
+    "damaged_files",
+    "fuzz_dicom",
+    "fuzz_matlab",
+    "masked",
+    "optuna",
+    "package",
+    "real",
+    "reference",
+    "sklearn",
+    "transformers",
+}
+
+
+def test_tests_mirror_the_package():
+    tests = Path(__file__).parent
+    stray = []
+    for path in tests.rglob("test_*.py"):
+        name = path.stem.removeprefix("test_")
+        folder = Path(skdxa.__file__).parent / path.parent.relative_to(tests)
+        modules = (folder / f"_{name}.py", folder / f"{name}.py", folder / name)
+        if name not in THEMES and not any(module.exists() for module in modules):
+            stray.append(path.relative_to(tests).as_posix())
+    assert stray == []

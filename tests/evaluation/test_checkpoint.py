@@ -374,5 +374,5 @@ def test_a_run_on_the_folds_of_a_splitter_resumes(tmp_path, cv):
     found = repeated_cross_validate(RandomForestClassifier(2), X, y, checkpoint=tmp_path, **run)
     pd.testing.assert_frame_equal(found.scores, expected.scores)
     other = run | {"cv": list(Halves().split(X, y)), "cv_groups": None}
-    with pytest.raises(CheckpointError, match="setting cv was .*, is 'a list of splits'"):
+    with pytest.raises(CheckpointError, match=r"setting cv was .*, is 'a list of splits'"):
         repeated_cross_validate(RandomForestClassifier(2), X, y, checkpoint=tmp_path, **other)

@@ -15,7 +15,9 @@ def masked(values):
 
 
 def test_masked_labels_are_missing():
-    with pytest.raises(ValueError, match="y is missing for 1 of 40 scans, the first in position 3"):
+    with pytest.raises(
+        ValueError, match="y is missing for 1 of 40 scans, the first in position 3"
+    ):
         Folds.draw(masked(Y), n_splits=2)
     with pytest.raises(ValueError, match="y_true is missing for 1 of 40 scans"):
         sensitivity_score(masked(Y), Y)
