@@ -19,7 +19,7 @@ from tqdm import tqdm
 from skdxa._sklearn import HasMethods, Interval, StrOptions, validate_params
 from skdxa.classification import SpineCNNClassifier, set_threads
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest
-from skdxa.evaluation._folds import Folds, joint_strata
+from skdxa.evaluation._folds import DRAWING, Folds, joint_strata
 from skdxa.evaluation._patients import with_patients
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import positive_scores, response_method_of
@@ -30,25 +30,27 @@ _CURVE = "history/"
 # Packages whose estimators run in TensorFlow.
 _NETWORKS = {"keras", "scikeras", "tensorflow"}
 
+# Parameters of all functions that fit an estimator fold by fold.
+FITTING = {
+    "estimator": [HasMethods(["fit", "get_params"])],
+    "X": ["array-like", "sparse matrix"],
+    "n_jobs": [Integral, None],
+    "checkpoint": [str, PathLike, None],
+    "params": [dict, None],
+    "progress": ["boolean"],
+}
+
 
 @validate_params(
     {
-        "estimator": [HasMethods(["fit", "get_params"])],
-        "X": ["array-like", "sparse matrix"],
-        "y": ["array-like"],
-        "groups": ["array-like", None],
-        "stratify": ["array-like", None],
+        **DRAWING,
+        **FITTING,
         "cv": [HasMethods(["split"]), HasMethods(["__iter__"]), None],
         "cv_groups": ["array-like", None],
         "n_splits": [Interval(Integral, 2, None, closed="left"), None],
         "n_repeats": [Interval(Integral, 1, None, closed="left"), None],
-        "random_state": ["random_state"],
-        "n_jobs": [Integral, None],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "checkpoint": [str, PathLike, None],
         "return_models": [StrOptions({"median", "all"}), None],
-        "params": [dict, None],
-        "progress": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )

@@ -23,6 +23,16 @@ from skdxa.validation import (
     split_patients,
 )
 
+# Parameters of all functions that draw folds.
+DRAWING = {
+    "y": ["array-like"],
+    "groups": ["array-like", None],
+    "stratify": ["array-like", None],
+    "n_splits": [Interval(Integral, 2, None, closed="left")],
+    "n_repeats": [Interval(Integral, 1, None, closed="left")],
+    "random_state": ["random_state"],
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Folds:
@@ -113,17 +123,7 @@ class Folds:
         return int(self.fold_of.max()) + 1
 
     @classmethod
-    @validate_params(
-        {
-            "y": ["array-like"],
-            "groups": ["array-like", None],
-            "stratify": ["array-like", None],
-            "n_splits": [Interval(Integral, 2, None, closed="left")],
-            "n_repeats": [Interval(Integral, 1, None, closed="left")],
-            "random_state": ["random_state"],
-        },
-        prefer_skip_nested_validation=True,
-    )
+    @validate_params(DRAWING, prefer_skip_nested_validation=True)
     def draw(cls, y, *, groups=None, stratify=None, n_splits=10, n_repeats=100, random_state=None):
         """Draw stratified folds that keep the scans of a patient together.
 

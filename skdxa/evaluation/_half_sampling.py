@@ -1,7 +1,6 @@
 """An interval from cross-validations of random halves of the patients."""
 
 from numbers import Integral, Real
-from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +9,14 @@ from scipy.special import expit, logit
 from tqdm import tqdm
 
 from skdxa._sklearn import (
-    HasMethods,
     Interval,
     check_method_params,
     safe_indexing,
     validate_params,
 )
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run
-from skdxa.evaluation._cross_validate import repeated_cross_validate, seed_of_run
-from skdxa.evaluation._folds import Folds, joint_strata
+from skdxa.evaluation._cross_validate import FITTING, repeated_cross_validate, seed_of_run
+from skdxa.evaluation._folds import DRAWING, Folds, joint_strata
 from skdxa.evaluation._metrics import METRICS
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._summary import count_patients, score_interval, tabulate
@@ -30,23 +28,13 @@ _METHOD = "half-sampling"
 
 @validate_params(
     {
-        "estimator": [HasMethods(["fit", "get_params"])],
-        "X": ["array-like", "sparse matrix"],
-        "y": ["array-like"],
-        "groups": ["array-like", None],
-        "stratify": ["array-like", None],
+        **DRAWING,
+        **FITTING,
         "scored_y": ["array-like", None],
         "result": [CrossValidationResult, None],
         "n_draws": [Interval(Integral, 2, None, closed="left")],
-        "n_splits": [Interval(Integral, 2, None, closed="left")],
-        "n_repeats": [Interval(Integral, 1, None, closed="left")],
         "threshold": [Real, None],
         "level": [Interval(Real, 0, 1, closed="neither")],
-        "random_state": ["random_state"],
-        "n_jobs": [Integral, None],
-        "checkpoint": [str, PathLike, None],
-        "params": [dict, None],
-        "progress": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )

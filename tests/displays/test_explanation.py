@@ -11,9 +11,9 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from sklearn.pipeline import make_pipeline
 from sklearn.utils._param_validation import InvalidParameterError
+from small_network import tiny_network
 
 from skdxa import inspection
-from skdxa.classification import SpineCNNClassifier
 from skdxa.displays import ExplanationDisplay
 from skdxa.displays._explain import choose_kernels
 from skdxa.displays._style import paper_figure
@@ -24,19 +24,6 @@ N, ROWS, COLUMNS = 3, 14, 10
 
 
 SHAPE = (N, ROWS, COLUMNS)
-
-
-def tiny(**changes):
-    settings = {
-        "filters": (3, 4),
-        "kernel_size": 3,
-        "dense_units": 6,
-        "epochs": 1,
-        "validation_fraction": 0,
-        "precision": "float32",
-        "random_state": 0,
-    }
-    return SpineCNNClassifier(**{**settings, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +41,7 @@ def scans():
 
 @pytest.fixture(scope="module")
 def model(scans):
-    steps = make_pipeline(HorizontalFlip(), SpineCropper(ROWS, COLUMNS), tiny())
+    steps = make_pipeline(HorizontalFlip(), SpineCropper(ROWS, COLUMNS), tiny_network())
     steps.fit(scans, [0, 1, 0])
     rng = np.random.default_rng(1)
     steps[-1].weights_ = [

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.pipeline import make_pipeline
+from small_network import tiny_network
 
-from skdxa.classification import SpineCNNClassifier
 from skdxa.inspection import (
     class_score,
     feature_maps,
@@ -33,19 +33,6 @@ METHODS = {
 }
 
 
-def build_tiny(**changes):
-    settings = {
-        "filters": (3, 4),
-        "kernel_size": 3,
-        "dense_units": 6,
-        "epochs": 1,
-        "validation_fraction": 0,
-        "precision": "float32",
-        "random_state": 0,
-    }
-    return SpineCNNClassifier(**{**settings, **changes})
-
-
 def set_random_weights(classifier, seed):
     rng = np.random.default_rng(seed)
     classifier.weights_ = [
@@ -57,7 +44,7 @@ def set_random_weights(classifier, seed):
 @pytest.fixture(scope="session")
 def tiny():
     """Function that builds the small classifier of these tests."""
-    return build_tiny
+    return tiny_network
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +66,7 @@ def X():
 
 @pytest.fixture(scope="session")
 def cnn(X):
-    return set_random_weights(build_tiny().fit(X, [0, 1, 0, 1, 0]), 1)
+    return set_random_weights(tiny_network().fit(X, [0, 1, 0, 1, 0]), 1)
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +90,7 @@ def scans():
 @pytest.fixture(scope="session")
 def pipeline(scans):
     steps = make_pipeline(
-        IntensityScaler(), HorizontalFlip(), SpineCropper(ROWS, COLUMNS), build_tiny()
+        IntensityScaler(), HorizontalFlip(), SpineCropper(ROWS, COLUMNS), tiny_network()
     )
     return steps.fit(scans, [0, 1, 0, 1, 0, 1])
 
