@@ -1,6 +1,6 @@
 """Errors and warnings of skdxa.
 
-Every error is a ``ValueError`` too, so that code which knows only scikit-learn
+Every error is a ``ValueError`` too, so that code written for scikit-learn alone
 catches it.
 """
 

@@ -1,4 +1,4 @@
-"""A pandas column of scans that knows the pixel spacing and the unit of its scans.
+"""A pandas column of scans that carries the pixel spacing and the unit of its scans.
 
 ``DataFrame.attrs`` is lost in many operations, and an array of pixels has no room for such
 facts. A pandas extension type keeps them through selection of rows and columns, splits,

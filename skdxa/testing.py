@@ -41,7 +41,7 @@ def parametrize_with_image_checks(estimators, *, expected_failed_checks=None):
     Returns
     -------
     decorator : pytest.MarkDecorator
-        Gives a test the arguments `estimator` and `check`.
+        Passes the arguments `estimator` and `check` to a test.
 
     See Also
     --------
@@ -153,7 +153,7 @@ def _fit(estimator, X=None, y=None):
 
 
 def _apply(estimator, X):
-    """Return what an estimator makes of scans, as one array of numbers."""
+    """Return the output of an estimator for scans, as one array of numbers."""
     if is_classifier(estimator):
         return estimator.predict_proba(X)
     return _pixels(estimator.transform(X))

@@ -9,7 +9,7 @@ from skdxa.exceptions import ScanError, ScanReadError
 from skdxa.scans import read_scan
 
 
-def test_the_reason_survives_pickling_and_copying():
+def test_the_reason_is_kept_in_pickles_and_copies():
     error = ScanReadError("a.npy: the file is empty.", reason="empty file")
     for other in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert isinstance(other, ScanError)

@@ -46,7 +46,7 @@ def table():
         lambda t: resample(t, random_state=0),
     ],
 )
-def test_spacing_and_unit_survive(table, operation):
+def test_spacing_and_unit_are_preserved(table, operation):
     changed = operation(table)
     assert changed["scan"].dtype == DENSITY
     assert changed["scan"].iloc[0].shape in {(7, 9), (8, 9)}

@@ -1,7 +1,7 @@
 """The network as a scikit-learn classifier.
 
 Keras and TensorFlow are imported when a network is first fitted or asked to
-predict, so that building a pipeline, or reading a saved one, costs nothing.
+predict, so that a pipeline is built, or a saved one read, without loading them.
 """
 
 import importlib

@@ -42,8 +42,8 @@ class HyperbandSearchCV(BaseSearchCV):
     Configurations are drawn from distributions and trained for a few epochs; the best third
     goes on with three times as many, and so on (successive halving). Several such brackets
     differ in how early they stop, from one epoch on to not at all, since it is not known
-    beforehand how soon the epochs tell good from bad. `hyperband_table` shows the brackets and
-    their cost.
+    beforehand after how many epochs good and bad configurations differ. `hyperband_table` shows
+    the brackets and their cost.
 
     Parameters
     ----------
@@ -322,28 +322,28 @@ class HyperbandSearchCV(BaseSearchCV):
 
     def _run_bracket(self, evaluate_candidates, configurations, planned, cv, folder):
         alive = list(range(len(configurations)))
-        for this in planned.itertuples():
+        for step in planned.itertuples():
             # Earlier rounds have left the best in order.
-            dropped, alive = alive[this.n_candidates :], alive[: this.n_candidates]
+            dropped, alive = alive[step.n_candidates :], alive[: step.n_candidates]
             for number in dropped:
-                shutil.rmtree(folder / f"{this.bracket}-{number}", ignore_errors=True)
+                shutil.rmtree(folder / f"{step.bracket}-{number}", ignore_errors=True)
             if self.verbose > 0:
                 print(
-                    f"Bracket {this.bracket}, round {this.iter}: {len(alive)} configurations, "
-                    f"{self.resource}={this.n_resources}"
+                    f"Bracket {step.bracket}, round {step.iter}: {len(alive)} configurations, "
+                    f"{self.resource}={step.n_resources}"
                 )
             results = evaluate_candidates(
                 [
                     self._complete(
                         configurations[number],
-                        this.n_resources,
-                        folder / f"{this.bracket}-{number}",
+                        step.n_resources,
+                        folder / f"{step.bracket}-{number}",
                     )
                     for number in alive
                 ],
                 cv,
                 more_results={
-                    name: [int(getattr(this, name))] * len(alive)
+                    name: [int(getattr(step, name))] * len(alive)
                     for name in ("bracket", "iter", "n_resources")
                 },
             )
@@ -351,7 +351,7 @@ class HyperbandSearchCV(BaseSearchCV):
             worst_last = np.argsort(-scores, kind="stable")
             alive = [alive[place] for place in worst_last]
         for number in alive:
-            shutil.rmtree(folder / f"{this.bracket}-{number}", ignore_errors=True)
+            shutil.rmtree(folder / f"{step.bracket}-{number}", ignore_errors=True)
 
     def _complete(self, configuration, n_resources, folder):
         """Add to a configuration all else that its fits in the search are given."""

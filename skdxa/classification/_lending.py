@@ -1,11 +1,10 @@
 """One compiled network for each architecture, lent to whoever fits or predicts.
 
-Tracing a network costs about a second and ten megabytes, which a thousand fits do not survive.
+Tracing a network takes about a second and ten megabytes, too much for each of a thousand fits.
 Here a network is traced once in a process; for each fit its weights, its optimiser and its
 random states are set anew; a user's builder is called for each fit, so that the weights that it
-loads are right. The penalty, the dropout rate and the
-learning rate are variables of the traced network. The networks used last are kept; the memory
-of the others is released.
+loads are right. The penalty, the dropout rate and the learning rate are variables of the traced
+network. The networks used last are kept; the memory of the others is released.
 """
 
 import contextlib
@@ -156,7 +155,7 @@ def lend(architecture):
     Yields
     ------
     network : EpochNetwork
-        Its weights are whatever the last borrower left: set them.
+        Its weights are those of the last fit or prediction: set them.
     """
     with _lock, keras_settings():
         before = _registered_gradients()

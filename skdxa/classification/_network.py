@@ -310,7 +310,7 @@ class EpochNetwork(keras.Model):
 
 
 def _check_finite(epoch, logs):
-    """Stop a training that has diverged: its weights would call everybody negative."""
+    """Stop a training that has diverged; its weights would call every scan negative."""
     for name in ("loss", "val_loss"):
         if not np.isfinite(logs.get(name, 0.0)):
             raise TrainingError(

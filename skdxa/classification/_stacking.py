@@ -187,7 +187,7 @@ def make_stack(
     The logistic model is trained on scores that the network gave to scans it had not
     seen, by cross-validation inside the training data (stacked generalisation [1]_, the
     "super learner" of epidemiology [2]_). Trained on the network's scores of its own
-    training scans instead, it would trust a network that has learnt them by heart.
+    training scans instead, it would give too much weight to a network that has overfitted.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def make_stack(
         Number of inner folds, stratified and shuffled, or a splitter of one's own.
 
     group_column : str or None, default=None
-        Column of the table that tells the patient; all scans of a patient are then in
+        Column of the table that holds the patient; all scans of a patient are then in
         one inner fold. Needed as soon as a patient has more than one scan.
 
     random_state : int, RandomState instance or None, default=None

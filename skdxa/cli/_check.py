@@ -59,10 +59,10 @@ def check(
     review = review_cohort(patients, protocol, out=out, overwrite=overwrite)
     typer.echo(patients.DESCR)
     _list_files(patients.excluded)
-    odd = review.scans[review.scans["usable"] & (review.scans["remarks"] != "")]
-    if len(odd):
-        typer.echo(f"\nTo look at: {len(odd)} scan{'s' * (len(odd) > 1)}.")
-        for scan in odd.itertuples():
+    remarked = review.scans[review.scans["usable"] & (review.scans["remarks"] != "")]
+    if len(remarked):
+        typer.echo(f"\nTo look at: {len(remarked)} scan{'s' * (len(remarked) > 1)}.")
+        for scan in remarked.itertuples():
             typer.echo(f"  line {scan.row}: {scan.scan}: {scan.remarks}.")
     if model is not None:
         _print_drift(patients, model)

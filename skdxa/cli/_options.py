@@ -133,7 +133,7 @@ class Training:
 
 
 def check_new(out, overwrite):
-    """Refuse to replace a file or folder unasked."""
+    """Refuse to replace a file or folder without --overwrite."""
     if out is not None and out.exists() and not overwrite:
         raise ValueError(f"{out} exists. Choose another name, or give --overwrite.")
 

@@ -134,9 +134,9 @@ def _leave_out_discordant(scores, reasons, max_difference):
         jumps = np.abs(np.diff(kept)) > max_difference + ROUNDING
         if not jumps.any():
             return
-        odd = np.append(jumps, False) | np.append(False, jumps)
+        in_jump = np.append(jumps, False) | np.append(False, jumps)
         distance = np.abs(kept - np.median(kept)).round(6)
-        worst = max(np.flatnonzero(odd), key=lambda i: (distance[i], kept[i]))
+        worst = max(np.flatnonzero(in_jump), key=lambda i: (distance[i], kept[i]))
         reasons[left[worst]] = "discordant"
     reasons[left] = "too few left"
 
@@ -283,9 +283,9 @@ def _truths(marks, table, names):
     """Return marks of the shape of a table as bool, and refuse all but true and false."""
     check_same_index(table, marks, names)
     array = _four_columns(marks, names[1])
-    odd = (array != 0) & (array != 1)
-    if odd.any():
+    invalid = (array != 0) & (array != 1)
+    if invalid.any():
         raise ValueError(
-            f"{names[1]} must hold true and false only; it does not{first_place(marks, odd)}."
+            f"{names[1]} must hold true and false only; it does not{first_place(marks, invalid)}."
         )
     return array.astype(bool)

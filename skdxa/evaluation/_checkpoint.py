@@ -126,7 +126,7 @@ def _describe_data(X):
 
 
 def _digest(values):
-    """Return a hash of the values, whatever their place and order in memory."""
+    """Return a hash of the values that does not depend on their layout in memory."""
     if isinstance(values, (pd.Series, pd.Index)):
         values = values.to_numpy()
     if isinstance(values, np.ndarray) and values.dtype != object:

@@ -159,7 +159,7 @@ def compare(
             moved, fold_of, folds.n_folds, n_smaller, patients, largest=_LARGEST_TRAINING_SHARE
         )
     if has_same_folds(folds.fold_of):
-        # Further repeats of the same folds tell nothing about other patients.
+        # Further repeats of the same folds add no information about other patients.
         differences = differences.reshape(folds.n_repeats, -1).mean(axis=0)
     defined = differences[~np.isnan(differences)]
     if defined.size < differences.size:
@@ -209,7 +209,7 @@ def _check_same_folds(first, second):
 
 
 def _patients(folds):
-    """Return the number of each scan's patient, whatever the patients' names."""
+    """Return the number of each scan's patient; the patients may have any names."""
     if folds.groups is None:
         return np.arange(len(folds.y))
     _, first_row, patient = np.unique(folds.groups, return_index=True, return_inverse=True)

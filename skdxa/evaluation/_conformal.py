@@ -1,4 +1,4 @@
-"""Predictions with a stated error rate, which can also be that nothing can be said."""
+"""Predictions with a stated error rate, undecided where neither class is certain enough."""
 
 from numbers import Real
 
@@ -98,7 +98,7 @@ def _share_below(score, weight, new_score):
 
 
 def conformal_calls(p_values, *, error_rate=0.1):
-    """Return what can be said of each scan at an error rate.
+    """Return the class of each scan at an error rate: positive, negative or undecided.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ def external_test(models, X, y, *, threshold=None):
 
     Notes
     -----
-    Minimum and maximum tell how much the models differ, not how certain the mean is:
+    Minimum and maximum show how much the models differ, not how certain the mean is:
     all are judged by the same patients.
 
     References

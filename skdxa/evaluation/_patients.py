@@ -93,8 +93,8 @@ def _requesting(estimator):
     """Return which parts ask for groups by metadata routing, themselves or by their splitter."""
     found = set()
     for _, part in _parts(estimator):
-        own = getattr(get_routing_for_object(part), "fit", None)
-        requests = getattr(own, "requests", {})
+        of_fit = getattr(get_routing_for_object(part), "fit", None)
+        requests = getattr(of_fit, "requests", {})
         if requests.get("groups") is True or splits_by_groups(getattr(part, "cv", None)):
             found.add(id(part))
     return found

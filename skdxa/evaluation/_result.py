@@ -228,7 +228,7 @@ class CrossValidationResult:
         if interval in ("stability", "corrected", "t"):
             metrics = self.fold_metrics(y, threshold=threshold)
             if has_same_folds(self._folds.fold_of):
-                # Further repeats of the same folds tell nothing about other patients.
+                # Further repeats of the same folds add no information about other patients.
                 metrics = metrics.groupby("fold").mean()
             metrics = metrics[list(METRICS)]
             options = {"level": level, "sizes": self._mean_sizes()}
@@ -509,7 +509,7 @@ class CrossValidationResult:
         return self.folds[["n_train", "n_test"]].mean().to_dict()
 
     def _noise(self, y, threshold):
-        """Return what the intervals by stability need to know."""
+        """Return what the intervals by stability need beside the metrics of the folds."""
         positive, known = self._positive_and_known(y)
         n_patients = _summary.count_patients(positive, known, self.groups)
         among = {"sensitivity": known & positive, "specificity": known & ~positive}

@@ -12,7 +12,7 @@ import numpy as np
 
 from skdxa.evaluation._ranks import ranks_within
 
-# With two scans, a rank correlation is 1 or -1 whatever the scores.
+# With two scans, a rank correlation is always 1 or -1.
 _FEWEST_SCANS = 3
 # A learner that changes abruptly, or has seeds of its own, varies more from repeat to repeat
 # than from cohort to cohort. Simulated, its variance stays below this many times that of
@@ -175,11 +175,11 @@ def training_variance(
         return np.sum(together**2), np.sum(scans**2)
 
     total, n_both = squares(cells_of(fold_of, n_folds).ravel())
-    own, n_own = squares((np.arange(n_repeats)[:, np.newaxis] * n_scans + patient).ravel())
-    n_pairs = n_both - n_own
+    alone, n_alone = squares((np.arange(n_repeats)[:, np.newaxis] * n_scans + patient).ravel())
+    n_pairs = n_both - n_alone
     if n_pairs == 0:
         return np.nan
-    covariance = (total - own) / n_pairs
+    covariance = (total - alone) / n_pairs
     # Of as many independent squares as there are folds that are free to move.
     standard_error = total / n_pairs * np.sqrt(2 / (n_repeats * (n_folds - 1)))
     found = (n_folds - 1) * (covariance + standard_error) * n_repeats / (n_repeats - 1)

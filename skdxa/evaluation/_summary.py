@@ -67,7 +67,7 @@ def over_folds(fold_metrics, interval, *, level, sizes):
 
 @dataclass(frozen=True)
 class Noise:
-    """What the intervals by stability need to know beside the metrics of the folds.
+    """What the intervals by stability need beside the metrics of the folds.
 
     Parameters
     ----------

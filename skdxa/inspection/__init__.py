@@ -1,7 +1,7 @@
 """Explanations of a trained network, and tests of whether they are faithful to it.
 
 Maps of the pixels that support a class, the network's feature maps and the images that
-activate its kernels most; then measures that tell a faithful map from a plausible one.
+activate its kernels most; then measures that distinguish a faithful map from a plausible one.
 All functions take a fitted `SpineCNNClassifier`, or a pipeline that ends in one, and
 return arrays.
 

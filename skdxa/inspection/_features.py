@@ -1,4 +1,4 @@
-"""What a network makes of a scan, before it decides."""
+"""The features of a scan from which a network computes its score."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ from skdxa.inspection._model import COUNT, batches, lend_views, prepare_images
 
 @validate_params({"batch_size": COUNT}, prefer_skip_nested_validation=True)
 def network_features(model, X, *, batch_size=64):
-    """Compute what the last layer of a network sees of each scan.
+    """Compute the input of a network's last layer for each scan.
 
-    Scans that the network treats alike are near each other in these features, whatever they
-    look like, so that a scan far from those that the network was trained on can be told.
+    Scans that the network treats alike are near each other in these features, even if they
+    look different. A scan far from the training scans is unlike them to the network.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ class Views:
         return self._call(_scores, None, images)
 
     def features(self, images):
-        """Compute what the last layer sees, (n, features)."""
+        """Compute the input of the last layer, (n, features)."""
         return self._call(_features, None, images)
 
     def input_gradients(self, images):

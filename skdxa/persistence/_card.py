@@ -23,7 +23,7 @@ _LIMITS = (
     "- Scans of another device, spacing, unit, field of view or patient group than those above "
     "can be scored wrongly without any sign of it. Test the model on scans of your own.\n"
     "- The performance is that of the procedure in cross-validation. The model itself was fitted "
-    "to all scans, so that no score of these scans tells how it performs.\n"
+    "to all scans, so that its scores of these scans are no measure of its performance.\n"
     "- A share of positive scans other than in training changes what a probability means."
 )
 _CITATION = (

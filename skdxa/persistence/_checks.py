@@ -2,7 +2,7 @@
 
 A check takes a value and returns it as plain Python or NumPy, or raises `Unfit` with what it
 must be. The same checks are used in saving, where they decide what can be stored, and in
-loading, where they decide what is believed.
+loading, where they decide what is accepted.
 """
 
 import math

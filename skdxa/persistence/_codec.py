@@ -1,7 +1,7 @@
 """Python values as JSON and arrays, and back.
 
-Numbers, texts and lists stand for themselves. Everything else is an object of one key, which
-says what it is: ``{"tuple": [...]}``, ``{"dict": [[key, value], ...]}``, ``{"float": "inf"}``,
+Numbers, texts and lists are stored as they are. Everything else is an object of one key, which
+names its kind: ``{"tuple": [...]}``, ``{"dict": [[key, value], ...]}``, ``{"float": "inf"}``,
 ``{"values": [...], "dtype": "<U9"}`` (labels, names and counts), ``{"array": 3}`` (the member
 ``arrays/3.npy``), ``{"scan_dtype": [[1.05, 0.6], "g/cm2"]}``, ``{"function": name}`` and
 ``{"object": 3}``. Nothing is imported by a name in the file, and nothing is evaluated.
@@ -79,7 +79,7 @@ class Decoder:
     array : callable
         Returns the array of a number.
     functions : dict of str to callable
-        Functions by the name that stands for them.
+        Functions by their names in the file.
     """
 
     def __init__(self, array, functions):
@@ -90,7 +90,7 @@ class Decoder:
         self.seen_arrays = set()
 
     def decode(self, node, depth=0):
-        """Return the value that some JSON stands for, and note which objects it holds."""
+        """Return the value that JSON represents, and note which objects the value holds."""
         if depth > _MOST_DEPTH:
             raise ModelFileError(f"model.json is nested more than {_MOST_DEPTH} deep.")
         if isinstance(node, list):

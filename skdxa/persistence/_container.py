@@ -186,7 +186,7 @@ def read_archive(file):
         raise
     except MemoryError:
         raise ModelFileError("the file needs more memory than there is.") from None
-    # What a forged file makes the standard library and scikit-learn raise is not listed anywhere.
+    # A forged file can make the standard library and scikit-learn raise errors of any type.
     except Exception as error:
         raise ModelFileError(
             f"the file is damaged, or was not written by save_model ({type(error).__name__}). "

@@ -1,10 +1,10 @@
 """Save a fitted model as one file of numbers, and load it.
 
-Why this format. A pickle runs whatever code its author put into it, so that a model from another
-hospital could not be opened safely, and it needs the same version of every library. A model of
-skdxa is a few arrays and the parameters that rebuild it. ``zipfile``, ``json`` and NumPy write
-these, so that no further dependency is needed, and other programs read them: ``numpy.load`` opens
-the arrays, any ZIP program the card and the parameters.
+Why this format. A pickle runs any code that its author put into it, so that a model from
+another hospital could not be opened safely, and a pickle needs the same version of every
+library. A model of skdxa is a few arrays and the parameters that rebuild it. ``zipfile``,
+``json`` and NumPy write these, so that no further dependency is needed, and other programs read
+them: ``numpy.load`` opens the arrays, any ZIP program the card and the parameters.
 
 Considered and not used:
 
@@ -12,8 +12,8 @@ Considered and not used:
   inside its header;
 - skops stores any estimator of scikit-learn as its ``__dict__``, private attributes included. Such
   a file depends on the version of scikit-learn, and its list of trusted types must be reviewed by
-  whoever loads it. The few classes that skdxa's models consist of are told here one by one, by
-  their public attributes.
+  those who load it. The few classes that skdxa's models consist of are listed here one by one,
+  with their public attributes.
 """
 
 import io
@@ -67,7 +67,7 @@ def save_model(model, path, *, card=None, data=None):
         The file to write; the suffix ``.skdxa`` is usual. A file that is there is replaced, and
         only when the new one is complete.
     card : str or dict, default=None
-        A description for whoever receives the file, in Markdown, such as `model_card` drafts.
+        A description for those who receive the file, in Markdown, such as `model_card` drafts.
         A dict becomes one section per key.
     data : dict of str to array-like, default=None
         Numbers that later predictions need beside the model, such as out-of-fold scores for
@@ -103,7 +103,7 @@ def save_model(model, path, *, card=None, data=None):
     attributes, except those with one value per training scan (`SpineCropper.quality_`). No scan,
     no label of a patient and no file name is stored.
 
-    A network predicts in float32, whatever `precision` it was trained in. On another processor
+    A network predicts in float32, also if trained in another `precision`. On another processor
     or with another number of threads TensorFlow adds in another order, by which probabilities
     differ in the seventh digit (by at most 1e-7 in trials with one thread and with older
     instructions of the same processor).

@@ -17,7 +17,7 @@ from skdxa.persistence._codec import Decoder, Encoder, held_objects
 
 _MOST_OBJECTS = 2000
 # How deep objects hold each other, and how many there are if one is counted wherever it is held:
-# a file of a few lines could otherwise stand for a model that takes years to predict.
+# a file of a few lines could otherwise describe a model that takes years to predict.
 _MOST_LEVELS = 30
 _MOST_HELD = 10_000
 _KEYS = {"class", "params", "fitted", "output", "left_out"}
@@ -164,12 +164,12 @@ class _Writer:
 
 
 def read_objects(nodes, array):
-    """Return the model that objects of JSON stand for.
+    """Return the model that objects of JSON represent.
 
     Parameters
     ----------
     nodes : list
-        The objects, from a file that nobody vouches for.
+        The objects, from a file that may be forged.
     array : callable
         Returns the array of a number.
 

@@ -3,8 +3,8 @@
 A `StackingClassifier`, a `CalibratedClassifierCV` or a `TunedThresholdClassifierCV` keeps private
 attributes beside the public ones, and other versions keep others. A file holds the public ones
 alone. Here the installed version fits a new object to classifiers that stand in for the real
-ones, on a handful of numbers, which makes whatever private attributes it needs; the real parts
-then take the place of the stand-ins.
+ones, on a few numbers, which sets the private attributes that this version needs; the
+real parts then take the place of the stand-ins.
 """
 
 import inspect
@@ -195,7 +195,7 @@ def set_attributes(model, fitted):
 
 
 def _fit(model, y):
-    # Whatever the user has set for all of scikit-learn is not meant for the stand-ins.
+    # The user's settings for all of scikit-learn are not meant for the stand-ins.
     settings = {"enable_metadata_routing": False, "transform_output": "default"}
     with warnings.catch_warnings(), config_context(**settings):
         # A metric may be undefined on the few numbers; the result is thrown away.

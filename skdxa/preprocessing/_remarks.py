@@ -1,4 +1,4 @@
-"""What is odd about a scan, so that somebody looks at it before a network does."""
+"""What is unusual about a scan, which should then be looked at before a network is used."""
 
 import numpy as np
 

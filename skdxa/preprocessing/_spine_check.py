@@ -49,7 +49,7 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
     spine : bool
         Whether the scan passes all criteria of the Notes.
     reasons : list of str
-        What speaks against a spine, with the figures; empty if nothing does. Only returned if
+        The reasons against a spine, with figures; empty if there are none. Only returned if
         `return_reasons` is true.
 
     Raises
@@ -120,7 +120,7 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
 
 
 def _unlike_a_spine(scan, line):
-    """Return what speaks against a spine along the line."""
+    """Return the reasons against a spine along the line."""
     reasons = []
     rows_mm = np.arange(len(line)) * _ROW_MM
     slope = np.polyfit(rows_mm, line * _COLUMN_MM, 1)[0] if len(line) > 1 else 0.0

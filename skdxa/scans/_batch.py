@@ -57,15 +57,15 @@ def settle_unstated(read, spacing_mm):
     A folder of plain arrays is taken to be at the cohort's spacing; a single one among scans
     that state theirs is more likely a mistake.
     """
-    found = [one for one in read if one.pixels is not None]
-    unstated = [one for one in found if one.facts["row_mm"] is None]
-    if len(unstated) == len(found) and not any(one.facts["format"] == "DICOM" for one in found):
-        for one in unstated:
+    found = [item for item in read if item.pixels is not None]
+    unstated = [item for item in found if item.facts["row_mm"] is None]
+    if len(unstated) == len(found) and not any(item.facts["format"] == "DICOM" for item in found):
+        for item in unstated:
             row_mm, column_mm = spacing_mm
-            one.facts.update(row_mm=row_mm, column_mm=column_mm, spacing_source="assumed")
+            item.facts.update(row_mm=row_mm, column_mm=column_mm, spacing_source="assumed")
         return len(unstated)
-    for one in unstated:
-        one.refuse(
+    for item in unstated:
+        item.refuse(
             "the file does not say how large its pixels are. State their height and width in mm "
             "in columns 'row_mm' and 'column_mm' of the table, or for all such files with "
             "default_spacing_mm=.",

@@ -1,4 +1,4 @@
-"""A table and its folder of scans to a cohort."""
+"""Load a table and its folder of scans as a cohort."""
 
 from numbers import Integral
 from pathlib import Path
@@ -55,9 +55,9 @@ def load_cohort(
         Columns of labels: 0, 1, or empty where unknown. None loads scans without labels, to
         predict on.
     group_column : str, default=None
-        Column that tells which scans are of one patient. Numbers and texts are read as by
-        `skdxa.validation.as_patients`: ``1000``, ``1000.0`` and ``" 1000"`` are one patient,
-        ``007`` and ``7`` are two. None: each scan is a patient of its own.
+        Column of patients: scans with the same value are of one patient. Numbers and texts are
+        read as by `skdxa.validation.as_patients`: ``1000``, ``1000.0`` and ``" 1000"`` are one
+        patient, ``007`` and ``7`` are two. None: each scan is a patient of its own.
     labels : dict, default=None
         What the words in the target columns mean, such as ``{"Yes": 1, "No": 0, "unclear":
         None}``, where None is unknown. Letters' case does not count. Unless a key is a
@@ -146,7 +146,7 @@ def load_cohort(
     Notes
     -----
     Nothing but the pixels and their spacing is taken from the scans' files, so a
-    cohort knows of a patient what the table says and no more.
+    cohort holds of a patient what the table states and nothing else.
 
     Scans in g/cm2 and scans in grey levels can stand in one cohort, though a
     network may then learn the scanner instead of the disease.
@@ -214,12 +214,17 @@ def load_cohort(
         min_columns=min_columns,
     )
     n_assumed = settle_unstated(read, spacing_mm)
-    kept = [one.line for one in read if one.pixels is not None]
+    kept = [item.line for item in read if item.pixels is not None]
     excluded = pd.DataFrame(
         [
-            {"row": one.line, "scan": shown[one.line], "reason": one.fault, "kind": one.kind}
-            for one in read
-            if one.pixels is None
+            {
+                "row": item.line,
+                "scan": shown[item.line],
+                "reason": item.fault,
+                "kind": item.kind,
+            }
+            for item in read
+            if item.pixels is None
         ],
         columns=["row", "scan", "reason", "kind"],
     ).astype({"row": int})
@@ -230,13 +235,13 @@ def load_cohort(
 
     data = table.drop(columns=targets).loc[kept].reset_index(drop=True)
     data = data.rename(columns={scan_column: "scan"})
-    sources = pd.DataFrame([one.facts for one in read if one.pixels is not None])
+    sources = pd.DataFrame([item.facts for item in read if item.pixels is not None])
     sources.insert(0, "row", kept)
     sources.insert(1, "path", [shown[line] for line in kept])
     units = sources["unit"].unique()
     data["scan"] = pd.Series(
         ScanArray(
-            [one.pixels for one in read if one.pixels is not None],
+            [item.pixels for item in read if item.pixels is not None],
             spacing_mm,
             units[0] if len(units) == 1 else None,
             [f"line {line}, {shown[line]}" for line in kept],

@@ -1,4 +1,4 @@
-"""What a cohort holds and lacks, in words."""
+"""Descriptions and warnings of what a cohort holds and lacks."""
 
 import warnings
 
@@ -44,7 +44,7 @@ def describe(cohort, n_assumed, *, has_patients):
 
 
 def warn_of_cohort(cohort):
-    """Warn of what a study should know before it begins."""
+    """Warn of what can bias a study of the cohort."""
     sources, n_excluded = cohort.sources, len(cohort.excluded)
     n_listed = len(sources) + n_excluded
     if sources["unit"].nunique() > 1:
@@ -61,7 +61,7 @@ def warn_of_cohort(cohort):
         )
         warnings.warn(
             f"{n_excluded} of {n_listed} scans are left out ({kinds}). Those kept may not "
-            "stand for all: look at what is left out.",
+            "be representative: look at what is left out.",
             UserWarning,
             stacklevel=3,
         )

@@ -35,12 +35,12 @@ _DOCUMENT_MODALITIES = {
 
 
 def has_dicom_prefix(head):
-    """Return whether DICOM's own prefix stands behind the preamble."""
+    """Return whether DICOM's prefix follows the preamble."""
     return head[128:132] == b"DICM"
 
 
 def looks_like_dicom(head):
-    """Tell whether a file's first bytes are DICOM, with or without its preamble."""
+    """Return whether a file's first bytes are DICOM, with or without its preamble."""
     if head[128:132] == b"DICM":
         return True
     # Without preamble the first element is of group 2 or 8, and either names its

@@ -232,7 +232,7 @@ def _encapsulated_frames(pixels, shape, n_frames):
 
 
 def _fragments(pixels):
-    """Return the first and last position of the items; pydicom's parser knows no bounds."""
+    """Return the first and last position of the items; pydicom's parser does not check bounds."""
     size = pixels.size()
     position, fragments = 0, []
     while len(fragments) <= _MOST_FRAGMENTS:
@@ -318,7 +318,7 @@ def _check_runs(content, shape):
 
 
 def _is_bomb(runs, limit):
-    """Return whether run lengths stand for more pixels than a limit."""
+    """Return whether run lengths expand to more pixels than a limit."""
     if 64 * len(runs) <= limit:
         return False
     position, n_pixels = 0, 0

@@ -1,4 +1,4 @@
-"""What the stored values of a DICOM image stand for: grey levels or densities, bone bright."""
+"""Turn the stored values of a DICOM image into grey levels or densities, bone bright."""
 
 import numpy as np
 
@@ -126,7 +126,7 @@ def _is_density(text):
 
 
 def _looked_up(stored, table, *, is_signed):
-    """Return what a modality lookup table says; values beyond its ends take the end's."""
+    """Return the output of a modality lookup table; values beyond its ends take the end's."""
     if stored.dtype.kind == "f":
         raise unusable("ModalityLUTSequence", "cannot look up floating-point pixels")
     descriptor = table.words("LUTDescriptor")

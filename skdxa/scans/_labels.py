@@ -1,4 +1,4 @@
-"""Labels of a table to 0, 1 and unknown."""
+"""Read the labels of a table as 0, 1 and unknown."""
 
 from numbers import Real
 

@@ -1,4 +1,4 @@
-"""A transformer that reads, so that a pipeline takes what people have."""
+"""A transformer that reads scans, so that a pipeline takes paths, scans and arrays alike."""
 
 import os
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""A table of patients, from any of the files in which people keep one."""
+"""Read a table of patients from CSV, Excel or Parquet."""
 
 import csv
 import io
@@ -250,7 +250,7 @@ def _typed(rows, decimal, source, text_columns):
         columns.append(cells)
     if not rows:
         return pd.DataFrame(columns=names)
-    # pandas knows what else stands for a missing value, a number or a truth value.
+    # pandas recognises all other spellings of missing values, numbers and truth values.
     text = io.StringIO(pd.concat(columns, axis=1).to_csv(header=False, index=False))
     as_text = {position: str for position, name in enumerate(names) if name in text_columns}
     table = pd.read_csv(text, header=None, dtype=as_text, skip_blank_lines=False)

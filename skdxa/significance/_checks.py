@@ -51,9 +51,9 @@ def check_vector(values, name):
 def check_binary(values, name="y"):
     """Return a one-dimensional float array of zeros and ones."""
     values = check_vector(values, name)
-    odd = values[(values != 0) & (values != 1)]
-    if odd.size:
-        raise ValueError(f"{name} must hold 0 and 1 only, got {odd[0]:g}.")
+    others = values[(values != 0) & (values != 1)]
+    if others.size:
+        raise ValueError(f"{name} must hold 0 and 1 only, got {others[0]:g}.")
     return values
 
 

@@ -47,13 +47,13 @@ def variances_of_two_means(classes, patients, *, ddof=1, centred=True):
         / values.size
         for of_class, values in zip(patients, classes, strict=True)
     ]
-    own = [
+    of_classes = [
         n / (n - ddof) * np.sum(sums_of_class**2)
         for n, sums_of_class in zip(counts, sums, strict=True)
     ]
     both = 2 * n_patients / (n_patients - ddof) * np.sum(sums[0] * sums[1])
-    total = sum(own) + both
+    total = sum(of_classes) + both
     # Rounding leaves this much where the classes cancel exactly within each patient.
-    if total <= 1e-14 * sum(own):
+    if total <= 1e-14 * sum(of_classes):
         total = 0.0
-    return float(total), *map(float, own)
+    return float(total), *map(float, of_classes)

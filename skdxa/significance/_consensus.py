@@ -50,9 +50,9 @@ def consensus(ratings, rule="all"):
     except (TypeError, ValueError) as error:
         raise ValueError(f"ratings must be 0, 1 or NaN: {error}.") from error
     ones, zeros = values == 1, values == 0
-    odd = np.argwhere(~(np.isnan(values) | ones | zeros))
-    if odd.size:
-        row, rater = odd[0]
+    unreadable = np.argwhere(~(np.isnan(values) | ones | zeros))
+    if unreadable.size:
+        row, rater = unreadable[0]
         raise ValueError(
             f"ratings must be 0, 1 or NaN, got {values[row, rater]:g} in row {row} from rater "
             f"{rater + 1}."

@@ -276,11 +276,11 @@ def named_columns(X, name):
     if X.empty:
         raise ValueError(f"{name} is empty: it has {X.shape[0]} rows and {X.shape[1]} columns.")
     return names, np.column_stack(
-        [_numbers(X.iloc[:, position], column) for position, column in enumerate(names)]
+        [_float_column(X.iloc[:, position], column) for position, column in enumerate(names)]
     )
 
 
-def _numbers(column, name):
+def _float_column(column, name):
     try:
         values = column.to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError) as error:

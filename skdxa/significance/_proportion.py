@@ -97,7 +97,7 @@ def proportion_interval(n_hits, n_total, *, groups=None, level=0.95, method="wil
         )
     _check_counts(n_hits, n_total)
     if n_total == 0:
-        warn("a proportion of nobody is undefined: n_total is 0.")
+        warn("the proportion is undefined: n_total is 0.")
         return Interval(np.nan, np.nan, np.nan, float(level), methods[method])
     test = stats.binomtest(int(n_hits), int(n_total))
     ends = test.proportion_ci(level, method)

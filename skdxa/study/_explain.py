@@ -11,7 +11,7 @@ _LETTERS = 58
 
 
 def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_mm=None):
-    """Draw for each scan what the network sees and what speaks for the positive class.
+    """Draw for each scan the network's input and where it supports the positive class.
 
     Parameters
     ----------

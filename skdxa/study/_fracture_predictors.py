@@ -17,11 +17,11 @@ def read_labels(target, trained_on, scored_on):
     """Return the label trained on, known for all, and the one scored on, NaN where unknown."""
     y, scored_y = (_float_column(target, column, "target") for column in (trained_on, scored_on))
     for labels, column in ((y, trained_on), (scored_y, scored_on)):
-        odd = np.flatnonzero(~np.isin(labels, (0, 1)) & ~np.isnan(labels))
-        if odd.size:
+        invalid = np.flatnonzero(~np.isin(labels, (0, 1)) & ~np.isnan(labels))
+        if invalid.size:
             raise CohortError(
-                f"Label {column!r} must be 0, 1 or unknown; it is {labels[odd[0]]:g} in row "
-                f"{target.index.tolist()[odd[0]]!r}."
+                f"Label {column!r} must be 0, 1 or unknown; it is {labels[invalid[0]]:g} in row "
+                f"{target.index.tolist()[invalid[0]]!r}."
             )
         for value, kind in ((1, "positive"), (0, "negative")):
             if not (labels == value).any():

@@ -1,4 +1,4 @@
-"""A model for scans to come: chosen, judged and fitted on one cohort."""
+"""A model for new scans: chosen, evaluated and fitted on one cohort."""
 
 import numpy as np
 from sklearn.covariance import LedoitWolf
@@ -31,7 +31,7 @@ def fit_model(
     progress=True,
     report=None,
 ):
-    """Fit a model on a cohort for scans to come, with what its predictions have to be judged by.
+    """Fit a model for new scans on a cohort, with the data by which its predictions are judged.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def _threshold(y, scores, rule, sensitivity, fixed):
     chosen = []
     for score in scores:
         false_rate, true_rate, thresholds = roc_curve(y, score)
-        # The first threshold is infinite: nobody is positive.
+        # The first threshold is infinite: no scan is positive.
         chosen.append(thresholds[1:][np.argmax(true_rate[1:] - false_rate[1:])])
     return float(np.median(chosen))
 

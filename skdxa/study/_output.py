@@ -1,4 +1,4 @@
-"""How reports are written: whole or not at all, safe to open, and without paths."""
+"""Write reports: complete or not at all, safe to open, and without paths."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Predictions on new scans, each with the reasons to be careful."""
+"""Predictions on new scans, each with the reasons for caution."""
 
 import os
 
@@ -218,7 +218,7 @@ class ModelParts:
 def _usable(parts, scan, spacing_mm):
     """Return one scan as a column, with its features and remarks; a `ScanError` if it is not."""
     column = parts.read(scan, spacing_mm)
-    # Steps that cannot use the scan say so now, when only this scan is concerned.
+    # Steps that cannot use the scan raise an error here, which concerns this scan alone.
     prepared = column
     for _, step in parts.pipeline.steps[1:-1]:
         prepared = step.transform(prepared)

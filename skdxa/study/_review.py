@@ -132,7 +132,7 @@ def _draw(cohort, scans, folder):
 
     save_display(CohortFlowDisplay.from_cohort(cohort), folder / "flow.png", dpi=200)
     usable = scans[scans["usable"]].reset_index(drop=True)
-    # Those with a remark first, whatever the number of scans.
+    # Those with a remark come first.
     order = np.argsort(usable["remarks"] == "", kind="stable")[: _PER_SHEET * _MOST_SHEETS]
     title = "Simulated scans" if cohort.get("simulated", False) else None
     for page, start in enumerate(range(0, len(order), _PER_SHEET), start=1):

@@ -2,7 +2,7 @@
 
 Every package checks its input here, so that the same fault gives the same error
 everywhere. Masked arrays are turned into arrays with NaN here as well, since NumPy drops
-their masks in silence.
+their masks without a warning.
 """
 
 from skdxa.validation._file import irregular_kind, open_regular, printable, replacing

@@ -45,7 +45,7 @@ def printable(path):
 
 @contextmanager
 def open_regular(path, error):
-    """Open a regular file for reading, and nothing else, whatever its path.
+    """Open a file for reading; refuse anything but a regular file.
 
     The kind of the file is looked up before it is opened, since opening a named pipe or a
     device can wait for ever, and once more on the open file. Links are followed.

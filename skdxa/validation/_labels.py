@@ -143,8 +143,8 @@ def check_same_rows(first, second, names):
     """Raise a `ValueError` unless two collections have the same rows in the same order.
 
     NumPy pairs rows by position. Where both collections have an index, it must be the same,
-    since rows that pandas knows to be different patients would otherwise be paired in
-    silence.
+    since rows with different labels in pandas, such as different patients, would otherwise be
+    paired without an error.
 
     Parameters
     ----------

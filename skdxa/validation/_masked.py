@@ -1,4 +1,4 @@
-"""Masked arrays, whose masks NumPy drops in silence."""
+"""Masked arrays, whose masks NumPy drops without a warning."""
 
 import numpy as np
 

@@ -77,7 +77,7 @@ def test_same_seed_same_numbers_other_seed_others(stack):
     assert not np.allclose(*[small(random_state=passed_on).fit(X, y).weights_[0] for _ in "ab"])
 
 
-def test_every_network_starts_from_its_own_seed_whatever_came_before(stack):
+def test_every_network_starts_from_its_own_seed(stack):
     """A lent network keeps nothing of the last fit: weights, optimiser, dropout."""
     X, y = stack
     once = small(epochs=1, dropout=0.5, validation_fraction=0)
@@ -97,7 +97,7 @@ def test_kinds_of_input_give_the_same(stack):
     np.testing.assert_array_equal(small(epochs=2).fit(table, y).predict_proba(X), expected)
 
 
-def test_predictions_do_not_depend_on_company(stack):
+def test_predictions_do_not_depend_on_other_scans(stack):
     X, y = stack
     cnn = small(epochs=2).fit(X, y)
     alone = np.concatenate([cnn.predict_proba(X[i : i + 1]) for i in range(N)])
@@ -173,7 +173,7 @@ def test_weights_that_are_not_finite_never_predict(stack):
             broken.predict(X)
 
 
-def test_misunderstood_parameters_are_explained(stack):
+def test_errors_state_the_remedy(stack):
     import keras
 
     X, y = stack
@@ -328,7 +328,7 @@ def build_by_global(image_shape):
     return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(features))
 
 
-def test_a_builder_that_changes_its_mind_is_told_so(stack, monkeypatch):
+def test_a_builder_that_builds_another_model_is_refused(stack, monkeypatch):
     X, y = stack
     cnn = small(network=build_by_global, epochs=1).fit(X, y)
     monkeypatch.setattr(sys.modules[__name__], "WIDTH", 3)
@@ -423,7 +423,7 @@ def test_parameters_out_of_range(stack, changes, message):
         ({"kernel_size": 4}, "kernel_size must be odd; got 4"),
     ],
 )
-def test_architectures_that_cannot_be(stack, changes, message):
+def test_impossible_architectures_are_refused(stack, changes, message):
     with pytest.raises(ValueError, match=message):
         small(**changes).fit(*stack)
 
@@ -460,7 +460,7 @@ def test_bad_labels(stack, labels, message):
         small().fit(stack[0], labels)
 
 
-def test_bad_company(stack):
+def test_arguments_that_do_not_fit_together_are_refused(stack):
     X, y = stack
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         small().fit(X, y[1:])

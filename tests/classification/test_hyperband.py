@@ -126,7 +126,7 @@ def test_smallest_resource_and_uneven_eta():
         ({"max_resource": 0}, "'max_resource' parameter"),
     ],
 )
-def test_schedules_that_cannot_be(wrong, message):
+def test_impossible_schedules_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         hyperband_table(**wrong)
     with pytest.raises(ValueError, match=message):

@@ -191,7 +191,7 @@ def make_cohort(n_patients=40, *, signal=0.0, seed=0):
 
 
 def tree_of_noise():
-    """A model that learns its training rows by heart, and nothing else."""
+    """A model that overfits: it stores its training rows."""
     columns = make_column_transformer(("passthrough", ["a", "b", "c"]))
     return make_pipeline(columns, DecisionTreeClassifier(random_state=0))
 
@@ -449,7 +449,7 @@ def stack_on_noise(seed, *, signal, prefit):
     return Witness.auc, weight, roc_auc_score(y_new, stack.predict_proba(new)[:, 1])
 
 
-def test_stack_does_not_believe_what_was_learnt_by_heart():
+def test_stack_gives_no_weight_to_an_overfitted_model():
     honest = np.array([stack_on_noise(seed, signal=0, prefit=False) for seed in range(30)])
     shown, weight, new = honest.mean(axis=0)
     assert shown == pytest.approx(0.5, abs=0.05)
@@ -464,7 +464,7 @@ def test_stack_does_not_believe_what_was_learnt_by_heart():
 
 
 def tiny_network():
-    """A convolutional network that learns sixty scans by heart in a moment."""
+    """A convolutional network that overfits sixty scans in a few epochs."""
     return SpineCNNClassifier(
         filters=(4,),
         kernel_size=3,
@@ -503,7 +503,7 @@ def auc_on_noise(network, seed, *, wrong):
     return result.fold_metrics()["auc"].mean()
 
 
-def test_stack_is_honest_where_there_is_nothing_to_find():
+def test_stack_is_unbiased_where_there_is_nothing_to_find():
     network = tiny_network()
     honest = [auc_on_noise(network, seed, wrong=False) for seed in range(30)]
     wrong = [auc_on_noise(network, seed, wrong=True) for seed in range(30)]
@@ -514,7 +514,7 @@ def test_stack_is_honest_where_there_is_nothing_to_find():
     assert min(wrong) > max(honest)
 
 
-def test_what_was_learnt_by_heart_does_not_drown_a_column_that_tells():
+def test_an_overfitted_model_does_not_outweigh_an_informative_column():
     # Two normal distributions one SD apart: AUC = Phi(1 / sqrt(2)) = 0.760.
     honest = [stack_on_noise(seed, signal=1, prefit=False)[-1] for seed in range(12)]
     wrong = [stack_on_noise(seed, signal=1, prefit=True)[-1] for seed in range(12)]

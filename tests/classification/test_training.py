@@ -29,7 +29,7 @@ def test_callbacks_are_made_for_each_fit(stack):
         assert len(cnn.history_["loss"]) == 2
 
 
-def test_a_callback_is_used_as_it_is_and_let_go(stack):
+def test_a_callback_instance_is_used_and_released(stack):
     import keras
 
     class Locked(keras.callbacks.Callback):
@@ -170,7 +170,7 @@ def test_a_callback_may_predict_with_the_same_architecture(stack):
     np.testing.assert_array_equal(interrupted.predict_proba(X), plain.predict_proba(X))
 
 
-def test_a_callback_that_freezes_a_layer_harms_no_later_fit(stack):
+def test_layers_frozen_by_a_callback_train_in_the_next_fit(stack):
     import keras
 
     class Freeze(keras.callbacks.Callback):
@@ -185,7 +185,7 @@ def test_a_callback_that_freezes_a_layer_harms_no_later_fit(stack):
         np.testing.assert_array_equal(kept, trained)
 
 
-def test_an_interrupted_fit_leaves_the_last_one_whole(stack):
+def test_an_interrupted_fit_leaves_the_last_one_unchanged(stack):
     import keras
 
     class Interrupt(keras.callbacks.Callback):

@@ -3,7 +3,7 @@ import pytest
 from commands import run_command
 
 
-def test_check_says_whether_a_study_could_start(files, tmp_path):
+def test_check_reports_whether_a_study_could_start(files, tmp_path):
     ran = run_command(
         "check",
         files / "table.csv",

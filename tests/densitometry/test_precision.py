@@ -32,7 +32,7 @@ def test_precision_error_recovers_a_known_one_from_unequal_repeats():
     assert error.sd == pytest.approx(0.012, rel=0.03)
 
 
-def test_precision_error_refuses_what_says_nothing():
+def test_precision_error_needs_repeated_measurements():
     with pytest.raises(ValueError, match="no patient who was measured at least twice"):
         precision_error([[1.0, np.nan], [np.nan, 1.0]])
     with pytest.raises(ValueError, match=r"repeated must be positive; .* position \(0, 1\)"):

@@ -57,7 +57,7 @@ def test_the_mirrored_spine_gives_the_mirrored_choice():
         assert np.abs(np.diff(row[count])).max(initial=0) <= 1
 
 
-def test_abnormal_vertebrae_are_left_out_whatever_their_score():
+def test_abnormal_vertebrae_are_left_out_at_any_score():
     scores = pd.DataFrame([[-2.0] * 4, [-2.0] * 4], index=["a", "b"], columns=VERTEBRAE)
     abnormal = pd.DataFrame(False, index=["a", "b"], columns=VERTEBRAE)
     abnormal.loc["a", "L2"] = True

@@ -133,7 +133,7 @@ def test_words_and_boxes_of_a_cohort(cohort):
     assert heads.count("Curve") == 2
 
 
-def test_patients_of_excluded_scans_are_counted_if_told(cohort):
+def test_patients_of_excluded_scans_are_counted_if_given(cohort):
     cohort.excluded["group"] = ["a", "f", "g"]
     display = CohortFlowDisplay.from_cohort(cohort, targets=[])
     assert display.frame()["patients"].tolist() == [7, 2, 1, 5]

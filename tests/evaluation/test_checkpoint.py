@@ -338,7 +338,7 @@ def test_equal_parameters_are_described_alike(first, second):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_unequal_parameters_are_told_apart(first, second):
+def test_unequal_parameters_are_distinguished(first, second):
     assert _describe(first) != _describe(second)
 
 

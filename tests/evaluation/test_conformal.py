@@ -34,7 +34,7 @@ def test_repeats_and_patients():
 
 
 @pytest.mark.parametrize("error_rate", [0.05, 0.1, 0.3])
-def test_the_error_rate_is_kept_whatever_the_scores(error_rate):
+def test_the_error_rate_is_kept_for_any_scores(error_rate):
     rng = np.random.default_rng(0)
     wrong = {0: [], 1: []}
     for _ in range(400):

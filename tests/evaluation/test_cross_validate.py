@@ -234,7 +234,7 @@ def test_a_patients_scans_are_never_split(table):
     np.testing.assert_array_equal(scores_of(found, (0, 0))["row"], test)
 
 
-def test_one_warning_tells_of_patients_that_look_alike(table):
+def test_one_warning_lists_patients_that_look_alike(table):
     X, y = table
     groups = ["a7", "A7", *(f"b{number // 2}" for number in range(95))]
     with pytest.warns(UserWarning, match="'A7' and 'a7'") as caught:

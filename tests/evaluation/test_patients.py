@@ -154,7 +154,7 @@ def test_metadata_routing_takes_them_wherever_they_are_requested():
         validate(LogisticRegression())
 
 
-def test_nothing_is_said_of_patients_with_one_scan_each():
+def test_no_warning_for_patients_with_one_scan_each():
     repeated_cross_validate(
         CalibratedClassifierCV(LogisticRegression(), cv=2),
         X,

@@ -48,7 +48,7 @@ def test_performance_table_by_another_interval_and_one_threshold(fitted_result):
     assert table.loc["DL", "auc_high"] == summary.loc["auc", "high"]
 
 
-def test_the_table_says_which_auc_it_holds(fitted_result):
+def test_the_table_states_which_auc_it_holds(fitted_result):
     for interval, kind in (
         ("stability", "mean of folds"),
         ("corrected", "mean of folds"),

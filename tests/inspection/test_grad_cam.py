@@ -84,7 +84,7 @@ def test_a_missing_layer_is_one_clear_error(cnn, X):
 @pytest.mark.parametrize(
     "options", [{"variant": "cam"}, {"batch_size": 0}, {"normalize": "yes"}, {"layer": 4}]
 )
-def test_a_bad_parameter_is_told_in_scikit_learns_words(cnn, X, options):
+def test_a_bad_parameter_raises_scikit_learns_error(cnn, X, options):
     (name,) = options
     with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of grad_cam must be"):
         grad_cam(cnn, X, **options)

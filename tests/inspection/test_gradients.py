@@ -81,7 +81,7 @@ def test_a_baseline_with_nan_is_one_clear_error(cnn, X):
         (integrated_gradients, {"baseline": "black"}),
     ],
 )
-def test_a_bad_parameter_is_told_in_scikit_learns_words(cnn, X, function, options):
+def test_a_bad_parameter_raises_scikit_learns_error(cnn, X, function, options):
     (name,) = options
     message = f"The '{name}' parameter of {function.__name__} must be"
     with pytest.raises(InvalidParameterError, match=message):

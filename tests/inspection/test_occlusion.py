@@ -53,6 +53,6 @@ def test_bad_input_is_one_clear_error(cnn, X, options, message):
         occlusion(cnn, X, **options)
 
 
-def test_a_bad_parameter_is_told_in_scikit_learns_words(cnn, X):
+def test_a_bad_parameter_raises_scikit_learns_error(cnn, X):
     with pytest.raises(InvalidParameterError, match="The 'window' parameter of occlusion must be"):
         occlusion(cnn, X, window=2.5)

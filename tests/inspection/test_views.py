@@ -18,13 +18,13 @@ def test_the_reference_is_the_network(cnn, X, truth):
     np.testing.assert_allclose(probability, cnn.predict_proba(X)[:, 1], atol=1e-6)
 
 
-def test_float32_whatever_the_precision_of_training(cnn, X, tiny, method):
+def test_float32_after_training_in_any_precision(cnn, X, tiny, method):
     other = tiny(precision="bfloat16").fit(X, [0, 1, 0, 1, 0])
     other.weights_ = cnn.weights_
     np.testing.assert_array_equal(method(other, X), method(cnn, X))
 
 
-def test_float32_whatever_keras_is_set_to(X, tiny, with_random_weights, reference):
+def test_float32_under_any_setting_of_keras(X, tiny, with_random_weights, reference):
     """A shape and a layer that no other test uses, so that they are built here."""
     wide = np.pad(X, [(0, 0), (0, 0), (0, 2)])
     classifier = with_random_weights(tiny().fit(wide, [0, 1, 0, 1, 0]), 1)

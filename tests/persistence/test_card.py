@@ -50,7 +50,7 @@ def test_a_drafted_card_has_all_facts_of_the_model(models, result):
     assert "Not stated" not in card
 
 
-def test_what_is_not_given_is_said_to_be_missing(models):
+def test_what_is_not_given_is_marked_as_not_stated(models):
     card = model_card(models["tuned stack"])
     assert card.count("*Not stated.*") == 3
     assert "not a medical device" in card

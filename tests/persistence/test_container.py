@@ -45,7 +45,7 @@ def test_too_little_memory(saved, tmp_path, monkeypatch):
         load_model(tmp_path / "m.skdxa")
 
 
-def test_an_error_that_nobody_has_thought_of(saved, tmp_path, monkeypatch):
+def test_an_unexpected_error(saved, tmp_path, monkeypatch):
     (tmp_path / "m.skdxa").write_bytes(saved["texture"])
 
     def strange(*args):

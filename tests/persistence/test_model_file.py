@@ -108,7 +108,7 @@ def test_the_parameters_come_back(models, saved, tmp_path, name):
     pickle.loads(pickle.dumps(loaded))
 
 
-def test_what_a_network_tells_about_its_training_comes_back(models, saved, tmp_path):
+def test_the_history_of_a_training_comes_back(models, saved, tmp_path):
     cnn, loaded = models["pipeline"][-1], load_model(write(tmp_path, saved["pipeline"]))[-1]
     assert loaded.history_ == cnn.history_
     assert (loaded.best_epoch_, loaded.image_shape_) == (cnn.best_epoch_, (7, 9))

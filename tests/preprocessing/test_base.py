@@ -91,7 +91,7 @@ def test_quality_is_of_scans_of_the_type_seen_in_fit():
 
 
 @pytest.mark.parametrize("transformer", [SpineCropper(6, 20), IntensityScaler(), VariogramSlope()])
-def test_what_is_assumed_of_plain_arrays_is_said(transformer):
+def test_assumptions_about_plain_arrays_are_reported(transformer):
     fitted = sklearn.clone(transformer).fit(table())
     with pytest.warns(UserWarning, match=r"state neither.*taken to be of type .*g/cm2") as caught:
         fitted.transform(list(table()["scan"]))

@@ -81,7 +81,7 @@ def test_a_given_fill_value_is_used():
 
 @pytest.mark.parametrize("centre", [4, 30, 55])
 @pytest.mark.parametrize("n_rows", [7, 24, 25])
-def test_the_window_says_where_the_crop_was_cut(n_rows, centre):
+def test_the_window_is_where_the_crop_was_cut(n_rows, centre):
     scan = spine(n_rows, centre=centre) + np.float32(0.01) * np.arange(n_rows)[:, None]
     cropper = SpineCropper(12, 40, fill_value=-1)
     on_scan, on_crop = cropper.window(scan.tolist())
@@ -143,16 +143,16 @@ def test_the_quality_of_each_training_scan_is_kept(kind):
 def test_the_quality_of_later_scans_changes_nothing():
     cropper = SpineCropper(20, 30).fit(a_spine_and_noise())
     before = pickle.dumps(cropper)
-    later = [spine(30, 80, centre=35)]
-    (quality,) = cropper.quality(later)
-    cropper.transform(later)
+    new_scans = [spine(30, 80, centre=35)]
+    (quality,) = cropper.quality(new_scans)
+    cropper.transform(new_scans)
     assert quality > LOW_QUALITY
     assert pickle.dumps(cropper) == before
     unfitted = SpineCropper(20, 30)
-    unfitted.transform(later)
-    unfitted.quality(later)
+    unfitted.transform(new_scans)
+    unfitted.quality(new_scans)
     assert vars(unfitted) == vars(SpineCropper(20, 30))
-    assert len(cropper.fit(later).quality_) == 1
+    assert len(cropper.fit(new_scans).quality_) == 1
 
 
 @pytest.mark.parametrize("output", ["default", "pandas"])

@@ -48,7 +48,7 @@ def test_standard_scaling_needs_fit_and_per_scan_scaling_does_not():
         per_scan.fit(scans).set_params(method="standard").transform(scans)
 
 
-def test_a_refit_with_another_method_forgets_the_old_numbers():
+def test_a_refit_with_another_method_removes_the_old_numbers():
     scaler = IntensityScaler().fit(scans_of_unequal_size())
     scaler.set_params(method="per_scan").fit(scans_of_unequal_size())
     assert not hasattr(scaler, "mean_")

@@ -52,7 +52,7 @@ def test_features_are_in_mm_and_in_the_unit_of_the_scan():
         (lambda scan: with_rod(scan, 8), "7 cm2 above 2.5 g/cm2: perhaps metal"),
     ],
 )
-def test_odd_scans(scan, change, remark):
+def test_unusual_scans(scan, change, remark):
     assert any(remark in found for found in scan_remarks(change(scan), unit="g/cm2"))
 
 

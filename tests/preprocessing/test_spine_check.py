@@ -160,7 +160,7 @@ def test_bad_input_is_named():
         looks_like_spine(np.zeros((7, 9)), spacing_mm=(1.05, 0))
 
 
-def test_real_scans_of_other_sites_are_told_from_the_spine(real_data):
+def test_real_scans_of_other_sites_are_distinguished_from_the_spine(real_data):
     files = sorted((real_data / "dxa").glob("*.dcm"))
     assert len(files) == 8
     for file in files:
@@ -170,7 +170,7 @@ def test_real_scans_of_other_sites_are_told_from_the_spine(real_data):
         assert spine is mirrored is file.name.endswith(".2.2.12.1.dcm"), file.name
 
 
-def test_a_real_lateral_spine_is_told_by_its_sides(real_data):
+def test_a_real_lateral_spine_is_recognised_by_its_sides(real_data):
     (file,) = (real_data / "dxa").glob("*.1.7.12.1.dcm")
     scan = read_scan(file)
     n_rows = round(200 / scan.spacing[0])

@@ -122,7 +122,7 @@ def test_a_scan_already_cropped_keeps_its_line(flip):
     assert errors_mm(crop, line).max() < 4
 
 
-def test_a_spacing_tells_how_wide_a_vertebra_is():
+def test_the_spacing_sets_the_expected_width_of_a_vertebra():
     """In a field of view of 40 cm, a band as wide as a quarter of it is not the spine."""
     scan, line = synthetic_spine(centre=400, n_columns=667)
     scan[:, 60:230] += 1.0
@@ -415,7 +415,7 @@ def test_finds_the_lumbar_spine_in_radiographs(real_data, n_columns):
     assert np.mean(near) >= 0.6
 
 
-def test_quality_tells_where_the_line_is_lost_in_radiographs(real_data):
+def test_quality_is_low_where_the_line_is_lost_in_radiographs(real_data):
     folder = real_data / "radiographs2"
     if not folder.is_dir():
         pytest.skip(f"real radiographs are not at hand: no folder {folder}")

@@ -410,7 +410,7 @@ def test_text_as_spreadsheets_write_it(folder, form):
     assert cohort.sources["row"].tolist() == [2 + ("first" in form), 3 + ("first" in form)]
 
 
-def test_latin_1_is_said_and_taken(folder):
+def test_latin_1_is_read_with_a_warning(folder):
     path = write_table(folder / "table.csv", ROWS, delimiter=";", encoding="latin-1")
     with pytest.warns(UserWarning, match=r"table\.csv is not UTF-8 and was read as Windows-1252"):
         cohort = load_cohort(path, scans=folder, target_columns="scoliosis")
@@ -483,7 +483,7 @@ def test_labels_without_a_meaning(folder, table, labels, reason):
     assert reason in refusal(table, folder, labels=labels)
 
 
-def test_all_faults_of_a_table_are_said_at_once(folder, table):
+def test_all_faults_of_a_table_are_reported_at_once(folder, table):
     table["patient"] = ["p1", None, "p2", "p3"]
     table["scoliosis"] = [0, 2, 1, 0]
     message = refusal(

@@ -558,7 +558,7 @@ ODD = [
 
 
 @pytest.mark.parametrize(("keyword", "value_type", "value"), ODD)
-def test_odd_elements_are_named(file, keyword, value_type, value):
+def test_unusable_elements_are_named(file, keyword, value_type, value):
     message = refusal(with_element(file, keyword, value_type, value))
     assert f"DICOM element {keyword} " in message
     assert "Secret" not in message

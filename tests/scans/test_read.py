@@ -135,7 +135,7 @@ def test_archive(file):
     assert "a ZIP archive" in refusal(file)
 
 
-def test_the_callers_unit_wins_within_reason(file):
+def test_the_callers_unit_is_taken_if_plausible(file):
     np.save(file.with_suffix(".npy"), DENSITY)
     file = file.with_suffix(".npy")
     assert read_scan(file).unit == "g/cm2"

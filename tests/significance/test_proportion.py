@@ -25,7 +25,7 @@ def test_proportion_agrees_with_r(n_hits, n_total, method, level, low, high):
 
 
 def test_proportion_of_nobody():
-    with pytest.warns(RuntimeWarning, match="proportion of nobody"):
+    with pytest.warns(RuntimeWarning, match="the proportion is undefined"):
         interval = proportion_interval(0, 0)
     assert np.isnan([interval.estimate, interval.low, interval.high]).all()
 

@@ -30,7 +30,7 @@ def test_categories_include_their_lower_cutoff():
     assert result.nri_nonevents.estimate == 1 / 4
 
 
-def test_models_that_agree_are_not_told_apart():
+def test_models_that_agree_do_not_differ_significantly():
     with pytest.warns(RuntimeWarning, match="variance is zero"):
         result = reclassification(Y, OLD, OLD)
     assert (result.nri.statistic, result.nri.pvalue) == (0, 1)

@@ -22,7 +22,7 @@ def test_narrower_at_a_lower_level():
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
-def test_correction_widens_as_formula_says():
+def test_correction_widens_by_the_formula():
     values = np.tile([0.6, 0.7], 50)
     naive = t_interval(values)
     corrected = corrected_t_interval(values, n_train=2124, n_test=236)

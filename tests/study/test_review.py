@@ -48,7 +48,7 @@ def cohort(folder):
         )
 
 
-def test_every_scan_is_listed_with_what_is_odd(cohort, tmp_path):
+def test_every_scan_is_listed_with_its_remarks(cohort, tmp_path):
     review = review_cohort(cohort, Protocol(n_splits=2), out=tmp_path / "review")
     scans = review.scans
     assert scans["row"].tolist() == list(range(2, 10))

@@ -352,7 +352,7 @@ def test_pandas_output_keeps_the_index(table):
     assert whole.index.tolist() == [0, 1, 2]
 
 
-def test_fit_remembers_the_table_and_forgets_it(table):
+def test_fit_keeps_the_columns_of_the_last_table(table):
     model = VariogramSlope().fit(table)
     assert model.feature_names_in_.tolist() == ["scan", "age", "labels"]
     assert model.n_features_in_ == 3
