@@ -232,7 +232,7 @@ class ExplanationDisplay(BaseDisplay):
         ]
         self.legend_ = add_legend(self.figure_, self.masks_) if masks and outlined else None
         self.colorbars_ = {
-            panel: add_colorbar(panel, self.images_[panel][-1])
+            panel: add_colorbar(panel, self.images_[panel][-1], grid.widths[panel])
             for panel in BARS
             if panel in pictures
         }

@@ -8,7 +8,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
 from skdxa.displays._style import COLUMN_WIDTH, GREY, PAGE_WIDTH
-from skdxa.displays._text import wrap
+from skdxa.displays._text import width_of, wrap
 
 HEADINGS = {
     "input": "Input",
@@ -147,8 +147,8 @@ def _filled(text, width, style):
     return "\n".join(wrap(text, 72 * width, Text(**style).get_fontproperties()))
 
 
-def add_colorbar(panel, image):
-    """Draw the scale of a picture below it."""
+def add_colorbar(panel, image, width):
+    """Draw the scale of a picture below it, which is some inches wide."""
     ax = image.axes
     # As wide as the picture; its height and place below the picture are in inches.
     below = ax.figure.dpi_scale_trans + ScaledTranslation(0, 0, ax.transAxes)
@@ -158,7 +158,10 @@ def add_colorbar(panel, image):
     # The grid has room for it: in the layout its place would be that before the last step.
     cax.set_in_layout(False)
     bar = ax.figure.colorbar(image, cax=cax, orientation="horizontal")
-    labels = BARS[panel]
+    labels, font = BARS[panel], Text(fontsize="xx-small").get_fontproperties()
+    if width_of("  ".join(labels), font) > 72 * width:
+        # They would meet. What is lowest is known from the others.
+        labels = ("", *labels[1:])
     bar.set_ticks(np.linspace(*image.get_clim(), len(labels)), labels=labels)
     bar.ax.tick_params(labelsize="xx-small", length=2, pad=1)
     for number, side in ((0, "left"), (-1, "right")):

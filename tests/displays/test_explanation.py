@@ -357,6 +357,13 @@ def test_figures_of_the_callers_own(arrays):
         display.plot(Figure(figsize=(2, 1)))
 
 
+def test_the_labels_of_a_narrow_scale_do_not_meet():
+    images = np.ones((1, 36, 9))
+    display = ExplanationDisplay(images, grad_cam=images).plot(Figure(figsize=(3, 2.4)))
+    labels = display.colorbars_["grad_cam"].ax.get_xticklabels()
+    assert [label.get_text() for label in labels] == ["", "highest"]
+
+
 def test_text_has_the_colour_of_the_style(arrays):
     before = dict(matplotlib.rcParams)
     with pyplot.style.context("dark_background"):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from matplotlib import pyplot
 from matplotlib.colors import to_rgb
 
-from skdxa.displays import _style
+from skdxa.displays import ScanDisplay, _style, save_display
 
 
 @pytest.mark.parametrize("name", ["BLUE", "ORANGE", "GREEN", "PURPLE", "GREY"])
@@ -22,3 +23,11 @@ def test_no_colour_was_forgotten():
         name for name, value in vars(_style).items() if name.isupper() and str(value)[:1] == "#"
     }
     assert colours == {"BLUE", "ORANGE", "GREEN", "PURPLE", "GREY"}
+
+
+def test_a_saved_figure_is_closed(tmp_path):
+    display = ScanDisplay.from_scan(np.eye(7, 9))
+    assert pyplot.fignum_exists(display.figure_.number)
+    save_display(display, tmp_path / "scan.png", dpi=50)
+    assert pyplot.imread(tmp_path / "scan.png").shape == (175, 175, 4)
+    assert not pyplot.fignum_exists(display.figure_.number)
