@@ -18,6 +18,7 @@ import struct
 
 import numpy as np
 
+from skdxa.scans._content import read_numbers
 from skdxa.scans._hdf5_links import LARGEST_BLOCK, MOST_LINKS, DenseLinks
 from skdxa.scans._hdf5_messages import (
     ATTRIBUTE,
@@ -56,7 +57,7 @@ _SIGNATURE_PLACES = (0, 512, 1024, 2048)
 
 _MOST_MESSAGES = 4_096
 _MOST_BLOCKS = 64
-_MOST_CHUNKS = 100_000
+_MOST_CHUNKS = 50_000
 _LARGEST_CHUNK = 64 << 20
 _LARGEST_ATTRIBUTE = 1 << 16
 _DEEPEST_TREE = 16
@@ -349,29 +350,41 @@ class Hdf5:
             raise Unsupported("is compressed by another method than gzip")
 
     def array(self, node):
-        """Return an array of numbers or references, whose size the caller has checked."""
-        self.check_readable(node)
+        """Return an array of whole numbers or references, whose size the caller has checked."""
         dtype = np.dtype("<u8") if node.type.kind == "reference" else node.type.dtype
+        # These belong to the structure of the file.
+        self._spend(1, math.prod(node.shape) * node.type.size)
+        return self._array(node, dtype, dtype)
+
+    def pixels(self, node):
+        """Return an array of numbers, whose size the caller has checked, in single precision."""
+        with np.errstate(over="ignore"):
+            return self._array(node, node.type.dtype, np.dtype(np.float32))
+
+    def _array(self, node, dtype, result):
+        self.check_readable(node)
         layout = parse_layout(node)
         n_bytes = math.prod(node.shape) * node.type.size
-        if node.type.kind == "reference":
-            # These belong to the structure of the file.
-            self._spend(1, n_bytes)
         if layout.kind == COMPACT:
             content = layout.content
         elif layout.kind == CHUNKED:
-            return self._chunks(node, layout, dtype)
+            return self._chunks(node, layout, dtype, result)
         elif layout.address == UNDEFINED or n_bytes == 0:
-            return filled(node, dtype)
+            return filled(node, dtype, result)
+        elif layout.size < n_bytes:
+            raise Damaged("an array is shorter than its size says")
+        elif result != dtype and len(node.shape) == 2:
+            self._content(layout.address + n_bytes, 0)
+            self._file.seek(self.base + layout.address)
+            return read_numbers(self._file.read, dtype, node.shape[::-1], by_columns=True).T
         else:
-            if layout.size < n_bytes:
-                raise Damaged("an array is shorter than its size says")
             content = self._content(layout.address, n_bytes)
         if len(content) < n_bytes:
             raise Damaged("an array is shorter than its size says")
-        return np.frombuffer(content, dtype, math.prod(node.shape)).reshape(node.shape)
+        array = np.frombuffer(content, dtype, math.prod(node.shape)).reshape(node.shape)
+        return array.astype(result, copy=False)
 
-    def _chunks(self, node, layout, dtype):
+    def _chunks(self, node, layout, dtype, result):
         shape, chunk = node.shape, layout.chunk
         if len(chunk) != len(shape) or layout.element != node.type.size or min(chunk) < 1:
             raise Damaged("an array's chunks are of another kind than the array")
@@ -384,7 +397,7 @@ class Hdf5:
         n_stored = math.prod(grid) * n_bytes
         if n_stored > max(_LARGEST_CHUNK, 8 * math.prod(shape) * node.type.size):
             raise Unsupported("is stored in chunks much larger than itself")
-        array = filled(node, dtype)
+        array = filled(node, dtype, result)
         filters = parse_filters(node)
         seen = set()
         for start, stored, skipped, address in self._stored_chunks(node, layout, grid, n_bytes):

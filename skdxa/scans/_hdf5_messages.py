@@ -3,6 +3,7 @@
 import struct
 import zlib
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -207,11 +208,15 @@ def parse_type(data):
     return Type(size)
 
 
-def filled(node, dtype):
-    """Return an array of which nothing has been written."""
+def filled(node, dtype, result):
+    """Return an array of which nothing has been written, column after column.
+
+    `dtype` is the type of the numbers in the file, `result` that of the array.
+    """
     value = _fill(node, dtype)
     # Zeros take memory only where they are changed.
-    return np.full(node.shape, value, dtype) if value else np.zeros(node.shape, dtype)
+    make = partial(np.full, fill_value=value) if value else np.zeros
+    return make(node.shape, dtype=result, order="F")
 
 
 def _fill(node, dtype):

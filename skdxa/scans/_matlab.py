@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+
 from skdxa.exceptions import ScanReadError
 from skdxa.scans._content import Content, check_size
 from skdxa.scans._variables import choose_variable
@@ -45,7 +47,8 @@ class Item:
     kind : str
         The class in words.
     read : callable, default=None
-        For an array of real numbers: returns it.
+        For an array of real numbers: returns it, in any type that holds its numbers in single
+        precision. Its own type is `kind`.
     open : callable, default=None
         For a struct or a cell: returns the names of the fields, none for a cell, and an
         iterator over the values as functions that return an `Item`. Field by field for the
@@ -125,7 +128,7 @@ def read_chosen(top, options, source):
         beneath=lambda: _numeric_beneath(top),
     )
     check_size(items[name].shape, options.max_pixels, what=f"the variable '{name}'")
-    return Content(items[name].read(), source)
+    return Content(items[name].read(), source, number_type=np.dtype(items[name].kind))
 
 
 def _resolve(top, variable):

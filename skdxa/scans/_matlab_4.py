@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from skdxa.exceptions import ScanReadError
+from skdxa.scans._content import read_numbers
 from skdxa.scans._matlab import LONGEST_NAME, Damaged, Item, add_item, read_chosen
 from skdxa.validation import printable
 
@@ -90,8 +91,6 @@ def _item(file, header, at):
 
 
 def _read(file, start, dtype, shape):
-    file.seek(start)
-    content = file.read(math.prod(shape) * dtype.itemsize)
-    array = np.frombuffer(content, dtype).reshape(shape, order="F")
     # All numbers of this version are doubles to MATLAB, which stores whole ones as integers.
-    return array.astype(float, copy=False)
+    file.seek(start)
+    return read_numbers(file.read, dtype, shape, by_columns=True)

@@ -14,11 +14,12 @@ import math
 import struct
 import zlib
 from functools import partial
+from io import BytesIO
 
 import numpy as np
 
 from skdxa.exceptions import ScanReadError
-from skdxa.scans._content import format_shape
+from skdxa.scans._content import format_shape, gathered, read_numbers
 from skdxa.scans._matlab import (
     LONGEST_NAME,
     MOST_CHILDREN,
@@ -77,7 +78,8 @@ _MOST_AXES = 32
 
 # Of the start of a variable, which holds its size and name but not its content.
 _HEAD = 1024
-_PIECE = 1 << 20
+# More at a time takes longer.
+_PIECE = 1 << 16
 # More than this times its length, compressed content cannot become.
 _MOST_INFLATED = 1032
 # Of what is inflated to look into structs and cells, whatever the largest array may be.
@@ -148,57 +150,106 @@ def _variable(file, at, length, compressed, order, allowance):
             raise Damaged("a compressed variable is of an unknown type")
         if size > _MOST_INFLATED * length:
             raise Damaged("a variable is larger than its compressed content can be")
-        load = partial(_inflate, file, at + 8, length, 8 + size)
+        opened = partial(_Inflating, file, at + 8, length, 8 + size)
         start = 8
     else:
         head, size, start = file.read(min(length, _HEAD)), length, 0
-        load = partial(_load, file, at + 8, length)
+        opened = partial(_Stored, file, at + 8)
     end = start + size
     header = _Header(head, start, end, order)
 
     def content():
-        if header.kind not in NUMERIC:
-            allowance.take(end)
-        elif end - header.end > 8 * math.prod(header.shape) + _HEAD:
-            raise Damaged(f"the variable '{header.name}' is larger than its size says")
-        return load()
+        if header.kind in NUMERIC:
+            if end - header.end > 8 * math.prod(header.shape) + _HEAD:
+                raise Damaged(f"the variable '{header.name}' is larger than its size says")
+            numbers = opened()
+            numbers.read(header.end)
+            return numbers
+        allowance.take(end)
+        stored = opened()
+        data = stored.read(end)
+        stored.close()
+        return data
 
     return header.name, _item(header, content, end, order)
 
 
-def _load(file, start, length):
-    file.seek(start)
-    content = file.read(length)
-    if len(content) < length:
-        raise Damaged("a variable is longer than the file")
-    return content
+class _Stored:
+    """A variable's bytes, one after the other.
+
+    Parameters
+    ----------
+    file : binary file object
+        Open for reading.
+    start : int
+        Position of the first byte.
+    """
+
+    def __init__(self, file, start):
+        file.seek(start)
+        self._file = file
+
+    def read(self, n_bytes):
+        """Return the next bytes, all of them."""
+        content = self._file.read(n_bytes)
+        if len(content) < n_bytes:
+            raise Damaged("a variable is longer than the file")
+        return content
+
+    def close(self):
+        """Do nothing: there is no checksum."""
 
 
-def _inflate(file, start, length, size):
-    """Return compressed content of a known size once its checksum has been compared."""
-    file.seek(start)
-    content = np.empty(size, dtype=np.uint8)
-    inflating = zlib.decompressobj()
-    filled, unread, compressed = 0, length, b""
-    try:
-        while not inflating.eof:
-            if not compressed:
-                compressed = file.read(min(unread, _PIECE))
-                unread -= len(compressed)
-            inflated = inflating.decompress(compressed, _PIECE)
-            if not (compressed or inflated):
+class _Inflating:
+    """A compressed variable's bytes, inflated one after the other.
+
+    Parameters
+    ----------
+    file : binary file object
+        Open for reading.
+    start : int
+        Position of the first compressed byte.
+    length : int
+        Number of compressed bytes.
+    size : int
+        Number of bytes once inflated.
+    """
+
+    def __init__(self, file, start, length, size):
+        file.seek(start)
+        self._file, self._unread, self._left = file, length, size
+        self._inflating, self._compressed = zlib.decompressobj(), b""
+
+    def read(self, n_bytes):
+        """Return the next bytes, all of them."""
+        content = gathered(self._read1, n_bytes)
+        self._left -= n_bytes
+        if len(content) < n_bytes:
+            raise Damaged("a compressed variable is shorter than it says")
+        return content
+
+    def _read1(self, n_bytes):
+        while not self._inflating.eof:
+            if not self._compressed:
+                self._compressed = self._file.read(min(self._unread, _PIECE // 4))
+                self._unread -= len(self._compressed)
+            try:
+                part = self._inflating.decompress(self._compressed, min(n_bytes, _PIECE))
+            except zlib.error:
+                raise Damaged("a variable cannot be inflated") from None
+            if not (self._compressed or part):
                 raise Damaged("a compressed variable ends too early")
-            compressed = inflating.unconsumed_tail
-            end = filled + len(inflated)
-            if end > size:
-                raise Damaged("a compressed variable is longer than it says")
-            content[filled:end] = np.frombuffer(inflated, np.uint8)
-            filled = end
-    except zlib.error:
-        raise Damaged("a variable cannot be inflated") from None
-    if filled < size:
-        raise Damaged("a compressed variable is shorter than it says")
-    return content.data
+            self._compressed = self._inflating.unconsumed_tail
+            if part:
+                return part
+        return b""
+
+    def close(self):
+        """Read up to the end, where the length and the checksum are compared."""
+        while self._left > 0:
+            self.read(min(self._left, _PIECE))
+        if self._read1(1):
+            raise Damaged("a compressed variable is longer than it says")
 
 
 class _Header:
@@ -272,7 +323,11 @@ def _tag(data, at, end, order):
 
 
 def _item(header, content, end, order):
-    """Return the `Item` of an array; `content` returns the memory that holds it."""
+    """Return the `Item` of an array.
+
+    `content` returns what follows the header of an array of numbers, as `_Stored` or
+    `_Inflating`, and the memory that holds all of another array.
+    """
     kind, shape = header.kind, header.shape
     if kind in NUMERIC:
         return Item(shape, kind, read=partial(_read, header, content, end, order))
@@ -284,22 +339,24 @@ def _item(header, content, end, order):
 def _read(header, content, end, order):
     if header.empty:
         return np.empty(header.shape)
-    data = content()
-    kind, size, at, _ = _tag(data, header.end, end, order)
+    stored = content()
+    tag = stored.read(8)
+    kind, size, at, _ = _tag(tag, 0, end - header.end, order)
     if kind not in _NUMBERS:
         raise Damaged("an array's numbers are of an unknown type")
     dtype = np.dtype(order + _NUMBERS[kind])
     if not _can_store(dtype, np.dtype(header.kind)):
         raise Damaged(f"numbers of class {header.kind} are stored as {dtype.name}")
-    n_elements = math.prod(header.shape)
-    if size != n_elements * dtype.itemsize:
+    if size != math.prod(header.shape) * dtype.itemsize:
         raise Damaged(
             f"an array of {format_shape(header.shape)} numbers has {size} bytes of "
             f"{dtype.itemsize} each"
         )
-    array = np.frombuffer(data, dtype, n_elements, at).reshape(header.shape, order="F")
-    # MATLAB stores whole numbers of any class as small integers.
-    return array.astype(header.kind, copy=False)
+    # A short element's content stands in the tag.
+    read = stored.read if at == 8 else BytesIO(tag[at:]).read
+    pixels = read_numbers(read, dtype, header.shape, by_columns=True)
+    stored.close()
+    return pixels
 
 
 def _can_store(stored, kind):
@@ -358,4 +415,9 @@ def _values(data, at, end, order, n_values):
 
 
 def _value(data, start, end, order):
-    return _item(_Header(data, start, end, order), lambda: data, end, order)
+    header = _Header(data, start, end, order)
+
+    def content():
+        return _Stored(BytesIO(data), header.end) if header.kind in NUMERIC else data
+
+    return _item(header, content, end, order)

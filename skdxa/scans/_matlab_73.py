@@ -9,6 +9,7 @@ import numpy as np
 
 from skdxa.exceptions import ScanReadError
 from skdxa.scans import _hdf5, _hdf5_messages
+from skdxa.scans._content import two_axes
 from skdxa.scans._matlab import (
     MOST_CHILDREN,
     NUMERIC,
@@ -165,7 +166,7 @@ class _Archive:
         is_numeric = stored == "number" and (
             kind in NUMERIC or "MATLAB_class" not in node.attributes
         )
-        return Item(shape, kind, read=partial(self._read, node, kind) if is_numeric else None)
+        return Item(shape, kind, read=partial(self._read, node) if is_numeric else None)
 
     def _empty_shape(self, node):
         """Return the size of an empty array, which is all that is stored of it."""
@@ -174,18 +175,17 @@ class _Archive:
         sizes = self._hdf5.array(node).ravel()
         return tuple(int(size) for size in sizes) if 0 in sizes else (0, 0)
 
-    def _read(self, node, kind):
+    def _read(self, node):
         if not (self._by_matlab or "MATLAB_class" in node.attributes):
             raise ScanReadError(
                 "the file is HDF5, but nothing says that MATLAB wrote it, so rows and columns "
                 "cannot be told apart. Save the scan as .npy.",
                 reason="unknown format",
             )
+        two_axes(node.shape[::-1])
         with _reported("the array"):
             # MATLAB writes column after column, which HDF5 takes for rows.
-            array = self._hdf5.array(node).T
-        is_real = kind in ("double", "single")
-        return array.astype(kind, copy=False) if is_real else array
+            return self._hdf5.pixels(node).T
 
 
 def _is_field_of_array(node):

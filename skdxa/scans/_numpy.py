@@ -2,11 +2,13 @@
 
 import math
 import zipfile
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from skdxa.exceptions import ScanReadError
-from skdxa.scans._content import Content, check_size
+from skdxa.scans._content import Content, check_size, gathered, read_numbers
 from skdxa.scans._variables import choose_variable
 
 _MAGIC = b"\x93NUMPY"
@@ -14,6 +16,10 @@ _MAGIC = b"\x93NUMPY"
 _NAMED_COLUMNS = (3, 0)
 # Parsed as Python text; a plain array needs less than a hundred characters.
 _LONGEST_HEADER = 4096
+# What lists the files of an archive takes some 60 bytes for each.
+_LONGEST_DIRECTORY = 2**18
+# A record of 22 bytes with a comment, behind the 20 bytes that point to a longer record.
+_LONGEST_END = 20 + 22 + 2**16
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -33,15 +39,15 @@ def looks_like_npz(head):
 
 def read_npy(file, options):
     """Return the array of a .npy file."""
-    shape, dtype, _ = _header(file)
-    _check_type(dtype)
-    check_size(shape, options.max_pixels, what="the array")
-    file.seek(0)
-    return Content(np.load(file, allow_pickle=False), "NumPy")
+    header = _header(file)
+    _check_type(header.dtype)
+    check_size(header.shape, options.max_pixels, what="the array")
+    return _content(file, header)
 
 
 def read_npz(file, options):
     """Return one array of a .npz archive."""
+    _check_directory(file)
     with zipfile.ZipFile(file) as archive:
         arrays = [info for info in archive.infolist() if info.filename.endswith(".npy")]
         members = {info.filename.removesuffix(".npy"): info for info in arrays}
@@ -52,35 +58,83 @@ def read_npz(file, options):
             )
         headers = {}
         for name, info in members.items():
-            with archive.open(info) as member:
+            with _open(archive, info) as member:
                 headers[name] = _header(member)
         held = {
-            name: (shape, dtype.name, dtype.kind in "iuf")
-            for name, (shape, dtype, _) in headers.items()
+            name: (header.shape, header.dtype.name, header.dtype.kind in "iuf")
+            for name, header in headers.items()
         }
         name = choose_variable(held, options.variable, what="the NumPy archive")
-        shape, dtype, length = headers[name]
-        check_size(shape, options.max_pixels, what=f"the array '{name}'")
-        if members[name].file_size != length + math.prod(shape) * dtype.itemsize:
+        header = headers[name]
+        check_size(header.shape, options.max_pixels, what=f"the array '{name}'")
+        n_bytes = math.prod(header.shape) * header.dtype.itemsize
+        if members[name].file_size != header.length + n_bytes:
             raise ScanReadError(
                 "the NumPy archive is damaged: an array's size is not what its header says. "
                 "Copy or save it again.",
                 reason="damaged file",
             )
-        with archive.open(members[name]) as member:
-            return Content(np.lib.format.read_array(member, allow_pickle=False), "NumPy")
+        with _open(archive, members[name]) as member:
+            gathered(member.read1, header.length)
+            content = _content(member, header)
+            # The checksum is compared at the end.
+            member.read(1)
+            return content
+
+
+def _check_directory(file):
+    """Raise a `ScanReadError` if an archive lists more files than are looked through."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - _LONGEST_END))
+    end = file.read()
+    at = end.rfind(b"PK\x05\x06")
+    # Archives of more than 4 GiB, or of more than 65,535 files, end in another way, too.
+    if b"PK\x06\x07" in end[max(0, at - 20) : max(0, at)] or (
+        at >= 0 and int.from_bytes(end[at + 12 : at + 16], "little") > _LONGEST_DIRECTORY
+    ):
+        raise ScanReadError(
+            "the NumPy archive holds more than is looked through for a scan. Save the scan as "
+            "a .npy file.",
+            reason="too large",
+        )
+    file.seek(0)
+
+
+def _open(archive, info):
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ScanReadError(
+            "the NumPy archive is compressed by a method that NumPy does not use. Save it with "
+            "numpy.savez_compressed.",
+            reason="unknown format",
+        )
+    return archive.open(info)
+
+
+class _Header(NamedTuple):
+    shape: tuple
+    by_columns: bool
+    dtype: np.dtype
+    # In bytes.
+    length: int
 
 
 def _header(file):
-    """Return the shape, the type and the length in bytes of an array's header."""
+    """Return what is stated before an array's numbers."""
     version = np.lib.format.read_magic(file)
     if version == _NAMED_COLUMNS:
         raise ScanReadError(
             "the array has names of columns. Save it as a two-dimensional array of numbers.",
             reason="no scan",
         )
-    shape, _, dtype = _HEADERS[version](file, max_header_size=_LONGEST_HEADER)
-    return shape, dtype, file.tell()
+    header = _HEADERS[version](file, max_header_size=_LONGEST_HEADER)
+    return _Header(*header, length=file.tell())
+
+
+def _content(file, header):
+    """Return the numbers of an array, whose header has been read."""
+    read = partial(gathered, getattr(file, "read1", file.read))
+    pixels = read_numbers(read, header.dtype, header.shape, by_columns=header.by_columns)
+    return Content(pixels, "NumPy", number_type=header.dtype)
 
 
 def _check_type(dtype):

@@ -16,6 +16,8 @@ _FORMATS = {
     b"BM": "BMP",
 }
 _WHITE_IS_ZERO = 0
+# Of a picture in colour, looked at together.
+_ROWS = 64
 
 
 def looks_like_picture(head):
@@ -44,8 +46,8 @@ def read_picture(file, options):
         check_size(image.size[::-1], options.max_pixels, what="the picture")
         white_is_zero = _is_white_zero(image)
         # What a camera or a viewer turns for display is turned here as well.
-        upright = ImageOps.exif_transpose(image)
-        array = _grey(upright)
+        ImageOps.exif_transpose(image, in_place=True)
+        array = _grey(image)
     if white_is_zero:
         array = _invert(array)
     return Content(array, kind)
@@ -78,12 +80,18 @@ def _grey(image):
         return array.astype(np.uint8) * 255 if array.dtype == bool else array
     if image.mode not in ("LA", "P", "PA", "RGB", "RGBA"):
         raise _colour(image.mode)
-    channels = np.asarray(image.convert("RGBA"))
-    if (channels[..., :3] != channels[..., :1]).any():
-        raise _colour(image.mode)
-    grey, opacity = channels[..., 0], channels[..., 3]
-    # What is transparent was not scanned.
-    return grey if opacity.all() else np.where(opacity > 0, grey, np.float32(np.nan))
+    n_columns, n_rows = image.size
+    grey = np.empty((n_rows, n_columns), dtype=np.uint8)
+    unscanned = np.zeros((n_rows, n_columns), dtype=bool)
+    for top in range(0, n_rows, _ROWS):
+        strip = image.crop((0, top, n_columns, min(top + _ROWS, n_rows)))
+        channels = np.asarray(strip.convert("RGBA"))
+        if (channels[..., :3] != channels[..., :1]).any():
+            raise _colour(image.mode)
+        grey[top : top + _ROWS] = channels[..., 0]
+        # What is transparent was not scanned.
+        unscanned[top : top + _ROWS] = channels[..., 3] == 0
+    return np.where(unscanned, np.float32(np.nan), grey) if unscanned.any() else grey
 
 
 def _colour(mode):

@@ -11,7 +11,7 @@ from numbers import Integral
 import numpy as np
 
 from skdxa.exceptions import ScanError, ScanReadError
-from skdxa.scans._content import MAX_PIXELS, format_shape
+from skdxa.scans._content import MAX_PIXELS, two_axes
 from skdxa.scans._dicom import has_dicom_prefix, looks_like_dicom, read_dicom
 from skdxa.scans._file import open_regular
 from skdxa.scans._matlab_4 import looks_like_matlab_4, read_matlab_4
@@ -246,7 +246,7 @@ def read_scan(
     try:
         with open_regular(path) as file, _quiet():
             content = _decode(file, options)
-        pixels = _check_pixels(content.array, max_pixels)
+        pixels = _check_pixels(content.array)
         unit = _checked_unit(pixels, content, unit)
     except ScanReadError as error:
         # Without the cause, whose text may quote the header, and with it the patient.
@@ -321,23 +321,14 @@ def _unknown(head, suffix):
     return ScanReadError(f"the file is {what}; {_READABLE}. {remedy}", reason="unknown format")
 
 
-def _check_pixels(array, max_pixels):
+def _check_pixels(array):
     """Return the array as float32 pixels, or raise a `ScanReadError`."""
-    shape = format_shape(array.shape)
     if array.dtype.kind not in "iuf":
         raise ScanReadError(
             f"a scan's pixels are real numbers; the array's are {array.dtype.name}.",
             reason="no scan",
         )
-    if array.ndim > 2:
-        # An axis of length 1 carries nothing.
-        array = array.reshape([size for size in array.shape if size != 1])
-    if array.ndim != 2 or min(array.shape) < 2:
-        raise ScanReadError(
-            "a scan has two dimensions, rows and columns, of at least 2 pixels each; "
-            f"the array is {shape}.",
-            reason="no scan",
-        )
+    array = array.reshape(two_axes(array.shape))
     # Beyond float32, a number becomes infinite and is reported as such.
     with np.errstate(over="ignore"):
         pixels = np.ascontiguousarray(array, dtype=np.float32)
@@ -359,7 +350,7 @@ def _checked_unit(pixels, content, stated):
     densest = np.nanmax(pixels)
     unit = stated or content.unit
     if unit is None:
-        dense = content.array.dtype.kind == "f" and densest <= _DENSEST_G_CM2
+        dense = content.is_real and densest <= _DENSEST_G_CM2
         return "g/cm2" if dense else "grey level"
     if unit == "g/cm2" and densest > _DENSEST_G_CM2:
         raise ScanReadError(
