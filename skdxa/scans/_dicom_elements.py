@@ -79,6 +79,7 @@ _CHARACTER_SET = (b"\x08\x00\x05\x00", b"\x00\x08\x00\x05")
 _LONGEST_CHARACTER_SET = 1024
 # Of a compressed file, as much is inflated to find the size of the image.
 _LONGEST_HEADER = 16 * 2**20
+_PIECE = 2**20
 
 _DECIMAL = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
@@ -116,8 +117,8 @@ class PixelElement:
 
     def read(self, first, last):
         """Return the bytes of the value from one position up to another."""
-        if self.syntax.is_deflated and self.start + last > _LONGEST_HEADER:
-            self.file = _Inflated(self.file.compressed, self.start + last)
+        if self.syntax.is_deflated:
+            self.file.inflate(self.start + last)
         # A file object would allocate the length before it finds the end.
         left = max(self.size() - first, 0)
         self.file.seek(self.start + first)
@@ -409,11 +410,23 @@ class _Metered:
 
 
 class _Inflated(BytesIO):
-    """The first bytes of a deflated content."""
+    """The first bytes of a deflated content, to which more can be added."""
 
     def __init__(self, compressed, limit):
-        super().__init__(zlib.decompressobj(-zlib.MAX_WBITS).decompress(compressed, limit))
-        self.compressed = compressed
+        self._inflating, self._compressed = zlib.decompressobj(-zlib.MAX_WBITS), compressed
+        super().__init__()
+        self.inflate(limit)
+        self.seek(0)
+
+    def inflate(self, limit):
+        """Inflate up to a position, if there is as much."""
+        size = self.seek(0, 2)
+        while size < limit and not self._inflating.eof:
+            part = self._inflating.decompress(self._compressed, min(limit - size, _PIECE))
+            if not (part or self._inflating.unconsumed_tail):
+                break
+            self._compressed = self._inflating.unconsumed_tail
+            size += self.write(part)
 
 
 def _number(value, keyword, *, finite):

@@ -6,11 +6,14 @@ import re
 import struct
 from dataclasses import dataclass
 
+import numpy as np
+from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 from pydicom.uid import (
     AllTransferSyntaxes,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     JPEG2000TransferSyntaxes,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -37,6 +40,7 @@ _JP2 = b"\x00\x00\x00\x0cjP  "
 _END = b"\xff\xd9"
 # Start of a frame in a JPEG or JPEG-LS stream, but for 0xC4, 0xC8 and 0xCC.
 _FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+_START_OF_SCAN = 0xDA
 # JPEG markers that stand alone.
 _BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
 
@@ -226,6 +230,10 @@ def _encapsulated_frames(pixels, shape, n_frames):
     def read(frame):
         content = b"".join(pixels.read(*fragment) for fragment in frames[frame])
         precision = _check_compressed(content, pixels.syntax, shape)
+        if pixels.syntax == RLELossless:
+            return _Frame(_unpacked_runs(content, shape))
+        if pixels.syntax in (JPEGBaseline8Bit, JPEGExtended12Bit):
+            content = _all_coefficients(content)
         return _Frame(encapsulate([content], has_bot=False), precision=precision)
 
     return len(frames), read
@@ -296,6 +304,8 @@ def _check_compressed(content, syntax, shape):
 def _check_runs(content, shape):
     n_segments = struct.unpack("<L", content[:4])[0] if len(content) > _RLE_HEADER else 0
     n_bytes = math.ceil(shape.bits_allocated / 8)
+    if shape.bits_allocated % 8:
+        raise unusable("BitsAllocated", "is not a whole number of bytes, as run lengths need")
     if n_segments != n_bytes:
         raise _cut_short(f"{n_segments} planes of run lengths in place of {n_bytes}")
     # A run of one pixel takes two bytes, and no encoder does worse. A run of nothing takes one,
@@ -307,27 +317,40 @@ def _check_runs(content, shape):
             f"any image of its size needs ({longest:,}). Export or copy it again.",
             reason="damaged file",
         )
+
+
+def _unpacked_runs(content, shape):
+    """Return the bytes of a frame from its run lengths, the lowest byte of a pixel first.
+
+    pydicom's own decoder, in Python, takes seconds for an image of many short runs.
+    """
+    n_bytes, n_pixels = shape.bits_allocated // 8, shape.rows * shape.columns
+    frame = np.empty((n_pixels, n_bytes), dtype=np.uint8)
     starts = struct.unpack_from(f"<{n_bytes}L", content, 4)
-    for start, stop in itertools.pairwise((*starts, len(content))):
-        if _is_bomb(content[start:stop], 2 * shape.rows * shape.columns + _LONGEST_PADDING):
+    # Each plane holds one byte of all pixels; the highest comes first.
+    for plane, ends in enumerate(itertools.pairwise((*starts, len(content))), start=1):
+        runs = content[slice(*ends)]
+        if _unpacked(runs, n_pixels + _LONGEST_PADDING) is not None:
             raise ScanReadError(
                 "the DICOM file is damaged: its run lengths are those of a larger image. Export "
                 "or copy it again.",
                 reason="damaged file",
             )
+        pixels = _unpacked(runs, n_pixels)
+        if pixels is None:
+            raise _cut_short("fewer run lengths than pixels")
+        frame[:, n_bytes - plane] = pixels
+    return frame.tobytes()
 
 
-def _is_bomb(runs, limit):
-    """Return whether run lengths expand to more pixels than a limit."""
-    if 64 * len(runs) <= limit:
-        return False
-    position, n_pixels = 0, 0
-    while position < len(runs) and n_pixels <= limit:
-        control = runs[position]
-        literal = control + 1 if control < 128 else 0
-        n_pixels += literal or (257 - control) * (control > 128)
-        position += 1 + (literal or control > 128)
-    return n_pixels > limit
+def _unpacked(runs, n_pixels):
+    """Return the first pixels of a plane as one row, None if there are fewer."""
+    try:
+        # DICOM's run lengths are those of PackBits.
+        row = Image.frombytes("L", (n_pixels, 1), runs, "packbits", "L")
+    except ValueError:
+        return None
+    return np.asarray(row)[0]
 
 
 def _jpeg_size(content):
@@ -349,6 +372,21 @@ def _jpeg_size(content):
     return None
 
 
+def _all_coefficients(content):
+    """Return a sequential JPEG stream whose scan states that it holds all coefficients.
+
+    It cannot hold others, but some encoders state 0 to 0, which strict decoders refuse.
+    """
+    position = 2
+    while position + 4 <= len(content) and content[position] == 0xFF:
+        marker = content[position + 1]
+        end = position + 2 + struct.unpack_from(">H", content, position + 2)[0]
+        if marker == _START_OF_SCAN and end <= len(content):
+            return content[: end - 3] + b"\0\x3f\0" + content[end:]
+        position = end
+    return content
+
+
 def _j2k_size(content):
     """Return rows, columns, channels and bits of a JPEG 2000 codestream, or None."""
     start = content.find(_START_OF_CODESTREAM)
@@ -364,8 +402,10 @@ def _j2k_size(content):
 
 def _decode(decoder, frame, pixels, shape, high_bit):
     is_float = pixels.keyword != "PixelData"
-    # Among pydicom's plugins, only its own decoder of run lengths fails by ordinary errors.
-    plugin = "pydicom" if pixels.syntax == RLELossless else ""
+    if pixels.syntax == RLELossless:
+        # The run lengths have been unpacked.
+        decoder = get_decoder(ExplicitVRLittleEndian)
+    plugin = ""
     allocated, stored = shape.bits_allocated, shape.bits_stored
     if pixels.syntax in set(JPEGTransferSyntaxes) - set(JPEGLSTransferSyntaxes):
         # The decoders return bytes for up to 8 bits, whatever is allocated.

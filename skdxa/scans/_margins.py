@@ -37,6 +37,8 @@ def unscanned_margins(pixels):
     unscanned throughout is taken as it is.
     """
     white = pixels == pixels.max()
+    if white.all():
+        return np.zeros_like(white)
     mask = _from_left(white) | _from_left(white[:, ::-1])[:, ::-1]
     return mask if not mask.all() else np.zeros_like(mask)
 

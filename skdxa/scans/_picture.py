@@ -1,7 +1,7 @@
 """Pictures: PNG, TIFF, BMP and JPEG, read by Pillow; greyscale alone."""
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from skdxa.exceptions import ScanReadError
@@ -85,12 +85,12 @@ def _grey(image):
     unscanned = np.zeros((n_rows, n_columns), dtype=bool)
     for top in range(0, n_rows, _ROWS):
         strip = image.crop((0, top, n_columns, min(top + _ROWS, n_rows)))
-        channels = np.asarray(strip.convert("RGBA"))
-        if (channels[..., :3] != channels[..., :1]).any():
+        red, green, blue, opacity = strip.convert("RGBA").split()
+        if any(ImageChops.difference(red, other).getbbox() for other in (green, blue)):
             raise _colour(image.mode)
-        grey[top : top + _ROWS] = channels[..., 0]
+        grey[top : top + _ROWS] = red
         # What is transparent was not scanned.
-        unscanned[top : top + _ROWS] = channels[..., 3] == 0
+        unscanned[top : top + _ROWS] = np.asarray(opacity) == 0
     return np.where(unscanned, np.float32(np.nan), grey) if unscanned.any() else grey
 
 
