@@ -4,6 +4,8 @@
         [--half-draws 0] [--repeats 1]
     python experiments/coverage.py single [--cohorts 1000]
     python experiments/coverage.py compare [--cohorts 1000] [--cells ...]
+    python experiments/coverage.py subgroups [--cohorts 1000] [--cells ...]
+    python experiments/coverage.py thresholds [--cohorts 1000] [--cells ...]
 
 All patients are simulated: their predictors are independent normal variables with standard
 deviation 1, some of which are higher in positive patients. Four learners are cross-validated
@@ -25,6 +27,15 @@ number of events.
 
 ``compare`` counts how often a difference is claimed at 5 % between two models of which none is
 better, and how often the interval holds the difference of models of which one is.
+
+``subgroups`` splits the patients of each cohort at random into about a quarter and three quarters,
+by a variable that has nothing to do with the outcome, or in cells called "differs" with more
+signal in the quarter. It counts how often the intervals of `subgroup_table` hold the mean of their
+estimates over all cohorts, and how often a difference of AUCs is claimed at 5 %.
+
+``thresholds`` sets a threshold for a sensitivity of 90 % by the rules "guaranteed" (confidence
+95 %) and "at_least", the median over the repeats, and counts how often the model that is trained
+on the whole cohort has that sensitivity among 4,000 new positives.
 """
 
 import argparse
@@ -43,7 +54,7 @@ from scipy import stats
 from scipy.special import expit, logit
 from sklearn.tree import DecisionTreeClassifier
 
-from skdxa.evaluation import METRICS, Folds, compare
+from skdxa.evaluation import METRICS, Folds, compare, subgroup_table
 from skdxa.evaluation._half_sampling import interval_from_halves
 from skdxa.significance import (
     corrected_t_interval,
@@ -459,9 +470,101 @@ def comparisons(names, n_cohorts):
             print(f"  {metric:12}{mean:+.4f} +- {spread:.4f}  " + ";  ".join(texts), flush=True)
 
 
+SUBGROUP_CELLS = ("linear, fracture-like", "linear", "linear, no signal", "linear, 20 columns")
+SUBGROUP_CELLS += ("linear, 3 scans per patient", "bayes", "neighbours", "tree, balanced")
+
+
+def subgroups(names, n_cohorts):
+    measures = ("auc", "o_e", "slope", "sensitivity", "specificity")
+    print(f"subgroup_table(), {n_cohorts} simulated cohorts per cell; per cent held (width):")
+    for name in names:
+        cell = CELLS[name]
+        for differs in (False, True):
+            start, found, claimed = time.perf_counter(), defaultdict(list), []
+            for seed in range(n_cohorts):
+                rng = np.random.default_rng(seed)
+                X, y = draw_cohort(cell, rng)
+                quarter = np.repeat(rng.random(cell.n) < 0.25, cell.scans)
+                if differs:
+                    X[quarter & (y == 1), :3] += SHIFT
+                fold_of = draw_folds(y[:: cell.scans], cell.folds, cell.repeats, rng)
+                groups = np.repeat(np.arange(cell.n), cell.scans) if cell.scans > 1 else None
+                fold_of = np.repeat(fold_of, cell.scans, axis=1)
+                result = cross_validate(cell.learner, X, y, fold_of, cell.folds, groups)
+                table = subgroup_table(result, quarter, threshold=threshold_of(cell), min_events=2)
+                claimed.append(table["interaction_p_holm"].iloc[-1] < 0.05)
+                for group, measure in np.ndindex(3, len(measures)):
+                    columns = [f"{measures[measure]}{end}" for end in ("", "_low", "_high")]
+                    found[group, measures[measure]].append(table.iloc[group][columns])
+            print(
+                f"\n{name}{', differs' * differs}: difference claimed in "
+                f"{100 * np.mean(claimed):.1f} %  ({time.perf_counter() - start:.0f} s)"
+            )
+            for group, title in ((2, "quarter"), (1, "others"), (0, "all")):
+                texts = []
+                for measure in measures:
+                    rows = np.array(found[group, measure], dtype=float)
+                    truth, width = np.nanmean(rows[:, 0]), np.nanmean(rows[:, 2] - rows[:, 1])
+                    ideal = 2 * stats.norm.ppf(0.975) * np.nanstd(rows[:, 0], ddof=1)
+                    texts.append(
+                        f"{measure} {truth:.2f} {held(rows, truth):5.1f} ({width / ideal:.2f})"
+                    )
+                print(f"  {title:9}" + "  ".join(texts), flush=True)
+
+
+def scores_of_new(cell, X, y, new):
+    """Return the scores of new patients by a model that is trained on all of a cohort."""
+    together = np.vstack([X, new])
+    in_cohort = np.arange(len(together)) < len(X)
+    labels = np.concatenate([y, np.arange(len(new)) % 2])
+    # The cohort's own scores, by a model of the new patients, are of no interest.
+    score = LEARNERS[cell.learner](together, labels, in_cohort[np.newaxis].astype(int), 2)
+    return expit(score[0, ~in_cohort])
+
+
+THRESHOLD_CELLS = tuple(
+    name for name in CELLS if CELLS[name].events >= 29 and "100 repeats" not in name
+)
+
+
+def thresholds(names, n_cohorts, wanted=0.9):
+    print(f"thresholds for a sensitivity of {wanted:g}, {n_cohorts} simulated cohorts per cell:")
+    for name in names:
+        cell, start = CELLS[name], time.perf_counter()
+        reached, spread = defaultdict(list), []
+        for seed in range(n_cohorts):
+            rng = np.random.default_rng(seed)
+            X, y = draw_cohort(cell, rng)
+            fold_of = draw_folds(y[:: cell.scans], cell.folds, cell.repeats, rng)
+            groups = np.repeat(np.arange(cell.n), cell.scans) if cell.scans > 1 else None
+            fold_of = np.repeat(fold_of, cell.scans, axis=1)
+            result = cross_validate(cell.learner, X, y, fold_of, cell.folds, groups)
+            new, _ = draw_cohort(cell._replace(n=4000, events=4000), rng)
+            if cell.learner == "neighbours":
+                # Distances among thousands of patients take long.
+                new = new[:1000]
+            score = scores_of_new(cell, X, y, new)
+            for rule in ("guaranteed", "at_least"):
+                found = result.thresholds(wanted, rule=rule)["threshold"]
+                reached[rule].append(np.mean(score >= found.median()))
+            spread.append(found.max() - found.min())
+        texts = [
+            f"{rule}: reached in {100 * np.mean(np.array(values) >= wanted):5.1f} %, mean "
+            f"{100 * np.mean(values):5.1f} %"
+            for rule, values in reached.items()
+        ]
+        print(
+            f"  {name:34}" + ";  ".join(texts) + f";  spread {np.mean(spread):.3f}"
+            f"  ({time.perf_counter() - start:.0f} s)",
+            flush=True,
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("intervals", "single", "compare"))
+    parser.add_argument(
+        "what", choices=("intervals", "single", "compare", "subgroups", "thresholds")
+    )
     parser.add_argument("--cohorts", type=int, default=1000, help="simulated cohorts per cell")
     parser.add_argument("--cells", nargs="+", help="names of cells; all if not given")
     parser.add_argument("--resamples", type=int, default=0, help="of the bootstrap; 0: none")
@@ -479,6 +582,10 @@ def main():
         intervals(names, args.cohorts, args.resamples, args.half_draws, args.repeats)
     elif args.what == "single":
         single(args.cohorts)
+    elif args.what == "subgroups":
+        subgroups(args.cells or SUBGROUP_CELLS, args.cohorts)
+    elif args.what == "thresholds":
+        thresholds(args.cells or THRESHOLD_CELLS, args.cohorts)
     else:
         comparisons(names, args.cohorts)
 

@@ -26,12 +26,15 @@ def fit(
         str,
         typer.Option(
             help="How the threshold is chosen on out-of-fold scores: fixed (0.5), youden, "
-            "sensitivity."
+            "sensitivity (reached on these scores), guaranteed (among new patients)."
         ),
     ] = "fixed",
     sensitivity: Annotated[
-        float, typer.Option(help="Sensitivity that the rule of that name reaches.")
+        float, typer.Option(help="Sensitivity that the last two rules reach.")
     ] = 0.9,
+    confidence: Annotated[
+        float, typer.Option(help="Confidence of the rule 'guaranteed'.")
+    ] = 0.95,
     evaluation: Annotated[
         bool, typer.Option(help="Cross-validate first; predictions are then judged by it.")
     ] = True,
@@ -53,6 +56,7 @@ def fit(
         patients,
         rule=rule,
         sensitivity=sensitivity,
+        confidence=confidence,
         evaluate=evaluation,
         checkpoint=checkpoint,
         n_jobs=jobs,

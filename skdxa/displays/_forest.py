@@ -16,6 +16,8 @@ from skdxa.significance import Interval
 
 _COLUMNS = ("estimate", "low", "high", "level", "method")
 _RANGE = "minimum to maximum"
+_REFERENCES = {"auc": 0.5, "o_e": 1.0, "slope": 1.0}
+_TITLES = {"o_e": "Observed / expected events", "slope": "Calibration slope"}
 
 # Inches: the axis below the rows, a line of text, and the gap between rows.
 _MARGIN, _LINE, _GAP = 0.55, 0.12, 0.12
@@ -40,8 +42,8 @@ class ForestDisplay(BaseDisplay):
     metric : str, default="auc"
         What is estimated, for the label of the axis.
     reference : float, "auto" or None, default="auto"
-        Where to draw a vertical line: "auto" at 0.5, chance, for the metric "auc" and
-        nowhere for others; None draws none.
+        Where to draw a vertical line: "auto" at 0.5, chance, for the metric "auc", at 1 for
+        "o_e" and "slope", and nowhere for others; None draws none.
     aggregation : str or None, default=None
         How the estimates were made, such as "mean of folds" or "pooled", for the label of the
         axis.
@@ -138,7 +140,7 @@ class ForestDisplay(BaseDisplay):
         (self.points_,) = self.ax_.plot(table["estimate"], rows, **squares)
         self.reference_, reference = None, self.reference
         if isinstance(reference, str):
-            reference = 0.5 if self.metric == "auc" else None
+            reference = _REFERENCES.get(self.metric)
         if reference is not None:
             dotted = look("reference", color=GREY, linewidth=0.8, linestyle=":", zorder=1)
             self.reference_ = self.ax_.axvline(reference, **dotted)
@@ -177,7 +179,8 @@ class ForestDisplay(BaseDisplay):
         for row in np.flatnonzero(self._has_interval()):
             level, method = self.estimates[["level", "method"]].iloc[row]
             kinds.setdefault(_kind(level, method), []).append(row)
-        label = [f"{title_of(self.metric)}, {self.aggregation}".removesuffix(", None")]
+        title = _TITLES.get(self.metric) or title_of(self.metric)
+        label = [f"{title}, {self.aggregation}".removesuffix(", None")]
         for number, (kind, rows) in enumerate(kinds.items(), start=1):
             mark = str(number).translate(_SUPERSCRIPTS) if len(kinds) > 1 else ""
             label.append(_wrap(f"{mark} {kind}".strip(), _LABEL_WIDTH))
@@ -265,9 +268,9 @@ class ForestDisplay(BaseDisplay):
         Parameters
         ----------
         table : DataFrame
-            From `skdxa.evaluation.performance_table` or `external_table`, or read from the
-            ``table1.csv`` of a study. The column `experiment` or else the index names
-            the rows. Of the metric "auc" there must be the columns `auc`, `auc_low` and
+            From `skdxa.evaluation.performance_table`, `external_table` or `subgroup_table`, or
+            read from the ``table1.csv`` of a study. The column `experiment` or else the index
+            names the rows. Of the metric "auc" there must be the columns `auc`, `auc_low` and
             `auc_high`, or `auc_minimum` and `auc_maximum`. The label of the axis says how the
             estimates were made if the column `aggregation` does.
         metric : str, default="auc"

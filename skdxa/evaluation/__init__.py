@@ -19,6 +19,7 @@ from skdxa.evaluation._metrics import (
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import default_threshold, positive_scores, response_method_of
 from skdxa.evaluation._stability import Stability
+from skdxa.evaluation._subgroups import subgroup_table
 from skdxa.evaluation._summary import INTERVALS
 from skdxa.evaluation._tables import external_table, format_table, performance_table
 
@@ -42,5 +43,6 @@ __all__ = [
     "response_method_of",
     "sensitivity_score",
     "specificity_score",
+    "subgroup_table",
     "threshold_at_sensitivity",
 ]

@@ -4,14 +4,16 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import recall_score
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from skdxa.evaluation._ranks import ranks_within
 from skdxa.significance import roc_points
-from skdxa.validation import check_known, fill_masked
+from skdxa.validation import as_patients, check_known, check_same_rows, fill_masked
 
+THRESHOLD_RULES = ("at_least", "nearest", "interpolated", "guaranteed")
 METRICS = ("sensitivity", "specificity", "accuracy", "auc")
 
 # Sensitivities are fractions of small whole numbers: smaller differences come from rounding.
@@ -127,7 +129,9 @@ def _recall(y_true, y_pred, pos_label, side, sample_weight):
     )
 
 
-def threshold_at_sensitivity(y, score, sensitivity, *, rule="at_least"):
+def threshold_at_sensitivity(
+    y, score, sensitivity, *, rule="at_least", confidence=0.95, groups=None
+):
     """Find the threshold at which a score has the sensitivity wanted.
 
     Parameters
@@ -138,11 +142,18 @@ def threshold_at_sensitivity(y, score, sensitivity, *, rule="at_least"):
         Higher means more likely positive: negate T-scores and TBS.
     sensitivity : float
         Wanted sensitivity, above 0 and at most 1; often that of another predictor.
-    rule : {"at_least", "nearest", "interpolated"}, default="at_least"
+    rule : {"at_least", "nearest", "interpolated", "guaranteed"}, default="at_least"
         "at_least" is the highest threshold whose sensitivity is not below the wanted one.
         "nearest" is the threshold whose sensitivity is nearest; of several equally near
         ones the highest, which is the most specific. "interpolated" lies between the
-        neighbouring points of the ROC curve, in proportion to the sensitivity.
+        neighbouring points of the ROC curve, in proportion to the sensitivity. "guaranteed"
+        is the highest threshold of which the sensitivity among new patients is not below the
+        wanted one, with the stated confidence.
+    confidence : float, default=0.95
+        Of the rule "guaranteed": the probability, over samples like this one, that the
+        guarantee holds.
+    groups : array-like of shape (n_scans,), optional
+        Of the rule "guaranteed": the patient of each scan, where patients have several.
 
     Returns
     -------
@@ -153,11 +164,17 @@ def threshold_at_sensitivity(y, score, sensitivity, *, rule="at_least"):
     ------
     ValueError
         If `y` has one class only or other labels than 0 and 1, a value is missing, or
-        `sensitivity` or `rule` is out of range.
+        `sensitivity`, `rule` or `confidence` is out of range; if `groups` are given with another
+        rule; or if there are too few positive patients for the guarantee, naming how many are
+        needed.
+
+    See Also
+    --------
+    CrossValidationResult.thresholds : The threshold of each repeat of a cross-validation.
 
     Notes
     -----
-    The three rules give three thresholds, and a publication should state its rule. Few
+    The first three rules give three thresholds, and a publication should state its rule. Few
     sensitivities occur on a finite sample: with 92 positives, 60 % lies between 55
     (59.8 %) and 56 (60.9 %) of them. The interpolated threshold has the wanted
     sensitivity only on the straight line between two points of the ROC curve; applied to
@@ -165,7 +182,26 @@ def threshold_at_sensitivity(y, score, sensitivity, *, rule="at_least"):
     sensitivity lies below that of the highest score there is no point to interpolate
     from, and the highest score is the threshold by every rule.
 
-    A threshold set on the scores that it is then judged on is slightly optimistic.
+    A threshold set on the scores that it is then judged on is slightly optimistic: among new
+    patients, the rule "at_least" reaches the wanted sensitivity about half of the time.
+
+    *Guaranteed.* The threshold is the k-th lowest score of the n positives, with the largest `k`
+    for which a binomial variable of `n` trials with the probability ``1 - sensitivity`` reaches
+    `k` with the stated confidence: a one-sided tolerance limit [1]_. It is the highest threshold
+    at which the one-sided lower end of Clopper and Pearson's interval [2]_ of the sensitivity is
+    not below the wanted one. The scores must be of patients that the model was not trained on,
+    of whom the new ones are a random sample. No distribution is assumed, and ties make the rule
+    safer. At least ``log(1 - confidence) / log(sensitivity)`` positives are needed, such as 29
+    for 90 % and 14 for 80 % with 95 % confidence. Of a patient with several positive scans the
+    lowest score counts, so that the guarantee is of the patients all of whose positive scans
+    are found.
+
+    References
+    ----------
+    .. [1] Wilks SS. Determination of sample sizes for setting tolerance limits. Annals of
+       Mathematical Statistics 12 (1941) 91-96.
+    .. [2] Clopper C, Pearson ES. The use of confidence or fiducial limits illustrated in the
+       case of the binomial. Biometrika 26 (1934) 404-413.
 
     Examples
     --------
@@ -176,11 +212,17 @@ def threshold_at_sensitivity(y, score, sensitivity, *, rule="at_least"):
     0.4
     >>> threshold_at_sensitivity(y, score, 0.4, rule="nearest")
     0.6
+    >>> threshold_at_sensitivity(y, score, 0.4, rule="guaranteed", confidence=0.9)
+    0.2
     """
-    if rule not in ("at_least", "nearest", "interpolated"):
-        raise ValueError(f"rule must be 'at_least', 'nearest' or 'interpolated', got {rule!r}.")
+    if rule not in THRESHOLD_RULES:
+        raise ValueError(f"rule must be one of {list(THRESHOLD_RULES)}, got {rule!r}.")
     if not 0 < sensitivity <= 1:
         raise ValueError(f"sensitivity must lie above 0 and not above 1, got {sensitivity!r}.")
+    if rule == "guaranteed":
+        return _guaranteed_threshold(y, score, sensitivity, confidence, groups)
+    if groups is not None:
+        raise ValueError("groups are for rule='guaranteed' alone; the other rules count scans.")
     # At the first point, whose threshold is infinite, no scan is positive.
     points = roc_points(y, score).iloc[1:]
     thresholds, reached = points["threshold"].to_numpy(), points["sensitivity"].to_numpy()
@@ -194,6 +236,32 @@ def threshold_at_sensitivity(y, score, sensitivity, *, rule="at_least"):
     if reached[above] - sensitivity < sensitivity - reached[below] - _ROUNDING:
         return float(thresholds[above])
     return float(thresholds[np.argmax(reached >= reached[below])])
+
+
+def _guaranteed_threshold(y, score, sensitivity, confidence, groups):
+    """Return the one-sided tolerance limit of the scores of positive patients."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}.")
+    if sensitivity == 1:
+        raise ValueError("a sensitivity of 1 cannot be guaranteed by any number of patients.")
+    # The check of labels and scores is that of the other rules.
+    roc_points(y, score)
+    check_same_rows(y, groups, ("y", "groups"))
+    positive = np.asarray(y) == 1
+    lowest = np.asarray(score, dtype=float)[positive]
+    if groups is not None:
+        patients = as_patients(groups, positive.size)[positive]
+        lowest = pd.Series(lowest).groupby(patients).min().to_numpy()
+    needed = int(np.ceil(np.log1p(-confidence) / np.log(sensitivity) - _ROUNDING))
+    if lowest.size < needed:
+        raise ValueError(
+            f"a sensitivity of {sensitivity:g} cannot be guaranteed with a confidence of "
+            f"{confidence:g} by {lowest.size} positive patients: {needed} are needed. Take a "
+            "lower sensitivity or confidence."
+        )
+    order = np.arange(1, lowest.size + 1)
+    reached = stats.binom.sf(order - 1, lowest.size, 1 - sensitivity) >= confidence - _ROUNDING
+    return float(np.sort(lowest)[order[reached].max() - 1])
 
 
 def grouped_metrics(positive, score, cell, n_cells, threshold):

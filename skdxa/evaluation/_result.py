@@ -7,7 +7,7 @@ import pandas as pd
 
 from skdxa.evaluation import _summary
 from skdxa.evaluation._folds import Folds
-from skdxa.evaluation._metrics import METRICS, grouped_metrics
+from skdxa.evaluation._metrics import METRICS, grouped_metrics, threshold_at_sensitivity
 from skdxa.evaluation._result_file import read_result, write_result
 from skdxa.evaluation._scores import default_threshold
 from skdxa.evaluation._stability import (
@@ -339,6 +339,66 @@ class CrossValidationResult:
         cell = np.repeat(np.arange(self.n_repeats)[:, np.newaxis], len(self.y), axis=1)
         metrics = self._metrics(y, threshold, cell, self.n_repeats)
         return pd.DataFrame({"repeat": np.arange(self.n_repeats), **metrics})
+
+    def thresholds(self, sensitivity, y=None, *, rule="at_least", confidence=0.95):
+        """Find the threshold of each repeat at which the scores have the sensitivity wanted.
+
+        Parameters
+        ----------
+        sensitivity : float
+            Wanted sensitivity, above 0 and at most 1.
+        y : array-like of shape (n_scans,), optional
+            Other labels to score against.
+        rule : {"at_least", "nearest", "interpolated", "guaranteed"}, default="at_least"
+            As in `threshold_at_sensitivity`.
+        confidence : float, default=0.95
+            Of the rule "guaranteed", for which the patients are those of the result.
+
+        Returns
+        -------
+        pandas.DataFrame of shape (n_repeats, 4)
+            Columns `repeat`, `threshold`, and `sensitivity` and `specificity` of the repeat's
+            scores at that threshold. For a model that is trained on all scans take the median
+            threshold; the spread over the repeats tells how much it depends on the folds.
+
+        Raises
+        ------
+        ValueError
+            As `threshold_at_sensitivity`.
+
+        Notes
+        -----
+        Out-of-fold scores are of models that have not seen the patient, but not of the model
+        trained on all scans. In simulated cohorts, the median threshold of the rule "guaranteed"
+        kept its promise for that model: see :ref:`guaranteed_threshold`.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_classification
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skdxa.evaluation import repeated_cross_validate
+        >>> X, y = make_classification(200, n_features=9, random_state=0)
+        >>> result = repeated_cross_validate(
+        ...     LogisticRegression(), X, y, n_repeats=3, random_state=0, progress=False
+        ... )
+        >>> result.thresholds(0.8, rule="guaranteed")["threshold"].round(2).tolist()
+        [0.65, 0.68, 0.71]
+        """
+        positive, known = self._positive_and_known(y)
+        labels = positive[known].astype(int)
+        options = {"rule": rule}
+        if rule == "guaranteed":
+            options |= {"confidence": confidence}
+            if self.groups is not None:
+                options |= {"groups": self.groups[known]}
+        rows = []
+        for repeat, scores in enumerate(self._score[:, known]):
+            threshold = threshold_at_sensitivity(labels, scores, sensitivity, **options)
+            called = scores >= threshold
+            rows.append(
+                (repeat, threshold, called[labels == 1].mean(), 1 - called[labels == 0].mean())
+            )
+        return pd.DataFrame(rows, columns=["repeat", "threshold", "sensitivity", "specificity"])
 
     def median_repeat(self, y=None):
         """Find the repeat with the median AUC over the whole dataset.

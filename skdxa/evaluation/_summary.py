@@ -109,9 +109,9 @@ def by_stability(fold_metrics, noise, *, level, sizes):
     _warn_of_undefined(fold_metrics)
     if np.isnan(noise.stability.q) and noise.n_patients["auc"] < FEWEST_EVENTS:
         warnings.warn(
-            f"a class has {noise.n_patients['auc']} patients, and with one repeat, or the same "
-            "folds in all, the stability of the scores is unknown: the intervals may be too "
-            "narrow. Repeat the cross-validation two times or more, with other folds.",
+            f"a class has {noise.n_patients['auc']} patients, and with one repeat the stability "
+            "of the scores is unknown: the intervals may be too narrow. Repeat the "
+            "cross-validation two times or more (repeats with the same folds count as one).",
             RuntimeWarning,
             stacklevel=_STACKLEVEL,
         )

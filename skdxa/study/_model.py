@@ -16,7 +16,7 @@ from skdxa.scans import ScanReader
 from skdxa.study._cohort import check_cohort, check_target
 from skdxa.validation import has_repeated_patients, patient_codes
 
-RULES = ("fixed", "youden", "sensitivity")
+RULES = ("fixed", "youden", "sensitivity", "guaranteed")
 
 
 def fit_model(
@@ -25,6 +25,7 @@ def fit_model(
     *,
     rule="fixed",
     sensitivity=0.9,
+    confidence=0.95,
     evaluate=True,
     checkpoint=None,
     n_jobs=None,
@@ -40,12 +41,15 @@ def fit_model(
     cohort : Bunch
         From `skdxa.scans.load_cohort` or `skdxa.simulation.make_spine_cohort`. Scans whose
         label is unknown are left out.
-    rule : {"fixed", "youden", "sensitivity"}, default="fixed"
+    rule : {"fixed", "youden", "sensitivity", "guaranteed"}, default="fixed"
         How the threshold is chosen: that of the protocol; or on the out-of-fold scores of each
         repeat, of which the median is taken, the one with the largest sum of sensitivity and
-        specificity, or the highest one that reaches `sensitivity`.
+        specificity, the highest one that reaches `sensitivity`, or the highest one that
+        reaches it among new patients with the stated confidence.
     sensitivity : float, default=0.9
-        Sensitivity to reach under the rule of that name.
+        Sensitivity to reach under the last two rules.
+    confidence : float, default=0.95
+        Confidence of the rule "guaranteed".
     evaluate : bool, default=True
         Whether to cross-validate first. Without it the model has neither out-of-fold scores
         nor, for a new scan, conformal p-values and a distance to the training scans.
@@ -73,13 +77,17 @@ def fit_model(
             The cross-validation.
         threshold : float
             Positive is ``probability >= threshold``.
+        thresholds : ndarray of shape (n_repeats,)
+            That of each repeat, of which `threshold` is the median; of the rule "fixed", or
+            without an evaluation, `threshold` alone.
 
     Raises
     ------
     CohortError
         If the cohort does not fit the protocol.
     ValueError
-        If the protocol has several targets, or the rule is unknown or needs an evaluation.
+        If the protocol has several targets, the rule is unknown or needs an evaluation, or
+        there are too few positive patients for a guarantee.
 
     Notes
     -----
@@ -115,7 +123,12 @@ def fit_model(
         raise CohortError(f"The cohort has no target {target!r}; it has {list(labels)}.")
     known = labels[target].notna().to_numpy()
     X, y, groups = data[known], labels.loc[known, target].to_numpy().astype(int), groups[known]
-    threshold, result = protocol.threshold, None
+    thresholds, result = np.array([protocol.threshold]), None
+    if rule == "guaranteed":
+        # Raised before a network is trained where the patients are too few.
+        threshold_at_sensitivity(
+            y, y, sensitivity, rule=rule, confidence=confidence, groups=groups
+        )
     held = {"scan_features": _features_of(X["scan"], cohort.spacing_mm)}
     if evaluate:
         say(f"Cross-validating: {protocol.n_trainings} networks ...")
@@ -133,13 +146,20 @@ def fit_model(
             progress=progress,
         )
         scores = np.stack([_scores(result, repeat) for repeat in range(protocol.n_repeats)])
-        threshold = _threshold(y, scores, rule, sensitivity, protocol.threshold)
+        if rule != "fixed":
+            thresholds = _thresholds(result, rule, sensitivity, confidence)
+            low, high = thresholds.min(), thresholds.max()
+            say(
+                f"Threshold {np.median(thresholds):.3f}, from {low:.3f} to {high:.3f} in "
+                f"{len(thresholds)} repeat(s)."
+            )
         held |= {
             "oof_score": scores,
             "oof_label": y.astype(float),
             "oof_patient": patient_codes(groups).astype(float),
             "novelty_distance": np.sort(_distances_out_of_fold(result, X)),
         }
+    threshold = float(np.median(thresholds))
     say("Fitting on all scans ...")
     pipeline = Pipeline(
         [("read", ScanReader(spacing_mm=cohort.spacing_mm)), *protocol.pipeline().steps]
@@ -152,7 +172,7 @@ def fit_model(
     model = FixedThresholdClassifier(
         FrozenEstimator(pipeline), threshold=threshold, response_method="predict_proba"
     ).fit(X, y)
-    return Bunch(model=model, data=held, result=result, threshold=threshold)
+    return Bunch(model=model, data=held, result=result, threshold=threshold, thresholds=thresholds)
 
 
 def _features_of(scans, spacing_mm):
@@ -166,20 +186,18 @@ def _scores(result, repeat):
     return scores.sort_values("row")["score"].to_numpy()
 
 
-def _threshold(y, scores, rule, sensitivity, fixed):
-    """Return the threshold that a rule chooses, the median over the repeats."""
-    if rule == "fixed":
-        return fixed
-    if rule == "sensitivity":
-        return float(
-            np.median([threshold_at_sensitivity(y, score, sensitivity) for score in scores])
-        )
+def _thresholds(result, rule, sensitivity, confidence):
+    """Return the threshold that a rule chooses in each repeat."""
+    if rule != "youden":
+        rule = "at_least" if rule == "sensitivity" else rule
+        found = result.thresholds(sensitivity, rule=rule, confidence=confidence)
+        return found["threshold"].to_numpy()
     chosen = []
-    for score in scores:
-        false_rate, true_rate, thresholds = roc_curve(y, score)
+    for repeat in range(result.n_repeats):
+        false_rate, true_rate, thresholds = roc_curve(result.y, result.repeat_scores(repeat))
         # The first threshold is infinite: no scan is positive.
         chosen.append(thresholds[1:][np.argmax(true_rate[1:] - false_rate[1:])])
-    return float(np.median(chosen))
+    return np.array(chosen)
 
 
 def _gaussian(features):

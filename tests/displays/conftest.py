@@ -43,7 +43,10 @@ def make_result():
         scores, folds = [], []
         for (repeat, fold), score in fold_scores.items():
             split = {"repeat": repeat, "fold": fold}
-            scores.append(pd.DataFrame({**split, "row": np.arange(6) + 6 * fold, "score": score}))
+            # Other folds in each repeat, with the negatives first as in y.
+            rows = np.arange(6) + 6 * fold
+            rows[:3] = np.arange(3) + 6 * ((fold + repeat) % 2)
+            scores.append(pd.DataFrame({**split, "row": rows, "score": score}))
             folds.append({**split, "n_train": 6, "n_test": 6})
         made = {
             "scores": pd.concat(scores),

@@ -151,7 +151,7 @@ def test_decision_curve_of_results(ax, make_result):
 
 def test_decision_curve_of_other_labels(ax, make_result):
     result = make_result()
-    y = np.array([0, 1, 0, 1, 0, 1, np.nan, 0, np.nan, 0, 1, 1])
+    y = np.array([0, 0, 0, 0, 1, 1, 0, 1, np.nan, 1, np.nan, 1])
     repeat = result.median_repeat(y)
     # Otherwise the labels trained on would choose the same repeat.
     assert repeat != result.median_repeat()

@@ -6,10 +6,7 @@ import pytest
 from matplotlib import pyplot
 
 from skdxa.displays import ForestDisplay
-from skdxa.evaluation import (
-    external_table,
-    performance_table,
-)
+from skdxa.evaluation import Folds, external_table, performance_table, subgroup_table
 from skdxa.significance import HypothesisTest, Interval
 
 _INTERVALS = {
@@ -238,3 +235,25 @@ def test_numbers_are_seen_on_any_background(look):
     with pyplot.style.context(look):
         numbers = ForestDisplay.from_intervals(_INTERVALS).texts_
     assert {text.get_color() for text in numbers} == {"black" if look == "default" else "white"}
+
+
+def test_subgroups_are_drawn():
+    rng = np.random.default_rng(0)
+    y = np.tile([0, 1, 0], 60)
+    folds = Folds.draw(y, n_splits=3, n_repeats=2, random_state=0)
+    result = folds.with_scores(
+        np.clip(0.2 + 0.3 * y + 0.2 * rng.random(180), 0, 1), response_method="predict_proba"
+    )
+    table = subgroup_table(result, rng.choice(["F", "M", "other"], 180, p=[0.6, 0.35, 0.05]))
+    for metric, at, title in (
+        ("auc", 0.5, "AUC"),
+        ("o_e", 1, "Observed / expected events"),
+        ("slope", 1, "Calibration slope"),
+    ):
+        display = ForestDisplay.from_table(table, metric=metric, level=0.95)
+        assert display.reference_.get_xdata()[0] == at
+        assert display.ax_.get_xlabel().splitlines()[0] == title
+        names = [label.get_text() for label in display.ax_.get_yticklabels()]
+        assert names == ["all", "F", "M", "other"]
+        assert display.texts_[3].get_text() == "undefined"
+    assert ForestDisplay.from_table(table, metric="specificity").reference_ is None

@@ -1,10 +1,11 @@
-"""Sensitivity, specificity, and thresholds by all three rules against R."""
+"""Sensitivity, specificity, and thresholds by three rules against R, guaranteed sensitivities."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer, recall_score, roc_auc_score
@@ -12,6 +13,7 @@ from sklearn.model_selection import KFold, cross_val_score
 
 from skdxa.evaluation import sensitivity_score, specificity_score, threshold_at_sensitivity
 from skdxa.evaluation._metrics import grouped_metrics
+from skdxa.significance import proportion_interval
 
 ASAH = Path(__file__).parents[1] / "data" / "significance" / "asah.csv"
 
@@ -121,8 +123,79 @@ def test_threshold_refuses(arguments, message):
 
 
 def test_threshold_refuses_an_unknown_rule():
-    with pytest.raises(ValueError, match="rule must be 'at_least', 'nearest' or"):
+    with pytest.raises(ValueError, match=r"rule must be one of \['at_least', 'nearest', "):
         threshold_at_sensitivity([0, 1], [1, 2], 0.5, rule="closest")
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+@pytest.mark.parametrize(("wanted", "n_positives"), [(0.6, 92), (0.9, 92), (0.9, 29), (0.8, 17)])
+def test_a_guaranteed_sensitivity_is_clopper_and_pearsons_lower_end(
+    wanted, n_positives, confidence
+):
+    rng = np.random.default_rng(0)
+    y, score = np.repeat([1, 0], [n_positives, 30]), rng.normal(size=n_positives + 30)
+    found = threshold_at_sensitivity(y, score, wanted, rule="guaranteed", confidence=confidence)
+
+    def lower_end(threshold):
+        # One-sided at `confidence` is two-sided at 2 confidence - 1.
+        hits = int(np.sum(score[:n_positives] >= threshold))
+        level = 2 * confidence - 1
+        return proportion_interval(hits, n_positives, level=level, method="exact").low
+
+    assert lower_end(found) >= wanted > lower_end(np.nextafter(found, np.inf))
+
+
+def test_a_guaranteed_sensitivity_holds_as_often_as_stated():
+    rng = np.random.default_rng(0)
+    wanted, confidence, held = 0.85, 0.9, []
+    for _ in range(400):
+        score = rng.normal(size=60)
+        found = threshold_at_sensitivity(
+            np.repeat([1, 0], [50, 10]), score, wanted, rule="guaranteed", confidence=confidence
+        )
+        held.append(stats.norm.sf(found) >= wanted)
+    # Exactly: the chance that a binomial variable reaches the order of the score.
+    order = max(k for k in range(1, 51) if stats.binom.sf(k - 1, 50, 0.15) >= confidence)
+    expected = stats.binom.sf(order - 1, 50, 0.15)
+    assert confidence <= expected < 0.96
+    assert np.mean(held) == pytest.approx(expected, abs=3 * np.sqrt(expected * 0.1 / 400))
+
+
+def test_of_a_patient_with_several_positive_scans_the_lowest_score_counts():
+    rng = np.random.default_rng(0)
+    y, score, patient = np.repeat([1, 0], [120, 9]), rng.normal(size=129), np.arange(129) // 3
+    found = threshold_at_sensitivity(y, score, 0.9, rule="guaranteed", groups=patient)
+    lowest = score[:120].reshape(40, 3).min(axis=1)
+    expected = threshold_at_sensitivity(
+        [1] * 40 + [0], [*lowest, 0], 0.9, rule="guaranteed", groups=None
+    )
+    assert found == expected
+    assert found < threshold_at_sensitivity(y, score, 0.9, rule="guaranteed")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sensitivity": 0.9}, "confidence of 0.95 by 20 positive patients: 29 are needed"),
+        ({"sensitivity": 0.8, "groups": np.arange(30) // 2}, "by 10 positive patients: 14"),
+        ({"sensitivity": 1.0}, "sensitivity of 1 cannot be guaranteed"),
+        ({"sensitivity": 0.8, "confidence": 95}, "confidence must lie between 0 and 1, got 95"),
+        ({"sensitivity": 0.8, "rule": "nearest", "groups": [0] * 30}, "'guaranteed' alone"),
+        ({"sensitivity": 0.8, "groups": [0] * 29}, "y and groups must have the same rows"),
+    ],
+)
+def test_guarantees_that_are_refused(options, message):
+    y, score = np.repeat([1, 0], [20, 10]), np.arange(30.0)
+    with pytest.raises(ValueError, match=message):
+        threshold_at_sensitivity(y, score, **{"rule": "guaranteed", **options})
+
+
+def test_guarantees_need_as_many_positives_as_they_say():
+    for n_positives, wanted in ((29, 0.9), (14, 0.8), (59, 0.95)):
+        y, score = np.repeat([1, 0], [n_positives, 5]), np.arange(n_positives + 5.0)
+        assert threshold_at_sensitivity(y, score, wanted, rule="guaranteed") == 0
+        with pytest.raises(ValueError, match=f"{n_positives} are needed"):
+            threshold_at_sensitivity(y[1:], score[1:], wanted, rule="guaranteed")
 
 
 @pytest.mark.parametrize("labels", [(0, 1), ("healthy", "fracture"), (False, True)])

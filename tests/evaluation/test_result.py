@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
-from skdxa.evaluation import CrossValidationResult
+from skdxa.evaluation import CrossValidationResult, threshold_at_sensitivity
 
 
 def test_metrics_of_folds_and_repeats_are_those_of_scikit_learn(result, metrics_by_fold, metrics):
@@ -147,3 +147,29 @@ def test_what_does_not_fit_together_is_refused(result, change, message):
 
 def test_its_text_counts_repeats_folds_and_scans(result):
     assert repr(result) == "CrossValidationResult(4 repeats x 5 folds, 113 scans)"
+
+
+def test_thresholds_of_all_repeats(result):
+    for options in ({"rule": "at_least"}, {"rule": "guaranteed", "confidence": 0.8}):
+        found = result.thresholds(0.7, **options)
+        assert found["repeat"].tolist() == [0, 1, 2, 3]
+        for repeat, threshold, sensitivity, specificity in found.itertuples(index=False):
+            score = result.repeat_scores(repeat)
+            assert threshold == threshold_at_sensitivity(result.y, score, 0.7, **options)
+            called = score >= threshold
+            assert sensitivity == np.mean(called[result.y == 1]) >= 0.7
+            assert specificity == pytest.approx(np.mean(~called[result.y == 0]))
+
+
+def test_thresholds_by_other_labels_and_patients(make_result):
+    y = np.tile([0, 0, 1], 40)
+    other = np.where(np.arange(120) < 30, np.nan, 1 - y)
+    grouped = make_result(y, groups=np.arange(120) // 2)
+    found = grouped.thresholds(0.8, other, rule="guaranteed")["threshold"][0]
+    assert found == threshold_at_sensitivity(
+        1 - y[30:],
+        grouped.repeat_scores(0)[30:],
+        0.8,
+        rule="guaranteed",
+        groups=np.arange(30, 120) // 2,
+    )

@@ -7,6 +7,7 @@ from matplotlib import pyplot
 from scipy.spatial.distance import mahalanobis
 from sklearn.metrics import roc_curve
 
+from skdxa.evaluation import Folds
 from skdxa.exceptions import CohortError
 from skdxa.persistence import load_model, save_model
 from skdxa.preprocessing import SpineCropper
@@ -19,7 +20,7 @@ from skdxa.study import (
     fit_model,
     predict_scans,
 )
-from skdxa.study._model import _threshold, distance
+from skdxa.study._model import _thresholds, distance
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +53,12 @@ def test_what_is_kept_beside_the_model(fitted):
 def test_the_threshold_rules():
     y = np.array([0, 0, 0, 1, 1, 1])
     scores = np.array([[0.1, 0.2, 0.5, 0.4, 0.6, 0.9], [0.1, 0.2, 0.3, 0.4, 0.7, 0.9]])
-    assert _threshold(y, scores, "fixed", 0.9, 0.25) == 0.25
-    assert _threshold(y, scores, "sensitivity", 0.6, 0.5) == pytest.approx((0.6 + 0.7) / 2)
-    assert _threshold(y, scores, "sensitivity", 1.0, 0.5) == pytest.approx(0.4)
-    assert _threshold(y, scores[1:], "youden", 0.9, 0.5) == pytest.approx(0.4)
+    result = Folds(np.tile([0, 1, 2], (2, 2)), y).with_scores(scores)
+    assert _thresholds(result, "sensitivity", 0.6, 0.9).tolist() == [0.6, 0.7]
+    assert _thresholds(result, "sensitivity", 1.0, 0.9).tolist() == [0.4, 0.4]
+    assert _thresholds(result, "guaranteed", 0.1, 0.9).tolist() == [0.6, 0.7]
+    assert _thresholds(result, "guaranteed", 0.4, 0.9).tolist() == [0.4, 0.4]
+    assert _thresholds(result, "youden", 0.9, 0.9)[1] == 0.4
 
 
 def test_the_distance_is_mahalanobiss():
@@ -169,6 +172,7 @@ def test_without_an_evaluation(fitted):
         ({"targets": ("a", "b")}, {}, ValueError, "A model has one target"),
         ({}, {"rule": "best"}, ValueError, "rule must be one of fixed, youden, sensitivity"),
         ({}, {"rule": "youden", "evaluate": False}, ValueError, "needs evaluate=True"),
+        ({}, {"rule": "guaranteed"}, ValueError, "positive patients: 29 are needed"),
         ({"targets": ("a",)}, {"evaluate": False}, CohortError, "has no target 'a'"),
         ({"n_splits": 30}, {}, CohortError, "30 folds need at least 30"),
     ],
