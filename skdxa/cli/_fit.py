@@ -32,9 +32,7 @@ def fit(
     sensitivity: Annotated[
         float, typer.Option(help="Sensitivity that the last two rules reach.")
     ] = 0.9,
-    confidence: Annotated[
-        float, typer.Option(help="Confidence of the rule 'guaranteed'.")
-    ] = 0.95,
+    confidence: Annotated[float, typer.Option(help="Confidence of the rule 'guaranteed'.")] = 0.95,
     evaluation: Annotated[
         bool, typer.Option(help="Cross-validate first; predictions are then judged by it.")
     ] = True,

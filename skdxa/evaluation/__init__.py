@@ -7,7 +7,7 @@ table afterwards is a function of the scores that it keeps.
 from skdxa.evaluation._compare import compare
 from skdxa.evaluation._conformal import conformal_calls, conformal_p_values
 from skdxa.evaluation._cross_validate import repeated_cross_validate
-from skdxa.evaluation._external import external_test
+from skdxa.evaluation._external import ExternalTest, external_test
 from skdxa.evaluation._folds import Folds
 from skdxa.evaluation._half_sampling import half_sampling_interval
 from skdxa.evaluation._metrics import (
@@ -27,6 +27,7 @@ __all__ = [
     "INTERVALS",
     "METRICS",
     "CrossValidationResult",
+    "ExternalTest",
     "Folds",
     "Stability",
     "compare",

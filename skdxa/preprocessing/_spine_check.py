@@ -161,7 +161,7 @@ def _asymmetry(strip):
 
 
 def _narrowing_mm(strip):
-    """Compute by how much the bone is narrower in the lower part of the strip than in the upper."""
+    """Compute by how much the bone is narrower in the lower part of a strip than in the upper."""
     from_line_mm = np.abs(np.arange(strip.shape[1]) - strip.shape[1] // 2) * _COLUMN_MM
     n_rows = max(1, len(strip) * _FIFTHS // 5)
     widths_mm = []

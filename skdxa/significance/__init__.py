@@ -13,6 +13,7 @@ from skdxa.significance._logistic import likelihood_ratio_test, logistic_table
 from skdxa.significance._mcnemar import mcnemar
 from skdxa.significance._multiple_tests import adjust_pvalues
 from skdxa.significance._net_benefit import net_benefit
+from skdxa.significance._non_inferiority import non_inferiority_test
 from skdxa.significance._proportion import proportion_interval
 from skdxa.significance._raters import (
     AdjustedKappa,
@@ -56,6 +57,7 @@ __all__ = [
     "logistic_table",
     "mcnemar",
     "net_benefit",
+    "non_inferiority_test",
     "proportion_interval",
     "rater_agreement",
     "reclassification",

@@ -42,6 +42,9 @@ class Calibration:
         Number of patients, and of patients with the outcome.
     expected : float
         Number of events expected by the risks.
+    observed_over_expected : Interval
+        `events` divided by `expected`; 1 is ideal, and above 1 the risks are too low. The
+        interval is symmetric on the logarithmic scale, the variance that of the logarithm.
     """
 
     in_the_large: float
@@ -54,6 +57,7 @@ class Calibration:
     n: int
     events: int
     expected: float
+    observed_over_expected: Interval
 
 
 def calibration(y, prob, *, groups=None, level=0.95):
@@ -94,7 +98,8 @@ def calibration(y, prob, *, groups=None, level=0.95):
     -----
     Calibration-in-the-large is the constant of a logistic model with the log odds
     of `prob` as an offset. The slope is the coefficient of the log odds in a second
-    logistic model.
+    logistic model. The variance of the logarithm of observed over expected events is the sum of
+    the squares of ``y / events - prob / expected``, as of two means over the same patients.
 
     References
     ----------
@@ -135,6 +140,7 @@ def calibration(y, prob, *, groups=None, level=0.95):
         n=int(y.size),
         events=int(y.sum()),
         expected=float(prob.sum()),
+        observed_over_expected=_observed_over_expected(y, prob, patient, level),
     )
 
 
@@ -217,6 +223,19 @@ def hosmer_lemeshow(y, prob, *, out_of_fold, n_groups=10):
     statistic = float(np.sum((observed - expected) ** 2 / (expected * (1 - expected / size))))
     pvalue = float(stats.chi2.sf(statistic, df))
     return HypothesisTest(statistic, statistic, pvalue, None, "Hosmer-Lemeshow", df)
+
+
+def _observed_over_expected(y, prob, patient, level):
+    """Return the ratio of the events to those expected."""
+    ratio = y.sum() / prob.sum()
+    residuals = y / y.sum() - prob / prob.sum()
+    if patient is not None:
+        residuals = np.bincount(patient, residuals)
+    variance = float(residuals.size / (residuals.size - 1) * np.sum(residuals**2))
+    half = stats.norm.ppf((1 + level) / 2) * np.sqrt(variance)
+    low, high = ratio * np.exp(-half), ratio * np.exp(half)
+    method = "logarithmic scale" if patient is None else "clustered, logarithmic scale"
+    return Interval(float(ratio), float(low), float(high), float(level), method, variance)
 
 
 def _constant_with_offset(y, log_odds):

@@ -214,9 +214,7 @@ def test_other_folds_that_a_splitter_must_not_make(y):
     halves = [(rows[rows % 2 != k], rows[rows % 2 == k]) for k in range(2)]
     with pytest.raises(ValueError, match=r"different numbers of folds: \[3, 2\]"):
         Folds.from_splitter(thirds + halves, y)
-    with pytest.raises(
-        ValueError, match=r"patient 0 into two .* of 42 patients in all"
-    ):
+    with pytest.raises(ValueError, match=r"patient 0 into two .* of 42 patients in all"):
         Folds.from_splitter(halves, y, groups=rows // 2)
     one_class = y == "healthy"
     with pytest.raises(ValueError, match="split 0 has a training part of one class"):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scipy.special import expit, logit
 
 from skdxa.significance import calibration, hosmer_lemeshow
@@ -181,3 +182,31 @@ def test_patients_of_calibration():
 def test_bad_patients(groups, message):
     with pytest.raises(ValueError, match=message):
         calibration(Y, OLD, groups=groups)
+
+
+def test_observed_over_expected_events():
+    rng = np.random.default_rng(0)
+    prob = rng.uniform(0.05, 0.6, 300)
+    y = (rng.random(300) < prob).astype(int)
+    found = calibration(y, prob, level=0.9).observed_over_expected
+    assert found.estimate == pytest.approx(y.sum() / prob.sum())
+    assert found.low * found.high == pytest.approx(found.estimate**2)
+    # Against a bootstrap of the logarithm.
+    drawn = rng.integers(300, size=(4000, 300))
+    logs = np.log(y[drawn].sum(axis=1) / prob[drawn].sum(axis=1))
+    assert found.variance == pytest.approx(logs.var(), rel=0.1)
+    half = stats.norm.ppf(0.95) * np.sqrt(found.variance)
+    assert found.high == pytest.approx(found.estimate * np.exp(half))
+    twice = calibration(np.tile(y, 2), np.tile(prob, 2), groups=np.tile(np.arange(300), 2))
+    assert twice.observed_over_expected.variance == pytest.approx(found.variance)
+
+
+def test_the_interval_of_observed_over_expected_events_holds():
+    held = []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        prob = rng.uniform(0.05, 0.6, 150)
+        y = (rng.random(150) < prob).astype(int)
+        found = calibration(y, prob).observed_over_expected
+        held.append(found.low <= 1 <= found.high)
+    assert 0.92 < np.mean(held) < 0.985
