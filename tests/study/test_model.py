@@ -6,11 +6,13 @@ import pytest
 from matplotlib import pyplot
 from scipy.spatial.distance import mahalanobis
 from sklearn.metrics import roc_curve
+from sklearn.utils import Bunch
 
 from skdxa.evaluation import Folds
 from skdxa.exceptions import CohortError
 from skdxa.persistence import load_model, save_model
 from skdxa.preprocessing import SpineCropper
+from skdxa.scan_dtype import ScanArray
 from skdxa.scans import Scan
 from skdxa.simulation import make_spine_cohort
 from skdxa.study import (
@@ -192,3 +194,21 @@ def test_models_of_another_kind(fitted):
     assert predict_scans(pipeline, []).empty
     with pytest.raises(ValueError, match="names has 1 names for 2 scans"):
         predict_scans(pipeline, [np.ones((7, 9))] * 2, names=["a"])
+
+
+def test_a_model_of_scans_in_several_units_takes_scans_in_any(fitted):
+    scans = fitted.cohort.data["scan"][:24]
+    data = fitted.cohort.data[:24].assign(
+        scan=ScanArray(list(scans), (1.05, 0.60), None, scans.index)
+    )
+    cohort = Bunch(**{**fitted.cohort, "data": data, "groups": np.arange(24)})
+    cohort.target = fitted.cohort.target[:24]
+    protocol = Protocol(epochs=1, height=60, width=40, validation_fraction=0)
+    mixed = fit_model(protocol, cohort, evaluate=False)
+    arrays = [np.asarray(scan) for scan in scans[:3]]
+    as_trained = mixed.model.predict_proba(data[:3])[:, 1]
+    for unit in ("g/cm2", "grey level", None):
+        given = [Scan(array, (1.05, 0.60), unit, "test") for array in arrays]
+        table = predict_scans(mixed.model, given, data=mixed.data)
+        assert table["error"].isna().all()
+        np.testing.assert_allclose(table["probability"].astype(float), as_trained, atol=1e-6)
