@@ -26,6 +26,7 @@ from skdxa.exceptions import ScanReadError
 from skdxa.scans._content import check_size
 from skdxa.scans._dicom_elements import unusable
 from skdxa.scans._frames import choose_frame
+from skdxa.scans._picture_checks import check_scans
 
 _ITEM, _DELIMITER = 0xFFFEE000, 0xFFFEE0DD
 # A scan has one fragment, or a few.
@@ -296,6 +297,8 @@ def _check_compressed(content, syntax, shape):
             "scan again.",
             reason="damaged file",
         )
+    if syntax not in JPEG2000TransferSyntaxes:
+        check_scans(content, rows * columns)
     if precision > shape.bits_allocated:
         raise unusable("BitsAllocated", f"is less than the {precision} bits of the pixels")
     return precision

@@ -1,5 +1,7 @@
 """Pictures: PNG, TIFF, BMP and JPEG, read by Pillow; greyscale alone."""
 
+from io import BytesIO
+
 import numpy as np
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
@@ -7,12 +9,15 @@ from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 from skdxa.exceptions import ScanReadError
 from skdxa.scans._content import Content, check_size
 from skdxa.scans._frames import choose_frame
+from skdxa.scans._picture_checks import check_directories, check_picture
 
 _FORMATS = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
     b"II*\x00": "TIFF",
     b"MM\x00*": "TIFF",
+    b"II+\x00": "TIFF",
+    b"MM\x00+": "TIFF",
     b"BM": "BMP",
 }
 _WHITE_IS_ZERO = 0
@@ -28,7 +33,7 @@ def looks_like_picture(head):
 def read_picture(file, options):
     """Return the grey levels of a picture."""
     kind = _format(file.read(8))
-    file.seek(0)
+    check_picture(file, kind, options.max_pixels)
     try:
         image = Image.open(file, formats=[kind])
     except UnidentifiedImageError:
@@ -46,6 +51,8 @@ def read_picture(file, options):
         check_size(image.size[::-1], options.max_pixels, what="the picture")
         white_is_zero = _is_white_zero(image)
         # What a camera or a viewer turns for display is turned here as well.
+        if kind == "PNG":
+            check_directories(BytesIO(_exif(image)), 1)
         ImageOps.exif_transpose(image, in_place=True)
         array = _grey(image)
     if white_is_zero:
@@ -61,6 +68,17 @@ def _is_white_zero(image):
     """Return whether the stored values have to be inverted, which Pillow does up to 8 bits."""
     tags = getattr(image, "tag_v2", {})
     return tags.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO and image.mode not in ("1", "L")
+
+
+def _exif(image):
+    """Return the Exif data of a PNG picture as Pillow will find them."""
+    image.load()
+    exif = image.info.get("exif")
+    if exif is None:
+        # As older programs write them.
+        lines = image.info.get("Raw profile type exif", "").split("\n")
+        exif = bytes.fromhex("".join(lines[3:]))
+    return exif.removeprefix(b"Exif\0\0")
 
 
 def _invert(array):
