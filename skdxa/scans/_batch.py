@@ -1,16 +1,26 @@
 """The scans of a table, read one by one or by several processes."""
 
+import multiprocessing
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import BACKENDS, get_active_backend
 from tqdm import tqdm
 
-from skdxa.exceptions import ScanError
+from skdxa.exceptions import CohortError, ScanError
 from skdxa.preprocessing import resample
 from skdxa.scans._file import file_hash
 from skdxa.scans._read import read_scan
 from skdxa.validation import check_spacing, printable
+
+# Libraries that a copy of a process which has loaded them may wait for without end.
+_THREADED = {"tensorflow", "jax", "torch"}
 
 
 @dataclass(frozen=True)
@@ -42,13 +52,40 @@ class Read:
 
 def read_all(jobs, *, n_jobs, progress, **options):
     """Return what was read for each job, in their order."""
-    if n_jobs in (None, 1):
-        done = (_read_one(job, **options) for job in jobs)
-    else:
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-        done = parallel(delayed(_read_one)(job, **options) for job in jobs)
+    read = partial(_read_one, **options)
+    n_workers = min(effective_n_jobs(n_jobs), len(jobs))
     # None: only where the standard error is a terminal.
-    return list(tqdm(done, total=len(jobs), desc="Reading", disable=None if progress else True))
+    show = partial(tqdm, total=len(jobs), desc="Reading", disable=None if progress else True)
+    if n_workers == 1:
+        return list(show(map(read, jobs)))
+    if _can_fork():
+        with ProcessPoolExecutor(n_workers, multiprocessing.get_context("fork")) as workers:
+            with warnings.catch_warnings():
+                # Python 3.12 warns of threads, which here are those of linear algebra.
+                warnings.filterwarnings("ignore", ".* is multi-threaded", DeprecationWarning)
+                done = workers.map(read, jobs, chunksize=min(8, -(-len(jobs) // n_workers)))
+            try:
+                return list(show(done))
+            except BrokenProcessPool:
+                raise CohortError(
+                    "a process that reads scans has ended, perhaps for want of memory. Read with "
+                    "n_jobs=1."
+                ) from None
+    backend, _ = get_active_backend()
+    return_as = "generator" if backend.supports_return_generator else "list"
+    return list(show(Parallel(n_workers, return_as=return_as)(map(delayed(read), jobs))))
+
+
+def _can_fork():
+    """Return whether workers can be copies of this process.
+
+    Others start by importing what they need, which takes longer than reading hundreds of files.
+    A copy lacks the threads of this process, which TensorFlow and its like do not bear, and
+    a backend that the caller has chosen comes first.
+    """
+    backend, _ = get_active_backend()
+    is_default = type(backend) is BACKENDS["loky"]
+    return sys.platform == "linux" and is_default and not _THREADED & sys.modules.keys()
 
 
 def settle_unstated(read, spacing_mm):

@@ -3,8 +3,8 @@
 import logging
 import os
 import re
+import threading
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -244,7 +244,7 @@ def read_scan(
         suffix=os.path.splitext(printable(path))[1].lower(),
     )
     try:
-        with open_regular(path) as file, _quiet():
+        with open_regular(path) as file, _QUIET:
             content = _decode(file, options)
         pixels = _check_pixels(content.array)
         unit = _checked_unit(pixels, content, unit)
@@ -269,19 +269,40 @@ def _check_options(unit, frame, max_pixels):
         raise ScanError(f"max_pixels must be a whole number from 1; got {max_pixels!r}.")
 
 
-@contextmanager
-def _quiet():
-    """Silence decoders, whose warnings and log records quote the headers that they dislike."""
-    logger = logging.getLogger("pydicom")
-    disabled, logger.disabled = logger.disabled, True
-    # Records of its child loggers pass it by on their way to the root's handlers.
-    propagate, logger.propagate = logger.propagate, False
-    try:
-        with warnings.catch_warnings():
+class _Quiet:
+    """Silence decoders, whose warnings and log records quote the headers that they dislike.
+
+    Warnings and loggers are of the whole process, so they are silent from the first of several
+    threads that read to the last.
+    """
+
+    def __init__(self):
+        self._lock, self._n_inside = threading.Lock(), 0
+
+    def __enter__(self):
+        with self._lock:
+            self._n_inside += 1
+            if self._n_inside > 1:
+                return
+            self._warnings = warnings.catch_warnings()
+            self._warnings.__enter__()
             warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled, logger.propagate = disabled, propagate
+            logger = logging.getLogger("pydicom")
+            self._before = logger.disabled, logger.propagate
+            # Records of its child loggers pass it by on their way to the root's handlers.
+            logger.disabled, logger.propagate = True, False
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._n_inside -= 1
+            if self._n_inside:
+                return
+            logger = logging.getLogger("pydicom")
+            logger.disabled, logger.propagate = self._before
+            self._warnings.__exit__(*error)
+
+
+_QUIET = _Quiet()
 
 
 def _decode(file, options):

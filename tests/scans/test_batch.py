@@ -1,0 +1,74 @@
+"""Scans read by several processes or threads."""
+
+import logging
+import os
+import sys
+import threading
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+
+from skdxa.exceptions import CohortError
+from skdxa.scans import _batch, load_cohort, read_scan
+
+NAMES = [f"{number}.npy" for number in range(5)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number, name in enumerate(NAMES):
+        np.save(tmp_path / name, np.full((7, 9), number / 4))
+    return tmp_path
+
+
+def load(folder, **options):
+    return load_cohort(pd.DataFrame({"scan": NAMES}), scans=folder, n_jobs=2, **options)
+
+
+@pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
+def test_a_backend_that_the_caller_chooses(folder, backend):
+    with joblib.parallel_config(backend=backend):
+        assert not _batch._can_fork()
+        cohort = load(folder)
+    assert [scan[0, 0] * 4 for scan in cohort.data["scan"]] == [0, 1, 2, 3, 4]
+
+
+def test_processes_are_not_copied_with_threads_of_others(monkeypatch):
+    assert _batch._can_fork() == (sys.platform == "linux" and "tensorflow" not in sys.modules)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    assert not _batch._can_fork()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
+def test_a_process_that_ends(folder, monkeypatch):
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setattr(_batch, "read_scan", lambda *args, **options: os._exit(1))
+    with pytest.raises(CohortError, match=r"has ended.*Read with n_jobs=1\.$"):
+        load(folder)
+
+
+def test_threads_are_silent_until_the_last_has_read(folder, monkeypatch):
+    """What one thread has read must not let another's warnings and log records out."""
+    inside, going_on, heard = threading.Event(), threading.Event(), []
+
+    def slow(file, options):
+        inside.set()
+        assert going_on.wait(10)
+        warnings.warn("Secret", UserWarning, stacklevel=1)
+        heard.append(logging.getLogger("pydicom").disabled)
+        return decode(file, options)
+
+    decode = sys.modules["skdxa.scans._read"]._decode
+    monkeypatch.setattr("skdxa.scans._read._decode", slow)
+    thread = threading.Thread(target=read_scan, args=(folder / NAMES[0],))
+    thread.start()
+    assert inside.wait(10)
+    monkeypatch.setattr("skdxa.scans._read._decode", decode)
+    read_scan(folder / NAMES[1])
+    going_on.set()
+    thread.join()
+    assert heard == [True]
+    assert not logging.getLogger("pydicom").disabled
