@@ -30,6 +30,11 @@ from skdxa.significance._roc import (
     delong_test_unpaired,
     roc_points,
 )
+from skdxa.significance._sample_size import (
+    SampleSize,
+    sample_size_development,
+    sample_size_validation,
+)
 from skdxa.significance._student_t import corrected_t_interval, corrected_t_test, t_interval
 
 __all__ = [
@@ -39,6 +44,7 @@ __all__ = [
     "HypothesisTest",
     "Interval",
     "Reclassification",
+    "SampleSize",
     "adjust_pvalues",
     "adjusted_kappa",
     "bootstrap_interval",
@@ -62,5 +68,7 @@ __all__ = [
     "rater_agreement",
     "reclassification",
     "roc_points",
+    "sample_size_development",
+    "sample_size_validation",
     "t_interval",
 ]
