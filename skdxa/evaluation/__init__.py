@@ -4,6 +4,7 @@
 table afterwards is a function of the scores that it keeps.
 """
 
+from skdxa.evaluation._added_value import AddedValueTest, added_value_test
 from skdxa.evaluation._compare import compare
 from skdxa.evaluation._conformal import conformal_calls, conformal_p_values
 from skdxa.evaluation._cross_validate import repeated_cross_validate
@@ -26,10 +27,12 @@ from skdxa.evaluation._tables import external_table, format_table, performance_t
 __all__ = [
     "INTERVALS",
     "METRICS",
+    "AddedValueTest",
     "CrossValidationResult",
     "ExternalTest",
     "Folds",
     "Stability",
+    "added_value_test",
     "compare",
     "conformal_calls",
     "conformal_p_values",
