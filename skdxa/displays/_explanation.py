@@ -21,7 +21,6 @@ from skdxa.displays._panels import (
     HEADINGS,
     OF_KERNELS,
     PanelGrid,
-    add_colorbar,
     add_legend,
 )
 from skdxa.displays._pictures import (
@@ -232,7 +231,7 @@ class ExplanationDisplay(BaseDisplay):
         ]
         self.legend_ = add_legend(self.figure_, self.masks_) if masks and outlined else None
         self.colorbars_ = {
-            panel: add_colorbar(panel, self.images_[panel][-1], grid.widths[panel])
+            panel: grid.add_colorbar(panel, self.images_[panel][-1])
             for panel in BARS
             if panel in pictures
         }

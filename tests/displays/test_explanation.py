@@ -274,6 +274,25 @@ def test_heat_grows_lighter_and_more_opaque(arrays):
     assert (np.diff(linear @ [0.2126, 0.7152, 0.0722]) > 0).all()
 
 
+def check_nothing_overlaps(display):
+    figure = display.figure_
+    boxes = [ax.get_tightbbox() for ax in figure.axes]
+    boxes += [text.get_window_extent() for text in figure.texts]
+    if display.legend_ is not None:
+        boxes.append(display.legend_.get_window_extent())
+    width, height = figure.bbox.size
+    for number, one in enumerate(boxes):
+        assert one.x0 >= 0
+        assert one.y0 >= 0
+        assert one.x1 <= width
+        assert one.y1 <= height
+        for other in boxes[:number]:
+            wide = min(one.x1, other.x1) - max(one.x0, other.x0)
+            high = min(one.y1, other.y1) - max(one.y0, other.y0)
+            # Less than a point, which frames and descenders may take.
+            assert min(wide, high) < figure.dpi / 72
+
+
 @pytest.mark.parametrize(
     ("panels", "n_scans", "n_kernels"),
     [
@@ -308,21 +327,17 @@ def test_nothing_overlaps_and_proportions_are_true(arrays, panels, n_scans, n_ke
         assert box.width / box.height == pytest.approx(COLUMNS * 0.60 / (ROWS * 1.05), rel=0.02)
         (image, *_) = ax.images
         assert image.get_extent() == pytest.approx([0, COLUMNS * 0.60, ROWS * 1.05, 0])
-    boxes = [ax.get_tightbbox() for ax in figure.axes]
-    boxes += [text.get_window_extent() for text in figure.texts]
-    if display.legend_ is not None:
-        boxes.append(display.legend_.get_window_extent())
-    width, height = figure.bbox.size
-    for number, one in enumerate(boxes):
-        assert one.x0 >= 0
-        assert one.y0 >= 0
-        assert one.x1 <= width
-        assert one.y1 <= height
-        for other in boxes[:number]:
-            wide = min(one.x1, other.x1) - max(one.x0, other.x0)
-            high = min(one.y1, other.y1) - max(one.y0, other.y0)
-            # Less than a point, which frames and descenders may take.
-            assert min(wide, high) < figure.dpi / 72
+    check_nothing_overlaps(display)
+
+
+@pytest.mark.parametrize("size", [(7.2, 3.0), (3.5, 5.0), (6.0, 2.5)])
+def test_nothing_overlaps_in_figures_of_other_proportions(arrays, size):
+    figure = Figure(figsize=size, layout="constrained")
+    arrays = {name: one[:1] if len(one) == N else one for name, one in arrays.items()}
+    titles = ["Scan 1: class 1 with probability 0.99"]
+    display = ExplanationDisplay(**arrays, titles=titles).plot(figure, title="Simulated")
+    figure.draw_without_rendering()
+    check_nothing_overlaps(display)
 
 
 def test_figures_of_the_callers_own(arrays):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot
+from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 from sklearn.utils import Bunch
 
@@ -86,6 +87,17 @@ def test_many_categories_are_lumped_where_raters_differ(ax):
     assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
     assert display.table_ax_.get_window_extent().height > 0.3 * own.dpi
     assert display.table_ax_.get_xlabel() == "Scans that both call"
+
+
+def test_headings_are_turned_in_narrow_axes_too():
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    for ax in figure.subplots(1, 2):
+        display = RaterAgreementDisplay.from_ratings(RATINGS, ax=ax)
+        figure.draw_without_rendering()
+        headings = display.table_ax_.get_xticklabels()
+        boxes = [heading.get_window_extent() for heading in headings]
+        assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+    assert figure.get_figheight() == 3
 
 
 def test_undefined_kappas_are_named_so(ax):
