@@ -219,11 +219,9 @@ class ScanDisplay(BaseDisplay):
         extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
         # As high as the picture, whatever room the figure leaves.
         cax = self.ax_.inset_axes([1.05, 0, 0.05, 1])
-        bar = self.figure_.colorbar(
+        return self.figure_.colorbar(
             self.image_, cax=cax, **look("colorbar", label=label, extend=extend)
         )
-        cax.yaxis.label.set_wrap(True)
-        return bar
 
     def frame(self):
         """Return the numbers behind the picture.
