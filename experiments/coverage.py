@@ -297,16 +297,21 @@ def intervals_of(result, cell, n_resamples, seed):
     return found, result.stability().g
 
 
+def cross_validated_cohort(cell, seed):
+    """Draw a cohort and cross-validate it; return the generator too, to draw on."""
+    rng = np.random.default_rng(seed)
+    X, y = draw_cohort(cell, rng)
+    fold_of = draw_folds(y[:: cell.scans], cell.folds, cell.repeats, rng)
+    groups = np.repeat(np.arange(cell.n), cell.scans) if cell.scans > 1 else None
+    fold_of = np.repeat(fold_of, cell.scans, axis=1)
+    return rng, X, y, cross_validate(cell.learner, X, y, fold_of, cell.folds, groups)
+
+
 def simulate(cell, n_cohorts, n_resamples=0, half_draws=0):
     """Return estimates and ends by (kind, metric), each (n_cohorts, 3), and the mean of g."""
     found, factors = defaultdict(list), []
     for seed in range(n_cohorts):
-        rng = np.random.default_rng(seed)
-        X, y = draw_cohort(cell, rng)
-        fold_of = draw_folds(y[:: cell.scans], cell.folds, cell.repeats, rng)
-        groups = np.repeat(np.arange(cell.n), cell.scans) if cell.scans > 1 else None
-        fold_of = np.repeat(fold_of, cell.scans, axis=1)
-        result = cross_validate(cell.learner, X, y, fold_of, cell.folds, groups)
+        rng, X, y, result = cross_validated_cohort(cell, seed)
         rows, factor = intervals_of(result, cell, n_resamples, seed)
         if half_draws:
             rows |= by_halves(X, y, result, cell, half_draws, rng)
@@ -533,12 +538,7 @@ def thresholds(names, n_cohorts, wanted=0.9):
         cell, start = CELLS[name], time.perf_counter()
         reached, spread = defaultdict(list), []
         for seed in range(n_cohorts):
-            rng = np.random.default_rng(seed)
-            X, y = draw_cohort(cell, rng)
-            fold_of = draw_folds(y[:: cell.scans], cell.folds, cell.repeats, rng)
-            groups = np.repeat(np.arange(cell.n), cell.scans) if cell.scans > 1 else None
-            fold_of = np.repeat(fold_of, cell.scans, axis=1)
-            result = cross_validate(cell.learner, X, y, fold_of, cell.folds, groups)
+            rng, X, y, result = cross_validated_cohort(cell, seed)
             new, _ = draw_cohort(cell._replace(n=4000, events=4000), rng)
             if cell.learner == "neighbours":
                 # Distances among thousands of patients take long.
