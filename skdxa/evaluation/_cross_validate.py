@@ -24,7 +24,7 @@ from skdxa.evaluation._patients import with_patients
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import positive_scores, response_method_of
 from skdxa.evaluation._workers import Sendable, start_worker
-from skdxa.validation import as_seed, check_same_rows, has_repeated_patients
+from skdxa.validation import as_seed, check_same_rows, fill_masked, has_repeated_patients
 
 _CURVE = "history/"
 # Packages whose estimators run in TensorFlow.
@@ -212,6 +212,7 @@ def repeated_cross_validate(
         ("cv_groups", cv_groups),
     ):
         check_same_rows(X, labels, ("X", name))
+    X = fill_masked(X)
     seed = seed_of_run(random_state, checkpoint)
     if cv is None:
         if cv_groups is not None:

@@ -10,7 +10,7 @@ from skdxa.evaluation import _summary
 from skdxa.evaluation._metrics import METRICS, grouped_metrics
 from skdxa.evaluation._scores import default_threshold, positive_scores, response_method_of
 from skdxa.significance import Calibration, HypothesisTest, calibration, non_inferiority_test
-from skdxa.validation import as_patients, check_same_rows, positive_and_known
+from skdxa.validation import as_patients, check_same_rows, fill_masked, positive_and_known
 
 _INTERVALS = ("delong", "bootstrap")
 
@@ -173,6 +173,7 @@ def external_test(
                 f"model {number} has the classes {model.classes_.tolist()}, model 0 "
                 f"{classes.tolist()}."
             )
+    X = fill_masked(X)
     score = np.array([positive_scores(model, X, response_method) for model in models])
     positive, known = positive_and_known(y, classes, score.shape[1])
     check_same_rows(X, y, ("X", "y"))
@@ -218,7 +219,7 @@ def external_test(
         other = reference
         if np.ndim(reference):
             check_same_rows(X, reference, ("X", "reference"))
-            other = np.asarray(reference, dtype=float)[known]
+            other = np.asarray(fill_masked(reference), dtype=float)[known]
         test = non_inferiority_test(
             positive.astype(int), score[-1], other, margin=margin, groups=patients, level=level
         )

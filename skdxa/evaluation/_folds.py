@@ -229,7 +229,7 @@ class Folds:
         """
         for name, labels in (("X", X), ("groups", groups), ("cv_groups", cv_groups)):
             check_same_rows(y, labels, ("y", name))
-        y, _ = _two_labels(column_or_1d(y, warn=True))
+        y, _ = _two_labels(column_or_1d(fill_masked(y), warn=True))
         groups = None if groups is None else as_patients(groups, len(y))
         splitter = copy.deepcopy(check_cv(cv))
         if cv_groups is not None:

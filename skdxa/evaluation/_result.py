@@ -370,7 +370,7 @@ class CrossValidationResult:
         -----
         Out-of-fold scores are of models that have not seen the patient, but not of the model
         trained on all scans. In simulated cohorts, the median threshold of the rule "guaranteed"
-        kept its promise for that model: see :ref:`guaranteed_threshold`.
+        held for that model as well: see :ref:`guaranteed sensitivity <guaranteed_threshold>`.
 
         Examples
         --------

@@ -379,7 +379,8 @@ def _size_of_area(prevalence, area, error):
 def _table(sizes, prevalence):
     """Return the patients by each criterion, rounded up."""
     n = pd.array(
-        [max(np.ceil(size - 1e-9), 1) if size == size else pd.NA for size in sizes.values()], "Int64"
+        [max(np.ceil(size - 1e-9), 1) if size == size else pd.NA for size in sizes.values()],
+        "Int64",
     )
     events = pd.array(
         [pd.NA if pd.isna(size) else np.ceil(size * prevalence) for size in n], "Int64"

@@ -2,8 +2,16 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
 
-from skdxa.evaluation import Folds, conformal_p_values, sensitivity_score
+from skdxa.evaluation import (
+    Folds,
+    conformal_p_values,
+    external_test,
+    repeated_cross_validate,
+    sensitivity_score,
+)
 
 Y = np.tile([0, 1], 20)
 SCORE = np.linspace(0, 1, 40)
@@ -46,3 +54,21 @@ def test_masked_scores_are_missing():
         folds.with_scores(masked(SCORE))
     with pytest.raises(ValueError, match="finite"):
         conformal_p_values(Y, masked(SCORE), [0.5])
+
+
+def test_masked_labels_are_missing_for_any_splitter():
+    with pytest.raises(ValueError, match="y is missing for 1 of 40 scans"):
+        Folds.from_splitter(KFold(2), masked(Y))
+
+
+def test_masked_values_of_a_table_are_missing():
+    X = np.ma.masked_array(
+        np.column_stack([SCORE, SCORE]), mask=[[False, True]] + [[False] * 2] * 39
+    )
+    with pytest.raises(ValueError, match="NaN"):
+        repeated_cross_validate(
+            LogisticRegression(), X, Y, n_splits=2, n_repeats=1, progress=False
+        )
+    model = LogisticRegression().fit(X.data, Y)
+    with pytest.raises(ValueError, match="NaN"):
+        external_test([model], X, Y)
