@@ -155,8 +155,8 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     -----
     Training goes through ``scikeras.wrappers.KerasClassifier``. A fitted classifier
     holds arrays, no Keras object: it is cheap to pickle and to send to a worker. One
-    compiled network for each architecture lives in a process and is lent to whoever
-    fits or predicts. Another learning rate, `l2`, `dropout`, batch size or number of epochs
+    compiled network for each architecture lives in a process and is lent to the classifier
+    that fits or predicts. Another learning rate, `l2`, `dropout`, batch size or number of epochs
     needs no other network. The networks used last are kept; `clear_networks` releases them.
 
     The same seed gives the same fit only with the same number of threads: TensorFlow adds

@@ -1,4 +1,4 @@
-"""One compiled network for each architecture, lent to whoever fits or predicts.
+"""One compiled network for each architecture, lent to the classifier that fits or predicts.
 
 Tracing a network takes about a second and ten megabytes, too much for each of a thousand fits.
 Here a network is traced once in a process; for each fit its weights, its optimiser and its

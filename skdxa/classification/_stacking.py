@@ -442,8 +442,8 @@ def _patients(X, column):
     unknown = np.flatnonzero(pd.isna(patients))
     if unknown.size:
         raise CohortError(
-            f"Column {column!r} does not tell the patient of {unknown.size} of {len(X)} rows, the "
-            f"first being row {_label(X, unknown)!r}. Give every scan a patient."
+            f"Column {column!r} states no patient for {unknown.size} of {len(X)} rows, the first "
+            f"being row {_label(X, unknown)!r}. Give every scan a patient."
         )
     return as_patients(patients, len(X), name=f"column {column!r}")
 

@@ -44,8 +44,8 @@ def conformal_p_values(y, score, new_score, *, groups=None):
     -----
     These are class-conditional (Mondrian) conformal p-values [1]_. If the calibrating and the
     new scores of a class are exchangeable, the p-value of a scan's true class is below any
-    :math:`\epsilon` with a probability of at most :math:`\epsilon`, whatever the model and
-    the number of scans. Scores of a model fitted on all scans are not quite exchangeable with
+    :math:`\epsilon` with a probability of at most :math:`\epsilon`, for any model and
+    number of scans. Scores of a model fitted on all scans are not quite exchangeable with
     out-of-fold scores, whose models were fitted on somewhat fewer scans; the error rate is then
     kept approximately [2]_. It is not kept on patients of another kind, such as those of
     another hospital.

@@ -359,7 +359,7 @@ class CrossValidationResult:
         pandas.DataFrame of shape (n_repeats, 4)
             Columns `repeat`, `threshold`, and `sensitivity` and `specificity` of the repeat's
             scores at that threshold. For a model that is trained on all scans take the median
-            threshold; the spread over the repeats tells how much it depends on the folds.
+            threshold; the spread over the repeats shows how much it depends on the folds.
 
         Raises
         ------

@@ -75,7 +75,7 @@ def stability_of(score, fold_of, n_folds):
 def has_same_folds(fold_of):
     """Return whether all repeats, or the only one, have the same folds.
 
-    Models are then trained on the same scans in all repeats, and their agreement tells nothing
+    Models are then trained on the same scans in all repeats, and their agreement shows nothing
     of the noise of the training scans.
 
     Parameters

@@ -22,7 +22,7 @@ _MOST_ASYMMETRY = 0.5
 _LEVEL_MM = (24.0, 48.0)
 _LEAST_REPETITION = 0.0
 # Standard deviations of Gaussians, in mm: finer detail than the first two is noise, and
-# what is longer than the third does not tell vertebrae from each other.
+# what is longer than the third does not separate vertebrae from each other.
 _DETAIL_MM, _DETAIL_ACROSS_MM, _TREND_MM = 3.0, 2.0, 18.0
 # Clipping at this multiple of the median size keeps metal and cement from outweighing bone.
 _CLIP = 2.25

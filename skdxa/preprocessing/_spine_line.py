@@ -125,7 +125,7 @@ def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
     is brighter than its flanks, before soft tissue is removed: the mean of a band about as
     wide as a vertebra less that of the brighter flank, half as wide, in units of the range
     of the clipped scan. It is negative along the edge of something wide, such as the
-    patient's side. The quality does not tell a spine from another straight bone: for that
+    patient's side. The quality does not distinguish a spine from another straight bone: for that
     see `looks_like_spine`.
 
     References

@@ -68,7 +68,7 @@ def read_all(jobs, *, n_jobs, progress, **options):
                 return list(show(done))
             except BrokenProcessPool:
                 raise CohortError(
-                    "a process that reads scans has ended, perhaps for want of memory. Read with "
+                    "a process that reads scans has ended, perhaps for lack of memory. Read with "
                     "n_jobs=1."
                 ) from None
     backend, _ = get_active_backend()

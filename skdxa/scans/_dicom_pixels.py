@@ -411,7 +411,7 @@ def _decode(decoder, frame, pixels, shape, high_bit):
     plugin = ""
     allocated, stored = shape.bits_allocated, shape.bits_stored
     if pixels.syntax in set(JPEGTransferSyntaxes) - set(JPEGLSTransferSyntaxes):
-        # The decoders return bytes for up to 8 bits, whatever is allocated.
+        # The decoders return bytes for up to 8 bits, however many are allocated.
         allocated = 8 if frame.precision <= 8 else 16
         stored = min(stored, allocated)
         is_complete = "pylibjpeg" in decoder.available_plugins

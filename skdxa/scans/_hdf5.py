@@ -1,7 +1,7 @@
 """A checked reader of the HDF5 that MATLAB and h5py write.
 
-The HDF5 library (1.14.6) cannot be called on a stranger's file within the process: a chunk of
-504 bytes that inflates to two gigabytes takes two gigabytes, whatever the array's size; a link,
+The HDF5 library (1.14.6) cannot be called on an unknown file within the process: a chunk of
+504 bytes that inflates to two gigabytes takes two gigabytes, for an array of any size; a link,
 a virtual dataset or external storage opens any other file, or waits on a pipe for ever; a
 virtual dataset that names itself ends the process; and of ten thousand files with a few changed
 bytes, some do so too or keep it busy for seconds. A process for each file would take many

@@ -216,7 +216,7 @@ def read_scan(
     **MATLAB and NumPy.** The array is taken as it is, MATLAB's as MATLAB shows it:
     row 0 must be at the head and bone bright, and NaN marks what was not scanned.
     An HDF5 file is taken as MATLAB's, which turns the axes round, if it has MATLAB's
-    header or array class or, for want of both, the suffix ``.mat``; others are refused.
+    header or array class or, without either, the suffix ``.mat``; others are refused.
     These formats state no unit. Floating-point pixels of at most 10 are taken to
     be areal density in g/cm2, all others to be grey levels. The spacing is unknown
     unless given. Pickled objects are refused.
