@@ -409,7 +409,7 @@ def test_mistakes_in_a_stack_are_named():
     with pytest.raises(CohortError, match="no column 'person'"):
         noise_stack(group_column="person").fit(X, y)
     gap = X.assign(patient=X["patient"].where(X.index != 1002))
-    with pytest.raises(CohortError, match=r"not tell the patient of 1 of 12 rows.*row 1002"):
+    with pytest.raises(CohortError, match=r"states no patient for 1 of 12 rows.*row 1002"):
         noise_stack(cv=2).fit(gap, y)
     own = noise_stack(cv=StratifiedKFold(3), group_column=None)
     assert isinstance(own.cv, StratifiedKFold)
