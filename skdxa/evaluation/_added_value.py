@@ -3,7 +3,6 @@
 import sys
 from dataclasses import dataclass
 from numbers import Integral
-from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,14 @@ from joblib import effective_n_jobs
 from scipy.special import expit, logit
 from tqdm import tqdm
 
-from skdxa._sklearn import HasMethods, Interval, validate_params
+from skdxa._sklearn import Interval, validate_params
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run
-from skdxa.evaluation._cross_validate import repeated_cross_validate, seed_of_run
-from skdxa.evaluation._folds import Folds
+from skdxa.evaluation._cross_validate import FITTING, repeated_cross_validate, seed_of_run
+from skdxa.evaluation._folds import DRAWING, Folds
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._stability import cells_of
 from skdxa.significance import logistic_table
-from skdxa.validation import check_same_rows, has_repeated_patients, patient_codes
+from skdxa.validation import check_same_rows, fill_masked, has_repeated_patients, patient_codes
 
 _METHOD = "labels redrawn from the clinical risk"
 # Probabilities of 0 and 1, as of a saturated network, have no log odds.
@@ -66,20 +65,11 @@ class AddedValueTest:
 
 @validate_params(
     {
-        "estimator": [HasMethods(["fit", "get_params"])],
-        "X": ["array-like", "sparse matrix"],
-        "y": ["array-like"],
+        **DRAWING,
+        **FITTING,
         "clinical": ["array-like"],
-        "groups": ["array-like", None],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
         "n_exceeding": [Interval(Integral, 1, None, closed="left"), None],
-        "n_splits": [Interval(Integral, 2, None, closed="left")],
-        "n_repeats": [Interval(Integral, 1, None, closed="left")],
-        "random_state": ["random_state"],
-        "n_jobs": [Integral, None],
-        "checkpoint": [str, PathLike, None],
-        "params": [dict, None],
-        "progress": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
@@ -297,7 +287,7 @@ def clinical_columns(clinical):
         clinical = clinical.to_frame()
     if isinstance(clinical, pd.DataFrame):
         return clinical.rename(columns=str).reset_index(drop=True)
-    clinical = np.asarray(clinical)
+    clinical = np.asarray(fill_masked(clinical))
     clinical = clinical[:, np.newaxis] if clinical.ndim == 1 else clinical
     return pd.DataFrame(clinical).rename(columns=lambda number: f"column {number}")
 

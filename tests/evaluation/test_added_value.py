@@ -243,6 +243,9 @@ def test_errors():
     gaps = clinical.assign(age=np.where(np.arange(N) == 4, np.nan, clinical["age"]))
     with pytest.raises(ValueError, match="column 'age' has 1 missing or infinite value"):
         added_value_test(model, scan, y, gaps, **SHORT)
+    masked = np.ma.array(clinical, mask=gaps.isna())
+    with pytest.raises(ValueError, match="column 'column 0' has 1 missing or infinite value"):
+        added_value_test(model, scan, y, masked, **SHORT)
     with pytest.raises(ValueError, match="X and clinical must have the same rows"):
         added_value_test(model, scan, y, clinical[1:], **SHORT)
     with pytest.raises(ValueError, match="'separates' separates the classes of y"):
