@@ -15,6 +15,7 @@ from skdxa.cli._options import (
     TableArgument,
     TargetOption,
     WidthOption,
+    as_options,
     check_new,
 )
 
@@ -42,6 +43,7 @@ def check(
     check_new(out, overwrite)
     from skdxa.exceptions import CohortError
     from skdxa.study import Protocol, review_cohort
+    from skdxa.validation import printable
 
     try:
         patients = reading.load(
@@ -63,7 +65,7 @@ def check(
     if len(remarked):
         typer.echo(f"\nTo look at: {len(remarked)} scan{'s' * (len(remarked) > 1)}.")
         for scan in remarked.itertuples():
-            typer.echo(f"  line {scan.row}: {scan.scan}: {scan.remarks}.")
+            typer.echo(f"  line {scan.row}: {printable(scan.scan)}: {scan.remarks}.")
     if model is not None:
         _print_drift(patients, model)
     if not target:
@@ -88,7 +90,7 @@ def _list_files(excluded):
     if len(excluded):
         typer.echo(f"\nCannot be used: {len(excluded)} scan{'s' * (len(excluded) > 1)}.")
     for scan in excluded.itertuples():
-        typer.echo(f"  line {scan.row}: {scan.reason}")
+        typer.echo(f"  line {scan.row}: {as_options(scan.reason)}")
 
 
 def _print_drift(patients, model):

@@ -1,6 +1,5 @@
 """The command `skdxa`: its subcommands, errors, warnings and signals."""
 
-import re
 import signal
 import sys
 import warnings
@@ -13,6 +12,7 @@ from skdxa.cli._check import check
 from skdxa.cli._explain import explain
 from skdxa.cli._fit import fit
 from skdxa.cli._groups import expand_groups
+from skdxa.cli._options import as_options
 from skdxa.cli._predict import predict
 from skdxa.cli._study import study
 
@@ -25,16 +25,6 @@ app = typer.Typer(
 )
 for command in (check, study, fit, predict, explain):
     app.command()(expand_groups(command))
-
-# How an error message names an argument of a function, and the option of the command.
-_AS_OPTIONS = (
-    (r"on_error='exclude'", "--exclude-unreadable"),
-    (r"labels=\{'Yes': 1, 'No': 0\}", "--label Yes=1 --label No=0"),
-    (r"default_spacing_mm=", "--spacing"),
-    (r"\bvariable=", "--variable"),
-    (r"\bsheet=", "--sheet"),
-    (r"\bunit='([^']*)'", r"--unit '\1'"),
-)
 
 
 def _print_version(wanted: bool):
@@ -71,8 +61,5 @@ def main():
     try:
         app()
     except (ValueError, OSError) as error:
-        message = str(error)
-        for argument, option in _AS_OPTIONS:
-            message = re.sub(argument, option, message)
-        typer.echo(f"Error: {message}", err=True)
+        typer.echo(f"Error: {as_options(str(error))}", err=True)
         raise SystemExit(1) from None

@@ -1,6 +1,7 @@
 """Options that several commands share, and what is made of them."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,17 @@ import typer
 # What --anonymize takes its salt from, since a salt on the command line would be kept in the
 # shell's history.
 _SALT = "SKDXA_SALT"
+
+# How an error message names an argument of a function, and the option of the command.
+_AS_OPTIONS = (
+    (r"on_error='exclude'", "--exclude-unreadable"),
+    (r"labels=\{'Yes': 1, 'No': 0\}", "--label Yes=1 --label No=0"),
+    (r"default_spacing_mm=", "--spacing"),
+    (r"\bvariable=", "--variable"),
+    (r"\bsheet=", "--sheet"),
+    (r"\bunit='([^']*)'", r"--unit '\1'"),
+    (r"\bn_jobs=1\b", "--jobs 1"),
+)
 
 TableArgument = Annotated[
     Path, typer.Argument(help="Table of scans and labels: CSV, Excel, Parquet.")
@@ -72,6 +84,10 @@ class Reading:
         str | None, typer.Option(help="What the pixels are: 'g/cm2' or 'grey level'.")
     ] = None
     spacing: SpacingOption = None
+    resample_to: Annotated[
+        tuple[float, float],
+        typer.Option(help="Height and width in mm of the pixels that all scans are resampled to."),
+    ] = (1.05, 0.60)
     sheet: Annotated[str | None, typer.Option(help="Sheet of an Excel table.")] = None
     exclude_unreadable: Annotated[
         bool, typer.Option("--exclude-unreadable", help="Leave out scans that cannot be used.")
@@ -92,6 +108,7 @@ class Reading:
             labels=_meanings(self.label),
             variable=self.variable,
             unit=self.unit,
+            spacing_mm=self.resample_to,
             default_spacing_mm=self.spacing,
             min_columns=width,
             sheet=self.sheet,
@@ -130,6 +147,13 @@ class Training:
             random_state=self.seed,
             **options,
         )
+
+
+def as_options(message):
+    """Return a message with the command's options in place of a function's arguments."""
+    for argument, option in _AS_OPTIONS:
+        message = re.sub(argument, option, message)
+    return message
 
 
 def check_new(out, overwrite):

@@ -19,6 +19,15 @@ from skdxa.scans._file import file_hash
 from skdxa.scans._read import read_scan
 from skdxa.validation import check_spacing, printable
 
+# What `read_scan` advises, and what can be done in a table instead.
+_REMEDIES = (
+    ("Give spacing_mm,", "State the pixels' size in columns 'row_mm' and 'column_mm',"),
+    (
+        "Name the scan's with frame=, counted from 0, or export it as a file of its own.",
+        "Export the scan as a file of its own.",
+    ),
+    (", or raise max_pixels if the file is what it should be", ""),
+)
 # Libraries that a copy of a process which has loaded them may wait for without end.
 _THREADED = {"tensorflow", "jax", "torch"}
 
@@ -135,6 +144,8 @@ def _read_one(job, *, spacing_mm, variable, unit, min_columns):
         # Other errors are of the spacing that the table or the file states.
         kind = getattr(error, "reason", "pixel spacing unusable")
         message = str(error).removeprefix(f"{printable(job.path)}: ")
+        for of_a_file, of_a_table in _REMEDIES:
+            message = message.replace(of_a_file, of_a_table)
         return read.refuse(message, kind)
     n_columns = read.pixels.shape[1]
     if min_columns is not None and n_columns < min_columns:

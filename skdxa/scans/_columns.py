@@ -9,7 +9,7 @@ import pandas as pd
 
 from skdxa.exceptions import CohortError
 from skdxa.scans._labels import read_labels
-from skdxa.scans._lines import list_lines
+from skdxa.scans._lines import MOST_LISTED, list_lines
 from skdxa.validation import as_patients, printable
 
 _SPACING_COLUMNS = ("row_mm", "column_mm")
@@ -22,8 +22,7 @@ def check_table(table, folder, scan_column, targets, group_column, meanings):
     target = pd.DataFrame(index=table.index)
     missing = _check_columns(table, scan_column, targets, group_column, problems)
     if scan_column not in missing:
-        with _collected(problems):
-            paths = _paths(table[scan_column], folder)
+        paths = _paths(table[scan_column], folder, problems)
     for name in dict.fromkeys(targets):
         if name not in missing:
             with _collected(problems):
@@ -90,8 +89,12 @@ def _unknown_column(role, name, columns):
     return f"the table has no {role} column '{name}'. Its columns are {', '.join(columns)}.{hint}"
 
 
+def _is_missing(values):
+    return values.isna() | (values.astype(str).str.strip() == "")
+
+
 def _check_given(values, what):
-    missing = values.index[values.isna() | (values.astype(str).str.strip() == "")]
+    missing = values.index[_is_missing(values)]
     if len(missing):
         raise CohortError(
             f"column '{values.name}' names no {what} in {list_lines(missing)}. Fill in the {what} "
@@ -109,20 +112,25 @@ def _patients(column):
     return patients
 
 
-def _paths(values, folder):
-    """Return the path of each line's scan."""
-    _check_given(values, "scan")
+def _paths(values, folder, problems):
+    """Return the path of each line's scan, and add faults to a list."""
+    with _collected(problems):
+        _check_given(values, "scan")
     if not folder.is_dir():
-        raise CohortError(f"the folder of scans {printable(folder)} does not exist.")
-    paths = {line: str(folder / str(value)) for line, value in values.items()}
-    first_line = {}
+        problems.append(f"the folder of scans {printable(folder)} does not exist.")
+    given = values[~_is_missing(values)]
+    paths = {line: str(folder / str(value)) for line, value in given.items()}
+    first_line, twice = {}, []
     for line, path in paths.items():
         before = first_line.setdefault(_real_path(path), line)
         if before != line:
-            raise CohortError(
-                f"lines {before} and {line} of the table name the same scan, {values[line]}. "
-                "Delete one, or correct its path."
+            twice.append(
+                f"lines {before} and {line} of the table name the same scan, "
+                f"{printable(str(values[line]))}. Delete one, or correct its path."
             )
+    problems += twice[:MOST_LISTED]
+    if len(twice) > MOST_LISTED:
+        problems.append(f"{len(twice) - MOST_LISTED} more lines name a scan of another line.")
     return paths
 
 

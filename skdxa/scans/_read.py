@@ -40,14 +40,16 @@ _READABLE = (
     "skdxa reads DICOM, MATLAB .mat, NumPy .npy and .npz files, and PNG, TIFF, BMP and JPEG "
     "pictures"
 )
+_ACCESS = (".mdb", ".accdb")
+_LUNAR = (
+    b"\x00\x01\x00\x00Standard",
+    "a Microsoft Access database, as GE Lunar software keeps its patients in",
+    "Export the scans from enCORE as DICOM.",
+)
 # What people try, and what helps.
 _REFUSED = (
     (b"%PDF", "a PDF document", "Export the scan's image from the densitometer's software."),
-    (
-        b"\x00\x01\x00\x00Standard",
-        "a Microsoft Access database, as GE Lunar software keeps its patients in",
-        "Export the scans from enCORE as DICOM.",
-    ),
+    _LUNAR,
     (b"SQLite format", "a database", "Export the scans from the densitometer's software."),
     (b"\xd0\xcf\x11\xe0", "an Office document", "Export the scan's image."),
     (b"PK\x03\x04", "a ZIP archive", "Unpack it and name the scans in it."),
@@ -333,11 +335,13 @@ def _decode(file, options):
 
 def _unknown(head, suffix):
     what, remedy = "of an unknown format", "Export the scan in one of these."
+    named = [refusal for refusal in _REFUSED if head.startswith(refusal[0])]
     if _HOLOGIC.fullmatch(suffix):
         what = "of an unknown format, perhaps a Hologic patient or scan file"
         remedy = "Export the scan from the Hologic software as DICOM."
-    named = [refusal for refusal in _REFUSED if head.startswith(refusal[0])]
-    if named:
+    elif suffix in _ACCESS:
+        _, what, remedy = _LUNAR
+    elif named:
         _, what, remedy = named[0]
     return ScanReadError(f"the file is {what}; {_READABLE}. {remedy}", reason="unknown format")
 

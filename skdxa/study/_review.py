@@ -10,7 +10,13 @@ from sklearn.utils import Bunch
 from skdxa.exceptions import CohortError
 from skdxa.preprocessing import scan_features, scan_remarks
 from skdxa.study._cohort import check_cohort, check_target
-from skdxa.study._output import check_out, new_folder, write_csv
+from skdxa.study._output import (
+    base_names,
+    check_out,
+    excluded_records,
+    new_folder,
+    write_csv,
+)
 from skdxa.study._protocol import Protocol
 
 _REVIEW_FILE = re.compile(r"scans\.csv|flow\.png|contact_sheet_\d+\.png")
@@ -88,7 +94,7 @@ def review_cohort(cohort, protocol=None, *, out=None, overwrite=False):
         with new_folder(
             out, overwrite=overwrite, check=lambda: _check_out(out, overwrite)
         ) as folder:
-            write_csv(scans, folder.path / "scans.csv", index=False)
+            write_csv(_without_folders(scans), folder.path / "scans.csv", index=False)
             _draw(cohort, scans, folder.path)
         out = folder.out
     return Bunch(scans=scans, problems=problems, out=out)
@@ -125,6 +131,14 @@ def _scans(cohort, width):
     table = pd.DataFrame(rows).sort_values("row", kind="stable", ignore_index=True)
     first = ["row", "scan", "usable", "remarks", "kind", "reason"]
     return table.reindex(columns=[*first, *table.columns.drop(first, errors="ignore")])
+
+
+def _without_folders(scans):
+    """Return the table as it is written: folders can name patients, and the line tells scans."""
+    left_out = excluded_records(scans.loc[~scans["usable"], ["scan", "reason"]])
+    written = scans.assign(scan=base_names(scans["scan"]))
+    written.loc[~scans["usable"], "reason"] = [record["reason"] for record in left_out]
+    return written
 
 
 def _draw(cohort, scans, folder):

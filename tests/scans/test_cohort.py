@@ -588,6 +588,31 @@ def test_anonymized(folder, table):
         load_cohort(table, anonymize=1, **options)
 
 
+def test_all_faults_of_the_paths_are_reported_together(folder):
+    table = pd.DataFrame({"scan": ["a.npy", "b.npy", "a.npy", None, "sub/../b.npy"]})
+    message = refusal(table, folder, target_columns=None)
+    assert "the table has 3 faults" in message
+    assert "names no scan in line 5" in message
+    assert "lines 2 and 4 of the table name the same scan, a.npy" in message
+    assert "lines 3 and 6 of the table name the same scan, sub/../b.npy" in message
+    many = pd.DataFrame({"scan": ["a.npy"] * 14})
+    assert "3 more lines name a scan of another line" in refusal(many, folder, target_columns=None)
+
+
+def test_advice_fits_a_table(tmp_path):
+    for name in ("a.dcm", "b.dcm"):
+        write_dicom(tmp_path / name)
+    content = (tmp_path / "a.dcm").read_bytes()
+    (tmp_path / "a.dcm").write_bytes(content.replace(b"0.525\\0.6", b"0.5x5\\0.6"))
+    table = pd.DataFrame({"scan": ["a.dcm", "b.dcm"]})
+    message = refusal(table, tmp_path, target_columns=None)
+    assert "PixelSpacing holds text that is no number. State the pixels' size in col" in message
+    assert "spacing_mm" not in message
+    table = table.assign(row_mm=[1.05, None], column_mm=[0.6, None])
+    cohort = load_cohort(table, scans=tmp_path)
+    assert cohort.sources["spacing_source"].tolist() == ["table", "PixelSpacing"]
+
+
 def test_any_number_of_processes_reads_the_same(folder, table):
     one, two = (
         load_cohort(table, scans=folder, target_columns="unreliable", n_jobs=n) for n in (1, 2)
