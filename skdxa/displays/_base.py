@@ -129,7 +129,8 @@ class BaseDisplay:
         move = ScaledTranslation(right / dpi, 0, self.figure_.dpi_scale_trans)
         place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
         legend = self.ax_.legend(**wanted, **place, bbox_transform=self.ax_.transAxes + move)
-        if right + legend.get_window_extent().width <= room.width - room.height:
+        wide = min(axes.width, room.height)
+        if right + legend.get_window_extent().width <= room.width - wide:
             return legend
         move = ScaledTranslation(0, below / dpi, self.figure_.dpi_scale_trans)
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0)}

@@ -22,8 +22,6 @@ from skdxa.evaluation import response_method_of
 from skdxa.significance import calibration_curve
 
 _N_BINS = 50
-# Inches: an entry of the legend.
-_ENTRY = 0.17
 # The axes reach a little beyond the largest risk, below which a histogram takes this share.
 _MARGIN, _STRIP = 1.04, 0.17
 
@@ -112,8 +110,8 @@ class CalibrationDisplay(BaseDisplay):
         ----------
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes a figure as wide as a column in print. By default the
-            legend stands beneath the axes, or inside them if their figure has no layout that
-            makes room for it.
+            legend stands beneath the axes, at their right if they are wide and low, or inside
+            them if their figure has no layout that makes room for it.
         style : dict or None, default=None
             Matplotlib properties by artist: "curves", "bands" and "histograms" (all of them;
             what is left open, such as colour and dashes, differs from one to the next),
@@ -122,7 +120,8 @@ class CalibrationDisplay(BaseDisplay):
         """
         look = self._merger(style)
         n_curves = len(self.curves)
-        self._set_axes(ax, height=COLUMN_WIDTH * (1 + n_curves * _STRIP) + _ENTRY * (1 + n_curves))
+        # Of the figure's width the axes take five sixths.
+        self._set_axes(ax, height=COLUMN_WIDTH * (1 + n_curves * _STRIP * 5 / 6))
         tables = {name: curve.curve for name, curve in self.curves.items()}
         largest = max(table[["risk", "observed"]].max(axis=None) for table in tables.values())
         self.lines_ = self._draw_curves(
