@@ -127,8 +127,6 @@ class DecisionCurveDisplay(BaseDisplay):
         prevalence, the highest possible net benefit; what lies below is harmful and cut off.
         """
         look = self._merger(style)
-        # A long legend would hide curves, and stands outside the axes.
-        is_long = len(self.curves) > 4
         self._set_axes(ax, height=_HEIGHT)
         self.lines_ = self._draw_curves(
             {
@@ -160,7 +158,9 @@ class DecisionCurveDisplay(BaseDisplay):
             ylim=(_LOW * self.prevalence, _HIGH * self.prevalence),
         )
         self.ax_.margins(x=0.02)
-        is_outside = is_long and self._has_layout()
+        # Inside, a legend would hide many curves, or their bands.
+        is_long = len(self.curves) > 4
+        is_outside = (is_long or bool(self.bands_)) and self._has_layout()
         # Curves begin at the prevalence on the left, and fall.
         place = {} if is_outside else {"loc": "upper right"}
         legend = look(
