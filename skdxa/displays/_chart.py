@@ -101,9 +101,12 @@ class Chart:
             self._add_row([box for _, box in boxes])
             for x, box in boxes:
                 start, bus = (x + stem / 2, top), (x + stem / 2, top + 0.75 * _GAP)
-                middle = x + stem / 2 if n_most == 1 else box.get_x() + each / 2
                 self._arrow(start, bus, arrowstyle="-")
-                self._arrow(bus, (middle, box.get_y()), "angle,angleA=0,angleB=90")
+                if n_most == 1:
+                    self._arrow(bus, (bus[0], box.get_y()))
+                else:
+                    end = (box.get_x() + each / 2, box.get_y())
+                    self._arrow(bus, end, "angle,angleA=0,angleB=90")
             return
         for number in range(n_most):
             self.height += _GAP / 2

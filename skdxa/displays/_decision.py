@@ -152,11 +152,9 @@ class DecisionCurveDisplay(BaseDisplay):
         self.treat_none_ = self.ax_.axhline(
             0, **look("treat_none", color=ink(), label="treat none", linewidth=1.0, zorder=1.5)
         )
-        self.ax_.set(
-            xlabel="Threshold risk",
-            ylabel="Net benefit",
-            ylim=(_LOW * self.prevalence, _HIGH * self.prevalence),
-        )
+        self.ax_.set_xlabel("Threshold risk")
+        self.ax_.set_ylabel("Net benefit", wrap=True)
+        self.ax_.set_ylim(_LOW * self.prevalence, _HIGH * self.prevalence)
         self.ax_.margins(x=0.02)
         # Inside, a legend would hide many curves, or their bands.
         is_long = len(self.curves) > 4
