@@ -36,11 +36,18 @@ def fit(
     evaluation: Annotated[
         bool, typer.Option(help="Cross-validate first; predictions are then judged by it.")
     ] = True,
+    final: Annotated[
+        str,
+        typer.Option(
+            help="What predicts: folds (the mean of the cross-validated networks, for which "
+            "threshold and calls hold), refit (one network fitted to all scans: a smaller file)."
+        ),
+    ] = "folds",
     jobs: JobsOption = None,
     checkpoint: CheckpointOption = None,
     overwrite: OverwriteOption = False,
 ):
-    """Cross-validate the paper's network, fit it on all scans, and write a model file."""
+    """Cross-validate the paper's network, and write what predicts on new scans to a file."""
     check_new(out, overwrite)
     from skdxa.evaluation import format_table, performance_table
     from skdxa.persistence import model_card, save_model
@@ -56,6 +63,7 @@ def fit(
         sensitivity=sensitivity,
         confidence=confidence,
         evaluate=evaluation,
+        final=final,
         checkpoint=checkpoint,
         n_jobs=jobs,
         report=typer.echo,

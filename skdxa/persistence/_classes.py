@@ -14,7 +14,7 @@ What is not in the tables is not stored:
 """
 
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import StackingClassifier
+from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -64,6 +64,7 @@ from skdxa.persistence._consistency import (
     check_spine_cnn,
     check_stack,
     check_threshold,
+    check_voting,
 )
 from skdxa.persistence._kinds import Kind, Parameter, for_fit
 from skdxa.persistence._standins import (
@@ -72,6 +73,7 @@ from skdxa.persistence._standins import (
     rebuild_imputer,
     rebuild_stack,
     rebuild_tuned,
+    rebuild_voting,
 )
 from skdxa.preprocessing import (
     HorizontalFlip,
@@ -116,6 +118,12 @@ def _kept_steps(value):
         if not (step is None or isinstance(step, str) or hasattr(step, "transform")):
             raise Unfit(f"steps that transform, except for the last; {name!r} does not")
     return steps
+
+
+def _frozen(value):
+    if not isinstance(value, FrozenEstimator):
+        raise Unfit("estimators that are frozen, so that they need no fit")
+    return value
 
 
 def _named_function(value):
@@ -339,6 +347,23 @@ _KINDS = (
         machine=("n_jobs",),
         consistent=check_stack,
         rebuild=rebuild_stack,
+    ),
+    Kind(
+        VotingClassifier,
+        {
+            "estimators": Parameter(
+                named(_frozen),
+                remedy="Save VotingClassifier of FrozenEstimator(member) for each fitted member.",
+            ),
+            "voting": Parameter(one_of("hard", "soft")),
+            "weights": Parameter(either(nothing, sequence(real(0), most=1000))),
+            "flatten_transform": for_fit(flag),
+            "verbose": _VERBOSE,
+        },
+        required=_LABELS,
+        machine=("n_jobs",),
+        consistent=check_voting,
+        rebuild=rebuild_voting,
     ),
     Kind(
         CalibratedClassifierCV,

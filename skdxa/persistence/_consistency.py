@@ -59,6 +59,17 @@ def check_stack(params, fitted):
         _check_two_classes(member)
 
 
+def check_voting(params, fitted):
+    members = [member for _, member in params["estimators"]]
+    weights = params.get("weights")
+    if not members or (weights is not None and len(weights) != len(members)):
+        raise Unfit("a vote of one member or more, each with a weight or none")
+    for member in members:
+        if not hasattr(member, "predict_proba"):
+            raise Unfit(f"a vote whose {type(member.estimator).__name__} has predict_proba")
+        _check_two_classes(member)
+
+
 def check_calibrated(params, fitted):
     floats_of = {
         "sigmoid": {"slope": real(), "intercept": real()},

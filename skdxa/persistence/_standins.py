@@ -15,7 +15,7 @@ import pandas as pd
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import StackingClassifier
+from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import TunedThresholdClassifierCV
@@ -90,6 +90,14 @@ def rebuild_stack(params, fitted):
         }
     )
     return stack
+
+
+def rebuild_voting(params, fitted):
+    """Return a fitted `VotingClassifier`, whose frozen members are not fitted again."""
+    voting = VotingClassifier(params["estimators"])
+    _fit(voting, np.repeat(fitted["classes_"], 2))
+    set_parameters(voting, params)
+    return voting
 
 
 def rebuild_tuned(params, fitted):

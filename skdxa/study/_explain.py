@@ -3,6 +3,9 @@
 from pathlib import Path
 from textwrap import wrap
 
+import numpy as np
+
+from skdxa.inspection import grad_cam, prepare_images
 from skdxa.study._output import file_names
 from skdxa.study._predict import ModelParts, predict_scans
 
@@ -12,6 +15,8 @@ _LETTERS = 58
 
 def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_mm=None):
     """Draw for each scan the network's input and where it supports the positive class.
+
+    The heat map is Grad-CAM; of a model of several networks it is the mean of their maps.
 
     Parameters
     ----------
@@ -62,15 +67,15 @@ def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_
             f"threshold {row['threshold']:.2f}{call}"
         )
         lines = [*wrap(title, _LETTERS), *wrap(row["remarks"], _LETTERS)]
-        ExplanationDisplay.from_estimator(
-            parts.pipeline,
-            parts.read(scan, spacing_mm),
-            panels=("input", "grad_cam"),
+        images = parts.prepare(parts.read(scan, spacing_mm))
+        maps = [grad_cam(cnn, images) for cnn in parts.networks]
+        ExplanationDisplay(
+            prepare_images(parts.networks[0], images)[1],
+            grad_cam=np.mean(maps, axis=0),
             # The scan is named above.
             titles=[""],
             spacing_mm=parts.reader.spacing_mm,
-            figure=figure,
-        )
+        ).plot(figure)
         figure.suptitle("\n".join(lines), fontsize="small")
         path = out / f"{file}.png"
         figure.savefig(path, dpi=200)

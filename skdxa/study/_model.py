@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.covariance import LedoitWolf
+from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_curve
 from sklearn.model_selection import FixedThresholdClassifier
@@ -17,6 +18,7 @@ from skdxa.study._cohort import check_cohort, check_target
 from skdxa.validation import has_repeated_patients, patient_codes
 
 RULES = ("fixed", "youden", "sensitivity", "guaranteed")
+FINALS = ("folds", "refit")
 
 
 def fit_model(
@@ -27,6 +29,7 @@ def fit_model(
     sensitivity=0.9,
     confidence=0.95,
     evaluate=True,
+    final="folds",
     checkpoint=None,
     n_jobs=None,
     progress=True,
@@ -53,6 +56,10 @@ def fit_model(
     evaluate : bool, default=True
         Whether to cross-validate first. Without it the model has neither out-of-fold scores
         nor, for a new scan, conformal p-values and a distance to the training scans.
+    final : {"folds", "refit"}, default="folds"
+        What predicts on new scans: the mean of the networks of the folds, of the repeat with
+        the median AUC, or one network fitted to all scans, as without `evaluate`. See the
+        Notes.
     checkpoint : str, path-like or None, default=None
         Folder of finished splits, as in `repeated_cross_validate`.
     n_jobs : int or None, default=None
@@ -91,6 +98,13 @@ def fit_model(
 
     Notes
     -----
+    The out-of-fold scores set the threshold and the p-values. They hold for the networks that gave
+    these scores, and therefore for `final="folds"`: a new scan is scored by all of them, and
+    its score from each is compared with the out-of-fold scores of the same network. A network
+    that is fitted again differs in the level of its scores, by which sensitivity and error rate
+    change. It takes a training more, but a file and a prediction only a fraction of the memory
+    and the time.
+
     The distance of a scan's features to those of the training scans is Mahalanobis's, with a
     shrunk covariance [1]_. What is far is judged by the distances of scans that were not
     trained on: each fold's to the training scans of its own network.
@@ -109,6 +123,8 @@ def fit_model(
         raise ValueError(f"A model has one target; the protocol has {list(protocol.targets)}.")
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(RULES)}; got {rule!r}.")
+    if final not in FINALS:
+        raise ValueError(f"final must be one of {', '.join(FINALS)}; got {final!r}.")
     if rule != "fixed" and not evaluate:
         raise ValueError(
             f"rule={rule!r} chooses on out-of-fold scores, so it needs evaluate=True."
@@ -145,7 +161,9 @@ def fit_model(
             n_jobs=n_jobs,
             progress=progress,
         )
-        scores = np.stack([_scores(result, repeat) for repeat in range(protocol.n_repeats)])
+        scores = np.stack(
+            [_of_repeat(result, repeat, "score") for repeat in range(protocol.n_repeats)]
+        )
         if rule != "fixed":
             thresholds = _thresholds(result, rule, sensitivity, confidence)
             low, high = thresholds.min(), thresholds.max()
@@ -157,18 +175,25 @@ def fit_model(
             "oof_score": scores,
             "oof_label": y.astype(float),
             "oof_patient": patient_codes(groups).astype(float),
-            "novelty_distance": np.sort(_distances_out_of_fold(result, X)),
         }
     threshold = float(np.median(thresholds))
-    say("Fitting on all scans ...")
     pipeline = Pipeline(
         [("read", ScanReader(spacing_mm=cohort.spacing_mm)), *protocol.pipeline().steps]
-    ).set_params(cnn__random_state=protocol.random_state)
-    fit_params = {"cnn__groups": groups} if has_repeated_patients(groups) else {}
-    pipeline.fit(X, y, **fit_params)
+    )
+    if final == "refit" or not evaluate:
+        say("Fitting on all scans ...")
+        pipeline.set_params(cnn__random_state=protocol.random_state)
+        fit_params = {"cnn__groups": groups} if has_repeated_patients(groups) else {}
+        pipeline.fit(X, y, **fit_params)
+    else:
+        pipeline = _joined(pipeline, result, X, y)
     if evaluate:
-        mean, precision = _gaussian(network_features(pipeline, X))
-        held |= {"novelty_mean": mean, "novelty_precision": precision}
+        held |= _novelty(result, pipeline, X, final)
+    if evaluate and final == "folds":
+        # The repeat whose networks are kept.
+        repeat = result.median_repeat()
+        fold = _of_repeat(result, repeat, "fold")
+        held |= {"oof_score": scores[[repeat]], "oof_fold": fold.astype(float)}
     model = FixedThresholdClassifier(
         FrozenEstimator(pipeline), threshold=threshold, response_method="predict_proba"
     ).fit(X, y)
@@ -180,10 +205,10 @@ def _features_of(scans, spacing_mm):
     return np.array([list(scan_features(scan, spacing_mm=spacing_mm).values()) for scan in scans])
 
 
-def _scores(result, repeat):
-    """Return the score of every scan in one repeat."""
+def _of_repeat(result, repeat, column):
+    """Return a column of the scores for every scan in one repeat, in the order of the scans."""
     scores = result.scores[result.scores["repeat"] == repeat]
-    return scores.sort_values("row")["score"].to_numpy()
+    return scores.sort_values("row")[column].to_numpy()
 
 
 def _thresholds(result, rule, sensitivity, confidence):
@@ -226,13 +251,43 @@ def distance(features, mean, precision):
     return np.sqrt(np.einsum("ij,jk,ik->i", centred, precision, centred).clip(min=0))
 
 
-def _distances_out_of_fold(result, X):
-    """Return the distance of each scan to the training scans of the network that left it out."""
-    distances = np.empty(len(X))
-    for (repeat, fold), model in result.models.items():
-        of_repeat = result.scores[result.scores["repeat"] == repeat]
-        test = of_repeat.loc[of_repeat["fold"] == fold, "row"].to_numpy()
-        train = np.setdiff1d(np.arange(len(X)), test)
-        gaussian = _gaussian(network_features(model, X.iloc[train]))
-        distances[test] = distance(network_features(model, X.iloc[test]), *gaussian)
-    return distances
+def _joined(pipeline, result, X, y):
+    """Return a pipeline whose last step averages the networks of the folds."""
+    # The steps before the network learn nothing but the type of the scans.
+    *before, (name, _) = pipeline.steps
+    prepared = Pipeline(before).fit(X)
+    networks = [
+        (f"fold_{fold}", FrozenEstimator(model[-1])) for fold, model in _of_folds(result).items()
+    ]
+    # Frozen networks are not fitted again, so that the images do not matter.
+    joined = VotingClassifier(networks, voting="soft").fit(np.zeros((len(y), 1)), y)
+    return Pipeline([*prepared.steps, (name, joined)])
+
+
+def _of_folds(result):
+    """Return the models of the repeat whose models were kept, by fold."""
+    return {fold: model for (_, fold), model in sorted(result.models.items())}
+
+
+def _novelty(result, pipeline, X, final):
+    """Return what tells how far a scan is from the training scans, to each network.
+
+    That is the mean and precision of the network's features of its training scans, and the
+    distance of each scan to the training scans of the network that left it out.
+    """
+    fold_of = _of_repeat(result, result.median_repeat(), "fold")
+    means, precisions, distances = [], [], np.empty(len(X))
+    for fold, model in _of_folds(result).items():
+        features, test = network_features(model, X), fold_of == fold
+        mean, precision = _gaussian(features[~test])
+        distances[test] = distance(features[test], mean, precision)
+        means.append(mean)
+        precisions.append(precision)
+    if final == "refit":
+        mean, precision = _gaussian(network_features(pipeline, X))
+        means, precisions = [mean], [precision]
+    return {
+        "novelty_mean": np.stack(means),
+        "novelty_precision": np.stack(precisions),
+        "novelty_distance": distances,
+    }

@@ -5,6 +5,9 @@ import os
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import VotingClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
@@ -43,7 +46,8 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
     ----------
     model : classifier
         From `fit_model` or `skdxa.persistence.load_model`: a pipeline that begins with a
-        `ScanReader` and ends in a `SpineCNNClassifier`, as it is or within scikit-learn's
+        `ScanReader` and ends in a `SpineCNNClassifier`, or in a `VotingClassifier` of such with
+        as it is or within scikit-learn's
         `FixedThresholdClassifier`, `CalibratedClassifierCV` or `FrozenEstimator`.
     scans : list
         Paths, `Scan` objects or arrays, one per scan.
@@ -116,7 +120,10 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
             [names[n] for n in good],
         )
     )
-    probability = model.predict_proba(X)[:, 1]
+    images = parts.prepare(X)
+    # One row per network, which the p-values are calibrated by.
+    scores = np.stack([cnn.predict_proba(images)[:, 1] for cnn in parts.networks])
+    probability = model.predict_proba(X)[:, 1] if parts.is_calibrated else scores.mean(axis=0)
     table.loc[good, "probability"] = probability
     table.loc[good, "threshold"] = parts.threshold
     table.loc[good, "class"] = (probability >= parts.threshold).astype(int)
@@ -125,15 +132,18 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
         for found, one in zip(remarks, usable, strict=True):
             found += _outside(one.features, data["scan_features"])
         if "oof_score" in data:
-            # The network's own scores, which calibrate the p-values.
-            score = parts.pipeline.predict_proba(X)[:, 1]
+            fold = data.get("oof_fold")
             p_values = conformal_p_values(
-                data["oof_label"], data["oof_score"], score, groups=data["oof_patient"]
+                data["oof_label"],
+                data["oof_score"],
+                scores[0] if fold is None else scores,
+                groups=data["oof_patient"],
+                fold=fold,
             )
             table.loc[good, "p_negative"] = p_values["negative"].to_numpy()
             table.loc[good, "p_positive"] = p_values["positive"].to_numpy()
             table.loc[good, "call"] = conformal_calls(p_values, error_rate=error_rate)
-            for found, is_far in zip(remarks, _is_far(parts.pipeline, X, data), strict=True):
+            for found, is_far in zip(remarks, _is_far(parts, images, data), strict=True):
                 if is_far:
                     found.append("unlike the scans trained on, to the network")
     table.loc[good, "remarks"] = ["; ".join(found) for found in remarks]
@@ -155,7 +165,11 @@ class ModelParts:
     Attributes
     ----------
     pipeline : Pipeline
-        From a `ScanReader` to a `SpineCNNClassifier`.
+        From a `ScanReader` to a `SpineCNNClassifier`, or a `VotingClassifier` of such.
+    networks : list of SpineCNNClassifier
+        Its network or networks.
+    is_calibrated : bool
+        Whether the probabilities are others than the mean over the networks.
     reader : ScanReader
         Its first step.
     width : int
@@ -170,9 +184,10 @@ class ModelParts:
     """
 
     def __init__(self, model):
-        threshold, inner = 0.5, model
+        threshold, inner, self.is_calibrated = 0.5, model, False
         while not isinstance(inner, Pipeline):
             threshold = getattr(inner, "threshold", threshold)
+            self.is_calibrated |= isinstance(inner, CalibratedClassifierCV)
             inner = getattr(inner, "estimator_", getattr(inner, "estimator", None))
             if inner is None:
                 raise TypeError(
@@ -185,9 +200,25 @@ class ModelParts:
                 "model must begin with a ScanReader; it begins with a "
                 f"{type(self.reader).__name__}."
             )
+        self.networks = _networks(inner[-1])
+        self.is_calibrated |= getattr(inner[-1], "weights", None) is not None
         croppers = [step for _, step in inner.steps if isinstance(step, SpineCropper)]
         self.width = croppers[0].width if croppers else Protocol.width
         self.threshold = 0.5 if threshold == "auto" else float(threshold)
+
+    def prepare(self, X):
+        """Return the images that the networks get.
+
+        Parameters
+        ----------
+        X : Series of n_scans scans
+            Of the type trained on.
+
+        Returns
+        -------
+        images : array-like of shape (n_scans, n_rows, n_columns)
+        """
+        return self.pipeline[:-1].transform(X)
 
     def read(self, scan, spacing_mm):
         """Return one scan as a column of the type trained on; a `ScanError` if it is of another.
@@ -213,6 +244,13 @@ class ModelParts:
             reader.set_params(array_spacing_mm=spacing_mm)
         reader.scan_dtype_ = trained
         return reader.transform([scan])
+
+
+def _networks(last):
+    """Return the networks of the last step of a pipeline."""
+    if isinstance(last, VotingClassifier):
+        return [_networks(member)[0] for member in last.estimators_]
+    return [last.estimator if isinstance(last, FrozenEstimator) else last]
 
 
 def _usable(parts, scan, spacing_mm):
@@ -249,11 +287,14 @@ def _outside(features, trained):
     ]
 
 
-def _is_far(pipeline, X, data):
+def _is_far(parts, images, data):
     """Return for which scans the network's features are far from those of the training scans."""
-    found = distance(
-        network_features(pipeline, X), data["novelty_mean"], data["novelty_precision"]
-    )
     usual = data["novelty_distance"]
-    farther = len(usual) - np.searchsorted(usual, found, side="left")
-    return (1 + farther) / (1 + len(usual)) <= max(_FAR, 1 / (1 + len(usual)))
+    fold = data.get("oof_fold", np.zeros(len(usual)))
+    n_farther = np.zeros(len(images))
+    gaussians = zip(data["novelty_mean"], data["novelty_precision"], strict=True)
+    for number, (cnn, gaussian) in enumerate(zip(parts.networks, gaussians, strict=True)):
+        found = distance(network_features(cnn, images), *gaussian)
+        of_network = np.sort(usual[fold == number])
+        n_farther += len(of_network) - np.searchsorted(of_network, found, side="left")
+    return (1 + n_farther) / (1 + len(usual)) <= max(_FAR, 1 / (1 + len(usual)))

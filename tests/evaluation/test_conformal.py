@@ -69,3 +69,35 @@ def test_what_does_not_fit(y, score, new_score, reason):
 def test_error_rates(error_rate):
     with pytest.raises(ValueError, match="error_rate must lie between 0 and 1"):
         conformal_calls(conformal_p_values(Y, SCORE, [0.5]), error_rate=error_rate)
+
+
+def test_scores_are_compared_with_those_of_the_same_model():
+    # The second model's scores are 10 higher.
+    fold = np.array([0, 1, 0, 1, 0, 1, 0])
+    by_model = np.array(SCORE) + 10 * fold
+    found = conformal_p_values(
+        Y, by_model, [[0.25, 0.6], [10.25, 10.6]], fold=fold, groups=[0, 0, 1, 2, 3, 4, 5]
+    )
+    alike = conformal_p_values(Y, SCORE, [0.25, 0.6], groups=[0, 0, 1, 2, 3, 4, 5])
+    pd.testing.assert_frame_equal(found, alike)
+    # 0.3 in fold 0 is above 0.25; 0.6 in fold 1 is above 0.35, not above 0.65.
+    found = conformal_p_values(Y, SCORE, [[0.25, 0.25], [0.35, 0.65]], fold=fold)
+    np.testing.assert_allclose(found["negative"], [3 / 5, 2 / 5])
+
+
+@pytest.mark.parametrize(
+    ("fold", "new_score", "reason"),
+    [
+        ([0] * 6, [[0.5]], "the fold of each scan"),
+        ([0, 1, 2, 0, 1, 2, 0], [[0.5], [0.5]], "one row for each fold"),
+        ([0] * 7, [0.5], "one row for each fold"),
+    ],
+)
+def test_bad_folds(fold, new_score, reason):
+    with pytest.raises(ValueError, match=reason):
+        conformal_p_values(Y, SCORE, new_score, fold=fold)
+
+
+def test_folds_of_several_repeats_are_refused():
+    with pytest.raises(ValueError, match="score be of one repeat"):
+        conformal_p_values(Y, [SCORE, SCORE], [[0.5]], fold=[0] * 7)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -76,6 +77,11 @@ def models(cohort):
         "texture": texture.fit(X, y),
         "stack": stack,
         "stack without network": make_stack("drop", ["age"], cv=2, random_state=0),
+        "vote": VotingClassifier(
+            [("all", frozen), ("half", FrozenEstimator(small_network().fit(X[:20], y[:20])))],
+            voting="soft",
+            weights=[1.0, 2.0],
+        ),
         "fixed threshold": FixedThresholdClassifier(frozen, threshold=0.47, pos_label="scoliosis"),
         "tuned threshold": TunedThresholdClassifierCV(pipeline, cv="prefit", refit=False),
         "tuned stack": TunedThresholdClassifierCV(stack, cv="prefit", refit=False),

@@ -4,10 +4,13 @@ import inspect
 
 import numpy as np
 import pytest
+from sklearn.frozen import FrozenEstimator
 
 from skdxa.exceptions import ModelFileError
 from skdxa.persistence import load_model
+from skdxa.persistence._checks import Unfit
 from skdxa.persistence._classes import KINDS
+from skdxa.preprocessing import SpineCropper
 
 
 def node_of(tree, name):
@@ -40,6 +43,7 @@ def node_of(tree, name):
             ["predict_proba"] * 3,
             "ColumnScores has predict_proba",
         ),
+        ("vote", "VotingClassifier", "classes_", ["only"], "two"),
         ("calibrated, sigmoid", "CalibratedClassifierCV", "pairs", [1], "a pair of an estimator"),
         (
             "calibrated, isotonic",
@@ -89,6 +93,25 @@ def test_defaults_can_be_stored(name):
             name == "CalibratedClassifierCV" and key == "estimator"
         ):
             assert repr(parameter.check(default)) == repr(default)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"estimators": []}, "at least 1"),
+        ({"weights": [1.0]}, "each with a weight or none"),
+        ({"estimators": [("a", FrozenEstimator(SpineCropper()))]}, "has predict_proba"),
+        ({"estimators": [("a", SpineCropper())]}, "frozen"),
+    ],
+)
+def test_votes_that_cannot_be(models, changes, message):
+    kind = KINDS["VotingClassifier"]
+    params = models["vote"].get_params(deep=False) | {"weights": None} | changes
+    with pytest.raises(Unfit, match=message):
+        kind.build(
+            params | {"estimators": kind.params["estimators"].check(params["estimators"])},
+            {"classes_": ["healthy", "scoliosis"]},
+        )
 
 
 def test_a_parameter_that_is_gone_is_dropped():

@@ -43,6 +43,7 @@ COMPOSITIONS = [
     "texture",
     "stack",
     "stack without network",
+    "vote",
     "fixed threshold",
     "tuned threshold",
     "tuned stack",

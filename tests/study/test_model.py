@@ -5,11 +5,16 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 from scipy.spatial.distance import mahalanobis
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.covariance import LedoitWolf
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_curve
 from sklearn.utils import Bunch
 
-from skdxa.evaluation import Folds
+from skdxa.classification import SpineCNNClassifier
+from skdxa.evaluation import Folds, conformal_p_values
 from skdxa.exceptions import CohortError
+from skdxa.inspection import network_features
 from skdxa.persistence import load_model, save_model
 from skdxa.preprocessing import SpineCropper
 from skdxa.scan_dtype import ScanArray
@@ -48,8 +53,68 @@ def test_what_is_kept_beside_the_model(fitted):
     false_rate, true_rate, thresholds = roc_curve(result.y, score)
     assert fitted.threshold == thresholds[np.argmax(true_rate - false_rate)]
     assert data["novelty_distance"].shape == (39,)
-    assert (np.diff(data["novelty_distance"]) >= 0).all()
+    fold = result.scores.sort_values("row")["fold"].to_numpy()
+    assert data["oof_fold"].tolist() == fold.tolist()
+    # Each scan is as far as it is from the training scans of the network that left it out.
+    X = fitted.cohort.data[:39]
+    for number in (0, 1):
+        network = result.models[0, number]
+        features, out = network_features(network, X).astype(float), fold == number
+        trained = LedoitWolf().fit(features[~out])
+        np.testing.assert_allclose(
+            data["novelty_distance"][out], np.sqrt(trained.mahalanobis(features[out])), rtol=1e-4
+        )
     assert data["scan_features"].shape[0] == 39
+
+
+def test_the_networks_of_the_folds_predict_on_new_scans(fitted):
+    model, data, result = fitted.model, fitted.data, fitted.result
+    new = make_spine_cohort(5, random_state=8)
+    scans = [Scan(np.asarray(one), (1.05, 0.60), "g/cm2", "new") for one in new.data["scan"]]
+    scores = [result.models[0, fold].predict_proba(new.data)[:, 1] for fold in (0, 1)]
+    table = predict_scans(model, scans, data=data)
+    probability = table["probability"].astype(float)
+    np.testing.assert_allclose(probability, np.mean(scores, axis=0), atol=1e-6)
+    np.testing.assert_allclose(model.predict_proba(scans)[:, 1], probability, atol=1e-6)
+    expected = conformal_p_values(
+        data["oof_label"], data["oof_score"], scores, fold=data["oof_fold"]
+    )
+    for name in ("negative", "positive"):
+        np.testing.assert_allclose(table[f"p_{name}"].astype(float), expected[name])
+
+
+def test_one_network_may_be_fitted_to_all_scans(fitted):
+    protocol = Protocol(
+        n_splits=2, n_repeats=2, epochs=1, height=60, width=40, validation_fraction=0
+    )
+    refitted = fit_model(protocol, fitted.cohort, final="refit", progress=False)
+    network = refitted.model.estimator_.estimator[-1]
+    assert isinstance(network, SpineCNNClassifier)
+    assert refitted.data["oof_score"].shape == (2, 39)
+    assert "oof_fold" not in refitted.data
+    assert len(refitted.data["novelty_mean"]) == 1
+    arrays = [np.asarray(scan) for scan in fitted.cohort.data["scan"][:4]]
+    table = predict_scans(refitted.model, arrays, data=refitted.data)
+    expected = conformal_p_values(
+        refitted.data["oof_label"], refitted.data["oof_score"], table["probability"].astype(float)
+    )
+    np.testing.assert_allclose(table["p_positive"].astype(float), expected["positive"])
+    with pytest.raises(ValueError, match="final must be one of folds, refit; got 'both'"):
+        fit_model(protocol, fitted.cohort, final="both")
+
+
+def test_a_calibrated_model_keeps_its_probabilities(fitted):
+    scans, y = fitted.cohort.data[:39], fitted.data["oof_label"].astype(int)
+    pipeline = fitted.model.estimator_.estimator
+    calibrated = CalibratedClassifierCV(FrozenEstimator(pipeline), cv=2).fit(scans, y)
+    few = [Scan(np.asarray(one), (1.05, 0.60), "g/cm2", "new") for one in scans["scan"][:4]]
+    table = predict_scans(calibrated, few, data=fitted.data)
+    np.testing.assert_allclose(
+        table["probability"].astype(float), calibrated.predict_proba(few)[:, 1], atol=1e-6
+    )
+    plain = predict_scans(fitted.model, few, data=fitted.data)
+    assert (table["probability"] - plain["probability"]).abs().max() > 1e-3
+    assert table["p_positive"].tolist() == plain["p_positive"].tolist()
 
 
 def test_the_threshold_rules():
