@@ -62,8 +62,8 @@ def check_stack(params, fitted):
 def check_voting(params, fitted):
     members = [member for _, member in params["estimators"]]
     weights = params.get("weights")
-    if not members or (weights is not None and len(weights) != len(members)):
-        raise Unfit("a vote of one member or more, each with a weight or none")
+    if weights is not None and len(weights) != len(members):
+        raise Unfit("a vote with one weight for each member, or none")
     for member in members:
         if not hasattr(member, "predict_proba"):
             raise Unfit(f"a vote whose {type(member.estimator).__name__} has predict_proba")

@@ -98,8 +98,8 @@ def test_defaults_can_be_stored(name):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"estimators": []}, "at least 1"),
-        ({"weights": [1.0]}, "each with a weight or none"),
+        ({"estimators": []}, "a list of pairs of a name and a step"),
+        ({"weights": [1.0]}, "one weight for each member"),
         ({"estimators": [("a", FrozenEstimator(SpineCropper()))]}, "has predict_proba"),
         ({"estimators": [("a", SpineCropper())]}, "frozen"),
     ],
