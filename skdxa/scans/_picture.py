@@ -22,7 +22,7 @@ _FORMATS = {
 }
 _WHITE_IS_ZERO = 0
 # Of a picture in colour, looked at together.
-_ROWS = 64
+_PIXELS = 2**20
 
 
 def looks_like_picture(head):
@@ -101,14 +101,16 @@ def _grey(image):
     n_columns, n_rows = image.size
     grey = np.empty((n_rows, n_columns), dtype=np.uint8)
     unscanned = np.zeros((n_rows, n_columns), dtype=bool)
-    for top in range(0, n_rows, _ROWS):
-        strip = image.crop((0, top, n_columns, min(top + _ROWS, n_rows)))
+    n_together = max(1, _PIXELS // n_columns)
+    for top in range(0, n_rows, n_together):
+        bottom = min(top + n_together, n_rows)
+        strip = image.crop((0, top, n_columns, bottom))
         red, green, blue, opacity = strip.convert("RGBA").split()
         if any(ImageChops.difference(red, other).getbbox() for other in (green, blue)):
             raise _colour(image.mode)
-        grey[top : top + _ROWS] = red
+        grey[top:bottom] = red
         # What is transparent was not scanned.
-        unscanned[top : top + _ROWS] = np.asarray(opacity) == 0
+        unscanned[top:bottom] = np.asarray(opacity) == 0
     return np.where(unscanned, np.float32(np.nan), grey) if unscanned.any() else grey
 
 

@@ -1,6 +1,11 @@
-"""What Pillow does not limit: pictures of a few kilobytes that take minutes or gigabytes."""
+"""What Pillow does not check.
+
+Pictures of a few kilobytes can take it minutes or gigabytes, and a PNG picture may hold fewer
+pixels than it says.
+"""
 
 import struct
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -9,6 +14,14 @@ from skdxa.exceptions import ScanReadError
 
 # Of a PNG picture; each takes some 10 microseconds.
 _MOST_CHUNKS = 50_000
+# Samples of a pixel by the type of colour; first column and row, and steps, of interlaced passes.
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_PASSES = (
+    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
+    *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
+)
+# Inflated at a time.
+_PIECE = 2**16
 # Of a JPEG picture, before its pixels.
 _MOST_SEGMENTS = 2_000
 _MOST_FILL_BYTES = 1_000
@@ -46,12 +59,14 @@ def check_picture(file, kind, max_pixels):
     max_pixels : int
         Largest number of pixels.
     """
-    check = {"PNG": _check_png, "JPEG": _check_jpeg, "BMP": _check_bmp}.get(kind)
     file.seek(0)
-    if check is None:
-        check_directories(file, max_pixels)
+    if kind == "JPEG":
+        _check_jpeg(file)
+    elif kind == "BMP":
+        _check_bmp(file)
     else:
-        check(file)
+        check = _check_png if kind == "PNG" else check_directories
+        check(file, max_pixels)
     file.seek(0)
 
 
@@ -73,15 +88,56 @@ def check_scans(content, n_pixels):
         )
 
 
-def _check_png(file):
-    size, at = file.seek(0, 2), 8
+def _check_png(file, max_pixels):
+    size, at, head, pixels = file.seek(0, 2), 8, b"", []
     for _ in range(_MOST_CHUNKS):
         file.seek(at)
-        length = file.read(4)
-        if at >= size or len(length) < 4:
-            return
-        at += 12 + int.from_bytes(length, "big")
-    raise _too_many("chunks")
+        start = file.read(8)
+        if at >= size or len(start) < 8:
+            break
+        length = int.from_bytes(start[:4], "big")
+        if start[4:] == b"IHDR":
+            head = file.read(min(length, 13))
+        elif start[4:] == b"IDAT":
+            pixels.append((at + 8, length))
+        at += 12 + length
+    else:
+        raise _too_many("chunks")
+    if len(head) == 13:
+        width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", head)
+        n_bytes = _png_bytes(width, height, bits * _SAMPLES.get(colour, 1), interlaced)
+        if width * height <= max_pixels and not _inflates_to(file, pixels, n_bytes):
+            raise ScanReadError(
+                "the PNG picture is damaged or cut short: it holds fewer pixels than it says. "
+                "Export it again.",
+                reason="damaged file",
+            )
+
+
+def _png_bytes(width, height, bits, interlaced):
+    """Return the length of a PNG picture's lines, each with the byte in front that filters it."""
+    n_bytes = 0
+    for left, top, step, jump in _PASSES if interlaced else ((0, 0, 1, 1),):
+        n_columns, n_rows = -(-(width - left) // step), -(-(height - top) // jump)
+        if n_columns > 0 and n_rows > 0:
+            n_bytes += n_rows * (1 + -(-n_columns * bits // 8))
+    return n_bytes
+
+
+def _inflates_to(file, places, n_bytes):
+    """Return whether parts of a file inflate to a length at least; Pillow takes any."""
+    inflating, left = zlib.decompressobj(), n_bytes
+    try:
+        for at, length in places:
+            file.seek(at)
+            while left > 0 and length > 0 and (part := file.read(min(length, _PIECE // 4))):
+                length -= len(part)
+                while left > 0 and part:
+                    left -= len(inflating.decompress(part, min(left, _PIECE)))
+                    part = inflating.unconsumed_tail
+    except zlib.error:
+        return False
+    return left <= 0
 
 
 def _check_jpeg(file):

@@ -32,6 +32,18 @@ def test_check_reports_whether_a_study_could_start(files, tmp_path):
     assert "give --overwrite" in str(ran.exception)
 
 
+def test_check_reads_as_the_options_say(files, tmp_path):
+    arguments = ("check", files / "table.csv", "--target", "scoliosis", "--splits", 3)
+    ran = run_command(*arguments, "--spacing", 1.05, 0.6, "--resample-to", 2.1, 0.6)
+    assert ran.exit_code == 0, ran.output
+    assert "Pixels: 2.1 x 0.6 mm" in ran.output
+    table = pd.read_csv(files / "table.csv").assign(row_mm=1.05, column_mm=0.6)
+    table.loc[0, ["row_mm", "column_mm"]] = None
+    table.to_csv(tmp_path / "table.csv", index=False)
+    ran = run_command("check", tmp_path / "table.csv", "--scans", files, "--splits", 3)
+    assert "or for all such files with --spacing." in ran.output
+
+
 def test_check_lists_every_file_and_what_to_do(files, tmp_path):
     table = pd.read_csv(files / "table.csv")
     table["scoliosis"] = table["scoliosis"].map({0: "No", 1: "Yes"})

@@ -3,6 +3,7 @@
 import shutil
 import struct
 import subprocess
+import zlib
 
 import numpy as np
 import pytest
@@ -148,6 +149,29 @@ def test_cut_short(tmp_path, kind, share):
     content = (tmp_path / "scan").read_bytes()
     (tmp_path / "scan").write_bytes(content[: int(len(content) * share)])
     assert "damaged" in refusal(tmp_path / "scan")
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "RGB", "RGBA", "I;16"])
+def test_png_with_fewer_lines_than_it_says(tmp_path, mode):
+    path = tmp_path / "scan"
+    picture = Image.fromarray(DEEP) if mode == "I;16" else Image.fromarray(GREY).convert(mode)
+    picture.save(path, "PNG")
+    content = bytearray(path.read_bytes())
+    assert read_scan(path).pixels.shape == (7, 9)
+    content[23] = 8
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    path.write_bytes(content)
+    assert "holds fewer pixels than it says" in refusal(path)
+
+
+def test_interlaced_png(tmp_path):
+    path = tmp_path / "scan.png"
+    (tmp_path / "scan.gray").write_bytes(GREY.tobytes())
+    command = [image_magick(), "-size", "9x7", "-depth", "8", str(tmp_path / "scan.gray")]
+    subprocess.run([*command, "-interlace", "PNG", str(path)], check=True, timeout=60)
+    content = path.read_bytes()
+    assert content[28] == 1
+    np.testing.assert_array_equal(read_scan(path).pixels, GREY)
 
 
 def image_magick():

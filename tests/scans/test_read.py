@@ -129,6 +129,14 @@ def test_hologic_files_are_refused_by_name(file, name):
     assert message.endswith("Export the scan from the Hologic software as DICOM.")
 
 
+def test_access_files_are_refused_by_name(file):
+    path = file.with_name("Patient.MDB")
+    path.write_bytes(b"\x80\x02\x03\x04" * 100)
+    message = refusal(path)
+    assert "a Microsoft Access database" in message
+    assert message.endswith("Export the scans from enCORE as DICOM.")
+
+
 def test_archive(file):
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("a", "b")

@@ -70,6 +70,9 @@ def test_every_scan_is_listed_with_its_remarks(cohort, tmp_path):
     written = pd.read_csv(review.out / "scans.csv")
     assert written["scan"].tolist() == [f"{number}.npy" for number in range(8)]
     assert written["spacing_source"].tolist()[:7] == ["assumed"] * 7
+    # Folders can name patients.
+    assert scans["reason"][7].endswith("/7.npy: the file is empty. Export or copy it again.")
+    assert written["reason"][7] == "7.npy: the file is empty. Export or copy it again."
     with pytest.raises(FileExistsError, match="exists"):
         review_cohort(cohort, out=tmp_path / "review")
     (tmp_path / "review" / "notes").touch()
