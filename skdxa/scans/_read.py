@@ -271,6 +271,10 @@ def _check_options(unit, frame, max_pixels):
         raise ScanError(f"max_pixels must be a whole number from 1; got {max_pixels!r}.")
 
 
+# Of decoders. Pillow's prints the texts of a TIFF picture, at the level of debugging.
+_LOGGERS = ("pydicom", "PIL", "pylibjpeg", "libjpeg", "openjpeg")
+
+
 class _Quiet:
     """Silence decoders, whose warnings and log records quote the headers that they dislike.
 
@@ -280,6 +284,8 @@ class _Quiet:
 
     def __init__(self):
         self._lock, self._n_inside = threading.Lock(), 0
+        self._loggers = [logging.getLogger(name) for name in _LOGGERS]
+        self._nothing = logging.NullHandler()
 
     def __enter__(self):
         with self._lock:
@@ -289,18 +295,21 @@ class _Quiet:
             self._warnings = warnings.catch_warnings()
             self._warnings.__enter__()
             warnings.simplefilter("ignore")
-            logger = logging.getLogger("pydicom")
-            self._before = logger.disabled, logger.propagate
-            # Records of its child loggers pass it by on their way to the root's handlers.
-            logger.disabled, logger.propagate = True, False
+            self._before = [(logger.disabled, logger.propagate) for logger in self._loggers]
+            for logger in self._loggers:
+                # Records of its child loggers pass it by on their way to the root's handlers.
+                logger.disabled, logger.propagate = True, False
+                # Without any handler on their way, warnings would be printed.
+                logger.addHandler(self._nothing)
 
     def __exit__(self, *error):
         with self._lock:
             self._n_inside -= 1
             if self._n_inside:
                 return
-            logger = logging.getLogger("pydicom")
-            logger.disabled, logger.propagate = self._before
+            for logger, before in zip(self._loggers, self._before, strict=True):
+                logger.disabled, logger.propagate = before
+                logger.removeHandler(self._nothing)
             self._warnings.__exit__(*error)
 
 

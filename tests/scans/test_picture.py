@@ -174,6 +174,18 @@ def test_interlaced_png(tmp_path):
     np.testing.assert_array_equal(read_scan(path).pixels, GREY)
 
 
+def test_texts_are_not_logged(tmp_path, caplog, capfd):
+    caplog.set_level("DEBUG")
+    path = tmp_path / "scan"
+    Image.fromarray(GREY).save(path, "TIFF", description="Secret^Name")
+    assert b"Secret^Name" in path.read_bytes()
+    read_scan(path)
+    assert caplog.records == []
+    assert capfd.readouterr().err == ""
+    Image.open(path).close()
+    assert "Secret^Name" in caplog.text
+
+
 def image_magick():
     """Return ImageMagick's command, or skip; other programs bear the name as well."""
     for name in ("magick", "convert"):
