@@ -179,6 +179,7 @@ def test_texts_are_not_logged(tmp_path, caplog, capfd):
     path = tmp_path / "scan"
     Image.fromarray(GREY).save(path, "TIFF", description="Secret^Name")
     assert b"Secret^Name" in path.read_bytes()
+    caplog.clear()
     read_scan(path)
     assert caplog.records == []
     assert capfd.readouterr().err == ""
