@@ -88,7 +88,10 @@ def load_cohort(
         them, or leave them out and list them in ``excluded``. Errors of the table
         itself are always raised, all at once.
     n_jobs : int, default=None
-        Processes that read, as in joblib.
+        Processes that read, as in joblib; None is one. On Linux they are copies of this
+        process unless a backend of joblib has been chosen or TensorFlow, JAX or PyTorch has
+        been imported, with which copies may wait without end. Other processes take a second or
+        two to start, in which one reads some 100 files.
     progress : bool, default=True
         Whether to show a progress bar where the standard error is a terminal.
 

@@ -601,7 +601,7 @@ def test_all_faults_of_the_paths_are_reported_together(folder):
 
 def test_advice_fits_a_table(tmp_path):
     for name in ("a.dcm", "b.dcm"):
-        write_dicom(tmp_path / name)
+        write_dicom(tmp_path / name, FINE, PixelSpacing=[0.525, 0.60])
     content = (tmp_path / "a.dcm").read_bytes()
     (tmp_path / "a.dcm").write_bytes(content.replace(b"0.525\\0.6", b"0.5x5\\0.6"))
     table = pd.DataFrame({"scan": ["a.dcm", "b.dcm"]})

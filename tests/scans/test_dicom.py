@@ -1,6 +1,7 @@
 """DICOM in: every encoding, every unit, and what hospitals' files get wrong."""
 
 import dataclasses
+import io
 import pickle
 import re
 import shutil
@@ -891,6 +892,16 @@ def test_run_lengths_as_pydicom_decodes_them(file, dtype):
     dataset.save_as(file)
     np.testing.assert_array_equal(pixel_array(file), pixels)
     np.testing.assert_array_equal(read_scan(file).pixels, pixels.astype(np.float32))
+
+
+def test_many_scans_of_the_pixels(file):
+    buffer = io.BytesIO()
+    Image.new("L", (4000, 4000)).save(buffer, "JPEG", progressive=True)
+    content = buffer.getvalue()
+    last = content[content.rindex(b"\xff\xda") : -2]
+    data = encapsulate([content[:-2] + 50 * last + content[-2:]])
+    write_dicom(file, syntax=JPEGExtended12Bit, Rows=4000, Columns=4000, PixelData=data)
+    assert "holds more scans of its pixels than are decoded" in refusal(file)
 
 
 def test_decoders_log_nothing(file, caplog):

@@ -226,7 +226,7 @@ class Pickled:
 
 def harmful_files():
     """Make files that cost a careless reader seconds, gigabytes or safety, by name."""
-    eight = deflated_zeros(1 << 23)
+    eight, zeros = deflated_zeros(1 << 23), deflated_zeros(1 << 26)
     shape = "{{'descr': '<f8', 'fortran_order': {}, 'shape': {}, }}\n".format
     exif = b"MM\0*\0\0\0\x08" + heavy_directory(5000, 1 << 20)
     head = struct.pack(">HBHHBBBB", 11, 8, 7, 9, 1, 1, 0x11, 0)
@@ -252,9 +252,9 @@ def harmful_files():
             [("scan.npy", header(shape(False, (2000, 4000))) + bytes(64_000_000))]
         ),
         "npz short": zipped([("scan.npy", header(shape(True, (8000, 8000))) + bytes(1 << 24))]),
-        "npz long": zipped([("scan.npy", header(shape(True, (7, 9))) + bytes(1 << 28))]),
-        "npz many": zipped([(f"{k}.npy", npy(DENSITY)) for k in range(4000)]),
-        "npz thousands": zipped([(f"{k}.npy", b"") for k in range(30_000)]),
+        "npz long": zipped([("scan.npy", header(shape(True, (7, 9))) + bytes(1 << 26))]),
+        "npz many": zipped([(f"{k}.npy", npy(DENSITY)) for k in range(2000)]),
+        "npz thousands": zipped([(f"{k}.npy", b"") for k in range(6_000)]),
         "npz twice": zipped([("scan.npy", npy(DENSITY))] * 2),
         "npz pickle": npz(scan=np.array([[Pickled(), 1]], dtype=object)),
         "npz bzip2": zipped([("scan.npy", npy(DENSITY) + bytes(1 << 24))], zipfile.ZIP_BZIP2),
@@ -262,9 +262,9 @@ def harmful_files():
         "npz outside": zipped([("../../../etc/passwd.npy", npy(DENSITY))]),
         "PNG huge": png((2**31 - 1, 2**31 - 1), chunk(b"IDAT", eight)),
         "PNG larger": png((30_000, 30_000), chunk(b"IDAT", eight)),
-        "PNG more than it says": png((9, 7), chunk(b"IDAT", deflated_zeros(1 << 28))),
+        "PNG more than it says": png((9, 7), chunk(b"IDAT", zeros)),
         "PNG long text": png((9, 7), chunk(b"zTXt", b"a\0\0" + eight) * 20),
-        "PNG profile": png((9, 7), chunk(b"iCCP", b"a\0\0" + deflated_zeros(1 << 28))),
+        "PNG profile": png((9, 7), chunk(b"iCCP", b"a\0\0" + zeros)),
         "PNG many chunks": png((9, 7), chunk(b"tEXt", b"a\0b") * 200_000),
         "PNG empty pixels": png((9, 7), chunk(b"IDAT", b"") * 200_000),
         "PNG Exif": png((9, 7), chunk(b"eXIf", exif), chunk(b"IDAT", zlib.compress(bytes(70)))),
@@ -399,7 +399,7 @@ def outcome(path, frame):
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the limit needs Linux")
 def test_damaged_and_harmful_files_are_read_or_refused():
-    command = [sys.executable, __file__, "--count", "440", "--seed", "20261130"]
+    command = [sys.executable, __file__, "--count", "220", "--seed", "20261130"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr[-2000:]
     report = json.loads(result.stdout)
@@ -409,8 +409,8 @@ def test_damaged_and_harmful_files_are_read_or_refused():
     outcomes = report["outcomes"]
     assert set(outcomes) == {*sound_files(), "harmful"}
     # Some changes hit nothing that is read, others do: both ways are run.
-    assert sum(ended.get("read", 0) for ended in outcomes.values()) > 40
-    assert sum(ended.get("damaged file", 0) for ended in outcomes.values()) > 100
+    assert sum(ended.get("read", 0) for ended in outcomes.values()) > 20
+    assert sum(ended.get("damaged file", 0) for ended in outcomes.values()) > 50
     assert not Path("/tmp/unpickled-by-a-test").exists()
 
 
