@@ -47,15 +47,16 @@ def _from_left(white):
     n_rows, n_columns = white.shape
     widths = np.where(white.all(axis=1), n_columns, white.argmin(axis=1))
     margin = np.zeros_like(widths)
-    for band in _runs(widths > 0):
+    shortest = max(2, round(_SHORTEST_STEP * n_rows))
+    for band in _runs(widths > 0, shortest):
         if widths[band][0] > 0:
-            margin[band] = _stepped(widths[band], shortest=max(2, round(_SHORTEST_STEP * n_rows)))
+            margin[band] = _stepped(widths[band], shortest)
     return np.arange(n_columns) < margin[:, None]
 
 
-def _stepped(widths, *, shortest):
+def _stepped(widths, shortest):
     """Return the width of the margin in each row of a band, 0 throughout if it is none."""
-    high = [run for run in _runs(widths) if run.stop - run.start >= shortest]
+    high = _runs(widths, shortest)
     stops = [0, *(run.stop for run in high)]
     starts = [*(run.start for run in high), len(widths)]
     # A step meets the next one, but for a row that blends the two, or ends the band;
@@ -75,7 +76,9 @@ def _stepped(widths, *, shortest):
     return np.minimum(widths, np.maximum(above, below))
 
 
-def _runs(values):
-    """Slices of the longest stretches of equal neighbours."""
+def _runs(values, shortest):
+    """Slices of the longest stretches of equal neighbours that are not too short."""
     starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
-    return [slice(*ends) for ends in zip(starts, np.r_[starts[1:], len(values)], strict=True)]
+    stops = np.r_[starts[1:], len(values)]
+    long = stops - starts >= shortest
+    return [slice(*ends) for ends in zip(starts[long], stops[long], strict=True)]
