@@ -77,30 +77,6 @@ def format_shape(shape):
     return " x ".join(map(str, shape)) or "a single number"
 
 
-def bounded(stream, limit):
-    """Return everything that a stream holds, or raise a `ScanReadError` beyond a limit.
-
-    Parameters
-    ----------
-    stream : binary file object
-        Open for reading; usually one that inflates compressed content.
-    limit : int
-        Largest number of bytes.
-
-    Returns
-    -------
-    content : bytes
-    """
-    content = stream.read(limit + 1)
-    if len(content) > limit:
-        raise ScanReadError(
-            f"the compressed content is larger than the {limit:,} bytes that are read. Export "
-            "the scan alone, or raise max_pixels if the file is what it should be.",
-            reason="too large",
-        )
-    return content
-
-
 def two_axes(shape):
     """Return rows and columns of an array, or raise a `ScanReadError` if it cannot be a scan.
 

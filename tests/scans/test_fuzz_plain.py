@@ -414,6 +414,73 @@ def test_damaged_and_harmful_files_are_read_or_refused():
     assert not Path("/tmp/unpickled-by-a-test").exists()
 
 
+@pytest.fixture(scope="module")
+def harmful():
+    return harmful_files()
+
+
+REFUSALS = {
+    "npy huge": "the array has 1000000000 x 1000000000 pixels, more than the 64,000,000",
+    "npy negative": "at least 2 pixels each; the array is -7 x -9",
+    "npy of truth values": "at least 2 pixels each",
+    "npy nested": "damaged or cut short",
+    "npy minus": "damaged or cut short",
+    "npy longest header": "damaged or cut short",
+    "npy pickle": "pickled Python objects",
+    "npy subarray": "damaged or cut short",
+    "npy dates": "the array's are datetime64",
+    "npz short": "an array's size is not what its header says",
+    "npz long": "an array's size is not what its header says",
+    "npz many": "more than one array that could be the scan",
+    "npz thousands": "holds more than is looked through",
+    "npz twice": "two arrays of one name",
+    "npz pickle": "'scan' (1 x 2 object)",
+    "npz bzip2": "compressed by a method that NumPy does not use",
+    "npz lzma": "compressed by a method that NumPy does not use",
+    "PNG huge": "pixels, more than the 64,000,000 that are read",
+    "PNG profile": "damaged or cut short",
+    "PNG many chunks": "more chunks than are read",
+    "PNG empty pixels": "more chunks than are read",
+    "PNG Exif": "entries are longer than the file",
+    "TIFF many pages": "more pages or entries than are read",
+    "TIFF heavy": "entries are longer than the file",
+    "TIFF many strips": "entries are longer than the file",
+    "TIFF tile": "more pixels in a tile than are read",
+    "JPEG many scans": "more scans of its pixels than are decoded",
+    "JPEG Exif": "entries are longer than the file",
+    "JPEG filled": "more segments than are read",
+    "JPEG segments": "more segments than are read",
+    "BMP run lengths": "more run lengths than are read",
+    "BMP huge": "pixels, more than the 64,000,000 that are read",
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_harmful_files_are_refused(tmp_path, harmful, name):
+    path = tmp_path / "scan"
+    path.write_bytes(harmful[name])
+    with pytest.raises(ScanReadError) as caught:
+        read_scan(path)
+    assert REFUSALS[name] in str(caught.value)
+
+
+def test_a_page_in_many_strips(tmp_path):
+    # In a file that has room for the list of them.
+    page = [(256, 3, 1, 9 << 16), (257, 3, 1, 7 << 16), (273, 4, 40_000, 100)]
+    (tmp_path / "scan").write_bytes(tiff(directory(page) + bytes(200_000)))
+    with pytest.raises(ScanReadError, match="more strips or tiles than are read"):
+        read_scan(tmp_path / "scan")
+
+
+def test_multi_picture_directories_are_checked(tmp_path):
+    content = picture(GREY, "JPEG")
+    directories = b"MPF\0" + tiff(heavy_directory(100, 1 << 14))
+    segment = b"\xff\xe2" + struct.pack(">H", 2 + len(directories)) + directories
+    (tmp_path / "scan").write_bytes(content[:2] + segment + content[2:])
+    with pytest.raises(ScanReadError, match="entries are longer than the file"):
+        read_scan(tmp_path / "scan")
+
+
 @pytest.mark.parametrize("kind", sound_files())
 def test_sound_files_are_read(tmp_path, kind):
     path = tmp_path / "scan"
