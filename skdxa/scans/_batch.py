@@ -1,7 +1,10 @@
 """The scans of a table, read one by one or by several processes."""
 
 import multiprocessing
+import os
 import sys
+import threading
+import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -68,21 +71,43 @@ def read_all(jobs, *, n_jobs, progress, **options):
     if n_workers == 1:
         return list(show(map(read, jobs)))
     if _can_fork():
-        with ProcessPoolExecutor(n_workers, multiprocessing.get_context("fork")) as workers:
-            with warnings.catch_warnings():
-                # Python 3.12 warns of threads, which here are those of linear algebra.
-                warnings.filterwarnings("ignore", ".* is multi-threaded", DeprecationWarning)
-                done = workers.map(read, jobs, chunksize=min(8, -(-len(jobs) // n_workers)))
-            try:
-                return list(show(done))
-            except BrokenProcessPool:
-                raise CohortError(
-                    "a process that reads scans has ended, perhaps for lack of memory. Read with "
-                    "n_jobs=1."
-                ) from None
+        return _read_by_copies(read, jobs, n_workers, show)
     backend, _ = get_active_backend()
     return_as = "generator" if backend.supports_return_generator else "list"
     return list(show(Parallel(n_workers, return_as=return_as)(map(delayed(read), jobs))))
+
+
+def _read_by_copies(read, jobs, n_workers, show):
+    """Return what was read for each job by copies of this process."""
+    context = multiprocessing.get_context("fork")
+    initial = {"initializer": _end_with_parent, "initargs": (os.getpid(),)}
+    with ProcessPoolExecutor(n_workers, context, **initial) as workers:
+        with warnings.catch_warnings():
+            # Python 3.12 warns of threads, which here are those of linear algebra.
+            warnings.filterwarnings("ignore", ".* is multi-threaded", DeprecationWarning)
+            done = workers.map(read, jobs, chunksize=min(8, -(-len(jobs) // n_workers)))
+        try:
+            return list(show(done))
+        except BrokenProcessPool:
+            raise CohortError(
+                "a process that reads scans has ended, perhaps for want of memory. Read with "
+                "n_jobs=1."
+            ) from None
+        except BaseException:
+            # On Ctrl-C, what has not begun is not waited for.
+            workers.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _end_with_parent(parent):
+    """Let a worker end if its parent is killed, which it would not notice while it waits."""
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _can_fork():

@@ -2,8 +2,11 @@
 
 import logging
 import os
+import signal
+import subprocess
 import sys
 import threading
+import time
 import warnings
 
 import joblib
@@ -48,6 +51,56 @@ def test_a_process_that_ends(folder, monkeypatch):
     monkeypatch.setattr(_batch, "read_scan", lambda *args, **options: os._exit(1))
     with pytest.raises(CohortError, match=r"has ended.*Read with n_jobs=1\.$"):
         load(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
+def test_an_interrupted_reading_waits_for_nothing_more(folder, monkeypatch):
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    many = [f"{number}.npy" for number in range(400)]
+    for name in many:
+        np.save(folder / name, np.ones((7, 9)))
+    read_one = read_scan
+
+    def slow(path, **options):
+        time.sleep(0.02)
+        return read_one(path, **options)
+
+    def interrupted(done, **options):
+        next(iter(done))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_batch, "read_scan", slow)
+    monkeypatch.setattr(_batch, "tqdm", interrupted)
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        load_cohort(pd.DataFrame({"scan": many}), scans=folder, n_jobs=2)
+    # All of them would take four seconds.
+    assert time.monotonic() - start < 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
+def test_workers_end_with_a_parent_that_is_killed(folder):
+    code = """
+import os, signal, sys
+import pandas as pd
+from skdxa.scans import _batch, load_cohort
+def kill(done, **options):
+    print(*[process.pid for process in multiprocessing.active_children()], flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+import multiprocessing
+_batch.tqdm = kill
+load_cohort(pd.DataFrame({"scan": ["0.npy", "1.npy"]}), scans=sys.argv[1], n_jobs=2)
+"""
+    killed = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    # The output ends when the last of the workers, which have it open as well, has ended.
+    try:
+        output, _ = killed.communicate(timeout=60)
+    finally:
+        killed.kill()
+    assert len(output.split()) == 2
+    assert killed.returncode == -signal.SIGKILL
 
 
 def test_threads_are_silent_until_the_last_has_read(folder, monkeypatch):

@@ -211,7 +211,9 @@ def test_pictures_of_imagemagick(tmp_path, suffix, depth):
     np.testing.assert_array_equal(read_scan(tmp_path / f"scan.{suffix}").pixels, array)
 
 
-@pytest.mark.parametrize("options", ["-c none", "-c lzw:2", "-c zip", "-c packbits", "-t", "-B"])
+@pytest.mark.parametrize(
+    "options", ["-8", "-c none", "-c lzw:2", "-c zip", "-c packbits", "-t", "-B"]
+)
 def test_pictures_of_libtiff(tmp_path, options):
     if shutil.which("tiffcp") is None:
         pytest.skip("tiffcp of libtiff is not installed")
