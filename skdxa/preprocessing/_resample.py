@@ -10,6 +10,8 @@ from skdxa.validation import check_scan, check_spacing
 
 # Many times a whole-body scan; more is a spacing that is not in mm.
 _MAX_PIXELS = 64_000_000
+# Pixels that are in memory in double precision.
+_MOST_AT_ONCE = 4_000_000
 
 
 def resample(scan, spacing_mm, to=(1.05, 0.60)):
@@ -104,7 +106,19 @@ def resample_to_shape(scan, shape, *, least_share=0.5):
 
 def _apply(rows, columns, pixels):
     """Apply the weights along both axes, in double precision to preserve means."""
-    return np.ascontiguousarray((columns @ (rows @ pixels.astype(float)).T).T, dtype=np.float32)
+    n_rows, n_columns = rows.shape[0], columns.shape[0]
+    largest = max(pixels.size, rows.shape[0] * pixels.shape[1], n_rows * n_columns)
+    if largest <= _MOST_AT_ONCE:
+        resampled = (columns @ (rows @ pixels.astype(float)).T).T
+        return np.ascontiguousarray(resampled, dtype=np.float32)
+    resampled = np.empty((n_rows, n_columns), dtype=np.float32)
+    n_strips = -(-largest // _MOST_AT_ONCE)
+    for strip in np.array_split(np.arange(n_rows), min(n_strips, n_rows)):
+        weights = rows[strip[0] : strip[-1] + 1]
+        first, last = weights.indices.min(), weights.indices.max() + 1
+        part = weights[:, first:last] @ pixels[first:last].astype(float)
+        resampled[strip] = (columns @ part.T).T
+    return resampled
 
 
 # A cohort has few sizes of scan and many scans of each.

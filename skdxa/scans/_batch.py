@@ -165,6 +165,10 @@ def _read_one(job, *, spacing_mm, variable, unit, min_columns):
         # At once, since the scan as read is often many times as large.
         if native_mm:
             read.pixels = resample(scan.pixels, native_mm, spacing_mm)
+    except MemoryError:
+        return read.refuse(
+            "the scan needs more memory to be resampled than there is.", "too large"
+        )
     except ScanError as error:
         # Other errors are of the spacing that the table or the file states.
         kind = getattr(error, "reason", "pixel spacing unusable")

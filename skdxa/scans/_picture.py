@@ -105,13 +105,17 @@ def _grey(image):
     for top in range(0, n_rows, n_together):
         bottom = min(top + n_together, n_rows)
         strip = image.crop((0, top, n_columns, bottom))
-        red, green, blue, opacity = strip.convert("RGBA").split()
+        strip = strip if strip.mode == "RGBA" else strip.convert("RGBA")
+        red, green, blue, opacity = strip.split()
         if any(ImageChops.difference(red, other).getbbox() for other in (green, blue)):
             raise _colour(image.mode)
         grey[top:bottom] = red
         # What is transparent was not scanned.
         unscanned[top:bottom] = np.asarray(opacity) == 0
-    return np.where(unscanned, np.float32(np.nan), grey) if unscanned.any() else grey
+    if unscanned.any():
+        grey = grey.astype(np.float32)
+        grey[unscanned] = np.nan
+    return grey
 
 
 def _colour(mode):

@@ -253,6 +253,13 @@ def read_scan(
     except ScanReadError as error:
         # Without the cause, whose text may quote the header, and with it the patient.
         raise ScanReadError(f"{printable(path)}: {error}", reason=error.reason) from None
+    except (MemoryError, OSError) as error:
+        # Beyond the decoders, which have errors of their own: of the conversion, or of a disk.
+        what = "cannot be read to its end" if isinstance(error, OSError) else "needs more memory"
+        raise ScanReadError(
+            f"{printable(path)}: the file {what}. Copy it again, or export the scan alone.",
+            reason="damaged file" if isinstance(error, OSError) else "too large",
+        ) from None
     return Scan(
         pixels=pixels,
         spacing=spacing_mm or content.spacing,

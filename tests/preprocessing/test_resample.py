@@ -122,3 +122,12 @@ def test_a_bad_spacing_is_named(scan, spacing_mm):
 def test_a_bad_scan_is_named(scan, message):
     with pytest.raises(ScanError, match=f"^scan .*{message}"):
         resample(scan, (1, 1))
+
+
+@pytest.mark.parametrize("to", [(3.0, 2.0), (0.4, 0.3), (3.0, 0.3), (0.4, 2.0)])
+def test_large_scans_are_resampled_in_strips_to_the_same_pixels(scan, monkeypatch, to):
+    scan[2:4, :3] = np.nan
+    expected = resample(scan, (1.0, 1.0), to)
+    for most in (20, 1):
+        monkeypatch.setattr("skdxa.preprocessing._resample._MOST_AT_ONCE", most)
+        np.testing.assert_array_equal(resample(scan, (1.0, 1.0), to), expected)

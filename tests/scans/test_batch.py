@@ -45,6 +45,37 @@ def test_processes_are_not_copied_with_threads_of_others(monkeypatch):
     assert not _batch._can_fork()
 
 
+@pytest.mark.parametrize(
+    ("place", "error", "reason"),
+    [
+        ("_read._check_pixels", MemoryError, "the file needs more memory"),
+        ("_read._decode", OSError, "the file cannot be read to its end"),
+        ("_batch.resample", MemoryError, "needs more memory to be resampled"),
+    ],
+)
+def test_a_file_at_the_limit_of_memory_or_of_the_disk(folder, monkeypatch, place, error, reason):
+    calls = []
+
+    def fails_once(*args):
+        if not calls:
+            calls.append(args)
+            raise error
+        return function(*args)
+
+    module, name = place.split(".")
+    function = getattr(sys.modules[f"skdxa.scans.{module}"], name)
+    monkeypatch.setattr(f"skdxa.scans.{place}", fails_once)
+    with pytest.warns(UserWarning, match="1 of 5 scans are left out"):
+        cohort = load_cohort(
+            pd.DataFrame({"scan": NAMES}),
+            scans=folder,
+            default_spacing_mm=(1.05, 0.60),
+            on_error="exclude",
+        )
+    assert reason in cohort.excluded["reason"][0]
+    assert len(cohort.data) == 4
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
 def test_a_process_that_ends(folder, monkeypatch):
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
