@@ -5,9 +5,11 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import parallel_config
 from scipy.special import expit, logit
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.tree import ExtraTreeClassifier
 
 from skdxa.evaluation import Folds, added_value_test
 from skdxa.evaluation._added_value import (
@@ -180,6 +182,18 @@ def test_a_killed_run_resumes_with_the_same_numbers(tmp_path, seen):
     other = clinical.assign(age=clinical["age"] + 1)
     with pytest.raises(CheckpointError, match="another run: data clinical changed"):
         added_value_test(Spy(), scan, y, other, **options)
+
+
+def test_the_number_of_jobs_does_not_matter():
+    scan, y, clinical = simulated()
+    model = ExtraTreeClassifier(max_depth=2)
+    one = added_value_test(model, scan, y, clinical, **SHORT)
+    with parallel_config(backend="threading"):
+        two = added_value_test(model, scan, y, clinical, n_jobs=2, **SHORT)
+    pd.testing.assert_frame_equal(one.null, two.null)
+    assert (one.statistic, one.pvalue) == (two.statistic, two.pvalue)
+    other = added_value_test(model, scan, y, clinical, **{**SHORT, "random_state": 1})
+    assert other.statistic != one.statistic
 
 
 def test_it_stops_when_enough_draws_exceed():
