@@ -8,6 +8,7 @@ import pandas as pd
 from skdxa.evaluation import _summary
 from skdxa.evaluation._folds import Folds
 from skdxa.evaluation._metrics import METRICS, grouped_metrics, threshold_at_sensitivity
+from skdxa.evaluation._pairs import pairs_within_folds, variance_of_patients
 from skdxa.evaluation._result_file import read_result, write_result
 from skdxa.evaluation._scores import default_threshold
 from skdxa.evaluation._stability import (
@@ -199,17 +200,18 @@ class CrossValidationResult:
         of means are limited to 0 and 1. Numbers of scans in the correction are means over
         the folds, rows without a label in `y` included.
 
-        *The interval by stability* has the standard error of the corrected resampled t [1]_
-        times `g`. That of the AUC is symmetric on the logit scale, with Student's t on as
-        many degrees of freedom as the smaller class has patients, less one (with fewer than
-        ten folds in all, at most as many as there are folds, less one). An AUC of 0 or 1
-        in all folds has Wilson's interval for the patients of the smaller class. Those of
-        sensitivity, specificity and accuracy are Wilson's for as many patients as their
-        variance is worth [2]_, at most those that there are; their variance is that of the
-        corrected resampled t plus that of the models' shares, which is taken from how much
-        the scans of one fold move together from repeat to repeat. With one repeat `q` and
-        `g` are unknown; the standard error is that of the corrected resampled t, on as many
-        degrees of freedom as there are folds or patients, less one.
+        *The interval by stability* of the AUC has DeLong's variance, from the shares of pairs
+        within folds of each scan averaged over the repeats and clustered by patient, times
+        ``g ** 2``, plus the variance between repeats; see :ref:`stability_derivation`. It is
+        symmetric on the logit scale, with Student's t on as many degrees of freedom as the
+        smaller class has patients, less one. An AUC of 0 or 1 in all folds has Wilson's
+        interval for the patients of the smaller class. Those of sensitivity, specificity and
+        accuracy are Wilson's for as many patients as their variance is worth [2]_, at most
+        those that there are; their variance is that of the corrected resampled t [1]_ plus
+        that of the models' shares, which is taken from how much the scans of one fold move
+        together from repeat to repeat. With one repeat `q` and `g` are unknown; the standard
+        error is that of the corrected resampled t, on as many degrees of freedom as there are
+        folds or patients, less one.
 
         The level refers to cohorts with these numbers of positive and negative patients.
         How often the intervals hold in simulated cohorts is measured by
@@ -584,7 +586,21 @@ class CrossValidationResult:
             )
             for name, of in {**among, "accuracy": known}.items()
         }
-        return _summary.Noise(self.stability(y), training, n_patients)
+        stability = self.stability(y)
+        auc_variance = np.nan
+        if not np.isnan(stability.q) and n_patients["auc"] > 1:
+            auc_variance = self._auc_variance(positive, known, n_patients["auc"])
+        return _summary.Noise(stability, training, n_patients, auc_variance, self.n_folds)
+
+    def _auc_variance(self, positive, known, n_smaller):
+        """Return the variance of the mean AUC that comes from the patients who are scored."""
+        _, influence = pairs_within_folds(
+            self._score[:, known], self._folds.fold_of[:, known], self.n_folds, positive[known]
+        )
+        if influence is None:
+            return np.nan
+        groups = None if self.groups is None else self.groups[known]
+        return variance_of_patients(influence, groups, n_smaller)
 
     def _threshold(self, threshold):
         return default_threshold(self.response_method) if threshold is None else threshold

@@ -7,9 +7,9 @@ import pandas as pd
 from scipy import stats
 from scipy.special import expit, logit
 
-from skdxa.evaluation._ranks import ranks_within
+from skdxa.evaluation._pairs import pairs_within_folds
 from skdxa.evaluation._scores import default_threshold
-from skdxa.evaluation._stability import cells_of, stability_of, training_variance
+from skdxa.evaluation._stability import stability_of, training_variance
 from skdxa.evaluation._summary import score_interval
 from skdxa.significance import adjust_pvalues
 from skdxa.validation import fill_masked, patient_codes, positive_and_known
@@ -245,7 +245,7 @@ class _Scored:
         factor = 1.0 if np.isnan(q) else np.sqrt(_squared_factor(q, min(share, 1.0)))
         df = min(counts) - 1
         terms = {}
-        area, influence = _auc(score, fold_of, self.n_folds, positive)
+        area, influence = pairs_within_folds(score, fold_of, self.n_folds, positive)
         if not np.isnan(area):
             terms["auc"] = self._term(area, influence, of, factor, df, counts)
         if self.is_risk:
@@ -348,30 +348,6 @@ def _squared_factor(q, share):
     return (1 - q) * (1 + 2 * q * share + q**2 * share) + q * (
         1 + share - 2 * (1 - q) * share + (1 - q) ** 2 * share / 2
     )
-
-
-def _auc(score, fold_of, n_folds, positive):
-    """Return the share of pairs within folds in the right order, and the scans' influence."""
-    n_repeats, n_scans = score.shape
-    cell = cells_of(fold_of, n_folds).ravel()
-    n_cells = n_repeats * n_folds
-    label, score = np.tile(positive, n_repeats), score.ravel()
-    n_of = [np.bincount(cell[label == side], minlength=n_cells) for side in (False, True)]
-    ranks, wins = ranks_within(score, cell), np.empty(score.size)
-    for side in (False, True):
-        own = label == side
-        # Scans of the other class below: those of both classes less those of the own.
-        wins[own] = ranks[own] - ranks_within(score[own], cell[own])
-    wins = np.where(label, wins, n_of[1][cell] - wins)
-    rivals = np.where(label, n_of[0][cell], n_of[1][cell])
-    pairs = (n_of[0] * n_of[1]).reshape(n_repeats, n_folds).sum(axis=1)
-    defined = pairs > 0
-    if not defined.any():
-        return np.nan, None
-    wins, rivals = (values.reshape(n_repeats, n_scans)[defined] for values in (wins, rivals))
-    pairs = pairs[defined, np.newaxis]
-    area = np.mean(wins[:, positive].sum(axis=1) / pairs[:, 0])
-    return area, np.mean((wins - area * rivals) / pairs, axis=0)
 
 
 def _slope(score, positive):

@@ -181,6 +181,37 @@ def share_interval(share, n_patients, quantile):
     return np.sort(np.roots([1 + square, -2 * share - square, share**2]))
 
 
+def delong_within_folds(result, positive, groups=None):
+    """Return DeLong's variance, from shares of pairs within folds averaged over the repeats."""
+    influence = np.zeros(len(positive))
+    area = []
+    for repeat in range(result.n_repeats):
+        score, fold_of = result.repeat_scores(repeat), result.fold_assignment.fold_of[repeat]
+        rivals = (fold_of[:, np.newaxis] == fold_of) & (positive[:, np.newaxis] != positive)
+        higher = np.sign(score[:, np.newaxis] - score) * np.where(positive, -1, 1)[:, np.newaxis]
+        wins = np.sum(rivals * (1 - higher) / 2, axis=1)
+        area.append((wins, rivals.sum(axis=1), rivals.sum() / 2))
+    mean = np.mean([wins[positive].sum() / pairs for wins, _, pairs in area])
+    for wins, n_rivals, pairs in area:
+        influence += (wins - mean * n_rivals) / pairs / result.n_repeats
+    patients = np.arange(len(positive)) if groups is None else groups
+    sums = np.array([influence[patients == patient].sum() for patient in np.unique(patients)])
+    n_smaller = min(len(np.unique(patients[positive == side])) for side in (True, False))
+    return np.sum(sums**2) * n_smaller / (n_smaller - 1)
+
+
+def stability_error(result, positive, groups=None):
+    """Return the standard error by stability on the logit scale, and the mean AUC."""
+    y = positive.astype(int)
+    areas = result.fold_metrics(y)["auc"].to_numpy().reshape(result.n_repeats, -1)
+    q, g = result.stability(y)
+    variance = delong_within_folds(result, positive, groups) * g**2 * 10 / 9
+    variance *= 1 + q / (result.n_folds - 1)
+    variance += areas.mean(axis=1).var(ddof=1) / result.n_repeats
+    mean = areas.mean()
+    return np.sqrt(variance) / (mean * (1 - mean)), mean
+
+
 def test_stability_by_its_formula(result, metrics_by_fold):
     q, g = result.stability()
     assert 0 < q <= 1
@@ -191,12 +222,12 @@ def test_stability_by_its_formula(result, metrics_by_fold):
         name: values.std(ddof=1) * np.sqrt(1 / 20 + 22.6 / 90.4)
         for name, values in metrics_by_fold.items()
     }
-    mean = metrics_by_fold["auc"].mean()
-    half = quantile * g * standard_errors["auc"] / (mean * (1 - mean))
+    error, mean = stability_error(result, result.y == 1)
+    half = quantile * error
     expected = [mean, expit(logit(mean) - half), expit(logit(mean) + half), q, g]
     columns = ["estimate", "low", "high", "q", "g"]
     np.testing.assert_allclose(summary.loc["auc", columns].astype(float), expected, rtol=1e-12)
-    assert summary.loc["auc", "method"] == "corrected resampled t, stability"
+    assert summary.loc["auc", "method"] == "DeLong, stability"
     for name, n_patients in {"sensitivity": 33, "specificity": 80, "accuracy": 113}.items():
         row = summary.loc[name]
         share, variance = row["estimate"], (row["g"] * standard_errors[name]) ** 2
@@ -218,9 +249,11 @@ def test_the_interval_by_stability_is_wider_where_training_is_noise(make_result)
     given = guessed.fold_assignment.with_scores(rng.normal(size=y.size) + y)
     assert guessed.stability() == (1, pytest.approx(np.sqrt(2), rel=1e-15))
     assert given.stability() == pytest.approx((0, 1))
-    summaries = [given.summary(interval=kind).loc["auc"] for kind in ("stability", "corrected")]
-    widths = [row["high"] - row["low"] for row in summaries]
-    assert widths[0] == pytest.approx(widths[1], rel=0.05)
+    # Without training, DeLong's interval is right, but for the allowance and Student's t.
+    rows = [given.summary(interval=kind).loc["auc"] for kind in ("stability", "delong")]
+    widths = [logit(row["high"]) - logit(row["low"]) for row in rows]
+    ratio = np.sqrt(10 / 9) * stats.t.ppf(0.975, 59) / stats.norm.ppf(0.975)
+    assert widths[0] == pytest.approx(ratio * widths[1], rel=0.05)
 
 
 def test_shares_of_all_or_none_have_an_interval(make_result):
@@ -282,18 +315,14 @@ def test_degrees_of_freedom_are_those_of_patients(make_result):
     groups = np.repeat(np.arange(40), 3)
     order = np.random.default_rng(0).permutation(120)
     result = make_result(y[order], groups=groups[order], n_repeats=3)
-    mean, se = result.fold_metrics()["auc"].agg(["mean", "std"])
-    se *= np.sqrt(1 / 15 + 24 / 96) * result.stability().g / (mean * (1 - mean))
     for n_events, positive in ((8, result.y), (9, np.where(groups[order] == 39, 1, result.y))):
         positive = positive.copy()
         positive[np.flatnonzero(groups[order] == 39)[:2]] = result.y[
             np.flatnonzero(groups[order] == 39)[:2]
         ]
         summary = result.summary(positive).loc["auc"]
-        other = result.fold_metrics(positive)["auc"]
-        g = result.stability(positive).g
-        half = stats.t.ppf(0.975, n_events - 1) * g * other.std() * np.sqrt(1 / 15 + 24 / 96)
-        expected = logit(other.mean()) + half / (other.mean() * (1 - other.mean()))
+        error, mean = stability_error(result, positive == 1, groups[order])
+        expected = logit(mean) + stats.t.ppf(0.975, n_events - 1) * error
         assert logit(summary["high"]) == pytest.approx(expected, rel=1e-9)
 
 
