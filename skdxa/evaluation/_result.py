@@ -175,8 +175,8 @@ class CrossValidationResult:
             Rows `sensitivity`, `specificity`, `accuracy`, `auc`; columns `estimate`,
             `low`, `high`, `level`, `n_folds` (folds in which the metric is defined),
             `method`; by "stability" alone and NaN elsewhere, `q` (of the AUC) and `g`,
-            the factor by which training widens the standard error of the corrected
-            resampled t: see `stability`; and `aggregation`, what the estimate is: "mean of
+            the factor by which the noise of the training scans widens the standard error:
+            see `stability`; and `aggregation`, what the estimate is: "mean of
             folds" (of all repeats), or "pooled" (over the folds of the median repeat).
 
         Raises
@@ -281,8 +281,9 @@ class CrossValidationResult:
         ``q = (n - 1) (1 - R2) / R2 (r - 1) / r``, at most 1, and
         ``g = (1 + q) sqrt(1 - q / 2)``; the derivation is in :ref:`stability_derivation`. A
         model whose fits differ by seeds of their own, such as a network, or that changes
-        abruptly, such as a tree, has too large a `q`, and an interval that is too wide
-        rather than too narrow.
+        abruptly, such as a tree, has too large a `q`. The interval of `summary` averages the
+        scans' shares over the repeats, which removes most of the noise of seeds, and is too
+        wide rather than too narrow.
 
         Examples
         --------

@@ -29,7 +29,7 @@ FEWEST_EVENTS = 20
 _FEW_FOLDS = 10
 # The linear approximation leaves out that a model is trained on fewer patients than there are, and
 # that few events make estimates skew. Simulated, the interval holds with this allowance, and
-# without it in 93 % of the cohorts of two kinds (experiments/coverage.py).
+# without it in 93 % of the cohorts of some kinds (experiments/coverage.py auc).
 _ALLOWANCE = 10 / 9
 # Where the warnings below point: to the line that calls `CrossValidationResult.summary`.
 _STACKLEVEL = 3
