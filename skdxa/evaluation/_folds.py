@@ -251,6 +251,54 @@ class Folds:
             )
         return cls(fold_of, y, groups)
 
+    def split(self, X=None, y=None, groups=None):
+        """Yield the training and the test scans of each fold, as a splitter of scikit-learn.
+
+        Parameters
+        ----------
+        X, y, groups : object, optional
+            Ignored.
+
+        Yields
+        ------
+        train, test : ndarray of int
+            Positions, fold by fold, one repeat after the other.
+
+        Examples
+        --------
+        >>> from skdxa.evaluation import Folds
+        >>> folds = Folds([[0, 1, 0, 1], [0, 0, 1, 1]], [0, 0, 1, 1])
+        >>> [test.tolist() for train, test in folds.split()]
+        [[0, 2], [1, 3], [0, 1], [2, 3]]
+        """
+        for fold_of in self.fold_of:
+            for fold in range(self.n_folds):
+                yield np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+
+    def first(self, n_repeats=1):
+        """Return the folds of the first repeats alone.
+
+        Parameters
+        ----------
+        n_repeats : int, default=1
+            Number of repeats.
+
+        Returns
+        -------
+        Folds
+
+        Raises
+        ------
+        ValueError
+            If there are fewer repeats.
+        """
+        if not 1 <= n_repeats <= self.n_repeats:
+            raise ValueError(
+                f"n_repeats must lie between 1 and {self.n_repeats}, the repeats that there are; "
+                f"got {n_repeats!r}."
+            )
+        return Folds(self.fold_of[:n_repeats], self.y, self.groups)
+
     def table(self):
         """Return the sizes of all folds.
 

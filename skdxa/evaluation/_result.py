@@ -144,6 +144,7 @@ class CrossValidationResult:
         level=0.95,
         n_resamples=2000,
         random_state=None,
+        other_seeds=None,
     ):
         """Return sensitivity, specificity, accuracy and AUC with their intervals.
 
@@ -168,6 +169,8 @@ class CrossValidationResult:
             Resamples of the bootstrap.
         random_state : int, RandomState instance or None, default=None
             Seeds the bootstrap.
+        other_seeds : CrossValidationResult, optional
+            A second fit with other seeds on the same folds, as of `stability`.
 
         Returns
         -------
@@ -235,7 +238,7 @@ class CrossValidationResult:
             metrics = metrics[list(METRICS)]
             options = {"level": level, "sizes": self._mean_sizes()}
             if interval == "stability":
-                noise = self._noise(y, threshold)
+                noise = self._noise(y, threshold, other_seeds)
                 rows, stabilities = _summary.by_stability(metrics, noise, **options)
                 return _summary.tabulate(rows, level, stabilities)
             return _summary.tabulate(_summary.over_folds(metrics, interval, **options), level)
@@ -255,7 +258,7 @@ class CrossValidationResult:
         rows = [(found, self.n_folds, reasons) for found, reasons in rows]
         return _summary.tabulate(rows, level, aggregation="pooled")
 
-    def stability(self, y=None):
+    def stability(self, y=None, *, other_seeds=None):
         """Estimate how stable the scores are from the agreement of the repeats.
 
         Parameters
@@ -263,6 +266,11 @@ class CrossValidationResult:
         y : array-like of shape (n_scans,), optional
             Other labels to score against; the scores of the scans of the larger class are
             compared.
+        other_seeds : CrossValidationResult, optional
+            For a model whose fits differ by their seeds, such as a network: the result of a
+            second fit with another `random_state` on the folds of all repeats, or of the first
+            ones (``cv=result.fold_assignment.first(1)``). What changes by the seed alone is then
+            not taken for noise of the training scans.
 
         Returns
         -------
@@ -281,9 +289,11 @@ class CrossValidationResult:
         ``q = (n - 1) (1 - R2) / R2 (r - 1) / r``, at most 1, and
         ``g = (1 + q) sqrt(1 - q / 2)``; the derivation is in :ref:`stability_derivation`. A
         model whose fits differ by seeds of their own, such as a network, or that changes
-        abruptly, such as a tree, has too large a `q`. The interval of `summary` averages the
-        scans' shares over the repeats, which removes most of the noise of seeds, and is too
-        wide rather than too narrow.
+        abruptly, such as a tree, has too large a `q` without `other_seeds`. The interval of
+        `summary` averages the scans' shares over the repeats, which removes most of the noise
+        of seeds, and is too wide rather than too narrow. With the mean correlation `c` of the two
+        fits within folds, and `x` from ``(1 + x) (1 + x / (r - 1)) = 1 / R2``, `other_seeds`
+        has ``q = (n - 1) (x - (1 - c) (1 + x))``, from 0 to 1.
 
         Examples
         --------
@@ -300,9 +310,23 @@ class CrossValidationResult:
         """
         positive, known = self._positive_and_known(y)
         of_larger = known & (positive == (2 * positive.sum() > known.sum()))
+        again = None
+        if other_seeds is not None:
+            self._check_same_folds(other_seeds)
+            again = other_seeds._score[:, of_larger]
         return stability_of(
-            self._score[:, of_larger], self._folds.fold_of[:, of_larger], self.n_folds
+            self._score[:, of_larger], self._folds.fold_of[:, of_larger], self.n_folds, again
         )
+
+    def _check_same_folds(self, other):
+        """Raise unless another result is of the folds of the first repeats of this one."""
+        mine, theirs = self._folds.fold_of, other._folds.fold_of
+        if not np.array_equal(self.y, other.y) or not np.array_equal(mine[: len(theirs)], theirs):
+            raise ValueError(
+                "other_seeds must be of the same labels and of the folds of the first repeats: "
+                "call repeated_cross_validate with cv=result.fold_assignment, or "
+                "result.fold_assignment.first(n_repeats), and another random_state."
+            )
 
     def fold_metrics(self, y=None, *, threshold=None):
         """Return sensitivity, specificity, accuracy and AUC of every fold.
@@ -571,7 +595,7 @@ class CrossValidationResult:
     def _mean_sizes(self):
         return self.folds[["n_train", "n_test"]].mean().to_dict()
 
-    def _noise(self, y, threshold):
+    def _noise(self, y, threshold, other_seeds):
         """Return what the intervals by stability need beside the metrics of the folds."""
         positive, known = self._positive_and_known(y)
         n_patients = _summary.count_patients(positive, known, self.groups)
@@ -587,7 +611,7 @@ class CrossValidationResult:
             )
             for name, of in {**among, "accuracy": known}.items()
         }
-        stability = self.stability(y)
+        stability = self.stability(y, other_seeds=other_seeds)
         auc_variance = np.nan
         if not np.isnan(stability.q) and n_patients["auc"] > 1:
             auc_variance = self._auc_variance(positive, known, n_patients["auc"])

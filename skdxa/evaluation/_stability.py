@@ -37,7 +37,7 @@ class Stability(NamedTuple):
     g: float
 
 
-def stability_of(score, fold_of, n_folds):
+def stability_of(score, fold_of, n_folds, again=None):
     """Estimate the stability of scores from the agreement of the repeats.
 
     Parameters
@@ -46,6 +46,8 @@ def stability_of(score, fold_of, n_folds):
         Out-of-fold scores of the scans of one class.
     fold_of : ndarray of int of shape (n_repeats, n_scans)
     n_folds : int
+    again : ndarray of shape (n_refitted, n_scans), optional
+        Scores of the first repeats by models that were fitted with other seeds.
 
     Returns
     -------
@@ -56,20 +58,35 @@ def stability_of(score, fold_of, n_folds):
     n_repeats = len(score)
     if has_same_folds(fold_of):
         return Stability(np.nan, np.nan)
-    cell = cells_of(fold_of, n_folds).ravel()
     others = (score.sum(axis=0) - score) / (n_repeats - 1)
-    agreement = rank_correlations(score.ravel(), others.ravel(), cell, n_repeats * n_folds)
-    n_scans = np.bincount(cell, minlength=agreement.size)
-    agreement = agreement[n_scans >= _FEWEST_SCANS]
+    agreement = _agreement(score, others, fold_of, n_folds)
     if agreement.size == 0:
         return Stability(np.nan, np.nan)
-    shared = np.mean((2 * np.sin(np.pi * agreement / 6)) ** 2)
+    shared = np.mean(agreement**2)
     if shared == 0:
         q = 1.0
     else:
-        q = min(1.0, (n_folds - 1) * (1 - shared) / shared * (n_repeats - 1) / n_repeats)
-        q = max(0.0, q)
+        changes = (1 - shared) / shared * (n_repeats - 1) / n_repeats
+        if again is not None:
+            # Seeds change scores so much that the first order, above, would be too large.
+            root = np.sqrt(n_repeats**2 + 4 * (n_repeats - 1) * (1 / shared - 1))
+            changes = (root - n_repeats) / 2
+            n_refitted = len(again)
+            by_seed = _agreement(score[:n_refitted], again, fold_of[:n_refitted], n_folds)
+            # Of what changes from repeat to repeat, the part that changes by the seed alone.
+            changes -= (1 - np.mean(by_seed)) * (1 + changes)
+        q = min(1.0, max(0.0, (n_folds - 1) * changes))
     return Stability(float(q), float((1 + q) * np.sqrt(1 - q / 2)))
+
+
+def _agreement(first, second, fold_of, n_folds):
+    """Return the correlation of two scores in each fold of each repeat that is large enough."""
+    cell = cells_of(fold_of, n_folds).ravel()
+    n_cells = len(fold_of) * n_folds
+    ranks = rank_correlations(first.ravel(), second.ravel(), cell, n_cells)
+    ranks = ranks[np.bincount(cell, minlength=n_cells) >= _FEWEST_SCANS]
+    # Spearman's correlation, turned into Pearson's of normal variables.
+    return 2 * np.sin(np.pi * ranks / 6)
 
 
 def has_same_folds(fold_of):

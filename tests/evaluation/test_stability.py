@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.ensemble import ExtraTreesClassifier
 
-from skdxa.evaluation import Folds
+from skdxa.evaluation import Folds, repeated_cross_validate
 from skdxa.evaluation._stability import rank_correlations, stability_of, training_variance
 from skdxa.significance import delong_interval
 
@@ -212,3 +213,60 @@ def test_coverage_where_nothing_can_be_learnt():
             holds[interval] += row["low"] <= 0.5 <= row["high"]
     assert holds["stability"] / n_cohorts > 0.92
     assert 0.78 < holds["corrected"] / n_cohorts < 0.91
+
+
+def seeded_scores(n_scans, fold_of, n_folds, *, training, seeds, rng):
+    """Draw scores with noise of the training scans, and twice with noise of seeds."""
+    n_repeats = len(fold_of)
+    shared = rng.normal(size=n_scans)
+    # Each fold leaves out its own scans' noise: independent from repeat to repeat.
+    trained = shared + np.sqrt(training) * rng.normal(size=(n_repeats, n_scans))
+    return [trained + np.sqrt(seeds) * rng.normal(size=(n_repeats, n_scans)) for _ in range(2)]
+
+
+def test_noise_of_seeds_is_taken_apart():
+    rng = np.random.default_rng(0)
+    n_scans, n_folds, n_repeats, training, seeds = 4000, 5, 6, 0.05, 0.3
+    fold_of = draw_folds(n_scans, n_folds, n_repeats, rng)
+    score, again = seeded_scores(
+        n_scans, fold_of, n_folds, training=training, seeds=seeds, rng=rng
+    )
+    assert stability_of(score, fold_of, n_folds).q == 1
+    for n_refitted in (2, n_repeats):
+        q, g = stability_of(score, fold_of, n_folds, again[:n_refitted])
+        assert q == pytest.approx(4 * training, abs=0.05)
+        assert g == pytest.approx((1 + q) * np.sqrt(1 - q / 2))
+    # Fits that do not differ by seeds leave q as it is.
+    score = seeded_scores(n_scans, fold_of, n_folds, training=training, seeds=0, rng=rng)[0]
+    q = stability_of(score, fold_of, n_folds).q
+    assert stability_of(score, fold_of, n_folds, score).q == pytest.approx(q, rel=0.03)
+    # Without any agreement between seeds, no noise of training is left.
+    noise = rng.normal(size=score.shape)
+    assert stability_of(score, fold_of, n_folds, noise).q == 0
+
+
+def test_a_second_fit_on_the_same_folds_narrows_the_interval():
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.repeat([0, 1], [150, 60]))
+    X = rng.normal(size=(210, 4)) + 0.5 * y[:, np.newaxis]
+    forest = ExtraTreesClassifier(5, max_depth=3)
+    run = {"progress": False}
+    result = repeated_cross_validate(forest, X, y, n_splits=5, n_repeats=3, random_state=0, **run)
+    first = result.fold_assignment.first(2)
+    again = repeated_cross_validate(forest, X, y, cv=first, random_state=1, **run)
+    np.testing.assert_array_equal(again.fold_assignment.fold_of, first.fold_of)
+    alone, apart = result.summary().loc["auc"], result.summary(other_seeds=again).loc["auc"]
+    assert (alone["q"], apart["q"]) == (
+        result.stability().q,
+        result.stability(other_seeds=again).q,
+    )
+    assert apart["q"] < alone["q"]
+    assert apart["high"] - apart["low"] < alone["high"] - alone["low"]
+    with pytest.raises(ValueError, match="must be of the same labels and of the folds"):
+        again.stability(other_seeds=result)
+    other = repeated_cross_validate(forest, X, y, n_splits=5, n_repeats=2, random_state=1, **run)
+    with pytest.raises(ValueError, match="call repeated_cross_validate with cv="):
+        result.summary(other_seeds=other)
+    for n_repeats in (0, 4):
+        with pytest.raises(ValueError, match="n_repeats must lie between 1 and 3"):
+            result.fold_assignment.first(n_repeats)
