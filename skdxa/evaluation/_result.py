@@ -292,8 +292,8 @@ class CrossValidationResult:
         abruptly, such as a tree, has too large a `q` without `other_seeds`. The interval of
         `summary` averages the scans' shares over the repeats, which removes most of the noise
         of seeds, and is too wide rather than too narrow. With the mean correlation `c` of the two
-        fits within folds, and `x` from ``(1 + x) (1 + x / (r - 1)) = 1 / R2``, `other_seeds`
-        has ``q = (n - 1) (x - (1 - c) (1 + x))``, from 0 to 1.
+        fits within folds, and ``x = (1 - R2) / R2 (r - 1) / r``, `other_seeds` has
+        ``q = (n - 1) (x - (1 - c) (1 + x))``, from 0 to 1.
 
         Examples
         --------

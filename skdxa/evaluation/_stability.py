@@ -68,12 +68,11 @@ def stability_of(score, fold_of, n_folds, again=None):
     else:
         changes = (1 - shared) / shared * (n_repeats - 1) / n_repeats
         if again is not None:
-            # Seeds change scores so much that the first order, above, would be too large.
-            root = np.sqrt(n_repeats**2 + 4 * (n_repeats - 1) * (1 / shared - 1))
-            changes = (root - n_repeats) / 2
             n_refitted = len(again)
             by_seed = _agreement(score[:n_refitted], again, fold_of[:n_refitted], n_folds)
-            # Of what changes from repeat to repeat, the part that changes by the seed alone.
+            # Of what changes from repeat to repeat, the part that changes by the seed alone. To
+            # first order the changes are somewhat too large, which is safe: solved exactly,
+            # the interval of a learner without signal held 93 % (experiments/coverage.py auc).
             changes -= (1 - np.mean(by_seed)) * (1 + changes)
         q = min(1.0, max(0.0, (n_folds - 1) * changes))
     return Stability(float(q), float((1 + q) * np.sqrt(1 - q / 2)))

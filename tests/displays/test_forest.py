@@ -189,7 +189,7 @@ def test_forest_of_results(ax, make_result):
         summary = result.summary()
         expected = summary.loc["auc", ["estimate", "low", "high"]].tolist()
         assert frame.loc[name, ["estimate", "low", "high"]].tolist() == expected
-    label = "AUC, mean of folds\n95 % interval (corrected resampled t,\nstability)"
+    label = "AUC, mean of folds\n95 % interval (DeLong, stability)"
     assert ax.get_xlabel() == label
     pooled = ForestDisplay.from_results(results, interval="delong", ax=ax)
     assert ax.get_xlabel() == "AUC, pooled\n95 % interval (DeLong, logit scale)"

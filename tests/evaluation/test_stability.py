@@ -234,12 +234,13 @@ def test_noise_of_seeds_is_taken_apart():
     assert stability_of(score, fold_of, n_folds).q == 1
     for n_refitted in (2, n_repeats):
         q, g = stability_of(score, fold_of, n_folds, again[:n_refitted])
-        assert q == pytest.approx(4 * training, abs=0.05)
+        # To first order the changes from repeat to repeat are somewhat too large.
+        assert 4 * training - 0.03 < q < 4 * training + 0.1
         assert g == pytest.approx((1 + q) * np.sqrt(1 - q / 2))
     # Fits that do not differ by seeds leave q as it is.
     score = seeded_scores(n_scans, fold_of, n_folds, training=training, seeds=0, rng=rng)[0]
-    q = stability_of(score, fold_of, n_folds).q
-    assert stability_of(score, fold_of, n_folds, score).q == pytest.approx(q, rel=0.03)
+    alone = stability_of(score, fold_of, n_folds)
+    assert stability_of(score, fold_of, n_folds, score) == pytest.approx(alone)
     # Without any agreement between seeds, no noise of training is left.
     noise = rng.normal(size=score.shape)
     assert stability_of(score, fold_of, n_folds, noise).q == 0
