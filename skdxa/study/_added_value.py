@@ -88,11 +88,12 @@ def compare_with_network(table, variables, y, scored_y, fold, score, risk, level
     larger_score, larger_risk = (
         predict_out_of_fold(larger, y, fold, label)[known] for label in (None, scored_y)
     )
+    filled = larger.fillna(larger.median())[known]
     options = {"groups": groups, "level": level}
     moved = reclassification(outcome, risk[known].to_numpy(), larger_risk, **options)
     return {
         "likelihood ratio": likelihood_ratio_test(
-            outcome, table.loc[known, [*variables]], larger[known], groups=groups
+            outcome, filled[[*variables]], filled, groups=groups
         ),
         "DeLong": delong_test(outcome, larger_score, score[known].to_numpy(), **options),
         "continuous NRI": moved.nri,

@@ -243,18 +243,89 @@ def fracture_benchmarks(
             n_repeats=n_repeats,
             random_state=seed,
         )
+    return compare_predictors(
+        folds,
+        scored_y,
+        predictors,
+        cnn=cnn,
+        index=data.index,
+        labels=(trained_on, scored_on),
+        texture=texture,
+        sensitivity=sensitivity,
+        rule=rule,
+        interval=interval,
+        level=level,
+        risks=risks,
+        seed=seed,
+        reference=reference,
+    )
+
+
+def compare_predictors(
+    folds,
+    scored_y,
+    predictors,
+    *,
+    cnn,
+    index,
+    labels,
+    texture,
+    sensitivity,
+    rule,
+    interval,
+    level,
+    risks,
+    seed,
+    reference,
+    network_threshold=None,
+):
+    """Compare predictors and their combinations on the folds of a cross-validation.
+
+    Parameters
+    ----------
+    folds : Folds
+        With the labels trained on.
+    scored_y : ndarray of shape (n_scans,)
+        Label scored on, NaN where unknown.
+    predictors : DataFrame of shape (n_scans, n_variables)
+        As `read_predictors` returns them, or some of its columns. Gaps are filled by the
+        medians of the training folds, and in models of all scans by the median of all.
+    cnn : CrossValidationResult, array-like of shape (n_scans,) or None
+    index : Index
+        Of the cohort's data.
+    labels : tuple of str
+        Names of the labels trained on and scored on.
+    texture, sensitivity, rule, interval, level, risks, reference
+        As in `fracture_benchmarks`.
+    seed : int
+        Seeds the bootstrap.
+    network_threshold : float or None, default=None
+        Threshold of the network alone; None matches the sensitivity.
+
+    Returns
+    -------
+    benchmarks : Bunch
+        As of `fracture_benchmarks`.
+    """
+    y = folds.y
     # One table per repeat, since the network's scores differ.
-    tables = predictors_of_repeats(predictors, cnn, data, folds.n_repeats)
+    tables = predictors_of_repeats(predictors, cnn, index, folds.n_repeats)
     known = ~np.isnan(scored_y)
     check_varying(tables, known)
-    experiments = _experiments(texture, with_network=cnn is not None)
+    experiments = _experiments(texture, available={*tables[0]})
     results = {
         name: score_on_folds(folds, tables, variables) for name, variables in experiments.items()
     }
     if sensitivity is None:
-        sensitivity = _sensitivity_of_min_t(scored_y, predictors["min_t_score"], scored_on)
+        sensitivity = _sensitivity_of_min_t(scored_y, predictors["min_t_score"], labels[1])
     thresholds = _thresholds(
-        results, experiments, scored_y, sensitivity=sensitivity, rule=rule, trained_on=trained_on
+        results,
+        experiments,
+        scored_y,
+        sensitivity=sensitivity,
+        rule=rule,
+        trained_on=labels[0],
+        network_threshold=network_threshold,
     )
     deciding = "Deep learning" if cnn is not None else list(experiments)[-1]
     repeat = results[deciding].median_repeat(scored_y)
@@ -276,6 +347,7 @@ def fracture_benchmarks(
         for name, variables in experiments.items()
         if cnn is not None and _is_extended(variables)
     }
+    filled = table.fillna(table.median())
     return Bunch(
         table=performance_table(
             results,
@@ -286,7 +358,7 @@ def fracture_benchmarks(
             random_state=seed,
         ),
         thresholds=thresholds,
-        coefficients=tabulate_coefficients(outcome, table[known], experiments, level, patients),
+        coefficients=tabulate_coefficients(outcome, filled[known], experiments, level, patients),
         added=tabulate_tests(added),
         calibration=tabulate_calibration(outcome, risk[known], level, patients),
         net_benefit=tabulate_net_benefit(
@@ -297,15 +369,15 @@ def fracture_benchmarks(
             seed=seed,
             groups=patients,
         ),
-        scores=scores.set_index(data.index),
-        risks=risk.set_index(data.index),
+        scores=scores.set_index(index),
+        risks=risk.set_index(index),
         results=results,
         repeat=repeat,
         reference=reference.name,
     )
 
 
-def _experiments(texture, *, with_network):
+def _experiments(texture, *, available):
     """Return the variables of each experiment, in the order of the table."""
     alone, short = ("TBS (avg L1-L4)", "TBS") if texture == "tbs" else (texture, texture)
     rows = {
@@ -323,7 +395,7 @@ def _experiments(texture, *, with_network):
     return {
         name: variables
         for name, variables in rows.items()
-        if with_network or NETWORK not in variables
+        if available.issuperset(variables)
     }
 
 
@@ -333,7 +405,7 @@ def _is_extended(variables):
 
 
 def _sensitivity_of_min_t(scored_y, min_t, scored_on):
-    found = np.mean(min_t[scored_y == 1] >= -_OSTEOPOROSIS)
+    found = np.mean(min_t[scored_y == 1].dropna() >= -_OSTEOPOROSIS)
     if found == 0:
         raise ValueError(
             f"no scan with {scored_on!r} has a minimum T-score of {_OSTEOPOROSIS} or below, so "
@@ -342,7 +414,9 @@ def _sensitivity_of_min_t(scored_y, min_t, scored_on):
     return float(found)
 
 
-def _thresholds(results, experiments, scored_y, *, sensitivity, rule, trained_on):
+def _thresholds(
+    results, experiments, scored_y, *, sensitivity, rule, trained_on, network_threshold
+):
     """Return the threshold of each experiment, the same in words, and its rule."""
     known = ~np.isnan(scored_y)
     rows = {}
@@ -350,6 +424,9 @@ def _thresholds(results, experiments, scored_y, *, sensitivity, rule, trained_on
         first, *others = variables
         if not others and first in _T_SCORES:
             rows[name] = -_OSTEOPOROSIS, f"T-score <= {_OSTEOPOROSIS}", "osteoporosis"
+            continue
+        if variables == (NETWORK,) and network_threshold is not None:
+            rows[name] = network_threshold, f"score >= {network_threshold:.4g}", "fixed"
             continue
         result = results[name]
         score = [result.repeat_scores(repeat)[known] for repeat in range(result.n_repeats)]

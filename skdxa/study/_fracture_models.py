@@ -22,7 +22,12 @@ def score_on_folds(folds, tables, variables):
     CrossValidationResult
     """
     if len(variables) == 1:
-        return folds.with_scores([table[variables[0]] for table in tables])
+        return folds.with_scores(
+            [
+                _filled_out_of_fold(table[variables[0]].to_numpy(), fold)
+                for table, fold in zip(tables, folds.fold_of, strict=True)
+            ]
+        )
     scores = [
         predict_out_of_fold(table[[*variables]], folds.y, fold)
         for table, fold in zip(tables, folds.fold_of, strict=True)
@@ -36,6 +41,7 @@ def predict_out_of_fold(table, y, fold, scored_y=None):
     Parameters
     ----------
     table : DataFrame of shape (n_scans, n_variables)
+        Gaps are filled by the medians of the scans that a model is trained on.
     y : ndarray of shape (n_scans,)
         Label trained on.
     fold : ndarray of int of shape (n_scans,)
@@ -47,11 +53,13 @@ def predict_out_of_fold(table, y, fold, scored_y=None):
     ndarray of shape (n_scans,)
         Probability of `y`, or the risk of `scored_y` if given.
     """
-    columns = table.to_numpy()
+    gaps = table.isna().any(axis=None)
+    table = table.to_numpy()
     # Without a penalty the scale does not matter to the model, but it does to the solver.
-    columns = (columns - columns.mean(axis=0)) / columns.std(axis=0)
+    table = (table - np.nanmean(table, axis=0)) / np.nanstd(table, axis=0)
     predicted = np.empty(len(y))
     for test in (fold == number for number in np.unique(fold)):
+        columns = _filled(table, ~test) if gaps else table
         log_odds = columns[:, 0]
         if columns.shape[1] > 1:
             log_odds = _fitted(columns[~test], y[~test]).decision_function(columns)
@@ -61,6 +69,19 @@ def predict_out_of_fold(table, y, fold, scored_y=None):
             log_odds = scale.decision_function(log_odds[:, np.newaxis])
         predicted[test] = expit(log_odds[test])
     return predicted
+
+
+def _filled(columns, train):
+    """Fill gaps by the medians of the training scans."""
+    return np.where(np.isnan(columns), np.nanmedian(columns[train], axis=0), columns)
+
+
+def _filled_out_of_fold(column, fold):
+    """Fill the gaps of each fold by the median of the others."""
+    filled = column.copy()
+    for row in np.flatnonzero(np.isnan(column)):
+        filled[row] = np.nanmedian(column[fold != fold[row]])
+    return filled
 
 
 def _fitted(columns, y):

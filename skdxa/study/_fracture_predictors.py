@@ -36,12 +36,27 @@ def read_labels(target, trained_on, scored_on):
     return y, scored_y
 
 
-def read_predictors(data, texture, reference):
-    """Return T-scores, age and texture, one column each, in which higher is worse."""
+def read_predictors(data, texture, reference, *, gaps=False):
+    """Return T-scores, age and texture, one column each, in which higher is worse.
+
+    Parameters
+    ----------
+    data : DataFrame of shape (n_scans, n_columns)
+    texture : str
+    reference : ReferencePopulation
+    gaps : bool, default=False
+        Whether columns may have gaps, which are then NaN, and may be missing, so that the
+        predictors made of them are missing too. Otherwise both are errors.
+
+    Returns
+    -------
+    DataFrame of shape (n_scans, n_predictors)
+        Numbered from 0.
+    """
 
     def column(name):
         values = _float_column(data, name, "data")
-        bad = np.flatnonzero(~np.isfinite(values))
+        bad = np.flatnonzero(np.isinf(values) if gaps else ~np.isfinite(values))
         if bad.size:
             raise CohortError(
                 f"Column {name!r} is {values[bad[0]]} in {bad.size} of {len(values)} rows, the "
@@ -53,22 +68,29 @@ def read_predictors(data, texture, reference):
 
     def lowest(columns):
         # At six decimals a T-score of -2.5 is -2.5, as for is_osteoporotic.
-        return minimum_t_score(np.column_stack(columns)).round(6)
+        # The lowest of some vertebrae is another predictor than that of all.
+        return minimum_t_score(np.column_stack(columns), missing="propagate").round(6)
 
-    spine = lowest([t_score(column(name), reference, site="spine") for name in _VERTEBRAE])
-    hip = lowest([t_score(column(name), reference, site=site) for name, site in _HIP.items()])
-    return pd.DataFrame(
-        {
-            "spine_t_score": -spine,
-            "hip_t_score": -hip,
-            "min_t_score": -lowest([spine, hip]),
-            "age": column("age").to_numpy()[:, 0],
-            texture: -column(texture).to_numpy()[:, 0],
-        }
-    )
+    def has(*names):
+        return not gaps or all(name in data for name in names)
+
+    found = {}
+    if has(*_VERTEBRAE):
+        spine = lowest([t_score(column(name), reference, site="spine") for name in _VERTEBRAE])
+        found["spine_t_score"] = -spine
+    if has(*_HIP):
+        hip = lowest([t_score(column(name), reference, site=site) for name, site in _HIP.items()])
+        found["hip_t_score"] = -hip
+    if has(*_VERTEBRAE, *_HIP):
+        found["min_t_score"] = -lowest([spine, hip])
+    if has("age"):
+        found["age"] = column("age").to_numpy()[:, 0]
+    if has(texture):
+        found[texture] = -column(texture).to_numpy()[:, 0]
+    return pd.DataFrame(found, index=range(len(data)))
 
 
-def predictors_of_repeats(predictors, cnn, data, n_repeats):
+def predictors_of_repeats(predictors, cnn, index, n_repeats):
     """Return one table of predictors per repeat, with the network's scores where given."""
     if cnn is None:
         return [predictors] * n_repeats
@@ -76,12 +98,12 @@ def predictors_of_repeats(predictors, cnn, data, n_repeats):
         scores = [cnn.repeat_scores(repeat) for repeat in range(n_repeats)]
     else:
         score = np.asarray(fill_masked(cnn), dtype=float)
-        if score.shape != (len(data),):
+        if score.shape != (len(index),):
             raise ValueError(
-                f"cnn must have a score for each of the cohort's {len(data)} scans, got shape "
+                f"cnn must have a score for each of the cohort's {len(index)} scans, got shape "
                 f"{score.shape}."
             )
-        check_same_rows(cnn, data, ("cnn", "the cohort's data"))
+        check_same_rows(cnn, pd.Series(0, index=index), ("cnn", "the cohort's data"))
         scores = [score] * n_repeats
     for score in scores:
         check_known(np.where(np.isfinite(score), score, np.nan), "cnn")

@@ -15,7 +15,7 @@ from skdxa.study import Protocol
         ({"validation_fraction": 1.0}, r"'validation_fraction' .* in the range \[0.0, 1.0\)"),
         ({"random_state": -1}, r"'random_state' .* in the range \[0, 4294967295\]. Got -1"),
         ({"threshold": "half"}, "'threshold' .* must be an instance of 'float'"),
-        ({"targets": "scoliosis"}, "'targets' .* instance of 'tuple' .* Got 'scoliosis'"),
+        ({"targets": "scoliosis"}, "'targets' .* instance of 'tuple'.* Got 'scoliosis'"),
         ({"targets": ()}, r"targets must be one or more column names; got \(\)\."),
         ({"targets": (1,)}, r"targets must be one or more column names; got \(1,\)\."),
     ],
