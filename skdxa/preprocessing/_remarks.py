@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skdxa.preprocessing._spine_check import looks_like_spine
+from skdxa.preprocessing._spine_check import reasons_against
 from skdxa.preprocessing._spine_line import LOW_QUALITY, find_spine_line
 from skdxa.validation import check_scan, check_spacing
 
@@ -63,7 +63,12 @@ def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
     >>> round(features["width_mm"])
     180
     """
-    scan, (row_mm, column_mm) = check_scan(scan), check_spacing(spacing_mm)
+    return _describe(check_scan(scan), check_spacing(spacing_mm))[0]
+
+
+def _describe(scan, spacing_mm):
+    """Return the features of a scan, and its spine line with the quality of the line."""
+    row_mm, column_mm = spacing_mm
     scanned = scan[~np.isnan(scan)]
     low, median, high = (float(value) for value in np.percentile(scanned, [1, 50, 99]))
     line, quality = find_spine_line(scan, spacing_mm=spacing_mm, return_quality=True)
@@ -72,7 +77,7 @@ def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
     inverted_quality = 0.0
     if quality < _CLEAR_QUALITY:
         inverted_quality = find_spine_line(-scan, spacing_mm=spacing_mm, return_quality=True)[1]
-    return {
+    features = {
         "height_mm": scan.shape[0] * row_mm,
         "width_mm": width_mm,
         "unscanned": 1 - scanned.size / scan.size,
@@ -84,9 +89,12 @@ def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
         "inverted_quality": float(inverted_quality),
         "spine_mm": float(min(middle, width_mm - middle)),
     }
+    return features, (line, quality)
 
 
-def scan_remarks(scan, *, spacing_mm=(1.05, 0.60), unit=None, width_mm=90.0, features=None):
+def scan_remarks(
+    scan, *, spacing_mm=(1.05, 0.60), unit=None, width_mm=90.0, return_features=False
+):
     """Return what is odd about a scan, in a few words each.
 
     Parameters
@@ -99,8 +107,8 @@ def scan_remarks(scan, *, spacing_mm=(1.05, 0.60), unit=None, width_mm=90.0, fea
         Unit of the pixels.
     width_mm : float, default=90.0
         Width of the crop about the spine, in mm.
-    features : dict of str to float or None, default=None
-        As `scan_features` returns them for this scan; None computes them.
+    return_features : bool, default=False
+        Whether to return the features of the scan as well, which are computed anyway.
 
     Returns
     -------
@@ -112,6 +120,8 @@ def scan_remarks(scan, *, spacing_mm=(1.05, 0.60), unit=None, width_mm=90.0, fea
         are unlike those of bone, or more than 6 cm2 are denser than 2.5 g/cm2. Of simulated scans
         the last is true of all with rods and of fewer than one in a hundred without metal;
         buttons, clips and cement are mostly smaller than that.
+    features : dict of str to float
+        As `scan_features` returns them. Only returned if `return_features` is true.
 
     Raises
     ------
@@ -132,8 +142,14 @@ def scan_remarks(scan, *, spacing_mm=(1.05, 0.60), unit=None, width_mm=90.0, fea
     >>> scan_remarks(-cohort.data["scan"][0])
     ['bone dark: perhaps inverted']
     """
-    if features is None:
-        features = scan_features(scan, spacing_mm=spacing_mm)
+    scan, spacing_mm = check_scan(scan), check_spacing(spacing_mm)
+    features, found = _describe(scan, spacing_mm)
+    remarks = _remarks(scan, spacing_mm, unit, width_mm, features, found)
+    return (remarks, features) if return_features else remarks
+
+
+def _remarks(scan, spacing_mm, unit, width_mm, features, found):
+    """Return what is odd about a scan with these features and this spine line."""
     if features["high"] <= features["low"]:
         return ["empty: all pixels are alike"]
     remarks = []
@@ -147,14 +163,14 @@ def scan_remarks(scan, *, spacing_mm=(1.05, 0.60), unit=None, width_mm=90.0, fea
     if inverted_quality >= max(LOW_QUALITY, features["quality"] + _INVERTED_GAIN):
         remarks.append("bone dark: perhaps inverted")
     else:
-        _, reasons = looks_like_spine(scan, spacing_mm=spacing_mm, return_reasons=True)
+        reasons = reasons_against(scan, spacing_mm, found)
         remarks += [f"unlike a lumbar spine: {reason}" for reason in reasons]
         if not reasons and features["spine_mm"] < width_mm / 2 - _BESIDE_MM:
             remarks.append(f"spine {features['spine_mm']:.0f} mm from the side")
     if unit == "g/cm2" and not _LEAST_BONE <= features["high"] <= _MOST_BONE:
         remarks.append(f"unusual density: 99 % of pixels below {features['high']:.2g} g/cm2")
     elif unit == "g/cm2":
-        dense_mm2 = (np.asarray(scan) > _DENSE).sum() * spacing_mm[0] * spacing_mm[1]
+        dense_mm2 = (scan > _DENSE).sum() * spacing_mm[0] * spacing_mm[1]
         if dense_mm2 > _MOST_DENSE_MM2:
             remarks.append(f"{dense_mm2 / 100:.0f} cm2 above {_DENSE} g/cm2: perhaps metal")
     return remarks

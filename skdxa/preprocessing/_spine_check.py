@@ -99,24 +99,43 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
     >>> looks_like_spine(np.zeros((164, 300)), return_reasons=True)
     (False, ['no spine stands out (the line has a quality of 0.00)'])
     """
-    scan = check_scan(scan)
-    spacing_mm = check_spacing(spacing_mm)
+    reasons = reasons_against(check_scan(scan), check_spacing(spacing_mm))
+    return (not reasons, reasons) if return_reasons else not reasons
+
+
+def reasons_against(scan, spacing_mm, found=None):
+    """Return what speaks against a spine.
+
+    Parameters
+    ----------
+    scan : ndarray of shape (n_rows, n_columns)
+        Checked pixels.
+    spacing_mm : tuple of float
+        Checked height and width of a pixel.
+    found : tuple or None, default=None
+        Line and quality of the scan, where they are known.
+
+    Returns
+    -------
+    reasons : list of str
+    """
     reasons = []
     height_mm = scan.shape[0] * spacing_mm[0]
     if not _LOWEST_MM <= height_mm <= _HIGHEST_MM:
         reasons.append(f"the scan is {height_mm / 10:.0f} cm high")
 
-    scan = resample(scan, spacing_mm, to=(_ROW_MM, _COLUMN_MM))
-    if np.isnan(scan).all():
-        reasons.append("hardly any of it was scanned")
-        return (False, reasons) if return_reasons else False
-    line, quality = find_spine_line(scan, spacing_mm=(_ROW_MM, _COLUMN_MM), return_quality=True)
+    if found is None or tuple(spacing_mm) != (_ROW_MM, _COLUMN_MM):
+        scan = resample(scan, spacing_mm, to=(_ROW_MM, _COLUMN_MM))
+        if np.isnan(scan).all():
+            return [*reasons, "hardly any of it was scanned"]
+        found = find_spine_line(scan, spacing_mm=(_ROW_MM, _COLUMN_MM), return_quality=True)
+    line, quality = found
     if quality < LOW_QUALITY:
         # What the image shows beside such a line means nothing.
         reasons.append(f"no spine stands out (the line has a quality of {quality:.2f})")
     else:
         reasons += _unlike_a_spine(scan, line)
-    return (not reasons, reasons) if return_reasons else not reasons
+    return reasons
 
 
 def _unlike_a_spine(scan, line):
@@ -127,15 +146,16 @@ def _unlike_a_spine(scan, line):
     tilt = np.rad2deg(np.arctan(abs(slope)))
     if tilt > _STEEPEST:
         reasons.append(f"the line leans by {tilt:.0f} degrees")
-    asymmetry = _asymmetry(_straighten(scan, line, _VERTEBRA_MM))
+    strip = _straighten(scan, line)
+    asymmetry = _asymmetry(_within(strip, _VERTEBRA_MM))
     if asymmetry > _MOST_ASYMMETRY:
         reasons.append(
             f"left and right of the line differ ({100 * asymmetry:.0f} % of the profile is odd)"
         )
-    narrowing_mm = _narrowing_mm(_straighten(scan, line, _FIELD_MM))
+    narrowing_mm = _narrowing_mm(strip)
     if narrowing_mm > _MOST_NARROWING_MM:
         reasons.append(f"the bone narrows downwards by {narrowing_mm:.0f} mm: perhaps upside down")
-    repetition = _repetition(_straighten(scan, line, _INNER_MM))
+    repetition = _repetition(_within(strip, _INNER_MM))
     if repetition < _LEAST_REPETITION:
         reasons.append(
             f"no vertebrae follow one another along the line (correlation {repetition:.2f})"
@@ -143,13 +163,23 @@ def _unlike_a_spine(scan, line):
     return reasons
 
 
-def _straighten(scan, line, half_mm):
-    """Sample the image within `half_mm` of the line: (n_rows, odd number of columns)."""
-    filled = np.where(np.isnan(scan), np.nanmedian(scan), scan)
-    half = round(half_mm / _COLUMN_MM)
-    columns = line[:, np.newaxis] + np.arange(-half, half + 1)
-    rows = np.broadcast_to(np.arange(len(line))[:, np.newaxis], columns.shape)
-    return ndimage.map_coordinates(filled, (rows, columns), order=1, mode="nearest", output=float)
+def _straighten(scan, line):
+    """Sample the image within `_FIELD_MM` of the line: (n_rows, odd number of columns)."""
+    filled = np.where(np.isnan(scan), np.nanmedian(scan), scan).astype(float)
+    half, last = round(_FIELD_MM / _COLUMN_MM), scan.shape[1] - 1
+    # Beyond its sides the scan goes on as at the side.
+    columns = np.clip(line[:, np.newaxis] + np.arange(-half, half + 1), 0, last)
+    left = columns.astype(int)
+    share = columns - left
+    at_left = np.take_along_axis(filled, left, axis=1)
+    at_right = np.take_along_axis(filled, np.minimum(left + 1, last), axis=1)
+    return (1 - share) * at_left + share * at_right
+
+
+def _within(strip, half_mm):
+    """Return the middle columns of a strip."""
+    middle, half = strip.shape[1] // 2, round(half_mm / _COLUMN_MM)
+    return strip[:, middle - half : middle + half + 1]
 
 
 def _asymmetry(strip):

@@ -14,7 +14,7 @@ from sklearn.utils import Bunch
 from skdxa.evaluation import conformal_calls, conformal_p_values
 from skdxa.exceptions import ScanError
 from skdxa.inspection import network_features
-from skdxa.preprocessing import SpineCropper, scan_features, scan_remarks
+from skdxa.preprocessing import SpineCropper, scan_remarks
 from skdxa.scan_dtype import ScanArray
 from skdxa.scans import Scan, ScanReader
 from skdxa.study._model import distance
@@ -261,13 +261,12 @@ def _usable(parts, scan, spacing_mm):
     for _, step in parts.pipeline.steps[1:-1]:
         prepared = step.transform(prepared)
     spacing_mm = parts.reader.spacing_mm
-    features = scan_features(column[0], spacing_mm=spacing_mm)
-    remarks = scan_remarks(
+    remarks, features = scan_remarks(
         column[0],
         spacing_mm=spacing_mm,
         unit=column.dtype.unit,
         width_mm=parts.width * spacing_mm[1],
-        features=features,
+        return_features=True,
     )
     return Bunch(column=column, features=features, remarks=remarks)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from skdxa.exceptions import CohortError
-from skdxa.preprocessing import scan_features, scan_remarks
+from skdxa.preprocessing import scan_remarks
 from skdxa.study._cohort import check_cohort, check_target
 from skdxa.study._output import (
     base_names,
@@ -109,18 +109,17 @@ def _scans(cohort, width):
     rows = []
     sources = cohort.get("sources")
     for position, scan in enumerate(cohort.data["scan"]):
-        features = scan_features(scan, spacing_mm=cohort.spacing_mm)
         # A simulated cohort has no files.
         source = {"row": position, "path": f"row {position}"}
         if sources is not None:
             source = sources.iloc[position].to_dict()
         source["scan"] = source.pop("path")
-        remarks = scan_remarks(
+        remarks, features = scan_remarks(
             scan,
             spacing_mm=cohort.spacing_mm,
             unit=source.get("unit"),
             width_mm=width * cohort.spacing_mm[1],
-            features=features,
+            return_features=True,
         )
         rows.append({**source, "usable": True, **features, "remarks": "; ".join(remarks)})
     excluded = cohort.excluded.drop(columns="group", errors="ignore")
