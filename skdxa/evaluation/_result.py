@@ -293,7 +293,8 @@ class CrossValidationResult:
         `summary` averages the scans' shares over the repeats, which removes most of the noise
         of seeds, and is too wide rather than too narrow. With the mean correlation `c` of the two
         fits within folds, and ``x = (1 - R2) / R2 (r - 1) / r``, `other_seeds` has
-        ``q = (n - 1) (x - (1 - c) (1 + x))``, from 0 to 1.
+        ``q = (n - 1) (x - (1 - c) (1 + x))``, from 0 to 1, where one standard error is added to
+        `c`, since few second fits leave it uncertain.
 
         Examples
         --------

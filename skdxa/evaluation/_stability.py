@@ -70,10 +70,10 @@ def stability_of(score, fold_of, n_folds, again=None):
         if again is not None:
             n_refitted = len(again)
             by_seed = _agreement(score[:n_refitted], again, fold_of[:n_refitted], n_folds)
-            # Of what changes from repeat to repeat, the part that changes by the seed alone. To
-            # first order the changes are somewhat too large, which is safe: solved exactly,
-            # the interval of a learner without signal held 93 % (experiments/coverage.py auc).
-            changes -= (1 - np.mean(by_seed)) * (1 + changes)
+            # Of what changes from repeat to repeat, the part that changes by the seed alone, less
+            # one standard error of its own, since few second fits leave it uncertain.
+            part = 1 - np.mean(by_seed) - np.std(by_seed) / np.sqrt(by_seed.size)
+            changes -= max(0.0, part) * (1 + changes)
         q = min(1.0, max(0.0, (n_folds - 1) * changes))
     return Stability(float(q), float((1 + q) * np.sqrt(1 - q / 2)))
 
