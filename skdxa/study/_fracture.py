@@ -392,11 +392,7 @@ def _experiments(texture, *, available):
         "Min T-score + deep learning": ("min_t_score", NETWORK),
         f"Deep learning + {short}": (NETWORK, texture),
     }
-    return {
-        name: variables
-        for name, variables in rows.items()
-        if available.issuperset(variables)
-    }
+    return {name: variables for name, variables in rows.items() if available.issuperset(variables)}
 
 
 def _is_extended(variables):
