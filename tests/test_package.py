@@ -195,6 +195,7 @@ THEMES = {
     "damaged_files",
     "fuzz_dicom",
     "fuzz_matlab",
+    "fuzz_plain",
     "masked",
     "optuna",
     "package",
