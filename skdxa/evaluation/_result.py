@@ -11,6 +11,7 @@ from skdxa.evaluation._metrics import METRICS, grouped_metrics, threshold_at_sen
 from skdxa.evaluation._pairs import pairs_within_folds, variance_of_patients
 from skdxa.evaluation._result_file import read_result, write_result
 from skdxa.evaluation._scores import default_threshold
+from skdxa.evaluation._sentence import sentence_of
 from skdxa.evaluation._stability import (
     cells_of,
     has_same_folds,
@@ -328,6 +329,50 @@ class CrossValidationResult:
                 "call repeated_cross_validate with cv=result.fold_assignment, or "
                 "result.fold_assignment.first(n_repeats), and another random_state."
             )
+
+    def sentence(
+        self,
+        name="The model",
+        y=None,
+        *,
+        threshold=None,
+        interval="stability",
+        level=0.95,
+        random_state=None,
+    ):
+        """Return the performance in a sentence, with its intervals, as a paper states it.
+
+        Parameters
+        ----------
+        name : str, default="The model"
+            The subject of the sentence.
+        y, threshold, interval, level, random_state : as in `summary`
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_classification
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skdxa.evaluation import repeated_cross_validate
+        >>> X, y = make_classification(100, flip_y=0.2, random_state=0)
+        >>> result = repeated_cross_validate(
+        ...     LogisticRegression(), X, y, n_splits=5, n_repeats=2, random_state=0, progress=False
+        ... )
+        >>> print(result.sentence("Logistic regression")[:53])
+        Logistic regression reached a mean AUC of 0.82 (95 %
+        """
+        return sentence_of(
+            self,
+            name,
+            y=y,
+            threshold=threshold,
+            interval=interval,
+            level=level,
+            random_state=random_state,
+        )
 
     def fold_metrics(self, y=None, *, threshold=None):
         """Return sensitivity, specificity, accuracy and AUC of every fold.

@@ -1,0 +1,366 @@
+"""The figures of a study's report."""
+
+from types import SimpleNamespace
+
+import numpy as np
+from sklearn.metrics import ConfusionMatrixDisplay
+from sklearn.pipeline import Pipeline
+
+from skdxa.classification import SpineCNNClassifier
+from skdxa.evaluation import positive_scores, response_method_of
+from skdxa.study._steps import LeftOut, Picture
+from skdxa.study._tasks import known_rows, title_of
+from skdxa.study._values import (
+    NETWORK_ROW,
+    is_fracture,
+    network_threshold,
+    ratings_of,
+    risk_of,
+    scored_labels,
+)
+
+_DPI = 130
+_PAGE, _ROW = 7.2, 3.9
+_BENCHMARKS = {"Min T-score": "Min T-score (min spine/hip)", "Age": "Age"}
+
+
+def save_picture(state, figure, stem, *, title, caption, alternative):
+    """Save a figure as PNG and SVG, and list it for the report."""
+    from skdxa.displays import save_display
+
+    folder = state.folder / "figures"
+    folder.mkdir(exist_ok=True)
+    caption = f"Simulated patients. {caption}" if state.simulated else caption
+    for kind in ("png", "svg"):
+        save_display(SimpleNamespace(figure_=figure), folder / f"{stem}.{kind}", dpi=_DPI)
+    state.figures[stem] = Picture(stem, title, caption, alternative)
+
+
+def flow(state):
+    """Draw the flow chart of the cohorts: Figure 2."""
+    from skdxa.displays import CohortFlowDisplay
+
+    cohorts = {"Cohort": state.cohort}
+    if state.external is not None:
+        cohorts["External hospital"] = state.external
+    targets = list(dict.fromkeys(name for task in state.tasks for name in _labels_of(task)))
+    present = {name for cohort in cohorts.values() for name in cohort.target}
+    display = CohortFlowDisplay.from_cohorts(
+        cohorts,
+        targets=targets,
+        names={name: title_of(name) for name in targets if name in present},
+    )
+    counts = display.frame()
+    kept = counts[counts["step"].isin(["listed", "kept"])]
+    steps = "; ".join(f"{row.cohort}: {row.scans} {row.step}" for row in kept.itertuples())
+    save_picture(
+        state,
+        display.figure_,
+        "figure_2_flow",
+        title="Figure 2. Flow of patients",
+        caption="Scans listed, left out with the reason, and kept, with their labels.",
+        alternative=f"Flow chart. {steps}.",
+    )
+
+
+def _labels_of(task):
+    return (task.target, task.scored_on)
+
+
+def scans(state):
+    """Draw a typical negative and a typical positive scan: Figure 1."""
+    from skdxa.displays import ScanDisplay, paper_figure
+
+    task = _trained(state)[0]
+    result = state.results[task.target]
+    known = known_rows(state.cohort, task.target)
+    data, score = state.cohort.data[known]["scan"], result.oof_scores()
+    positive = result.y == result.classes[1]
+    lowest = np.flatnonzero(~positive)[np.argmin(score[~positive])]
+    highest = np.flatnonzero(positive)[np.argmax(score[positive])]
+    figure = paper_figure(_PAGE, 3.4)
+    name = task.title.lower()
+    for ax, letter, row, label in zip(
+        figure.subplots(1, 2), "ab", (lowest, highest), (f"no {name}", name), strict=True
+    ):
+        ScanDisplay.from_scan(data.iloc[row], spacing_mm=state.cohort.spacing_mm, ax=ax)
+        simulated = "simulated, " * state.simulated
+        ax.set_title(f"({letter}) {simulated}{label}, score {score[row]:.2f}", fontsize="medium")
+    save_picture(
+        state,
+        figure,
+        "figure_1_scans",
+        title="Figure 1. Two scans",
+        caption=f"(a) The scan without {name} that the networks scored lowest out of fold, and (b) "
+        f"the scan with {name} that they scored highest.",
+        alternative=f"Two scans of the lumbar spine side by side: one labelled as no {name}, with a "
+        f"score of {score[lowest]:.2f}, and one labelled as {name}, with {score[highest]:.2f}.",
+    )
+
+
+def _trained(state):
+    tasks = [task for task in state.tasks if task.target in state.results]
+    if not tasks:
+        raise LeftOut("No task was cross-validated.")
+    return tasks
+
+
+def detection(state):
+    """Draw ROC curves and confusion matrices of what is seen on the scan: Figure 4."""
+    tasks = [task for task in _trained(state) if not is_fracture(task)]
+    if not tasks:
+        raise LeftOut("No task detects something on the scan.")
+    _curves(
+        state,
+        tasks,
+        "figure_4_detection",
+        "Figure 4. Detection",
+        "Pooled out-of-fold scores of the repeat with the median AUC. The cross marks the "
+        "threshold of the confusion matrix.",
+    )
+
+
+def prediction(state):
+    """Draw ROC curves and confusion matrices of fractures, with the benchmarks: Figure 5."""
+    tasks = [task for task in _trained(state) if is_fracture(task)]
+    if not tasks:
+        raise LeftOut("No task predicts fractures.")
+    _curves(
+        state,
+        tasks,
+        "figure_5_fractures",
+        "Figure 5. Fractures",
+        "The network beside T-score, texture and age, in the repeat with the median AUC. The "
+        "cross marks the threshold of the confusion matrix.",
+    )
+
+
+def _curves(state, tasks, stem, title, caption):
+    from skdxa.displays import RepeatedRocDisplay, paper_figure
+
+    figure = paper_figure(_PAGE, _ROW * len(tasks))
+    letters, described = iter("abcdefghijklmnopqrstuvwxyz"), []
+    for (roc, counts), task in zip(
+        figure.subplots(len(tasks), 2, squeeze=False), tasks, strict=True
+    ):
+        clinical = state.clinical.get(task.target)
+        beside_network = is_fracture(task) and clinical is not None
+        if beside_network:
+            result, labels = clinical.results[NETWORK_ROW], clinical.labels
+        else:
+            result, labels = state.results[task.target], scored_labels(state, task)
+        threshold = network_threshold(state, task)[0]
+        benchmarks = {}
+        if beside_network:
+            texture = (
+                "TBS (avg L1-L4)" if state.protocol.texture == "tbs" else state.protocol.texture
+            )
+            wanted = {**_BENCHMARKS, "TBS": texture}
+            benchmarks = {
+                name: clinical.scores[row]
+                for name, row in wanted.items()
+                if row in clinical.scores
+            }
+        display = RepeatedRocDisplay.from_result(
+            result, y=labels, threshold=threshold, benchmarks=benchmarks, name="network", ax=roc
+        )
+        simulated = "simulated: " * state.simulated
+        shuffled = ", labels shuffled" * state.protocol.shuffle_labels
+        for ax in (roc, counts):
+            ax.set_title(
+                f"({next(letters)}) {simulated}{task.title.lower()}{shuffled}", fontsize="medium"
+            )
+        matrix = result.confusion_matrix(labels, threshold=threshold)
+        ConfusionMatrixDisplay(matrix.to_numpy(), display_labels=["no", "yes"]).plot(
+            ax=counts, cmap="Blues", colorbar=False
+        )
+        described.append(
+            f"{task.title}: AUC {display.roc_auc:.2f}; of the positive scans "
+            f"{matrix.to_numpy()[1, 1]} called positive and {matrix.to_numpy()[1, 0]} negative, of "
+            f"the negative ones {matrix.to_numpy()[0, 1]} and {matrix.to_numpy()[0, 0]}"
+        )
+    save_picture(
+        state,
+        figure,
+        stem,
+        title=title,
+        caption=caption,
+        alternative=f"ROC curve and confusion matrix of each task. {'. '.join(described)}.",
+    )
+
+
+def explanations(state):
+    """Draw what the network of the fold with the median AUC looks at: Figure 6."""
+    from skdxa.displays import ExplanationDisplay, paper_figure
+
+    tasks = [task for task in _trained(state) if _is_network(state, task)]
+    if not tasks:
+        raise LeftOut("The model is no network of skdxa, whose layers could be shown.")
+    figure = paper_figure(_PAGE, 2.8 * len(tasks))
+    described = []
+    parts = figure.subfigures(len(tasks)) if len(tasks) > 1 else [figure]
+    for part, task, letter in zip(parts, tasks, "abcdefghij", strict=False):
+        result, models = state.results[task.target], state.fitted[task.target]
+        fold = _median_fold_of(result, models)
+        model = models[fold]
+        known = known_rows(state.cohort, task.target)
+        scored = np.flatnonzero(result.fold_assignment.fold_of[fold[0]] == fold[1])
+        positive = scored[result.y[scored] == result.classes[1]]
+        data = state.cohort.data[known].iloc[positive]
+        score = positive_scores(model, data, response_method_of(model))
+        surest = np.argmax(score)
+        simulated = "simulated: " * state.simulated
+        ExplanationDisplay.from_estimator(
+            model,
+            data.iloc[[surest]],
+            titles=None,
+            figure=part,
+            title=f"({letter}) {simulated}{task.title.lower()}, probability {score[surest]:.2f}",
+            spacing_mm=state.cohort.spacing_mm,
+            random_state=state.protocol.random_state,
+        )
+        described.append(f"{task.title}, probability {score[surest]:.2f}")
+    save_picture(
+        state,
+        figure,
+        "figure_6_explanations",
+        title="Figure 6. What the networks look at",
+        caption="For each task, the positive scan with the highest probability in the fold with "
+        "the median AUC: input, Grad-CAM, gradients, feature maps, and patterns that maximise the "
+        "activation of the same kernels. Such maps can look plausible and still mislead.",
+        alternative="For each task a row of pictures: the scan, a heat map, gradients, feature "
+        f"maps and patterns. {'; '.join(described)}.",
+    )
+
+
+def _is_network(state, task):
+    models = state.fitted.get(task.target)
+    if not models:
+        return False
+    model = next(iter(models.values()))
+    return isinstance(model, Pipeline) and isinstance(model[-1], SpineCNNClassifier)
+
+
+def _median_fold_of(result, models):
+    """Return the fold with the median AUC among those whose model was kept."""
+    areas = result.fold_metrics().set_index(["repeat", "fold"])["auc"]
+    areas = areas[[*models]].dropna()
+    return areas.sort_values(kind="stable").index[(len(areas) - 1) // 2]
+
+
+def learning_curves(state):
+    """Draw the learning curves of the fold with the median AUC: Figure 7."""
+    from skdxa.displays import TrainingCurveDisplay, paper_figure
+
+    tasks = [task for task in _trained(state) if not state.results[task.target].histories.empty]
+    if not tasks:
+        raise LeftOut("The model keeps no learning curves.")
+    figure = paper_figure(_PAGE, 3.0)
+    described = []
+    for ax, task, letter in zip(
+        figure.subplots(1, len(tasks), squeeze=False)[0], tasks, "abcdefghij", strict=False
+    ):
+        display = TrainingCurveDisplay.from_result(state.results[task.target], ax=ax)
+        ax.set_title(f"({letter}) {task.title}", fontsize="medium")
+        last = display.frame().iloc[-1]
+        described.append(
+            f"{task.title}: the training error ends at {last['training']:.2f}, the epoch kept is "
+            f"{display.best_epoch}"
+        )
+    save_picture(
+        state,
+        figure,
+        "figure_7_learning_curves",
+        title="Figure 7. Learning curves",
+        caption="Mean error of training and validation over the epochs, in the fold with the "
+        "median AUC. Validation scans were split off from the training folds.",
+        alternative=f"Learning curves. {'. '.join(described)}.",
+    )
+
+
+def decision_curves(state):
+    """Draw the net benefit of acting on predicted risks."""
+    from skdxa.displays import DecisionCurveDisplay, paper_figure
+
+    found = {}
+    for task in _trained(state):
+        clinical = state.clinical.get(task.target)
+        if clinical is not None and is_fracture(task):
+            wanted = (NETWORK_ROW, "Min T-score (min spine/hip)", "Min T-score + deep learning")
+            risks = {
+                name.split(" (")[0]: clinical.risks[name].to_numpy()
+                for name in wanted
+                if name in clinical.risks
+            }
+            found[task] = clinical.labels, risks
+        elif risk_of(state, task) is not None:
+            labels, risk = risk_of(state, task)
+            found[task] = labels, {"network": risk}
+    if not found:
+        raise LeftOut("No model gives probabilities.")
+    figure = paper_figure(_PAGE, 3.3)
+    axes = figure.subplots(1, len(found), squeeze=False)[0]
+    for ax, (task, (labels, risks)), letter in zip(
+        axes, found.items(), "abcdefghij", strict=False
+    ):
+        DecisionCurveDisplay.from_predictions(labels, risks, ax=ax)
+        ax.set_title(f"({letter}) {task.title}", fontsize="medium")
+    save_picture(
+        state,
+        figure,
+        "net_benefit",
+        title="Net benefit",
+        caption="Net benefit of acting on a risk, against the risk from which one would act. A "
+        "model is of use where its curve lies above both acting on all and on none.",
+        alternative="Decision curves of " + ", ".join(task.title.lower() for task in found) + ".",
+    )
+
+
+def raters(state):
+    """Draw the agreement of the raters."""
+    from skdxa.displays import RaterAgreementDisplay, paper_figure
+
+    rated = [task for task in state.tasks if task.target in state.raters]
+    if not rated:
+        raise LeftOut("The cohort itself has no ratings.")
+    figure = paper_figure(_PAGE / 2 * max(len(rated), 1), 1.9)
+    for ax, task in zip(figure.subplots(1, len(rated), squeeze=False)[0], rated, strict=True):
+        display = RaterAgreementDisplay.from_ratings(ratings_of(state.cohort, task.target), ax=ax)
+        ax.set_title(task.title, fontsize="medium")
+        del display
+    described = "; ".join(
+        f"{task.title}: kappa {state.raters[task.target].loc['all', 'kappa']:.2f}"
+        for task in rated
+    )
+    save_picture(
+        state,
+        figure,
+        "raters",
+        title="Agreement of raters",
+        caption="Scans by the ratings of each pair of raters, and kappa with its interval.",
+        alternative=f"Tables of ratings by pairs of raters. {described}.",
+    )
+
+
+def forest(state):
+    """Draw the AUCs of all experiments with their intervals."""
+    from skdxa.displays import ForestDisplay
+
+    if "table1" not in state.tables:
+        raise LeftOut("There is no Table 1.")
+    table = state.tables["table1"].numbers
+    names = {
+        row.Index: f"{title_of(row.task)}: {row.predictor.split(' (')[0].lower()}"
+        if row.predictor != NETWORK_ROW
+        else f"{title_of(row.task)}: network"
+        for row in table.itertuples()
+    }
+    display = ForestDisplay.from_table(table.rename(index=names))
+    save_picture(
+        state,
+        display.figure_,
+        "auc_of_all",
+        title="AUC of all predictors",
+        caption="Means over the folds with 95 % intervals; the line marks chance.",
+        alternative="AUC with interval of every network and clinical predictor, as in Table 1.",
+    )

@@ -1,0 +1,153 @@
+"""Steps of a study: what each needs, and what becomes of those that cannot be run."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from sklearn.utils import Bunch
+
+from skdxa.study._protocol import Protocol
+
+
+class LeftOut(Exception):  # noqa: N818 - no error: a step says that it does not apply.
+    """Raised by a step that does not apply to a study, with the reason."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One part of a study.
+
+    Attributes
+    ----------
+    name : str
+        What progress and report call the step.
+    run : callable
+        Called with the `StudyState`, to which it adds results, tables and figures.
+    needs : tuple of str
+        Names of steps whose results it takes; if one was left out, so is this step.
+    trainings : int
+        Number of models that it trains.
+    """
+
+    name: str
+    run: Callable
+    needs: tuple = ()
+    trainings: int = 0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the report: its file's stem, and what stands beneath it and in its place."""
+
+    stem: str
+    title: str
+    caption: str
+    alternative: str
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table of the report.
+
+    `shown` is what the report prints, in place of the numbers that the CSV file holds.
+    """
+
+    name: str
+    title: str
+    caption: str
+    numbers: pd.DataFrame
+    shown: pd.DataFrame
+
+
+@dataclass
+class StudyState:
+    """All that the steps of a study share."""
+
+    protocol: Protocol
+    cohort: Bunch
+    external: Bunch | None
+    tasks: list
+    models: dict
+    work: Path
+    folder: Path
+    n_jobs: int | None
+    progress: bool
+    say: Callable
+    left_out: dict = field(default_factory=dict)
+    results: dict = field(default_factory=dict)
+    fitted: dict = field(default_factory=dict)
+    clinical: dict = field(default_factory=dict)
+    external_tests: dict = field(default_factory=dict)
+    stacks: dict = field(default_factory=dict)
+    raters: dict = field(default_factory=dict)
+    tables: dict = field(default_factory=dict)
+    figures: dict = field(default_factory=dict)
+    sentences: dict = field(default_factory=dict)
+    notes: list = field(default_factory=list)
+    audit: list = field(default_factory=list)
+    primary: dict | None = None
+    seconds: dict = field(default_factory=dict)
+
+    @property
+    def simulated(self):
+        """Whether the patients are simulated."""
+        return bool(self.cohort.get("simulated", False))
+
+    @property
+    def who(self):
+        """What figures call the patients."""
+        return "simulated patients" if self.simulated else "patients"
+
+    def add_table(self, name, title, numbers, *, caption="", shown=None):
+        """Add a table to the report; `shown` is what it prints, in place of the numbers."""
+        shown = readable(numbers) if shown is None else shown
+        self.tables[name] = ReportTable(name, title, caption, numbers, shown)
+
+    def say_of(self, topic, sentence):
+        """Add a sentence to what the report says of a topic."""
+        self.sentences.setdefault(topic, []).append(sentence)
+
+
+def run_steps(steps, state):
+    """Run steps in order; those that do not apply, or need one that did not, are left out."""
+    missing = set()
+    for number, step in enumerate(steps, start=1):
+        lacking = [name for name in step.needs if name in missing]
+        start = time.perf_counter()
+        try:
+            if lacking:
+                raise LeftOut(f"It needs {lacking[0]!r}, which was left out.")
+            state.say(f"[{number}/{len(steps)}] {step.name} ...")
+            step.run(state)
+        except LeftOut as reason:
+            missing.add(step.name)
+            state.left_out[step.name] = str(reason)
+            state.say(f"    left out: {reason}")
+        state.seconds[step.name] = time.perf_counter() - start
+
+
+def readable(numbers):
+    """Return a table of texts: numbers with three digits, flags as words."""
+    shown = numbers.reset_index() if numbers.index.name else numbers
+    return shown.map(_text)
+
+
+def _text(value):
+    if isinstance(value, str):
+        return value
+    if value is None or pd.isna(value):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.0f}" if value == round(value) and abs(value) >= 10 else f"{value:.3g}"
+    return str(value)
+
+
+def p_text(pvalue):
+    """Return a p-value as a paper prints it."""
+    if pd.isna(pvalue):
+        return "p not defined"
+    return "p < 0.001" if pvalue < 0.001 else f"p = {pvalue:.2g}"
