@@ -149,8 +149,11 @@ def _answers(state, versions):
     answers = {
         "objectives": "To train and score models for "
         + ", ".join(task.title.lower() for task in trained)
-        + (". " + state.sentences["Primary comparison"][0] if state.primary else
-           ". No primary comparison was stated."),
+        + (
+            ". " + state.sentences["Primary comparison"][0]
+            if state.primary
+            else ". No primary comparison was stated."
+        ),
         "sources": cohort.DESCR.splitlines()[0] + ".",
         "eligibility": f"{len(cohort.excluded)} scans listed were left out, with their reasons in "
         "Figure 2; rules of inclusion are the authors' to state.",
@@ -166,7 +169,9 @@ def _answers(state, versions):
         + ". How labels were made is the authors' to state.",
         "raters": _of_raters(state),
         "predictors": "The scan; beside it T-scores, age and texture, as far as the cohort has "
-        "them, fixed before the run." if state.clinical else "The scan alone.",
+        "them, fixed before the run."
+        if state.clinical
+        else "The scan alone.",
         "measurement": f"T-scores by {next(iter(state.clinical.values())).reference}."
         if state.clinical
         else None,
@@ -177,7 +182,9 @@ def _answers(state, versions):
         "level": _item(verdicts, "Patients apart"),
         "handling": "Clinical predictors enter as they are, linear on the logit scale.",
         "model": "The paper's network: four convolutions with max-pooling, one dense layer; no "
-        "search of hyperparameters in this run." if network else None,
+        "search of hyperparameters in this run."
+        if network
+        else None,
         "heterogeneity": "See the table of subgroups." if "subgroups" in state.tables else None,
         "measures": "AUC, sensitivity, specificity and accuracy with 95 % intervals "
         f"({protocol.interval}); calibration, net benefit, decision thresholds.",
@@ -218,7 +225,9 @@ def _answers(state, versions):
         if network
         else None,
         "training": f"{protocol.epochs} epochs with mirrored copies; the best epoch on "
-        f"{100 * protocol.validation_fraction:g} % of the training scans." if network else None,
+        f"{100 * protocol.validation_fraction:g} % of the training scans."
+        if network
+        else None,
         "selection": _item(verdicts, "Choice of the epoch"),
         "ensembling": "None in Table 1; Table 2 also gives the averaged score."
         if external is not None

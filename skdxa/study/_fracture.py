@@ -377,6 +377,12 @@ def compare_predictors(
     )
 
 
+def experiment_names(texture):
+    """Return the names of all experiments, the network's among them."""
+    variables = {"spine_t_score", "hip_t_score", "min_t_score", "age", texture, NETWORK}
+    return [*_experiments(texture, available=variables)]
+
+
 def _experiments(texture, *, available):
     """Return the variables of each experiment, in the order of the table."""
     alone, short = ("TBS (avg L1-L4)", "TBS") if texture == "tbs" else (texture, texture)

@@ -4,13 +4,15 @@ import os
 import re
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sklearn.utils import Bunch
 
 # A spreadsheet runs a cell that begins so as a formula.
 _FORMULA = re.compile(r"[=+\-@\t\r]")
+# How tempfile ends a name.
+_HIDDEN = re.compile(r"[a-z0-9_]{8}")
 
 
 def write_csv(table, path, *, index=True):
@@ -158,6 +160,23 @@ def new_folder(out, *, overwrite, check):
         shutil.rmtree(former, ignore_errors=True)
 
 
+def remove_abandoned(out, own):
+    """Remove the empty hidden folders that killed runs have left beside `out`.
+
+    Parameters
+    ----------
+    out : Path
+        The folder to make.
+    own : Path
+        The hidden folder of this run, which stays.
+    """
+    for path in out.parent.glob(f".{out.name}-*"):
+        if path != own and _HIDDEN.fullmatch(path.name.removeprefix(f".{out.name}-")):
+            with suppress(OSError):
+                # Only an empty one can be removed.
+                path.rmdir()
+
+
 def _umask():
     """Return which permissions new files of this process lack, as the user has set it."""
     mask = os.umask(0o077)
@@ -190,7 +209,14 @@ def check_out(out, *, overwrite, files, what):
         raise FileExistsError(f"{out} exists. Choose another folder, or allow overwriting it.")
     if not out.is_dir():
         raise FileExistsError(f"{out} is a file. Choose a folder.")
-    others = [path.name for path in out.iterdir() if not files.fullmatch(path.name)]
+    others = [
+        name
+        for path in out.rglob("*")
+        if not path.is_dir() and not files.fullmatch(name := path.relative_to(out).as_posix())
+    ]
+    # A folder of other name, even if it is empty, is not a report's.
+    known = {"tables", "figures", "scores", "models"}
+    others += [path.name for path in out.iterdir() if path.is_dir() and path.name not in known]
     if others:
         raise FileExistsError(
             f"{out} holds {sorted(others)[0]}, no file of a {what}. Choose another folder."

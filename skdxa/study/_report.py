@@ -99,7 +99,9 @@ def _small(protocol):
     if protocol.n_splits < 10:
         short.append(f"{protocol.n_splits} folds in place of 10")
     if protocol.n_repeats < 100:
-        short.append(f"{protocol.n_repeats} repeat{'s' * (protocol.n_repeats > 1)} in place of 100")
+        short.append(
+            f"{protocol.n_repeats} repeat{'s' * (protocol.n_repeats > 1)} in place of 100"
+        )
     return f"Compared with the paper: {', '.join(short)}." if short else None
 
 

@@ -3,29 +3,40 @@
 import json
 import platform
 import re
+import shutil
 import sys
 import time
-from contextlib import contextmanager
+import warnings
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
 from skdxa.classification import set_threads
-from skdxa.evaluation import performance_table, repeated_cross_validate
+from skdxa.exceptions import CheckpointError
 from skdxa.simulation import make_spine_cohort
-from skdxa.study._cohort import check_cohort, check_target
+from skdxa.study._checklist import checklists
+from skdxa.study._cohort import check_cohort
+from skdxa.study._fracture import experiment_names
 from skdxa.study._output import (
     base_names,
     check_out,
     excluded_records,
-    file_names,
     new_folder,
+    remove_abandoned,
     write_csv,
 )
+from skdxa.study._parts import file_of, study_steps
+from skdxa.study._report import write_report
+from skdxa.study._steps import StudyState, run_steps
+from skdxa.study._tasks import find_tasks, known_rows, positions, rename_columns
+from skdxa.study._values import NETWORK_ROW
+from skdxa.validation import holding, replacing
 
 _PACKAGES = (
     "skdxa",
@@ -38,14 +49,21 @@ _PACKAGES = (
     "scikeras",
 )
 
-_REPORT_FILE = re.compile(r"table1\.csv|scores\.csv|manifest\.json|roc_[\w-]+\.png")
+_REPORT_FILE = re.compile(
+    r"report\.html|table1\.csv|scores\.csv|manifest\.json|roc_[\w-]+\.png"
+    r"|tables/[\w-]+\.csv|figures/[\w-]+\.(png|svg)|scores/[\w-]+\.(csv|parquet)"
+    r"|models/[\w-]+\.(skdxa|json)"
+)
+_IDENTITY = "study.json"
 
 
 def run_study(
     protocol,
     cohort=None,
     *,
+    external=None,
     out,
+    model=None,
     overwrite=False,
     checkpoint=None,
     n_jobs=None,
@@ -60,26 +78,52 @@ def run_study(
         The choices of the study.
     cohort : Bunch or None, default=None
         From `skdxa.scans.load_cohort`; None simulates one.
+    external : Bunch or None, default=None
+        A cohort of another hospital, on which the models of the median repeat are tested.
     out : str or path-like
-        Folder to make. It appears when everything in it is complete; an interrupted
-        study leaves nothing.
+        Folder to make. It appears when everything in it is complete.
+    model : classifier, dict of str to classifier or None, default=None
+        What is trained in place of the paper's network, on `cohort.data` as it is; a dict
+        holds one by target. Steps that need a network are then left out.
     overwrite : bool, default=False
         Whether `out` may exist and be replaced, if it holds nothing but a report.
     checkpoint : str, path-like or None, default=None
-        Folder that keeps finished splits, so that a killed study resumes where it was;
-        each target gets a folder in it.
+        Folder that keeps what is finished, so that a killed study resumes where it was. None
+        takes a folder beside `out`, with ``.unfinished`` after the name, which is removed
+        when the report is complete.
     n_jobs : int or None, default=None
         Processes that train, as in joblib.
     progress : bool, default=True
-        Whether to show a progress bar on the standard error.
+        Whether to show progress bars on the standard error.
     report : callable or None, default=None
         Called with each line on the progress of the study, such as ``print``.
 
     Returns
     -------
     study : Bunch
-        `table` (DataFrame: one row per target, the index `experiment`), `results` (dict of
-        CrossValidationResult by target), `manifest` (dict) and `out` (Path).
+        With the attributes:
+
+        table : DataFrame
+            Table 1: one row per network and clinical predictor, the index `experiment`; the
+            row of a network is named after its target.
+        tables : dict of str to DataFrame
+            All tables by name, as in the folder ``tables``.
+        results : dict of str to CrossValidationResult
+            Of the networks, by target.
+        clinical : dict of str to Bunch
+            The clinical comparison of each target, as `fracture_benchmarks` returns it.
+        external : dict of str to DataFrame
+            The external tests, by target.
+        sentences : dict of str to list of str
+            What was found, in words, by topic.
+        audit : DataFrame
+            One row per check: `name`, `question`, `verdict` and `finding`.
+        left_out : dict of str to str
+            The steps that were left out, and why.
+        manifest : dict
+            Choices, versions, seed, numbers of scans and times.
+        out : Path
+            The folder made.
 
     Raises
     ------
@@ -87,20 +131,26 @@ def run_study(
         If `out` exists and `overwrite` is False, or it holds other files than those of a
         report.
     CohortError
-        If the parts of the cohort do not fit together, it lacks a target of the protocol, or
-        a target has too few labels.
+        If the parts of a cohort do not fit together, it lacks a target or a column that the
+        protocol names, or a target has too few labels.
+    CheckpointError
+        If `checkpoint` belongs to another study, is in use by another run, or holds damaged
+        files.
     ValueError
-        If `checkpoint` lies within `out`.
+        If `checkpoint` lies within `out`, or the protocol's primary comparison names an
+        unknown experiment.
 
     Notes
     -----
-    The files are ``table1.csv`` (one row per target: sensitivity, specificity, accuracy and
-    AUC as fractions, with their intervals, and whether the patients were simulated),
-    ``scores.csv`` (every out-of-fold score: `target`, `repeat`, `fold`, `row` in
-    ``cohort.data``, `patient`, `label`, `score`), ``roc_<target>.png`` and
-    ``manifest.json`` (versions, seed, parameters, times, scans left out). Scans whose
-    label is unknown are left out of that target. The report calls patients simulated
-    where ``cohort.simulated`` is true.
+    The files are ``report.html``, one page that needs no network; ``table1.csv``; the folders
+    ``tables`` (every table as CSV), ``figures`` (PNG and SVG), ``scores`` (every out-of-fold
+    score: `target`, `repeat`, `fold`, `row` in ``cohort.data``, `patient`, `label`, `score`;
+    Parquet where pyarrow is installed, CSV otherwise), ``models`` (those of the median repeat);
+    and ``manifest.json``. Scans whose label is unknown are left out of that target. The report
+    calls patients simulated where ``cohort.simulated`` is true.
+
+    A task, table or figure whose columns are missing is left out, and the report says so. A
+    target that the protocol names must exist.
 
     The table's AUC is the mean over the folds, as in the paper; the curve's is of the
     pooled scores of the median repeat. They differ a little.
@@ -111,54 +161,79 @@ def run_study(
     Examples
     --------
     >>> from skdxa.study import Protocol, run_study
-    >>> study = run_study(Protocol(), out="report")  # doctest: +SKIP
+    >>> study = run_study(Protocol.quick(), out="report")  # doctest: +SKIP
     """
     out = Path(out)
     _check_out(out, overwrite, checkpoint)
+    _check_primary(protocol)
     say = report or (lambda line: None)
-    times = {}
+    start = time.perf_counter()
     if cohort is None:
+        # So that an unknown target is found before minutes of simulation.
+        find_columns(protocol, make_spine_cohort(1, random_state=0))
         say(f"Simulating {protocol.n_subjects} patients ...")
-        with _timed(times, "simulation"):
-            cohort = make_spine_cohort(protocol.n_subjects, random_state=protocol.random_state)
-    cohort = Bunch(**{**cohort, "groups": check_cohort(cohort)[2]})
-    for target in protocol.targets:
-        check_target(protocol, cohort, target)
-    simulated = cohort.get("simulated", False)
+        cohort = make_spine_cohort(protocol.n_subjects, random_state=protocol.random_state)
+    cohort = _prepared(protocol, cohort)
+    external = None if external is None else _prepared(protocol, external)
+    tasks, left_out = find_tasks(protocol, cohort)
+    if protocol.primary and protocol.primary["target"] not in [task.target for task in tasks]:
+        raise ValueError(
+            f"primary names the target {protocol.primary['target']!r}, which the cohort does not "
+            f"have; it has {[task.target for task in tasks]}."
+        )
     if protocol.n_threads is not None:
         set_threads(protocol.n_threads)
-    files = file_names(protocol.targets)
-    with new_folder(
-        out, overwrite=overwrite, check=lambda: _check_out(out, overwrite, None)
-    ) as folder:
-        results = {}
-        for target in protocol.targets:
-            with _timed(times, target):
-                results[target] = _cross_validate(
-                    protocol,
-                    cohort,
-                    target,
-                    checkpoint=checkpoint and Path(checkpoint) / files[target],
-                    n_jobs=n_jobs,
-                    progress=progress,
-                    say=say,
-                )
-        table = performance_table(
-            results,
-            threshold=protocol.threshold,
-            interval=protocol.interval,
-            random_state=protocol.random_state,
+    kept = checkpoint is not None
+    work = Path(checkpoint) if kept else out.with_name(f"{out.name}.unfinished")
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"the checkpoint folder {work} cannot be made ({error.strerror}). Take another folder."
+        ) from error
+    with (
+        holding(work, CheckpointError),
+        new_folder(
+            out, overwrite=overwrite, check=lambda: _check_out(out, overwrite, None)
+        ) as folder,
+    ):
+        remove_abandoned(out, folder.path)
+        models = {task.target: _model_of(model, task.target, protocol) for task in tasks}
+        _check_identity(work, protocol, cohort, external, tasks)
+        state = StudyState(
+            protocol=protocol,
+            cohort=cohort,
+            external=external,
+            tasks=tasks,
+            models=models,
+            work=work,
+            folder=folder.path,
+            n_jobs=n_jobs,
+            progress=progress,
+            say=say,
+            left_out=left_out,
         )
-        manifest = _manifest(protocol, cohort, results, times, simulated=simulated)
-        table["patients"] = manifest["patients"]
-        write_csv(table, folder.path / "table1.csv")
-        scores = [_scores(cohort, target, result) for target, result in results.items()]
-        write_csv(pd.concat(scores), folder.path / "scores.csv", index=False)
-        for target, result in results.items():
-            picture = folder.path / f"roc_{files[target]}.png"
-            _draw(result, target, picture, protocol, simulated=simulated)
-        (folder.path / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    return Bunch(table=table, results=results, manifest=manifest, out=folder.out)
+        steps = study_steps(protocol, tasks, external)
+        for name, reason in left_out.items():
+            say(f"Left out: {name}: {reason}")
+        run_steps(steps, state)
+        manifest = _manifest(state, time.perf_counter() - start)
+        _write(state, manifest)
+    if not kept:
+        shutil.rmtree(work, ignore_errors=True)
+    table = state.tables["table1"].numbers
+    return Bunch(
+        table=table,
+        tables={name: one.numbers for name, one in state.tables.items()},
+        results=state.results,
+        clinical=state.clinical,
+        external=state.external_tests,
+        sentences=state.sentences,
+        audit=pd.DataFrame([vars(item) for item in state.audit]),
+        left_out=state.left_out,
+        manifest=manifest,
+        out=folder.out,
+    )
 
 
 def _check_out(out, overwrite, checkpoint):
@@ -172,70 +247,174 @@ def _check_out(out, overwrite, checkpoint):
     check_out(out, overwrite=overwrite, files=_REPORT_FILE, what="report")
 
 
-def _cross_validate(protocol, cohort, target, *, checkpoint, n_jobs, progress, say):
-    known = _known(cohort, target)
-    y = cohort.target.loc[known, target].to_numpy().astype(int)
-    say(
-        f"{target}: {len(y)} scans, {y.sum()} positive; {protocol.n_splits} folds x "
-        f"{protocol.n_repeats}, {protocol.epochs} epoch{'s' * (protocol.epochs > 1)} ..."
+def _check_primary(protocol):
+    """Refuse a primary comparison of unknown experiments before anything is run."""
+    if protocol.primary is None:
+        return
+    names = experiment_names(protocol.texture)
+    for role in ("model", "against"):
+        name = protocol.primary.get(role)
+        if name is not None and name not in names:
+            raise ValueError(f"primary: {role} must be one of {names}; got {name!r}.")
+    if protocol.primary.get("model", NETWORK_ROW) == protocol.primary.get("against"):
+        raise ValueError(f"primary compares {protocol.primary['against']!r} with itself.")
+
+
+def find_columns(protocol, cohort):
+    """Raise a `CohortError` if a cohort lacks a column that a protocol names."""
+    from skdxa.exceptions import CohortError
+
+    cohort = rename_columns(cohort, protocol.columns)
+    for target in protocol.targets or ():
+        if target not in cohort.target:
+            raise CohortError(
+                f"The cohort has no target {target!r}; it has {list(cohort.target.columns)}."
+            )
+
+
+def _prepared(protocol, cohort):
+    cohort = rename_columns(Bunch(**cohort), protocol.columns)
+    groups = check_cohort(cohort)[2]
+    if groups is None:
+        groups = np.arange(len(cohort.data))
+    excluded = cohort.get("excluded")
+    if excluded is None:
+        excluded = pd.DataFrame(columns=["row", "scan", "reason", "kind"])
+    return Bunch(
+        **{
+            **cohort,
+            "groups": groups,
+            "excluded": excluded,
+            "DESCR": cohort.get("DESCR") or f"Cohort of {len(cohort.data)} scans",
+        }
     )
-    if protocol.shuffle_labels:
-        y = np.random.RandomState(protocol.random_state).permutation(y)
-    return repeated_cross_validate(
-        protocol.pipeline(),
-        # With its index, so that an error names the row of cohort.data.
-        cohort.data[known],
-        y,
-        groups=cohort.groups[known],
-        n_splits=protocol.n_splits,
-        n_repeats=protocol.n_repeats,
-        random_state=protocol.random_state,
-        n_jobs=n_jobs,
-        checkpoint=checkpoint,
-        progress=progress,
-    )
 
 
-def _known(cohort, target):
-    return cohort.target[target].notna().to_numpy()
+def _model_of(model, target, protocol):
+    if isinstance(model, dict):
+        if target not in model:
+            raise ValueError(f"model has no classifier for {target!r}; it has {[*model]}.")
+        return model[target]
+    return protocol.pipeline() if model is None else model
 
 
-def _scores(cohort, target, result):
-    rows = np.flatnonzero(_known(cohort, target))[result.scores["row"]]
-    scores = result.frame().rename(columns={"y": "label"}).assign(target=target, row=rows)
-    scores["patient"] = cohort.groups[rows]
+def _check_identity(work, protocol, cohort, external, tasks):
+    """Bind a folder to a study, and refuse the folder of another one."""
+    identity = {
+        "protocol": protocol.as_dict(),
+        "labels": joblib.hash(
+            [cohort.target[task.target].to_numpy(dtype=float) for task in tasks]
+        ),
+        "patients": joblib.hash(np.asarray(cohort.groups).tolist()),
+        "scans": len(cohort.data),
+        "external scans": None if external is None else len(external.data),
+    }
+    path = work / _IDENTITY
+    if not path.exists():
+        others = [one.name for one in work.iterdir() if one.name != ".lock"]
+        if others:
+            raise CheckpointError(
+                f"the checkpoint folder {work} holds {sorted(others)[0]} but no {_IDENTITY}, so "
+                "that the study that it belongs to is unknown. Take another folder."
+            )
+        with replacing(path) as file:
+            file.write(json.dumps(identity, indent=1).encode())
+        return
+    try:
+        before = json.loads(path.read_text())
+        before, now = _flat(before), _flat(json.loads(json.dumps(identity)))
+    except (ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}). Delete the folder {work}.") from error
+    differences = [
+        f"{name} was {before.get(name, 'absent')}, is {now.get(name, 'absent')}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+    if differences:
+        raise CheckpointError(
+            f"the folder {work} belongs to another study: {'; '.join(differences[:5])}. Undo the "
+            "change to go on with it, delete it, or take another folder."
+        )
+
+
+def _flat(tree, name=""):
+    """Return the values of a tree of dicts, by their path in it."""
+    if not isinstance(tree, dict):
+        return {name: tree}
+    leaves = {}
+    for key, value in tree.items():
+        leaves.update(_flat(value, f"{name} {key}".strip()))
+    return leaves
+
+
+def _write(state, manifest):
+    """Write tables, scores, models, manifest and report."""
+    folder = state.folder
+    for name in ("tables", "figures", "scores", "models"):
+        (folder / name).mkdir(exist_ok=True)
+    for table in state.tables.values():
+        indexed = table.numbers.index.name is not None
+        write_csv(table.numbers, folder / "tables" / f"{table.name}.csv", index=indexed)
+    # Under this name since the first version.
+    write_csv(state.tables["table1"].numbers, folder / "table1.csv")
+    found = pd.DataFrame([vars(item) for item in state.audit])
+    write_csv(found, folder / "tables" / "audit.csv", index=False)
+    lists = checklists(state, manifest["versions"])
+    for name, table in lists.items():
+        stem = re.sub(r"\W+", "_", name.lower())
+        write_csv(table, folder / "tables" / f"checklist_{stem}.csv", index=False)
+    for task in state.tasks:
+        if task.target in state.results:
+            scores = _scores(state, task)
+            _write_scores(state, scores, folder / "scores" / file_of(state, task))
+    if state.external_scores is not None:
+        _write_scores(state, state.external_scores, folder / "scores" / "external")
+    for path in sorted((state.work / "models").glob("*.skdxa")):
+        shutil.copyfile(path, folder / "models" / path.name)
+    manifest["left_out"], manifest["notes"] = state.left_out, state.notes
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, default=float) + "\n")
+    write_report(folder / "report.html", state, manifest, lists)
+
+
+def _write_scores(state, scores, path):
+    if find_spec("pyarrow") is not None:
+        scores.to_parquet(path.with_name(f"{path.name}.parquet"), index=False)
+        return
+    write_csv(scores, path.with_name(f"{path.name}.csv"), index=False)
+    note = "Scores were written as CSV, since pyarrow, which writes Parquet, is not installed."
+    if note not in state.notes:
+        state.notes.append(note)
+
+
+def _scores(state, task):
+    result, cohort = state.results[task.target], state.cohort
+    rows = positions(known_rows(cohort, task.target))[result.scores["row"]]
+    scores = result.frame().rename(columns={"y": "label"}).assign(target=task.target, row=rows)
+    scores["patient"] = np.asarray(cohort.groups)[rows]
     return scores[["target", "repeat", "fold", "row", "patient", "label", "score"]]
 
 
-def _draw(result, target, path, protocol, *, simulated):
-    from skdxa.displays import RepeatedRocDisplay, paper_figure
-
-    figure = paper_figure(height=4.3)
-    ax = figure.subplots()
-    RepeatedRocDisplay.from_result(result, threshold=protocol.threshold, ax=ax)
-    n_scans, n_patients = len(result.y), len(np.unique(result.groups))
-    who = f"{n_patients} {'simulated ' * simulated}patients"
-    if n_scans > n_patients:
-        who = f"{n_scans} scans of {who}"
-    shuffled = ", labels shuffled" if protocol.shuffle_labels else ""
-    ax.set_title(f"{target.replace('_', ' ')}{shuffled}\n{who}", fontsize="medium")
-    figure.savefig(path, dpi=200)
-
-
-def _manifest(protocol, cohort, results, times, *, simulated):
+def _manifest(state, seconds):
     from skdxa.classification import has_bfloat16
 
-    parameters = protocol.as_dict()
-    if not simulated:
+    parameters = state.protocol.as_dict()
+    if not state.simulated:
         del parameters["n_subjects"]
+    results = state.results
     return {
-        "patients": "simulated" if simulated else "real",
-        "description": cohort.DESCR,
+        "patients": "simulated" if state.simulated else "real",
+        "description": state.cohort.DESCR,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": parameters.pop("random_state"),
         "parameters": parameters,
+        "primary": state.primary,
         "threads": sorted(
-            {int(n) for result in results.values() for n in result.folds["n_threads"].unique()}
+            {
+                int(n)
+                for result in results.values()
+                if "n_threads" in result.folds
+                for n in result.folds["n_threads"].unique()
+            }
         ),
         "precision": "bfloat16" if has_bfloat16() else "float32",
         "scans": {
@@ -246,8 +425,9 @@ def _manifest(protocol, cohort, results, times, *, simulated):
             }
             for target, result in results.items()
         },
-        "excluded": excluded_records(cohort.excluded),
-        "seconds": {name: round(seconds, 1) for name, seconds in times.items()},
+        "excluded": excluded_records(state.cohort.excluded),
+        "seconds": {name: round(took, 1) for name, took in state.seconds.items()}
+        | {"all": round(seconds, 1)},
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in _PACKAGES},
@@ -255,10 +435,3 @@ def _manifest(protocol, cohort, results, times, *, simulated):
         "platform": platform.platform(),
         "command": base_names(sys.argv),
     }
-
-
-@contextmanager
-def _timed(times, name):
-    start = time.perf_counter()
-    yield
-    times[name] = time.perf_counter() - start

@@ -1,6 +1,7 @@
 """Steps of a study: what each needs, and what becomes of those that cannot be run."""
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,7 @@ class StudyState:
     fitted: dict = field(default_factory=dict)
     clinical: dict = field(default_factory=dict)
     external_tests: dict = field(default_factory=dict)
+    external_scores: pd.DataFrame | None = None
     stacks: dict = field(default_factory=dict)
     raters: dict = field(default_factory=dict)
     tables: dict = field(default_factory=dict)
@@ -111,21 +113,55 @@ class StudyState:
 
 
 def run_steps(steps, state):
-    """Run steps in order; those that do not apply, or need one that did not, are left out."""
+    """Run steps in order; those that do not apply, or need one that did not, are left out.
+
+    Warnings of a step become notes of the report.
+    """
     missing = set()
+    per_training, remaining = None, sum(step.trainings for step in steps)
     for number, step in enumerate(steps, start=1):
         lacking = [name for name in step.needs if name in missing]
         start = time.perf_counter()
+        left = (
+            ""
+            if per_training is None or not remaining
+            else (f" (about {duration(per_training * remaining)} of training left)")
+        )
+        state.say(f"[{number}/{len(steps)}] {step.name} ...{left}")
         try:
             if lacking:
                 raise LeftOut(f"It needs {lacking[0]!r}, which was left out.")
-            state.say(f"[{number}/{len(steps)}] {step.name} ...")
-            step.run(state)
+            with warnings.catch_warnings(record=True) as raised:
+                warnings.simplefilter("always")
+                step.run(state)
+            for text in dict.fromkeys(str(one.message) for one in raised if _is_for_users(one)):
+                state.notes.append(f"{step.name}: {text}")
+                state.say(f"    note: {text}")
         except LeftOut as reason:
             missing.add(step.name)
             state.left_out[step.name] = str(reason)
             state.say(f"    left out: {reason}")
-        state.seconds[step.name] = time.perf_counter() - start
+        took = time.perf_counter() - start
+        state.seconds[step.name] = took
+        remaining -= step.trainings
+        if step.trainings and step.name not in missing:
+            per_training = took / step.trainings
+
+
+def _is_for_users(warning):
+    return not issubclass(warning.category, (DeprecationWarning, ResourceWarning))
+
+
+def duration(seconds):
+    """Return a time in words: seconds, minutes, hours or days."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 1.5 * size:
+            return (
+                f"{seconds / size:.0f} {unit}"
+                if seconds >= 10 * size
+                else (f"{seconds / size:.1f} {unit}")
+            )
+    return f"{seconds:.0f} seconds"
 
 
 def readable(numbers):

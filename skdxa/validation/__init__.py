@@ -14,6 +14,7 @@ from skdxa.validation._labels import (
     plain_labels,
     positive_and_known,
 )
+from skdxa.validation._lock import holding
 from skdxa.validation._masked import fill_masked
 from skdxa.validation._patients import (
     as_patients,
@@ -47,6 +48,7 @@ __all__ = [
     "check_two_classes",
     "fill_masked",
     "has_repeated_patients",
+    "holding",
     "irregular_kind",
     "like_input",
     "open_regular",

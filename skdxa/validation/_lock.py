@@ -1,0 +1,101 @@
+"""A folder that one run at a time may use."""
+
+import json
+import os
+import platform
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None
+    import msvcrt
+
+_LOCK = ".lock"
+
+
+@contextmanager
+def holding(folder, error):
+    """Hold a folder, so that no other run uses it meanwhile.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder, which exists.
+    error : callable
+        Called with the message where another run holds the folder; it returns the exception
+        that is raised.
+
+    Yields
+    ------
+    None
+
+    Notes
+    -----
+    The operating system locks the file ``.lock`` for the process, and frees it when the
+    process ends, in whatever way: a lock never outlives its run. The file names the process,
+    for the message of a second run, and is removed at the end.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skdxa.validation import holding
+    >>> folder = tempfile.mkdtemp()
+    >>> with holding(folder, ValueError), holding(folder, ValueError):
+    ...     pass
+    Traceback (most recent call last):
+    ...
+    ValueError: ... is in use by process ... Wait until it has ended, or take another folder.
+    """
+    path = Path(folder) / _LOCK
+    file = _locked(path)
+    if file is None:
+        raise error(
+            f"the folder {Path(folder).resolve()} is in use by {_holder(path)}. Wait until it has "
+            "ended, or take another folder."
+        )
+    try:
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        about = {"process": os.getpid(), "machine": platform.node(), "since": started}
+        file.truncate(0)
+        file.write(json.dumps(about))
+        file.flush()
+        try:
+            yield
+        finally:
+            # While it is locked, so that no other run can have taken the same file.
+            path.unlink(missing_ok=True)
+    finally:
+        file.close()
+
+
+def _locked(path):
+    """Return the lock's file, open and locked; None if another run has locked it."""
+    while True:
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - closed by the caller
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            else:  # pragma: no cover - Windows
+                file.seek(0)
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            file.close()
+            return None
+        try:
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                return file
+        except FileNotFoundError:
+            pass
+        # The run that held it has removed the file after it was opened here.
+        file.close()
+
+
+def _holder(path):
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {about['process']} on {about['machine']}, since {about['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
