@@ -1,7 +1,6 @@
 """Files of plain arrays, written completely or not at all."""
 
 import json
-import zipfile
 
 import numpy as np
 
@@ -20,10 +19,16 @@ def write_arrays(path, arrays, about):
 
 def read_arrays(path):
     """Read what `write_arrays` has written: the arrays and the dict."""
-    try:
-        # Opened here, since np.load does not close a damaged file that it has opened itself.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        return arrays, json.loads(str(arrays.pop(_ABOUT)))
-    except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged, or not a file of skdxa: {error}") from error
+    # Opened here, since np.load does not close a damaged file that it has opened itself.
+    with open(path, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+            about = json.loads(str(arrays.pop(_ABOUT)))
+            if not isinstance(about, dict):
+                raise TypeError("its description is no dict")
+        except Exception as error:
+            # Of a damaged archive, zipfile, zlib, struct and NumPy raise nearly anything.
+            what = str(error) or type(error).__name__
+            raise ValueError(f"{path} is damaged, or not a file of skdxa: {what}") from error
+    return arrays, about

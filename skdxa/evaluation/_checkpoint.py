@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import re
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import joblib
@@ -11,10 +13,12 @@ from scipy.stats.distributions import rv_frozen
 
 from skdxa.evaluation._archive import read_arrays, write_arrays
 from skdxa.exceptions import CheckpointError
-from skdxa.validation import replacing
+from skdxa.validation import holding, replacing
 
 _MANIFEST = "manifest.json"
 _MOST_LISTED = 5
+# As `replacing` names the files that become a split or the manifest.
+_TEMPORARY = re.compile(r"\.(manifest\.json|repeat-\d+-fold-\d+\.npz)\.[0-9a-f]{32}\.tmp")
 # Parameters that change how a model is fitted, but not the model.
 _WITHOUT_EFFECT = {"memory", "n_jobs", "verbose"}
 
@@ -35,9 +39,8 @@ class Checkpoint:
 
     def __init__(self, folder, identity):
         self.folder = Path(folder).resolve()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for temporary in self.folder.glob(".*.tmp"):
-            temporary.unlink(missing_ok=True)
+        with _writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         before = read_manifest(self.folder)
         if before is not None:
             _refuse_another_run(self.folder, before, identity)
@@ -47,8 +50,12 @@ class Checkpoint:
                 "the run that they belong to is unknown. Take another folder."
             )
         else:
-            with replacing(self.folder / _MANIFEST) as file:
+            with _writing(self.folder), replacing(self.folder / _MANIFEST) as file:
                 file.write(json.dumps(identity, indent=1).encode())
+        # Only now is it certain that the folder is of this run.
+        for temporary in self.folder.iterdir():
+            if _TEMPORARY.fullmatch(temporary.name):
+                temporary.unlink(missing_ok=True)
 
     def path(self, repeat, fold):
         """Return the path of one split's file."""
@@ -58,18 +65,79 @@ class Checkpoint:
         """Write a split, completely or not at all, if this machine has the folder."""
         if self.folder.is_dir():
             about = {name: value for name, value in record.items() if name != "arrays"}
-            write_arrays(self.path(record["repeat"], record["fold"]), record["arrays"], about)
+            with _writing(self.folder):
+                write_arrays(self.path(record["repeat"], record["fold"]), record["arrays"], about)
 
-    def read(self, repeat, fold):
-        """Read a split; return None if it is not finished."""
+    def read(self, repeat, fold, test):
+        """Read a split; return None if it is not finished.
+
+        Parameters
+        ----------
+        repeat, fold : int
+        test : ndarray of int of shape (n_test,)
+            The rows that the split scores.
+
+        Returns
+        -------
+        dict or None
+
+        Raises
+        ------
+        CheckpointError
+            If the file is damaged, or holds other rows or scores that are not finite.
+        """
         path = self.path(repeat, fold)
         if not path.exists():
             return None
         try:
             arrays, about = read_arrays(path)
+            _check_split(path, arrays, about, (repeat, fold), test)
         except ValueError as error:
             raise CheckpointError(f"{error}. Delete it, and the split is run again.") from error
         return {**about, "arrays": arrays}
+
+
+@contextmanager
+def using(folder):
+    """Make a checkpoint folder, and hold it so that no other run uses it meanwhile.
+
+    Parameters
+    ----------
+    folder : str, path-like or None
+        None holds nothing.
+    """
+    if folder is None:
+        yield
+        return
+    with _writing(folder):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        with _writing(folder):
+            stack.enter_context(holding(folder, CheckpointError))
+        yield
+
+
+@contextmanager
+def _writing(folder):
+    """Name the checkpoint in the error where a disk is full or must not be written to."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            f"the checkpoint folder {folder} cannot be written to ({error.strerror or error}). "
+            "Free some space or take another folder; splits that are finished are kept."
+        ) from error
+
+
+def _check_split(path, arrays, about, split, test):
+    """Raise a ValueError unless a file holds the scores of a split."""
+    score, row = arrays.get("score"), arrays.get("row")
+    if (about.get("repeat"), about.get("fold")) != split or "response_method" not in about:
+        raise ValueError(f"{path} is damaged: it describes another split")
+    if row is None or score is None or not np.array_equal(row, test) or score.shape != row.shape:
+        raise ValueError(f"{path} is damaged: it holds the scores of other rows")
+    if not np.isfinite(score).all():
+        raise ValueError(f"{path} is damaged: it holds scores that are not finite")
 
 
 def read_manifest(folder):

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from skdxa._sklearn import HasMethods, Interval, StrOptions, validate_params
 from skdxa.classification import SpineCNNClassifier, set_threads
-from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest
+from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest, using
 from skdxa.evaluation._folds import DRAWING, Folds, joint_strata
 from skdxa.evaluation._patients import with_patients
 from skdxa.evaluation._result import CrossValidationResult
@@ -245,7 +245,7 @@ def repeated_cross_validate(
     n_threads = _threads_per_fit(n_threads, n_jobs, checkpoint)
     if has_repeated_patients(groups):
         params = with_patients(params, estimator, groups)
-    store = None
+    run_described = None
     if checkpoint is not None:
         settings = {"n_splits": n_splits, "n_repeats": n_repeats, "random_state": seed}
         if n_threads is not None:
@@ -255,7 +255,6 @@ def repeated_cross_validate(
         strata = None if stratify is None else joint_strata(stratify)
         labels = {"y": y, "groups": groups, "stratify": strata}
         run_described = describe_run(estimator, X, settings, labels, params, folds.fold_of)
-        store = Checkpoint(checkpoint, run_described)
 
     sendable = Sendable(X)
 
@@ -285,36 +284,39 @@ def repeated_cross_validate(
             for repeat, fold in splits
         )
 
-    splits = list(np.ndindex(n_repeats, n_splits))
-    records, models = {}, {}
-    for split in splits if store else []:
-        record = store.read(*split)
-        if record is not None:
-            records[split] = record
-    bar = tqdm(
-        desc=f"{n_repeats} x {n_splits} folds",
-        total=len(splits),
-        initial=len(records),
-        unit="fit",
-        disable=not progress,
-    )
-    with bar:
-        unfinished = [split for split in splits if split not in records]
-        for record, model in run(unfinished, return_models is not None, store):
-            split = record["repeat"], record["fold"]
-            records[split], models[split] = record, model
-            if store and not store.path(*split).exists():
-                store.write(record)
-            bar.update()
-    result = _gather([records[split] for split in splits], y, groups)
-    if return_models is not None:
-        median = result.median_repeat() if return_models == "median" else None
-        wanted = [split for split in splits if median in (None, split[0])]
-        missing = [split for split in wanted if split not in models]
-        for record, model in run(missing, True, None):
-            models[record["repeat"], record["fold"]] = model
-        result.models = {split: models[split] for split in wanted}
-    return result
+    with using(checkpoint):
+        store = None if checkpoint is None else Checkpoint(checkpoint, run_described)
+        splits = list(np.ndindex(n_repeats, n_splits))
+        records, models = {}, {}
+        for split in splits if store else []:
+            repeat, fold = split
+            record = store.read(repeat, fold, np.flatnonzero(folds.fold_of[repeat] == fold))
+            if record is not None:
+                records[split] = record
+        bar = tqdm(
+            desc=f"{n_repeats} x {n_splits} folds",
+            total=len(splits),
+            initial=len(records),
+            unit="fit",
+            disable=not progress,
+        )
+        with bar:
+            unfinished = [split for split in splits if split not in records]
+            for record, model in run(unfinished, return_models is not None, store):
+                split = record["repeat"], record["fold"]
+                records[split], models[split] = record, model
+                if store and not store.path(*split).exists():
+                    store.write(record)
+                bar.update()
+        result = _gather([records[split] for split in splits], y, groups)
+        if return_models is not None:
+            median = result.median_repeat() if return_models == "median" else None
+            wanted = [split for split in splits if median in (None, split[0])]
+            missing = [split for split in wanted if split not in models]
+            for record, model in run(missing, True, None):
+                models[record["repeat"], record["fold"]] = model
+            result.models = {split: models[split] for split in wanted}
+        return result
 
 
 def seed_of_run(random_state, checkpoint):

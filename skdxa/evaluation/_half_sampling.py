@@ -14,7 +14,7 @@ from skdxa._sklearn import (
     safe_indexing,
     validate_params,
 )
-from skdxa.evaluation._checkpoint import Checkpoint, describe_run
+from skdxa.evaluation._checkpoint import Checkpoint, describe_run, using
 from skdxa.evaluation._cross_validate import FITTING, repeated_cross_validate, seed_of_run
 from skdxa.evaluation._folds import DRAWING, Folds, joint_strata
 from skdxa.evaluation._metrics import METRICS
@@ -180,8 +180,6 @@ def half_sampling_interval(
         run_described = describe_run(
             estimator, X, settings | {"random_state": seed}, labels, params, halves.fold_of[:1]
         )
-        # Refuses the folder of another run.
-        Checkpoint(checkpoint, run_described)
     bar = tqdm(
         desc=f"{n_draws} x 2 halves",
         total=2 * n_draws + (result is None),
@@ -207,7 +205,10 @@ def half_sampling_interval(
         bar.update()
         return fitted
 
-    with bar:
+    with using(checkpoint), bar:
+        if checkpoint is not None:
+            # Refuses the folder of another run.
+            Checkpoint(checkpoint, run_described)
         if result is None:
             result = cross_validate(np.arange(len(y)), "all", 0)
         _check_result(result, halves)

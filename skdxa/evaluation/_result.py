@@ -104,6 +104,13 @@ class CrossValidationResult:
         n_repeats, n_scans = scores["repeat"].nunique(), len(self.y)
         if not np.array_equal(scores["row"], np.tile(np.arange(n_scans), n_repeats)):
             raise ValueError(f"scores must hold each of the {n_scans} rows of y once per repeat.")
+        bad = np.flatnonzero(~np.isfinite(scores["score"].to_numpy(float)))
+        if bad.size:
+            first = scores.iloc[bad[0]]
+            raise ValueError(
+                f"scores must be finite; {bad.size} are not, the first in repeat "
+                f"{first['repeat']:g}, row {first['row']:g}."
+            )
         self._score = scores["score"].to_numpy(float).reshape(n_repeats, n_scans)
         fold_of = scores["fold"].to_numpy(int).reshape(n_repeats, n_scans)
         self._folds = Folds(fold_of, self.y, self.groups)
@@ -626,7 +633,11 @@ class CrossValidationResult:
         ValueError
             If the file was not written by `save`, or by a later version of it.
         """
-        return cls(**read_result(path))
+        parts = read_result(path)
+        try:
+            return cls(**parts)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
 
     def _positive_and_known(self, y):
         if y is None:

@@ -35,8 +35,8 @@ def sentence_of(result, name, *, y, threshold, interval, level, random_state):
         for metric, row in summary.drop("auc").iterrows()
     )
     return (
-        f"{name} reached a {mean} of {auc['estimate']:.2f}{_ends(auc, 1, 2, '', level, method)} in "
-        f"{where}, on {whom}, {(positive & known).sum()} of them positive; at the threshold of "
+        f"{name} reached a {mean} of {auc['estimate']:.2f}{_ends(auc, 1, 2, '', level, method)} "
+        f"in {where}, on {whom}, {(positive & known).sum()} of them positive; at the threshold of "
         f"{result._threshold(threshold):.3g}: {others}."
     )
 

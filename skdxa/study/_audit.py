@@ -107,8 +107,8 @@ def audit_patients(cohort, fold_of):
         name,
         question,
         FINE,
-        f"{len(np.unique(patient_codes(cohort.groups)))} patients, {several}; no patient is in two "
-        "folds of a repeat, and no two scans of different patients look like scans of one.",
+        f"{len(np.unique(patient_codes(cohort.groups)))} patients, {several}; no patient is in "
+        "two folds of a repeat, and no two scans of different patients look like scans of one.",
     )
 
 
@@ -145,8 +145,8 @@ def margin_features(scans, spacing_mm, width_mm):
 
     Only pixels outside the crop about the spine count. Along each of the four sides, a strip of
     12 pixels is divided into four segments; beside the crop, each side into four heights. Of each
-    part: its mean and largest value relative to the quartiles outside the crop, and the share that was not
-    scanned.
+    part: its mean and largest value relative to the quartiles outside the crop, and the share
+    that was not scanned.
     """
     return np.array([_margins(np.asarray(scan), spacing_mm, width_mm) for scan in scans])
 
@@ -223,8 +223,8 @@ def audit_shortcut(name, question, found, network_auc, *, what, remedy):
     AuditItem
     """
     finding = (
-        f"{what} alone reach an AUC of {found.estimate:.2f} ({found.low:.2f} to {found.high:.2f}); "
-        f"the network reaches {network_auc:.2f}."
+        f"{what} alone reach an AUC of {found.estimate:.2f} ({found.low:.2f} to "
+        f"{found.high:.2f}); the network reaches {network_auc:.2f}."
     )
     told = found.estimate >= _TOLD and found.low >= _SURELY
     as_good = found.low > 0.55 and found.estimate >= network_auc - 0.02
@@ -450,8 +450,8 @@ def audit_geometry(cohort):
     )
     finding = (
         f"Spacing of the files: {listed}; stated by "
-        f"{', '.join(f'{name} ({number})' for name, number in stated.items())}; all were resampled "
-        f"to {row_mm:g} x {column_mm:g} mm. Unit: "
+        f"{', '.join(f'{name} ({number})' for name, number in stated.items())}; all were "
+        f"resampled to {row_mm:g} x {column_mm:g} mm. Unit: "
         f"{', '.join(f'{name} ({number})' for name, number in units.items())}."
     )
     assumed = "assumed" in stated.index

@@ -146,9 +146,9 @@ def _answers(state, versions):
     results = [state.results[task.target] for task in trained]
     verdicts = {item.name: item for item in state.audit}
     network = any(not result.histories.empty for result in results)
-    answers = {
+    return {
         "objectives": "To train and score models for "
-        + ", ".join(task.title.lower() for task in trained)
+        + ", ".join(task.in_text for task in trained)
         + (
             ". " + state.sentences["Primary comparison"][0]
             if state.primary
@@ -241,7 +241,6 @@ def _answers(state, versions):
         "explainability": "Figure 6." if "figure_6_explanations" in state.figures else None,
         "internal": f"{len(cohort.data)} scans of {len(np.unique(cohort.groups))} patients.",
     }
-    return answers
 
 
 def _item(verdicts, name):

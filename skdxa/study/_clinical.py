@@ -51,8 +51,8 @@ def compare_clinical(protocol, cohort, task, result):
     predictors = predictors[varying]
     if predictors.empty:
         raise LeftOut(
-            f"The cohort has none of the clinical columns {', '.join(clinical_columns(protocol))}, "
-            "or they are empty."
+            "The cohort has none of the clinical columns "
+            f"{', '.join(clinical_columns(protocol))}, or they are empty."
         )
     gaps = predictors.isna().any(axis=1).to_numpy()
     kept = ~gaps if protocol.gaps == "leave_out" else np.ones(len(gaps), dtype=bool)

@@ -79,7 +79,7 @@ def scans(state):
     lowest = np.flatnonzero(~positive)[np.argmin(score[~positive])]
     highest = np.flatnonzero(positive)[np.argmax(score[positive])]
     figure = paper_figure(_PAGE, 3.4)
-    name = task.title.lower()
+    name = task.in_text
     for ax, letter, row, label in zip(
         figure.subplots(1, 2), "ab", (lowest, highest), (f"no {name}", name), strict=True
     ):
@@ -91,9 +91,10 @@ def scans(state):
         figure,
         "figure_1_scans",
         title="Figure 1. Two scans",
-        caption=f"(a) The scan without {name} that the networks scored lowest out of fold, and (b) "
-        f"the scan with {name} that they scored highest.",
-        alternative=f"Two scans of the lumbar spine side by side: one labelled as no {name}, with a "
+        caption=f"(a) The scan without {name} that the networks scored lowest out of fold, and "
+        f"(b) the scan with {name} that they scored highest.",
+        alternative=f"Two scans of the lumbar spine side by side: one labelled as no {name}, "
+        "with a "
         f"score of {score[lowest]:.2f}, and one labelled as {name}, with {score[highest]:.2f}.",
     )
 
@@ -168,7 +169,7 @@ def _curves(state, tasks, stem, title, caption):
         shuffled = ", labels shuffled" * state.protocol.shuffle_labels
         for ax in (roc, counts):
             ax.set_title(
-                f"({next(letters)}) {simulated}{task.title.lower()}{shuffled}", fontsize="medium"
+                f"({next(letters)}) {simulated}{task.in_text}{shuffled}", fontsize="medium"
             )
         matrix = result.confusion_matrix(labels, threshold=threshold)
         ConfusionMatrixDisplay(matrix.to_numpy(), display_labels=["no", "yes"]).plot(
@@ -176,8 +177,8 @@ def _curves(state, tasks, stem, title, caption):
         )
         described.append(
             f"{task.title}: AUC {display.roc_auc:.2f}; of the positive scans "
-            f"{matrix.to_numpy()[1, 1]} called positive and {matrix.to_numpy()[1, 0]} negative, of "
-            f"the negative ones {matrix.to_numpy()[0, 1]} and {matrix.to_numpy()[0, 0]}"
+            f"{matrix.to_numpy()[1, 1]} called positive and {matrix.to_numpy()[1, 0]} negative, "
+            f"of the negative ones {matrix.to_numpy()[0, 1]} and {matrix.to_numpy()[0, 0]}"
         )
     save_picture(
         state,
@@ -215,7 +216,7 @@ def explanations(state):
             data.iloc[[surest]],
             titles=None,
             figure=part,
-            title=f"({letter}) {simulated}{task.title.lower()}, probability {score[surest]:.2f}",
+            title=f"({letter}) {simulated}{task.in_text}, probability {score[surest]:.2f}",
             spacing_mm=state.cohort.spacing_mm,
             random_state=state.protocol.random_state,
         )
@@ -312,7 +313,7 @@ def decision_curves(state):
         title="Net benefit",
         caption="Net benefit of acting on a risk, against the risk from which one would act. A "
         "model is of use where its curve lies above both acting on all and on none.",
-        alternative="Decision curves of " + ", ".join(task.title.lower() for task in found) + ".",
+        alternative="Decision curves of " + ", ".join(task.in_text for task in found) + ".",
     )
 
 

@@ -199,21 +199,6 @@ def cross_validate(task, state):
     if saved is None:
         _save_models(state, task, result)
     state.fitted[task.target] = models
-    labels = cohort.target.loc[known, task.scored_on].to_numpy(dtype=float)
-    if task.is_prediction:
-        text = f", trained on {task.target} and scored by {task.scored_on}"
-    else:
-        text = ""
-    state.say_of(
-        task.title,
-        result.sentence(
-            f"The network for {task.title.lower()}{text}",
-            y=labels if task.is_prediction else None,
-            threshold=protocol.threshold,
-            interval=protocol.interval,
-            random_state=protocol.random_state,
-        ),
-    )
 
 
 def _cross_validate(state, task, model, y, folder, *, return_models=None, n_repeats=None):
@@ -364,6 +349,17 @@ def tabulate_performance(state):
             interval=state.protocol.interval,
             random_state=state.protocol.random_state,
         )
+        trained = f", trained on {task.target} and scored by {task.scored_on}"
+        state.sentences.setdefault(task.title, []).insert(
+            0,
+            result.sentence(
+                f"The network for {task.in_text}{trained * task.is_prediction}",
+                labels,
+                threshold=threshold,
+                interval=state.protocol.interval,
+                random_state=state.protocol.random_state,
+            ),
+        )
         row = {"experiment": task.target}
         for metric, of_metric in summary.iterrows():
             row |= {
@@ -506,21 +502,28 @@ def stack(task, state):
     repeat = result.repeat_scores(0)
     known_labels = ~np.isnan(labels)
     threshold = threshold_at_sensitivity(positive[known_labels], repeat[known_labels], sensitivity)
+    summary = result.summary(scored, threshold=threshold, interval="stability")
+    auc = summary.loc["auc"]
     state.stacks[task.target] = Bunch(
         result=result,
         labels=labels,
         columns=columns,
         threshold=threshold,
-        summary=result.summary(scored, threshold=threshold, interval="corrected"),
+        summary=summary,
         test=test,
     )
     state.say_of(
         task.title,
-        f"In a stack trained without a leak, network, {', '.join(columns)} together reach an AUC of "
-        f"{result.summary(scored, interval='corrected').loc['auc', 'estimate']:.2f}, which is "
-        f"{test.estimate:+.3f} ({test.interval.low:+.3f} to {test.interval.high:+.3f}) against the "
-        f"same columns without the network ({p_text(test.pvalue)}; one repeat).",
+        f"In a stack trained without a leak, {_listed(columns, state.protocol.texture)} and the "
+        f"network together reach an AUC of {auc['estimate']:.2f}, which is {test.estimate:+.3f} "
+        f"({test.interval.low:+.3f} to {test.interval.high:+.3f}) against the same columns "
+        f"without the network ({p_text(test.pvalue)}; one repeat).",
     )
+
+
+def _listed(columns, texture):
+    names = {"min_t_score": "minimum T-score", texture: "TBS" if texture == "tbs" else texture}
+    return ", ".join(names.get(name, name) for name in columns)
 
 
 def compare_primary(state):
@@ -548,7 +551,7 @@ def compare_primary(state):
         auc = results[model].summary(labels, interval=state.protocol.interval).loc["auc"]
         apart = "lies" if auc["low"] > 0.5 or auc["high"] < 0.5 else "does not lie"
         text = (
-            f"Primary comparison, stated in the protocol: {model} for {task.title.lower()} has an "
+            f"Primary comparison, stated in the protocol: {model} for {task.in_text} has an "
             f"AUC of {auc['estimate']:.2f} (95 % interval {auc['low']:.2f} to {auc['high']:.2f}), "
             f"which {apart} apart from the chance level of 0.5."
         )
@@ -556,7 +559,7 @@ def compare_primary(state):
     else:
         test = compare(results[model], results[against], y=labels)
         text = (
-            f"Primary comparison, stated in the protocol: for {task.title.lower()}, {model} minus "
+            f"Primary comparison, stated in the protocol: for {task.in_text}, {model} minus "
             f"{against} is {test.estimate:+.3f} in AUC (95 % interval {test.interval.low:+.3f} to "
             f"{test.interval.high:+.3f}; {test.method}, {p_text(test.pvalue)})."
         )
@@ -624,8 +627,8 @@ def test_externally(state):
         "Table 2. Performance at the external hospital",
         table,
         shown=texts.reset_index(),
-        caption="Mean, minimum and maximum of the models of the median repeat. Minimum and maximum "
-        "tell how the models differ, not how certain the mean is.",
+        caption="Mean, minimum and maximum of the models of the median repeat. Minimum and "
+        "maximum tell how the models differ, not how certain the mean is.",
     )
 
 
@@ -659,7 +662,7 @@ def tabulate_raters(state):
             row = state.raters[task.target].loc["all"]
             state.say_of(
                 task.title,
-                f"The raters of {task.title.lower()} agree on {100 * row['agreement']:.1f} % of the "
+                f"The raters of {task.in_text} agree on {100 * row['agreement']:.1f} % of the "
                 f"scans (kappa {row['kappa']:.2f}, {row['low']:.2f} to {row['high']:.2f}).",
             )
 
@@ -729,12 +732,16 @@ def tabulate_calibration(state):
             "observed": fitted.events,
             "expected": fitted.expected,
         }
-        sure = "too sure of itself" if fitted.slope < 1 else "not sure enough"
+        slope = fitted.slope_interval
+        if _covers(slope, 1):
+            verdict = "1, which is perfect, is within the interval"
+        else:
+            sure = "too sure of itself" if fitted.slope < 1 else "not sure enough"
+            verdict = f"the network is {sure}"
         state.say_of(
             task.title,
-            f"Its probabilities have a calibration slope of {fitted.slope:.2f} "
-            f"({fitted.slope_interval.low:.2f} to {fitted.slope_interval.high:.2f}); "
-            f"{'it is ' + sure if not _covers(fitted.slope_interval, 1) else '1 is within the interval'}.",
+            f"The network's probabilities have a calibration slope of {fitted.slope:.2f} "
+            f"({slope.low:.2f} to {slope.high:.2f}); {verdict}.",
         )
     if not rows:
         raise LeftOut("No model gives probabilities.")
@@ -742,8 +749,8 @@ def tabulate_calibration(state):
         "calibration",
         "Calibration of the networks",
         pd.DataFrame.from_dict(rows, orient="index").rename_axis("task"),
-        caption="Perfect are a calibration in the large of 0 and a slope of 1. Where another label "
-        "is scored than trained on, risks were put on its scale within the training folds.",
+        caption="Perfect are a calibration in the large of 0 and a slope of 1. Where another "
+        "label is scored than trained on, risks were put on its scale within the training folds.",
     )
 
 
@@ -781,7 +788,7 @@ def audit_data(state):
         scans = cohort.data["scan"]
         spacing = cohort.spacing_mm
         groups = cohort.groups if has_repeated_patients(cohort.groups) else None
-        title = task.title.lower()
+        title = task.in_text
         features = audit.machine_features(scans, spacing)
         n_brightness = audit.brightness_features(scans[:1], spacing).shape[1]
         items.append(

@@ -21,7 +21,15 @@ _CONTENTS = (
     ("checklists", "Checklists"),
     ("run", "How it was run"),
 )
-# Fewer epochs, repeats or folds than the paper's are said at the top.
+_HEADINGS = {
+    "sd": "SD",
+    "mean_or_share": "Mean or share",
+    "std_err": "Standard error",
+    "pvalue": "p",
+    "pvalue_holm": "p (Holm)",
+    "z": "z",
+    "coef": "Coefficient",
+}
 _FIGURE_WIDTH = 960
 _NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?( ?\(.*\))?|NA|")
 
@@ -52,9 +60,9 @@ def write_report(path, state, manifest, checklists):
     )
     page = environment.get_template("report.html").render(
         title="Study of lumbar spine DXA scans: "
-        + ", ".join(task.title.lower() for task in state.tasks),
+        + ", ".join(task.in_text for task in state.tasks),
         versions=manifest["versions"],
-        finished=manifest["finished"],
+        finished=manifest["finished"].replace("T", " ").removesuffix("+00:00") + " UTC",
         simulated=state.simulated,
         shuffled=protocol.shuffle_labels,
         small=_small(protocol),
@@ -134,6 +142,8 @@ def _table(table):
 
 def _heading(name):
     name = str(name)
+    if name in _HEADINGS:
+        return _HEADINGS[name]
     return name if name[:1].isupper() else name.replace("_", " ").capitalize()
 
 

@@ -6,7 +6,6 @@ import re
 import shutil
 import sys
 import time
-import warnings
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec

@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 from skdxa.study._protocol import Protocol
 
 
-class LeftOut(Exception):  # noqa: N818 - no error: a step says that it does not apply.
+class LeftOut(Exception):
     """Raised by a step that does not apply to a study, with the reason."""
 
 

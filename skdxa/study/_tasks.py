@@ -31,6 +31,11 @@ class Task:
         return title_of(self.target)
 
     @property
+    def in_text(self):
+        """What a sentence calls the task."""
+        return self.title[:1].lower() + self.title[1:]
+
+    @property
     def is_prediction(self):
         """Whether another label is scored than trained on."""
         return self.scored_on != self.target
@@ -126,8 +131,8 @@ def rename_columns(cohort, columns):
             )
         if ours in present and ours != theirs:
             raise CohortError(
-                f"The cohort has a column {ours!r} beside {theirs!r}, which the protocol's columns "
-                "name for it. Rename or drop one of them."
+                f"The cohort has a column {ours!r} beside {theirs!r}, which the protocol's "
+                "columns name for it. Rename or drop one of them."
             )
     names = {theirs: ours for ours, theirs in columns.items()}
     return Bunch(

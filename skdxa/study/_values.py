@@ -2,8 +2,6 @@
 
 import re
 
-import numpy as np
-
 from skdxa.study._tasks import known_rows
 
 NETWORK_ROW = "Deep learning"
