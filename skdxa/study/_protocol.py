@@ -193,7 +193,7 @@ default="finnish_women"
         Returns
         -------
         protocol : Protocol
-            360 simulated patients, 3 folds, 1 repeat and 16 epochs, and a stack with two inner
+            500 simulated patients, 3 folds, 1 repeat and 20 epochs, and a stack with two inner
             folds. Its numbers show that everything works; for a paper they are too uncertain.
 
         Examples
@@ -204,9 +204,9 @@ default="finnish_women"
         """
         quick = {
             "targets": None,
-            "n_subjects": 360,
+            "n_subjects": 500,
             "n_splits": 3,
-            "epochs": 16,
+            "epochs": 20,
             "stack_folds": 2,
         }
         return cls(**{**quick, **changes})

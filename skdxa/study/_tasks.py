@@ -144,6 +144,44 @@ def rename_columns(cohort, columns):
     )
 
 
+def label_columns(protocol, columns, *, may_lack=False):
+    """Return the columns of a table that hold the labels of a protocol.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        With its `columns`, the user's names are looked for.
+    columns : sequence of str
+        Of the table.
+    may_lack : bool, default=False
+        Whether targets that the protocol names may be missing, as in the table of another
+        hospital. Those that it does not name, and labels to score by, always may.
+
+    Returns
+    -------
+    list of str
+        As the table calls them.
+
+    Examples
+    --------
+    >>> from skdxa.study import Protocol, label_columns
+    >>> label_columns(Protocol.quick(columns={"unreliable": "bad"}), ["scan", "bad", "age"])
+    ['bad']
+    """
+    columns = [str(column) for column in columns]
+    found = []
+    for target in PAPER_TARGETS if protocol.targets is None else protocol.targets:
+        scored_on = protocol.scored_on.get(target)
+        for name in (target, scored_on):
+            if name is None:
+                continue
+            theirs = protocol.columns.get(name, name)
+            named = protocol.targets is not None and name == target and not may_lack
+            if (theirs in columns or named) and theirs not in found:
+                found.append(theirs)
+    return found
+
+
 def known_rows(cohort, target):
     """Return which scans have a label, as an array of bool."""
     return cohort.target[target].notna().to_numpy()

@@ -89,12 +89,15 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_scores(tmp_path):
     assert process.returncode != 0
     checkpoint = tmp_path / "checkpoint"
     assert len(list(checkpoint.glob("*.npz"))) == 4
-    leftover = checkpoint / ".repeat-0001-fold-001.npz.0a1b.tmp"
+    leftover = checkpoint / f".repeat-0001-fold-001.npz.{'0a1b' * 8}.tmp"
+    stranger = checkpoint / ".notes.tmp"
+    stranger.write_text("of somebody else")
     leftover.write_bytes(b"half a fi")
 
     (tmp_path / "stop").unlink()
     resumed = cross_validate_marking(tmp_path, checkpoint)
     assert not leftover.exists()
+    assert stranger.exists()
     fits = [path.read_text() for path in tmp_path.glob("*.fit")]
     # The fifth split began twice, all others once.
     assert sorted(fits.count(fit) for fit in set(fits)) == [1, 1, 1, 1, 1, 2]

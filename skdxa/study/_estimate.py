@@ -1,0 +1,181 @@
+"""How long a study takes here, measured on a few steps before anything long begins."""
+
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from joblib import cpu_count
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from skdxa.classification import SpineCNNClassifier
+from skdxa.simulation import make_spine_cohort
+from skdxa.study._protocol import PAPER_TARGETS
+from skdxa.study._steps import duration
+
+# Scans that are measured, and how often they are repeated to fill some batches.
+_N_SCANS, _COPIES = 16, 8
+_EPOCHS = (1, 3)
+# Of a simulated scan at the paper's spacing, in MiB; of a saved model; of a report; of a score in
+# a checkpoint, compressed, in bytes.
+_SCAN_MIB, _MODEL_MIB, _REPORT_MIB, _SCORE_BYTES = 164 * 300 * 4 / 2**20, 1.6, 12, 14
+_WORKERS = (1, 4, 16)
+# What is not training, per task: clinical comparison, figures, audit.
+_FIXED_SECONDS = 45
+
+
+@dataclass(frozen=True)
+class StudyEstimate:
+    """Time, memory and disk that a study takes.
+
+    Attributes
+    ----------
+    n_trainings : int
+        Models trained, those of stack and audit among them.
+    seconds_per_training : float
+        Of one training on this machine, all cores at work.
+    seconds : float
+        Of the whole study on this machine.
+    memory_mib : float
+        Of one process; each further worker takes about the same.
+    disk_mib : float
+        Of report, models and checkpoint.
+    n_cores : int
+        Cores of this machine.
+    """
+
+    n_trainings: int
+    seconds_per_training: float
+    seconds: float
+    memory_mib: float
+    disk_mib: float
+    n_cores: int
+
+    def text(self):
+        """Return the estimate in words."""
+        rest = self.seconds - self.n_trainings * self.seconds_per_training
+        training = self.n_trainings * self.seconds_per_training
+        shared = ", ".join(f"{n}: {duration(training / n + rest)}" for n in _WORKERS)
+        return (
+            f"{self.n_trainings} trainings of about {duration(self.seconds_per_training)} each; "
+            f"the whole study about {duration(self.seconds)} on this machine ({self.n_cores} "
+            f"cores), {self.memory_mib / 1024:.1f} GiB of memory and "
+            f"{self.disk_mib / 1024:.2f} GiB of disk. With as many workers as named, each with "
+            f"cores like these: {shared}."
+        )
+
+
+def estimate_study(protocol, *, n_scans=None, model=None):
+    """Measure a few steps, and estimate time, memory and disk of a study.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The choices of the study.
+    n_scans : int or None, default=None
+        Scans of the cohort; None takes the number of patients to simulate.
+    model : classifier or None, default=None
+        As in `run_study`; None measures the paper's network.
+
+    Returns
+    -------
+    estimate : StudyEstimate
+
+    Notes
+    -----
+    The model is fitted on a few simulated scans, a network with one epoch and with three, so that
+    the cost of an epoch is known apart from that of the start. Other programs that run meanwhile,
+    and a processor that slows down when it is hot, make the study take longer.
+
+    Examples
+    --------
+    >>> from skdxa.study import Protocol, estimate_study
+    >>> estimate_study(Protocol.paper()).n_trainings  # doctest: +SKIP
+    3110
+    """
+    n_simulated = protocol.n_subjects if n_scans is None else n_scans
+    targets = PAPER_TARGETS if protocol.targets is None else protocol.targets
+    cohort = make_spine_cohort(_N_SCANS, random_state=0)
+    y = np.arange(_N_SCANS) % 2
+    pipeline = protocol.pipeline() if model is None else model
+    n_train = n_simulated * (1 - 1 / protocol.n_splits)
+    if isinstance(pipeline, Pipeline) and isinstance(pipeline[-1], SpineCNNClassifier):
+        per_training = _time_network(pipeline, cohort, y, n_train)
+    else:
+        start = time.perf_counter()
+        clone(pipeline).fit(cohort.data, y)
+        per_training = (time.perf_counter() - start) * n_train / _N_SCANS
+    n_trainings = count_trainings(protocol, targets)
+    simulation = 0.0
+    if n_scans is None:
+        start = time.perf_counter()
+        make_spine_cohort(_N_SCANS, random_state=1)
+        simulation = (time.perf_counter() - start) / _N_SCANS * n_simulated
+    splits = len(targets) * protocol.n_trainings
+    return StudyEstimate(
+        n_trainings=n_trainings,
+        seconds_per_training=per_training,
+        seconds=n_trainings * per_training + simulation + _FIXED_SECONDS * len(targets),
+        memory_mib=_memory_mib() + 3 * _SCAN_MIB * n_simulated,
+        disk_mib=_REPORT_MIB
+        + _MODEL_MIB * 2 * protocol.n_splits * len(targets)
+        + splits * (n_simulated / protocol.n_splits * _SCORE_BYTES + 6000) / 2**20,
+        n_cores=cpu_count(),
+    )
+
+
+def count_trainings(protocol, targets):
+    """Return how many models a study trains, those of stack and audit among them.
+
+    Parameters
+    ----------
+    protocol : Protocol
+    targets : sequence of str
+        Those that the cohort has.
+
+    Returns
+    -------
+    int
+    """
+    number = len(targets) * protocol.n_trainings
+    if protocol.n_repeats > 3:
+        # The models of the median repeat are trained once more.
+        number += len(targets) * protocol.n_splits
+    if protocol.stack_folds and any(target.startswith("fracture") for target in targets):
+        number += protocol.n_splits * (protocol.stack_folds + 1)
+    if protocol.audit:
+        number += 2 * protocol.n_splits
+    return number
+
+
+def _time_network(pipeline, cohort, y, n_train):
+    """Return the seconds of a training, from fits of one and of three epochs."""
+    pipeline = clone(pipeline)
+    start = time.perf_counter()
+    images = pipeline[:-1].fit_transform(cohort.data)
+    crop = (time.perf_counter() - start) / _N_SCANS
+    images, y = np.tile(np.asarray(images), (_COPIES, 1, 1)), np.tile(y, _COPIES)
+    planned = pipeline[-1].epochs
+    cnn = pipeline[-1].set_params(random_state=0)
+    # The first fit compiles the network.
+    cnn.set_params(epochs=1).fit(images, y)
+    took = []
+    for epochs in _EPOCHS:
+        start = time.perf_counter()
+        cnn.set_params(epochs=epochs).fit(images, y)
+        took.append(time.perf_counter() - start)
+    per_epoch = max(took[1] - took[0], 0) / (_EPOCHS[1] - _EPOCHS[0])
+    overhead = max(took[0] - per_epoch, 0)
+    of_all = per_epoch * n_train / len(images) * planned
+    return overhead + of_all + crop * n_train
+
+
+def _memory_mib():
+    """Return the largest memory that this process has taken."""
+    try:
+        import resource
+    except ImportError:  # pragma: no cover - Windows
+        return 1500.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
