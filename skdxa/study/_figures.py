@@ -21,6 +21,7 @@ from skdxa.study._values import (
 
 _DPI = 130
 _PAGE, _ROW = 7.2, 3.9
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _BENCHMARKS = {"Min T-score": "Min T-score (min spine/hip)", "Age": "Age"}
 
 
@@ -140,7 +141,7 @@ def _curves(state, tasks, stem, title, caption):
     from skdxa.displays import RepeatedRocDisplay, paper_figure
 
     figure = paper_figure(_PAGE, _ROW * len(tasks))
-    letters, described = iter("abcdefghijklmnopqrstuvwxyz"), []
+    letters, described = iter(_LETTERS), []
     for (roc, counts), task in zip(
         figure.subplots(len(tasks), 2, squeeze=False), tasks, strict=True
     ):
@@ -200,7 +201,7 @@ def explanations(state):
     figure = paper_figure(_PAGE, 2.8 * len(tasks))
     described = []
     parts = figure.subfigures(len(tasks)) if len(tasks) > 1 else [figure]
-    for part, task, letter in zip(parts, tasks, "abcdefghij", strict=False):
+    for part, task, letter in zip(parts, tasks, _LETTERS, strict=False):
         result, models = state.results[task.target], state.fitted[task.target]
         fold = _median_fold_of(result, models)
         model = models[fold]
@@ -259,7 +260,7 @@ def learning_curves(state):
     figure = paper_figure(_PAGE, 3.0)
     described = []
     for ax, task, letter in zip(
-        figure.subplots(1, len(tasks), squeeze=False)[0], tasks, "abcdefghij", strict=False
+        figure.subplots(1, len(tasks), squeeze=False)[0], tasks, _LETTERS, strict=False
     ):
         display = TrainingCurveDisplay.from_result(state.results[task.target], ax=ax)
         ax.set_title(f"({letter}) {task.title}", fontsize="medium")
@@ -276,6 +277,33 @@ def learning_curves(state):
         caption="Mean error of training and validation over the epochs, in the fold with the "
         "median AUC. Validation scans were split off from the training folds.",
         alternative=f"Learning curves. {'. '.join(described)}.",
+    )
+
+
+def calibration(state):
+    """Draw how well the networks' probabilities match what was observed."""
+    from skdxa.displays import CalibrationDisplay, paper_figure
+
+    found = {task: risk_of(state, task) for task in _trained(state)}
+    found = {task: risk for task, risk in found.items() if risk is not None}
+    if not found:
+        raise LeftOut("No model gives probabilities.")
+    figure = paper_figure(_PAGE, 3.6)
+    axes = figure.subplots(1, len(found), squeeze=False)[0]
+    for ax, (task, (labels, risk)), letter in zip(axes, found.items(), _LETTERS, strict=False):
+        try:
+            CalibrationDisplay.from_predictions(labels, risk, ax=ax)
+        except ValueError as error:
+            raise LeftOut(f"{task.title}: {error}") from error
+        ax.set_title(f"({letter}) {task.title}", fontsize="medium")
+    save_picture(
+        state,
+        figure,
+        "calibration",
+        title="Calibration",
+        caption="Observed share of positive scans against the network's probability, smoothed, "
+        "with 95 % bands. On the diagonal, probabilities are right.",
+        alternative="Calibration curves of " + ", ".join(task.in_text for task in found) + ".",
     )
 
 
@@ -301,9 +329,7 @@ def decision_curves(state):
         raise LeftOut("No model gives probabilities.")
     figure = paper_figure(_PAGE, 3.3)
     axes = figure.subplots(1, len(found), squeeze=False)[0]
-    for ax, (task, (labels, risks)), letter in zip(
-        axes, found.items(), "abcdefghij", strict=False
-    ):
+    for ax, (task, (labels, risks)), letter in zip(axes, found.items(), _LETTERS, strict=False):
         DecisionCurveDisplay.from_predictions(labels, risks, ax=ax)
         ax.set_title(f"({letter}) {task.title}", fontsize="medium")
     save_picture(

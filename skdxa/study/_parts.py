@@ -19,9 +19,8 @@ from skdxa.evaluation import (
     external_table,
     external_test,
     format_table,
-    positive_scores,
     repeated_cross_validate,
-    response_method_of,
+    subgroup_table,
     threshold_at_sensitivity,
 )
 from skdxa.exceptions import ModelFileError
@@ -48,6 +47,7 @@ from skdxa.validation import has_repeated_patients, replacing
 # Up to so many repeats, the models of all are held until the median repeat is known.
 _FEW_REPEATS = 3
 _SENSITIVITIES = (0.8, 0.9, 0.95)
+_MOST_KINDS = 12
 _STACKED = {"min_t_score": True, "age": False}
 
 
@@ -99,6 +99,7 @@ def study_steps(protocol, tasks, external):
         Step("Figure 5", figures.prediction),
         Step("Figure 6", figures.explanations),
         Step("Figure 7", figures.learning_curves),
+        Step("Calibration, figure", figures.calibration),
         Step("Net benefit", figures.decision_curves),
         Step("Agreement of raters, figure", figures.raters, ("Agreement of raters",)),
         Step("Forest of AUCs", figures.forest),
@@ -592,9 +593,16 @@ def test_externally(state):
         models = state.fitted[task.target]
         X, y = external.data[known], labels[known].astype(int)
         threshold = network_threshold(state, task)[0]
-        tests[task.target] = external_test(models, X, y, threshold=threshold)
-        method = response_method_of(next(iter(models.values())))
-        score = np.mean([positive_scores(model, X, method) for model in models.values()], axis=0)
+        groups = external.groups[known]
+        found = external_test(
+            models,
+            X,
+            y,
+            threshold=threshold,
+            interval="delong",
+            groups=groups if has_repeated_patients(groups) else None,
+        )
+        tests[task.target] = found.table
         scores.append(
             pd.DataFrame(
                 {
@@ -602,7 +610,7 @@ def test_externally(state):
                     "row": positions(known),
                     "patient": external.groups[known],
                     "label": y.to_numpy(),
-                    "score": score,
+                    "score": found.scores["ensemble"].to_numpy(),
                 }
             )
         )
@@ -612,16 +620,25 @@ def test_externally(state):
             f"On {known.sum()} scans of the external hospital, the {len(models)} models of the "
             f"median repeat reach a mean AUC of {auc['mean']:.2f} ({auc['minimum']:.2f} to "
             f"{auc['maximum']:.2f} among models); their averaged score reaches "
-            f"{auc['ensemble']:.2f}.",
+            f"{auc['ensemble']:.2f} (95 % interval {auc['low']:.2f} to {auc['high']:.2f}).",
         )
     if not tests:
         raise LeftOut("The external cohort has none of the targets.")
     state.external_tests = tests
     state.external_scores = pd.concat(scores, ignore_index=True)
     table = external_table(tests)
+    for column, name in (("ensemble", ""), ("low", "_low"), ("high", "_high")):
+        table[f"auc_of_averaged_score{name}"] = [
+            test.loc["auc", column] for test in tests.values()
+        ]
     table["patients"] = "simulated" if external.get("simulated", False) else "real"
     titles = {task.target: task.title for task in state.tasks}
     texts = format_table(table, to="frame").rename(index=titles)
+    texts["AUC of the averaged score"] = [
+        f"{test.at['auc', 'ensemble']:.2f} ({test.at['auc', 'low']:.2f}, "
+        f"{test.at['auc', 'high']:.2f})"
+        for test in tests.values()
+    ]
     state.add_table(
         "table2",
         "Table 2. Performance at the external hospital",
@@ -677,11 +694,20 @@ def tabulate_thresholds(state):
         known = ~np.isnan(labels)
         score = result.repeat_scores(result.median_repeat(labels))[known]
         positive = labels[known] == 1
+        groups = None if result.groups is None else result.groups[known]
         chosen = {network_threshold(state, task)[1]: network_threshold(state, task)[0]}
         for sensitivity in _SENSITIVITIES:
-            chosen[f"sensitivity at least {sensitivity:g}"] = threshold_at_sensitivity(
+            chosen[f"sensitivity at least {sensitivity:g} here"] = threshold_at_sensitivity(
                 positive, score, sensitivity
             )
+            try:
+                guaranteed = threshold_at_sensitivity(
+                    positive, score, sensitivity, rule="guaranteed", groups=groups
+                )
+            except ValueError:
+                # Too few positive patients for a guarantee.
+                continue
+            chosen[f"sensitivity {sensitivity:g} guaranteed, 95 %"] = guaranteed
         for rule, threshold in chosen.items():
             called = score >= threshold
             rows.append(
@@ -760,7 +786,63 @@ def _covers(interval, value):
 
 def tabulate_subgroups(state):
     """Tabulate the performance of the networks in subgroups of the patients."""
-    raise LeftOut("No table of subgroups is made.")
+    tables = {}
+    for task in state.tasks:
+        if task.target not in state.results:
+            continue
+        cohort = audit.task_cohort(state.cohort, task)
+        groups = subgroups_of(cohort, state.protocol)
+        if groups.empty:
+            continue
+        tables[task.target] = subgroup_table(
+            state.results[task.target],
+            groups,
+            y=scored_labels(state, task),
+            threshold=network_threshold(state, task)[0],
+        )
+    if not tables:
+        raise LeftOut("The cohort tells neither age, sex, T-score nor site.")
+    table = pd.concat(tables, names=["task", None]).reset_index("task").reset_index(drop=True)
+    several = table[table["group"] != "all"].groupby("task")["interaction_p_holm"].min()
+    for task in state.tasks:
+        if np.isfinite(several.get(task.target, np.nan)):
+            state.say_of(
+                task.title,
+                "Of the subgroups, the smallest p-value for a difference of the AUC, adjusted for "
+                f"the variables, is {several[task.target]:.2g}.",
+            )
+    state.add_table(
+        "subgroups",
+        "Performance in subgroups",
+        table,
+        caption="Of the networks, with 95 % intervals; subgroups with fewer than ten patients of "
+        "a "
+        "class are not judged. interaction_p tests whether the AUC differs between the subgroups "
+        "of a variable. Models were trained on patients of all subgroups.",
+    )
+
+
+def subgroups_of(cohort, protocol):
+    """Return the subgroup of each scan by age, sex, T-score and site, as far as they are known."""
+    data, found = cohort.data, {}
+    if "age" in data:
+        age = pd.to_numeric(data["age"], errors="coerce")
+        if age.nunique() > 1:
+            middle = age.median()
+            old = np.where(age >= middle, f"{middle:.0f} and above", f"below {middle:.0f}")
+            found["age"] = pd.Series(old, dtype=object).where(age.notna().to_numpy())
+    if "sex" in data and data["sex"].nunique() > 1:
+        found["sex"] = data["sex"].astype(object)
+    predictors = read_predictors(data, protocol.texture, REFERENCES[protocol.reference], gaps=True)
+    if "min_t_score" in predictors and predictors["min_t_score"].nunique() > 1:
+        t_score = predictors["min_t_score"]
+        low = np.where(t_score >= 2.5, "-2.5 or below", "above -2.5")
+        found["minimum T-score"] = pd.Series(low, dtype=object).where(t_score.notna())
+    for name, kinds in audit.machine_columns(cohort).items():
+        if len(np.unique(kinds)) <= _MOST_KINDS:
+            found[name] = pd.Series(kinds, dtype=object)
+    table = pd.DataFrame({name: column.to_numpy() for name, column in found.items()})
+    return table[[name for name in table if table[name].nunique() > 1]]
 
 
 def audit_data(state):

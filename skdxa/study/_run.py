@@ -394,8 +394,6 @@ def _scores(state, task):
 
 
 def _manifest(state, seconds):
-    from skdxa.classification import has_bfloat16
-
     parameters = state.protocol.as_dict()
     if not state.simulated:
         del parameters["n_subjects"]
@@ -415,7 +413,7 @@ def _manifest(state, seconds):
                 for n in result.folds["n_threads"].unique()
             }
         ),
-        "precision": "bfloat16" if has_bfloat16() else "float32",
+        "precision": _precision(),
         "scans": {
             target: {
                 "n": len(result.y),
@@ -434,3 +432,12 @@ def _manifest(state, seconds):
         "platform": platform.platform(),
         "command": base_names(sys.argv),
     }
+
+
+def _precision():
+    """Return in what TensorFlow multiplies; None if nothing has loaded it."""
+    if "tensorflow" not in sys.modules:
+        return None
+    from skdxa.classification import has_bfloat16
+
+    return "bfloat16" if has_bfloat16() else "float32"
