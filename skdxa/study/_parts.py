@@ -350,7 +350,7 @@ def tabulate_performance(state):
             interval=state.protocol.interval,
             random_state=state.protocol.random_state,
         )
-        trained = f", trained on {task.target} and scored by {task.scored_on}"
+        trained = f", trained on {task.target} and scored by {task.scored_on},"
         state.sentences.setdefault(task.title, []).insert(
             0,
             result.sentence(

@@ -173,7 +173,7 @@ def run_study(
         say(f"Simulating {protocol.n_subjects} patients ...")
         cohort = make_spine_cohort(protocol.n_subjects, random_state=protocol.random_state)
     cohort = _prepared(protocol, cohort)
-    external = None if external is None else _prepared(protocol, external)
+    external = None if external is None else _prepared(protocol, external, may_lack=True)
     tasks, left_out = find_tasks(protocol, cohort)
     if protocol.primary and protocol.primary["target"] not in [task.target for task in tasks]:
         raise ValueError(
@@ -271,8 +271,8 @@ def find_columns(protocol, cohort):
             )
 
 
-def _prepared(protocol, cohort):
-    cohort = rename_columns(Bunch(**cohort), protocol.columns)
+def _prepared(protocol, cohort, *, may_lack=False):
+    cohort = rename_columns(Bunch(**cohort), protocol.columns, may_lack=may_lack)
     groups = check_cohort(cohort)[2]
     if groups is None:
         groups = np.arange(len(cohort.data))

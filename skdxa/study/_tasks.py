@@ -97,7 +97,7 @@ def find_tasks(protocol, cohort):
     return tasks, left_out
 
 
-def rename_columns(cohort, columns):
+def rename_columns(cohort, columns, *, may_lack=False):
     """Return a cohort whose columns have skdxa's names.
 
     Parameters
@@ -105,6 +105,8 @@ def rename_columns(cohort, columns):
     cohort : Bunch
     columns : dict of str to str
         The user's name by that of skdxa.
+    may_lack : bool, default=False
+        Whether the cohort may be without some of these columns, as another hospital's may.
 
     Returns
     -------
@@ -120,8 +122,7 @@ def rename_columns(cohort, columns):
     present = [*cohort.data.columns, *cohort.target.columns]
     for ours, theirs in columns.items():
         if theirs not in present:
-            if ours in present:
-                # Renamed already, as a label is by the command.
+            if ours in present or may_lack:
                 continue
             near = difflib.get_close_matches(theirs, map(str, present), n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -73,7 +73,12 @@ def small_cohort(n=90, *, seed=0, effect=0.25):
         ratings=ratings,
         spacing_mm=(1.05, 0.60),
         excluded=pd.DataFrame(
-            {"row": [2], "scan": ["b.npy"], "reason": ["b.npy: the file is empty."], "kind": ["empty"]}
+            {
+                "row": [2],
+                "scan": ["b.npy"],
+                "reason": ["b.npy: the file is empty."],
+                "kind": ["empty"],
+            }
         ),
         simulated=False,
         DESCR=f"Cohort of {n} scans of {n} patients",

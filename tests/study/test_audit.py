@@ -1,0 +1,230 @@
+"""Planted faults that the audit finds and names, and clean data in which it finds none."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from study_cohorts import cheap_model, small_cohort
+
+from skdxa.evaluation import Folds, repeated_cross_validate
+from skdxa.significance import Interval, rater_agreement
+from skdxa.simulation import make_spine_cohort
+from skdxa.study import _audit as audit
+from skdxa.study._similar import similar_pairs
+from skdxa.study._tasks import Task
+
+TASK = Task("scoliosis", "scoliosis")
+
+
+def folds_of(cohort, n_splits=3, n_repeats=1):
+    y = cohort.target["scoliosis"].astype(int)
+    return Folds.draw(y, n_splits=n_splits, n_repeats=n_repeats, random_state=0).fold_of
+
+
+def shortcut_of(cohort, features, network_auc):
+    y = cohort.target["scoliosis"].to_numpy() == 1
+    found = audit.out_of_fold_logistic(features, y, folds_of(cohort)[0])
+    return audit.audit_shortcut("name", "question?", found, network_auc, what="It", remedy="Look.")
+
+
+def test_twins_under_other_names_are_found_and_other_patients_are_not():
+    cohort = make_spine_cohort(24, n_scans_per_subject=1.5, random_state=0)
+    n_scans = len(cohort.data)
+    # Every scan listed as that of a patient of its own.
+    same = cohort.groups[:, np.newaxis] == cohort.groups
+    n_twins = np.triu(same, k=1).sum()
+    pairs = similar_pairs(cohort.data["scan"], np.arange(n_scans))
+    right = [cohort.groups[one] == cohort.groups[other] for one, other, _ in pairs]
+    assert all(right)
+    assert len(pairs) > 0.5 * n_twins
+    assert similar_pairs(cohort.data["scan"], cohort.groups) == []
+
+    cohort.groups = np.arange(n_scans)
+    found = audit.audit_patients(cohort, np.random.RandomState(0).randint(0, 3, (1, n_scans)))
+    assert found.verdict == "fault"
+    assert "pairs of scans listed for different patients show bones as alike" in found.finding
+    # All in one fold: no twin is trained on while the other is scored.
+    assert audit.audit_patients(cohort, np.zeros((1, n_scans), int)).verdict == "nothing found"
+
+
+def test_copies_of_scans_are_found_and_patients_in_two_folds_are_named():
+    cohort = small_cohort(40)
+    fold_of = folds_of(cohort)
+    assert audit.audit_patients(cohort, fold_of).verdict == "nothing found"
+    other = np.flatnonzero(fold_of[0] != fold_of[0, 0])[0]
+    cohort.data.at[other, "scan"] = cohort.data.at[0, "scan"].copy()
+    found = audit.audit_patients(cohort, fold_of)
+    assert found.verdict == "fault"
+    assert "1 pairs of scans listed for different patients" in found.finding
+    assert f"rows 0 and {other}. The most alike, 0 and {other}, correlate by 1.00" in found.finding
+    cohort.groups[other] = cohort.groups[0]
+    found = audit.audit_patients(cohort, fold_of)
+    assert (found.verdict, found.finding[:45]) == (
+        "fault",
+        "1 patients have scans in several folds, the f"[:45],
+    )
+
+
+def test_scans_that_cannot_be_compared_leave_the_question_open():
+    cohort = small_cohort(30)
+    cohort.data.at[3, "scan"] = np.full((5, 5), np.inf, dtype=np.float32)
+    assert audit.audit_patients(cohort, folds_of(cohort)).verdict == "open"
+
+
+def test_a_label_in_the_margin_is_found():
+    cohort = small_cohort()
+    clean = audit.margin_features(cohort.data["scan"], cohort.spacing_mm, 30.0)
+    assert clean.shape == (90, 72)
+    assert shortcut_of(cohort, clean, 0.9).verdict == "nothing found"
+    marked = []
+    for scan, label in zip(cohort.data["scan"], cohort.target["scoliosis"], strict=True):
+        scan = scan.copy()
+        if label:
+            scan[2:6, -7:-3] = 3.0
+        marked.append(scan)
+    found = shortcut_of(cohort, audit.margin_features(marked, cohort.spacing_mm, 30.0), 0.9)
+    assert found.verdict == "fault"
+    assert found.finding.startswith("It alone reach an AUC of 1.00")
+    assert found.finding.endswith("Look.")
+
+
+def test_a_label_told_by_brightness_is_found():
+    cohort = small_cohort()
+    bright = [
+        scan + label
+        for scan, label in zip(cohort.data["scan"], cohort.target["scoliosis"], strict=True)
+    ]
+    features = audit.brightness_features(bright, cohort.spacing_mm)
+    assert shortcut_of(cohort, features, 0.9).verdict == "fault"
+    # A scan that was hardly scanned has no margins to look at.
+    empty = np.full((40, 60), np.nan)
+    empty[:, 29:31] = 1.0
+    assert np.isfinite(audit.margin_features([empty], (1.05, 0.6), 60.0)).all()
+
+
+@pytest.mark.parametrize(
+    ("auc", "low", "network", "verdict"),
+    [
+        (0.60, 0.50, 0.95, "nothing found"),
+        (0.75, 0.65, 0.95, "look at this"),
+        (0.60, 0.56, 0.58, "look at this"),
+        (0.80, 0.70, 0.80, "fault"),
+    ],
+)
+def test_a_shortcut_is_judged_beside_the_network(auc, low, network, verdict):
+    found = audit.audit_shortcut(
+        "name", "?", Interval(auc, low, 0.9, 0.95, "DeLong"), network, what="It", remedy="Look."
+    )
+    assert found.verdict == verdict
+    assert ("Look." in found.finding) == (verdict != "nothing found")
+
+
+def scanned_by(cohort, tells_label):
+    """Give half of the scans a coarser grain, by a scanner that tells the label or does not."""
+    rng = np.random.default_rng(3)
+    label = cohort.target["scoliosis"].to_numpy() == 1
+    likely = np.where(label, 0.9, 0.2) if tells_label else 0.5
+    new = rng.random(len(label)) < likely
+    cohort.data["scanner"] = np.where(new, "new", "old")
+    cohort.data["scan"] = pd.Series(
+        [
+            scan + 0.2 * rng.normal(size=scan.shape).astype(np.float32) * is_new
+            for scan, is_new in zip(cohort.data["scan"], new, strict=True)
+        ],
+        dtype=object,
+    )
+    return cohort
+
+
+@pytest.mark.parametrize(("tells_label", "verdict"), [(True, "fault"), (False, "nothing found")])
+def test_a_scanner_that_tells_the_label_is_found(tells_label, verdict):
+    cohort = scanned_by(small_cohort(), tells_label)
+    features = audit.machine_features(cohort.data["scan"], cohort.spacing_mm)
+    (found,) = audit.audit_machines(cohort, cohort.target["scoliosis"] == 1, features)
+    assert found.name == "Told by scanner"
+    assert found.verdict == verdict
+    assert "the image tells it with an AUC of 1.00" in found.finding
+    assert ("balance the labels within each" in found.finding) == tells_label
+
+
+def test_years_and_files_tell_too_and_without_any_the_question_is_open():
+    cohort = small_cohort(30)
+    y = cohort.target["scoliosis"] == 1
+    features = audit.machine_features(cohort.data["scan"], cohort.spacing_mm)
+    assert audit.audit_machines(cohort, y, features)[0].verdict == "open"
+    cohort.data["Year"] = [2000] * 29 + [2001]
+    cohort.sources = pd.DataFrame({"unit": ["g/cm2", "grey level"] * 15, "format": "NumPy"})
+    columns = audit.machine_columns(cohort)
+    assert list(columns) == ["Year", "unit of the files"]
+    assert sum(columns["Year"] == "late") == 1
+    found = audit.audit_machines(cohort, y, features)
+    assert "too few scans of a kind to tell them from the image" in found[0].finding
+
+
+def test_shuffled_labels_that_are_predicted_mean_a_leak():
+    cohort = small_cohort()
+    y = cohort.target["scoliosis"].astype(int).to_numpy()
+    run = {"n_splits": 3, "n_repeats": 1, "random_state": 0, "progress": False}
+    shuffled = np.random.RandomState(0).permutation(y)
+    clean = audit.audit_shuffled(
+        repeated_cross_validate(cheap_model(), cohort.data, shuffled, **run)
+    )
+    assert clean.verdict == "nothing found"
+    # Labels written into the scans before the study.
+    cohort.data["scan"] = pd.Series(
+        [scan + label for scan, label in zip(cohort.data["scan"], shuffled, strict=True)],
+        dtype=object,
+    )
+    leaked = audit.audit_shuffled(
+        repeated_cross_validate(cheap_model(), cohort.data, shuffled, **run)
+    )
+    assert leaked.verdict == "fault"
+    assert leaked.finding.endswith("have leaked into training.")
+
+
+def test_what_else_is_told():
+    ratings = pd.DataFrame({"r1": [0, 1, 1, 0, 1, 0, 1, 0], "r2": [0, 1, 1, 0, 1, 0, 0, 0]})
+    agreement = rater_agreement(ratings)
+    assert audit.audit_raters("Scoliosis", agreement, 0.8).verdict == "nothing found"
+    above = audit.audit_raters("Scoliosis", agreement, 0.9)
+    assert (above.verdict, "no superiority" in above.finding) == ("look at this", True)
+
+    events = audit.audit_events([TASK], {"scoliosis": np.arange(90) < 60}, 3)
+    assert (events.verdict, "30 in the rarer class, 10 each" in events.finding) == (
+        "nothing found",
+        True,
+    )
+    few = audit.audit_events([TASK], {"scoliosis": np.arange(90) < 20}, 3)
+    assert few.verdict == "look at this"
+
+    flattered = audit.audit_epoch([0.9, 0.8], [0.8, 0.8])
+    assert "an optimism of +0.050" in flattered.finding
+
+    cohort = small_cohort(40)
+    cohort.data.loc[:9, "tbs"] = np.nan
+    missing = audit.audit_missing(cohort, ["age", "tbs", "no such column"], "impute")
+    assert missing.verdict == "look at this"
+    assert "missing tbs in 10; they were filled by the median" in missing.finding
+    assert "1 scans could not be used" in missing.finding
+
+
+def test_spacing_and_unit_are_counted():
+    cohort = small_cohort(4)
+    cohort.sources = pd.DataFrame(
+        {
+            "unit": ["g/cm2"] * 3 + ["grey level"],
+            "row_mm": [1.05, 1.05, 1.0, 1.0],
+            "column_mm": 0.6,
+            "spacing_source": "table",
+        }
+    )
+    found = audit.audit_geometry(cohort)
+    assert found.verdict == "look at this"
+    assert "1 x 0.6 mm (2), 1.05 x 0.6 mm (2); stated by table (4)" in found.finding
+    cohort.sources["unit"] = "g/cm2"
+    assert audit.audit_geometry(cohort).verdict == "nothing found"
+    cohort.sources["spacing_source"] = "assumed"
+    assert audit.audit_geometry(cohort).verdict == "look at this"
+    del cohort["sources"]
+    assert audit.audit_geometry(cohort).verdict == "open"
+    cohort.simulated = True
+    assert audit.audit_geometry(cohort).verdict == "nothing found"
