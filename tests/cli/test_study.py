@@ -1,26 +1,98 @@
 import json
 
+import numpy as np
+import pandas as pd
+import pytest
 from commands import run_command
+from sklearn.utils import Bunch
+
+from skdxa.study import Protocol
+from skdxa.study._steps import LeftOut
 
 
-def test_command_on_simulated_patients(tmp_path):
-    out = tmp_path / "out"
-    ran = run_command("study", "--out", out, "--subjects", 40, "--splits", 2, "--epochs", 1)
-    assert ran.exit_code == 0, ran.output
-    assert "fewer epochs: 1; the paper has 100" in ran.output
-    assert "Out of fold, simulated patients. Means over the folds (stability" in ran.output
-    assert (out / "roc_scoliosis.png").stat().st_size > 10_000
+@pytest.fixture
+def asked(monkeypatch):
+    """Keep what the command asks for, and run nothing."""
+    calls = []
+
+    def run_study(protocol, cohort=None, **options):
+        calls.append(Bunch(protocol=protocol, cohort=cohort, **options))
+        numbers = {f"auc{end}": [0.9] for end in ("", "_low", "_high")}
+        table = pd.DataFrame({**numbers, "predictor": "Deep learning"}, index=["scoliosis"])
+        audit = pd.DataFrame(
+            {"name": ["Twins"], "verdict": ["fault"], "finding": ["Rows 1 and 2."]}
+        )
+        return Bunch(table=table, audit=audit, out=options["out"])
+
+    monkeypatch.setattr("skdxa.study.run_study", run_study)
+    return calls
 
 
-def test_command_on_files(files, tmp_path):
+def test_command_on_files(files, tmp_path, monkeypatch):
+    def nothing(state):
+        raise LeftOut("It takes too long for a test.")
+
+    monkeypatch.setattr("skdxa.study._figures.explanations", nothing)
     out = tmp_path / "out"
     arguments = ("--cohort", files / "table.csv", "--group-column", "patient", "--epochs", 1)
-    ran = run_command("study", "--out", out, "--splits", 2, "--target", "scoliosis", *arguments)
+    small = ("--splits", 2, "--height", 48, "--width", 32, "--no-audit", "--external")
+    ran = run_command(
+        "study", "--out", out, *small, files / "table.csv", "--target", "scoliosis", *arguments
+    )
     assert ran.exit_code == 0, ran.output
-    assert "scoliosis: 12 positive, 11 negative, 1 unknown" not in ran.output
+    assert "fewer epochs: 1; the paper has 100" in ran.output
     assert "scoliosis: 11 positive, 12 negative, 1 unknown" in ran.output
-    assert "Out of fold, patients." in ran.output
+    assert "Out of fold, patients. Means over the folds (stability" in ran.output
+    assert "External hospital: Cohort of 24 scans" in ran.output
     assert json.loads((out / "manifest.json").read_text())["scans"]["scoliosis"]["n"] == 23
+    assert "scoliosis" in pd.read_csv(out / "tables" / "table2.csv")["experiment"].tolist()
+
+
+def test_choices_given_replace_those_of_the_protocol(asked, tmp_path):
+    ran = run_command("study", "--out", tmp_path / "a", "--no-audit")
+    assert ran.exit_code == 0, ran.output
+    assert asked[0].protocol == Protocol.quick(audit=False)
+    assert asked[0].cohort is None
+    assert "Out of fold, simulated patients." in ran.output
+    assert "The audit found a fault. Twins: Rows 1 and 2." in ran.output
+
+    config = tmp_path / "study.toml"
+    config.write_text('protocol = "quick"\nepochs = 3\nprimary = { target = "scoliosis" }\n')
+    ran = run_command(
+        *("study", "--out", tmp_path / "b", "--config", config, "--seed", 5, "--subjects", 40),
+        *("--target", "scoliosis", "--shuffle-labels", "--no-stack", "--interval", "delong"),
+    )
+    assert ran.exit_code == 0, ran.output
+    chosen = asked[1].protocol
+    assert (chosen.epochs, chosen.random_state, chosen.n_subjects) == (3, 5, 40)
+    assert (chosen.targets, chosen.primary) == (("scoliosis",), {"target": "scoliosis"})
+    assert (chosen.shuffle_labels, chosen.stack_folds, chosen.interval) == (True, 0, "delong")
+    assert "labels shuffled. Pooled scores" in ran.output
+
+
+def test_tasks_that_the_table_has_are_read(asked, files, tmp_path):
+    config = tmp_path / "study.toml"
+    config.write_text('columns = { unreliable = "scoliosis" }\ntargets = ["unreliable"]\n')
+    arguments = ("--cohort", files / "table.csv", "--config", config)
+    ran = run_command("study", "--out", tmp_path / "a", *arguments)
+    assert ran.exit_code == 0, ran.output
+    assert list(asked[0].cohort.target) == ["scoliosis"]
+    ran = run_command("study", "--out", tmp_path / "b", "--cohort", files / "table.csv")
+    assert list(asked[1].cohort.target) == ["scoliosis"]
+
+
+def test_long_studies_are_announced_and_an_estimate_runs_nothing(asked, monkeypatch, tmp_path):
+    def estimate_study(protocol, **options):
+        return Bunch(text=lambda: f"{protocol.n_splits} folds take long.")
+
+    monkeypatch.setattr("skdxa.study.estimate_study", estimate_study)
+    ran = run_command("study", "--estimate", "--protocol", "paper")
+    assert ran.exit_code == 0, ran.output
+    assert "10 folds take long." in ran.output
+    assert asked == []
+    ran = run_command("study", "--out", tmp_path / "out", "--repeats", 20, "--splits", 4)
+    assert "4 folds take long." in ran.output
+    assert len(asked) == 1
 
 
 def test_command_does_not_overwrite_unasked(tmp_path):
@@ -29,3 +101,8 @@ def test_command_does_not_overwrite_unasked(tmp_path):
     ran = run_command("study", "--out", out)
     assert isinstance(ran.exception, ValueError)
     assert "give --overwrite" in str(ran.exception)
+    ran = run_command("study")
+    assert "--out is missing" in str(ran.exception)
+    ran = run_command("study", "--out", tmp_path / "new", "--protocol", "long")
+    assert "--protocol must be quick or paper; got 'long'" in str(ran.exception)
+    assert np.array_equal(list(tmp_path.iterdir()), [out])

@@ -286,9 +286,7 @@ def test_an_interrupted_study_goes_on_where_it_was(short, tmp_path, monkeypatch)
 def test_the_unfinished_folder_of_another_study_is_refused(short, tmp_path):
     checkpoint, cohort = tmp_path / "checkpoint", small_cohort()
     run(ONE, cohort, tmp_path / "a", checkpoint=checkpoint)
-    with pytest.raises(
-        CheckpointError, match=r"n_splits was 3, is 4; .*random_state was"
-    ):
+    with pytest.raises(CheckpointError, match=r"n_splits was 3, is 4; .*random_state was"):
         run(
             ONE.with_changes(n_splits=4, random_state=1),
             cohort,
