@@ -137,6 +137,12 @@ def count_trainings(protocol, targets):
     Returns
     -------
     int
+
+    Examples
+    --------
+    >>> from skdxa.study import Protocol, count_trainings
+    >>> count_trainings(Protocol.quick(), ["scoliosis", "fracture_ever"])
+    21
     """
     number = len(targets) * protocol.n_trainings
     if protocol.n_repeats > 3:
