@@ -1,5 +1,7 @@
 """A killed run resumes where it was; the folder of another run is refused."""
 
+import contextlib
+import errno
 import subprocess
 import sys
 import threading
@@ -18,8 +20,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skdxa.evaluation import repeated_cross_validate
+from skdxa.evaluation._archive import read_arrays, write_arrays
 from skdxa.evaluation._checkpoint import Checkpoint, _describe
 from skdxa.exceptions import CheckpointError
+from skdxa.validation import holding
 
 SHORT = {"n_splits": 3, "n_repeats": 2, "progress": False}
 
@@ -379,3 +383,106 @@ def test_a_run_on_the_folds_of_a_splitter_resumes(tmp_path, cv):
     other = run | {"cv": list(Halves().split(X, y)), "cv_groups": None}
     with pytest.raises(CheckpointError, match=r"setting cv was .*, is 'a list of splits'"):
         repeated_cross_validate(RandomForestClassifier(2), X, y, checkpoint=tmp_path, **other)
+
+
+# Damage, and disks that cannot be written to
+
+
+@pytest.fixture
+def finished(tmp_path, data):
+    """Return the folder of a run whose splits are all finished, and how to go on with it."""
+    folder = tmp_path / "finished"
+
+    def go_on():
+        return repeated_cross_validate(
+            numbers_of(), *data, **SHORT | {"random_state": 0}, checkpoint=folder
+        )
+
+    go_on()
+    return folder, go_on
+
+
+def test_flipped_bits_are_one_clear_error(finished):
+    folder, go_on = finished
+    path = sorted(folder.glob("*.npz"))[1]
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    messages = []
+    for place in rng.integers(0, 8 * len(content), size=60):
+        damaged = bytearray(content)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with contextlib.suppress(CheckpointError):
+            go_on()
+            continue
+        messages.append(_message_of(go_on))
+    # What is not found lies in bits that a ZIP file does not use, such as times.
+    assert len(messages) > 40
+    for message in messages:
+        assert message.startswith(f"{path} is damaged")
+        assert message.endswith("Delete it, and the split is run again.")
+
+
+def _message_of(function):
+    with pytest.raises(CheckpointError) as caught:
+        function()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("change", ["nan", "other rows", "other split", "no dict"])
+def test_splits_that_hold_something_else_are_refused(finished, change):
+    folder, go_on = finished
+    path = sorted(folder.glob("*.npz"))[0]
+    arrays, about = read_arrays(path)
+    if change == "nan":
+        arrays["score"][2] = np.nan
+    elif change == "other rows":
+        arrays["row"] = arrays["row"] + 1
+    elif change == "other split":
+        about["fold"] = 1
+    else:
+        about = ["no", "dict"]
+    write_arrays(path, arrays, about)
+    with pytest.raises(CheckpointError, match=r"is damaged.*Delete it, and the split is run ag"):
+        go_on()
+    path.unlink()
+    go_on()
+
+
+def test_a_full_disk_names_the_checkpoint_and_keeps_what_is_finished(tmp_path, data, monkeypatch):
+    folder = tmp_path / "full"
+    written = []
+
+    def write(path, arrays, about):
+        if len(written) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(path)
+        write_arrays(path, arrays, about)
+
+    run = SHORT | {"random_state": 0, "checkpoint": folder}
+    monkeypatch.setattr("skdxa.evaluation._checkpoint.write_arrays", write)
+    with pytest.raises(CheckpointError, match=r"full cannot be written to \(No space left on dev"):
+        repeated_cross_validate(numbers_of(), *data, **run)
+    assert len(list(folder.glob("*.npz"))) == 2
+    assert not list(folder.glob(".*"))
+    monkeypatch.undo()
+    resumed = repeated_cross_validate(numbers_of(), *data, **run)
+    whole = repeated_cross_validate(numbers_of(), *data, **SHORT | {"random_state": 0})
+    pd.testing.assert_frame_equal(resumed.scores, whole.scores)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, data):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match=r"file/here cannot be written to \(Not a directory"):
+        repeated_cross_validate(
+            numbers_of(), *data, **SHORT, checkpoint=tmp_path / "file" / "here"
+        )
+
+
+def test_a_second_run_on_the_folder_is_refused(tmp_path, data):
+    with (
+        holding(tmp_path, CheckpointError),
+        pytest.raises(CheckpointError, match=r"is in use by process \d+"),
+    ):
+        repeated_cross_validate(numbers_of(), *data, **SHORT, checkpoint=tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -74,3 +74,19 @@ def test_foreign_files_are_refused(tmp_path):
     np.savez(newer, y=np.zeros(3), about=np.array('{"format": 99}'))
     with pytest.raises(ValueError, match="not a cross-validation result that this version"):
         CrossValidationResult.load(newer)
+
+
+def test_results_without_a_part_or_with_scores_that_are_not_finite_are_damaged(tmp_path, result):
+    path = tmp_path / "result.npz"
+    result.save(path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    scores = arrays["scores/score"].copy()
+    scores[3] = np.nan
+    np.savez(path, **arrays | {"scores/score": scores})
+    with pytest.raises(ValueError, match=r"npz is damaged: scores must be finite; 1 are not, the"):
+        CrossValidationResult.load(path)
+    del arrays["scores/fold"]
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match=r"result\.npz is damaged: 'fold'"):
+        CrossValidationResult.load(path)

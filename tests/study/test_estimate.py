@@ -1,0 +1,63 @@
+"""How long a study takes, measured before it begins."""
+
+import pytest
+from study_cohorts import cheap_model
+
+from skdxa.study import Protocol, StudyEstimate, count_trainings, estimate_study
+from skdxa.study._steps import duration
+
+
+def test_trainings_are_counted():
+    tasks = ["scoliosis", "unreliable", "fracture_ever"]
+    # Three tasks, a stack of two inner folds, and two checks of the audit, in three folds.
+    assert count_trainings(Protocol.quick(), tasks) == 9 + 9 + 6
+    assert count_trainings(Protocol.quick(audit=False, stack_folds=0), tasks) == 9
+    assert count_trainings(Protocol.quick(), tasks[:2]) == 6 + 6
+    # 1000 a task, the models of the median repeats, stack and audit.
+    assert count_trainings(Protocol.paper(), tasks) == 3000 + 30 + 60 + 20
+
+
+def test_an_estimate_grows_with_the_study():
+    model = cheap_model()
+    small = estimate_study(Protocol.quick(), n_scans=100, model=model)
+    large = estimate_study(Protocol.paper(), model=model)
+    assert small.n_trainings == 24
+    assert 0 < small.seconds_per_training < large.seconds_per_training
+    assert small.seconds < large.seconds
+    assert small.memory_mib < large.memory_mib
+    assert small.disk_mib < large.disk_mib
+
+
+def test_the_time_of_a_network_is_that_of_its_epochs(monkeypatch):
+    now = [0.0]
+
+    def fit(cnn, X, y):
+        # 2 seconds to start, and half a second for each epoch on 128 images.
+        assert len(X) == 128
+        now[0] += 2 + 0.5 * cnn.epochs
+        return cnn
+
+    monkeypatch.setattr("skdxa.study._estimate.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("skdxa.classification.SpineCNNClassifier.fit", fit)
+    protocol = Protocol(epochs=40, height=32, width=24, n_splits=4, audit=False)
+    estimate = estimate_study(protocol, n_scans=400)
+    # On three quarters of 400 scans.
+    assert estimate.seconds_per_training == pytest.approx(2 + 0.5 * 300 / 128 * 40)
+    assert estimate.seconds > 4 * estimate.seconds_per_training
+
+
+def test_in_words():
+    estimate = StudyEstimate(3110, 480.0, 1_500_000.0, 2048.0, 512.0, 2)
+    text = estimate.text()
+    assert text.startswith("3110 trainings of about 8.0 minutes each; the whole study about 17 da")
+    assert "on this machine (2 cores), 2.0 GiB of memory and 0.50 GiB of disk." in text
+    assert "4: 4.4 days, 16: 28 hours." in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(3, "3 seconds"), (89, "89 seconds"), (90, "1.5 minutes"), (5400, "1.5 hours"),
+     (36000, "10 hours"), (1e6, "12 days")],
+)  # fmt: skip
+def test_durations(seconds, words):
+    assert duration(seconds) == words
