@@ -198,7 +198,7 @@ def explanations(state):
     tasks = [task for task in _trained(state) if _is_network(state, task)]
     if not tasks:
         raise LeftOut("The model is no network of skdxa, whose layers could be shown.")
-    figure = paper_figure(_PAGE, 2.8 * len(tasks))
+    figure = paper_figure(_PAGE, 2.5 * len(tasks))
     described = []
     parts = figure.subfigures(len(tasks)) if len(tasks) > 1 else [figure]
     for part, task, letter in zip(parts, tasks, _LETTERS, strict=False):
@@ -263,6 +263,8 @@ def learning_curves(state):
         figure.subplots(1, len(tasks), squeeze=False)[0], tasks, _LETTERS, strict=False
     ):
         display = TrainingCurveDisplay.from_result(state.results[task.target], ax=ax)
+        # The panels are narrow.
+        ax.xaxis.get_major_locator().set_params(nbins=5)
         ax.set_title(f"({letter}) {task.title}", fontsize="medium")
         last = display.frame().iloc[-1]
         described.append(
@@ -371,21 +373,21 @@ def raters(state):
 
 def forest(state):
     """Draw the AUCs of all experiments with their intervals."""
-    from skdxa.displays import ForestDisplay
+    from skdxa.displays import ForestDisplay, paper_figure
 
     if "table1" not in state.tables:
         raise LeftOut("There is no Table 1.")
     table = state.tables["table1"].numbers
     names = {
-        row.Index: f"{title_of(row.task)}: {row.predictor.split(' (')[0].lower()}"
-        if row.predictor != NETWORK_ROW
-        else f"{title_of(row.task)}: network"
+        row.Index: f"{title_of(row.task)}: "
+        + ("network" if row.predictor == NETWORK_ROW else row.predictor.split(" (")[0])
         for row in table.itertuples()
     }
-    display = ForestDisplay.from_table(table.rename(index=names))
+    figure = paper_figure(_PAGE, 1 + 0.22 * len(table))
+    ForestDisplay.from_table(table.rename(index=names), ax=figure.subplots())
     save_picture(
         state,
-        display.figure_,
+        figure,
         "auc_of_all",
         title="AUC of all predictors",
         caption="Means over the folds with 95 % intervals; the line marks chance.",

@@ -119,8 +119,10 @@ def fit_model(
     >>> from skdxa.study import Protocol, fit_model
     >>> fitted = fit_model(Protocol(), cohort)  # doctest: +SKIP
     """
-    if len(protocol.targets) != 1:
-        raise ValueError(f"A model has one target; the protocol has {list(protocol.targets)}.")
+    if protocol.targets is None or len(protocol.targets) != 1:
+        raise ValueError(
+            f"A model has one target; the protocol has {protocol.as_dict()['targets']}."
+        )
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(RULES)}; got {rule!r}.")
     if final not in FINALS:

@@ -160,8 +160,8 @@ def new_folder(out, *, overwrite, check):
         shutil.rmtree(former, ignore_errors=True)
 
 
-def remove_abandoned(out, own):
-    """Remove the empty hidden folders that killed runs have left beside `out`.
+def remove_abandoned(out, own, name=None):
+    """Remove the hidden folders that killed runs have left beside `out`.
 
     Parameters
     ----------
@@ -169,9 +169,16 @@ def remove_abandoned(out, own):
         The folder to make.
     own : Path
         The hidden folder of this run, which stays.
+    name : str or None, default=None
+        Of a folder that is known to be of a run that has ended, and is removed with what it
+        holds. None removes the empty ones, of which that is not known.
     """
     for path in out.parent.glob(f".{out.name}-*"):
-        if path != own and _HIDDEN.fullmatch(path.name.removeprefix(f".{out.name}-")):
+        if path == own or not _HIDDEN.fullmatch(path.name.removeprefix(f".{out.name}-")):
+            continue
+        if path.name == name:
+            shutil.rmtree(path, ignore_errors=True)
+        elif name is None:
             with suppress(OSError):
                 # Only an empty one can be removed.
                 path.rmdir()

@@ -17,7 +17,7 @@ from skdxa.study._output import (
     new_folder,
     write_csv,
 )
-from skdxa.study._protocol import Protocol
+from skdxa.study._protocol import PAPER_TARGETS, Protocol
 
 _REVIEW_FILE = re.compile(r"scans\.csv|flow\.png|contact_sheet_\d+\.png")
 _PER_SHEET = 48
@@ -85,7 +85,7 @@ def review_cohort(cohort, protocol=None, *, out=None, overwrite=False):
     cohort = Bunch(**{**cohort, "groups": check_cohort(cohort)[2]})
     scans = _scans(cohort, Protocol.width if protocol is None else protocol.width)
     problems = []
-    for target in () if protocol is None else protocol.targets:
+    for target in _targets(protocol, cohort):
         try:
             check_target(protocol, cohort, target)
         except CohortError as error:
@@ -98,6 +98,15 @@ def review_cohort(cohort, protocol=None, *, out=None, overwrite=False):
             _draw(cohort, scans, folder.path)
         out = folder.out
     return Bunch(scans=scans, problems=problems, out=out)
+
+
+def _targets(protocol, cohort):
+    """Return the targets of a study; those that a protocol does not name are the paper's."""
+    if protocol is None:
+        return ()
+    if protocol.targets is None:
+        return [target for target in PAPER_TARGETS if target in cohort.target]
+    return protocol.targets
 
 
 def _check_out(out, overwrite):

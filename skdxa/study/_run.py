@@ -54,6 +54,8 @@ _REPORT_FILE = re.compile(
     r"|models/[\w-]+\.(skdxa|json)"
 )
 _IDENTITY = "study.json"
+# Holds the name of the hidden folder in which a report is being made.
+_UNFINISHED = "report_folder"
 
 
 def run_study(
@@ -196,7 +198,7 @@ def run_study(
             out, overwrite=overwrite, check=lambda: _check_out(out, overwrite, None)
         ) as folder,
     ):
-        remove_abandoned(out, folder.path)
+        _remove_former(work, out, folder.path)
         models = {task.target: _model_of(model, task.target, protocol) for task in tasks}
         _check_identity(work, protocol, cohort, external, tasks)
         state = StudyState(
@@ -215,9 +217,16 @@ def run_study(
         steps = study_steps(protocol, tasks, external)
         for name, reason in left_out.items():
             say(f"Left out: {name}: {reason}")
-        run_steps(steps, state)
-        manifest = _manifest(state, time.perf_counter() - start)
-        _write(state, manifest)
+        try:
+            run_steps(steps, state)
+            manifest = _manifest(state, time.perf_counter() - start)
+            _write(state, manifest)
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            raise OSError(
+                f"the report could not be written ({error.strerror or error}{where}). What is "
+                f"finished is kept in {work}: give the same command again."
+            ) from error
     if not kept:
         shutil.rmtree(work, ignore_errors=True)
     table = state.tables["table1"].numbers
@@ -271,6 +280,17 @@ def find_columns(protocol, cohort):
             )
 
 
+def _remove_former(work, out, own):
+    """Remove what killed runs of this study have left beside `out`."""
+    remove_abandoned(out, own)
+    noted = work / _UNFINISHED
+    if noted.exists():
+        # The work folder is held, so that the run that noted this name has ended.
+        remove_abandoned(out, own, name=noted.read_text())
+    with replacing(noted) as file:
+        file.write(own.name.encode())
+
+
 def _prepared(protocol, cohort, *, may_lack=False):
     cohort = rename_columns(Bunch(**cohort), protocol.columns, may_lack=may_lack)
     groups = check_cohort(cohort)[2]
@@ -310,7 +330,7 @@ def _check_identity(work, protocol, cohort, external, tasks):
     }
     path = work / _IDENTITY
     if not path.exists():
-        others = [one.name for one in work.iterdir() if one.name != ".lock"]
+        others = [one.name for one in work.iterdir() if one.name not in (".lock", _UNFINISHED)]
         if others:
             raise CheckpointError(
                 f"the checkpoint folder {work} holds {sorted(others)[0]} but no {_IDENTITY}, so "

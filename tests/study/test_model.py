@@ -237,6 +237,7 @@ def test_without_an_evaluation(fitted):
     ("changes", "options", "error", "reason"),
     [
         ({"targets": ("a", "b")}, {}, ValueError, "A model has one target"),
+        ({"targets": None}, {}, ValueError, "A model has one target; the protocol has None"),
         ({}, {"rule": "best"}, ValueError, "rule must be one of fixed, youden, sensitivity"),
         ({}, {"rule": "youden", "evaluate": False}, ValueError, "needs evaluate=True"),
         ({}, {"rule": "guaranteed"}, ValueError, "positive patients: 29 are needed"),

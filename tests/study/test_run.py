@@ -1,5 +1,6 @@
 """A study from its protocol to its report."""
 
+import errno
 import json
 import signal
 import subprocess
@@ -339,14 +340,21 @@ def test_a_second_run_is_refused_and_a_killed_one_holds_nothing(short, tmp_path)
         first.send_signal(signal.SIGKILL)
     hidden = [path for path in tmp_path.iterdir() if path.name.startswith(".out-")]
     assert len(hidden) == 1
-    stranger = tmp_path / ".out-of-somebody"
-    stranger.mkdir()
-    # What a run killed at once leaves behind is an empty folder.
-    for path in sorted(hidden[0].rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
+    (hidden[0] / "half a figure.png").write_text("")
+    # Those of others stay: one by another name, one of a run with another checkpoint.
+    (tmp_path / ".out-of-somebody").mkdir()
+    other = tmp_path / ".out-abcdefgh"
+    other.mkdir()
+    (other / "table.csv").write_text("")
+    # An empty one is of a run that was killed at once.
+    (tmp_path / ".out-12345678").mkdir()
     study = run(ONE, small_cohort(), out)
     assert study.out == out
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".out-of-somebody", "out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".out-abcdefgh",
+        ".out-of-somebody",
+        "out",
+    ]
 
 
 def test_nothing_is_left_of_a_study_that_fails(short, tmp_path, monkeypatch):
@@ -378,6 +386,22 @@ def test_nothing_is_left_of_a_study_that_fails(short, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(ONE, cohort, out, overwrite=True)
     assert (out / "table1.csv").read_text() == "old"
+
+
+def test_a_full_disk_names_what_is_kept(short, tmp_path, monkeypatch):
+    def full(table, path, **options):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr("skdxa.study._run.write_csv", full)
+        with pytest.raises(
+            OSError,
+            match=r"No space left on device: .*1\.csv\).* kept in .*out\.unfinished: ",
+        ):
+            run(ONE, small_cohort(), out)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.unfinished"]
+    run(ONE, small_cohort(), out)
 
 
 def test_overwriting_replaces_a_report_and_nothing_else(short, tmp_path):
