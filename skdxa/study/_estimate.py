@@ -131,12 +131,14 @@ def count_trainings(protocol, targets):
     Parameters
     ----------
     protocol : Protocol
+        The choices of the study.
     targets : sequence of str
         Those that the cohort has.
 
     Returns
     -------
-    int
+    n_trainings : int
+        The number.
 
     Examples
     --------

@@ -26,20 +26,21 @@ def test_an_error_is_one_line(monkeypatch, capsys, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without a signal")
 @pytest.mark.usefixtures("as_it_was")
-def test_a_terminated_job_leaves_no_unfinished_files(files, monkeypatch, tmp_path):
+def test_a_terminated_job_leaves_nothing_but_what_is_finished(files, monkeypatch, tmp_path):
     def end(*args, **kwargs):
         assert list(tmp_path.iterdir())
         assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr("skdxa.study._run.repeated_cross_validate", end)
+    monkeypatch.setattr("skdxa.study._parts.repeated_cross_validate", end)
     arguments = f"study --out {tmp_path / 'out'} --cohort {files / 'table.csv'} --splits 2".split()
     monkeypatch.setattr("sys.argv", ["skdxa", *arguments, "--epochs", "1"])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 143
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
-    assert list(tmp_path.iterdir()) == []
+    # What is finished is kept, for when the command is given again.
+    assert [path.name for path in tmp_path.iterdir()] == ["out.unfinished"]
 
 
 def test_version():
