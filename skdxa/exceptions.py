@@ -62,4 +62,4 @@ class ModelFileError(ValueError):
 
 
 class TrainingError(ValueError):
-    """A network's training has diverged; the message names the epoch and what to try."""
+    """A training has diverged, or its process was killed; the message says what to try."""

@@ -23,7 +23,7 @@ from skdxa.evaluation._folds import DRAWING, Folds, joint_strata
 from skdxa.evaluation._patients import with_patients
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import positive_scores, response_method_of
-from skdxa.evaluation._workers import Sendable, start_worker
+from skdxa.evaluation._workers import Sendable, start_worker, worker_deaths_told
 from skdxa.validation import as_seed, check_same_rows, fill_masked, has_repeated_patients
 
 _CURVE = "history/"
@@ -149,6 +149,8 @@ def repeated_cross_validate(
     CheckpointError
         If the folder belongs to another run, naming the differences, or a file in it is
         damaged.
+    TrainingError
+        If a worker process is killed, as for want of memory.
     RuntimeError
         If TensorFlow has started in this process with another number of threads.
 
@@ -284,7 +286,7 @@ def repeated_cross_validate(
             for repeat, fold in splits
         )
 
-    with using(checkpoint):
+    with using(checkpoint), worker_deaths_told(checkpoint):
         store = None if checkpoint is None else Checkpoint(checkpoint, run_described)
         splits = list(np.ndindex(n_repeats, n_splits))
         records, models = {}, {}

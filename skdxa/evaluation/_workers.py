@@ -3,11 +3,14 @@
 import os
 import threading
 import time
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 
 from skdxa.classification import set_threads
+from skdxa.exceptions import TrainingError
 from skdxa.scan_dtype import ScanDtype
 
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -37,6 +40,25 @@ def _end_with(parent):
     while os.getppid() == parent:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     os._exit(1)
+
+
+@contextmanager
+def worker_deaths_told(checkpoint):
+    """Say in one error that a worker process was killed, and what is kept.
+
+    Parameters
+    ----------
+    checkpoint : path-like or None
+        Folder of finished splits.
+    """
+    try:
+        yield
+    except BrokenProcessPool as error:
+        kept = "" if checkpoint is None else f" Splits that are finished are kept in {checkpoint}."
+        raise TrainingError(
+            "a worker process was killed, perhaps because memory was short. Take fewer processes "
+            f"(n_jobs), and run it again.{kept}"
+        ) from error
 
 
 class Sendable:

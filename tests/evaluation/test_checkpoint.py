@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -22,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skdxa.evaluation import repeated_cross_validate
 from skdxa.evaluation._archive import read_arrays, write_arrays
 from skdxa.evaluation._checkpoint import Checkpoint, _describe
-from skdxa.exceptions import CheckpointError
+from skdxa.exceptions import CheckpointError, TrainingError
 from skdxa.validation import holding
 
 SHORT = {"n_splits": 3, "n_repeats": 2, "progress": False}
@@ -132,6 +134,34 @@ def test_workers_write_their_splits_and_a_failed_run_resumes(tmp_path, data):
         numbers_of(), X, y, random_state=0, checkpoint=tmp_path, **SHORT
     )
     assert again.scores.equals(found.scores)
+
+
+class KillingClassifier(LogisticRegression):
+    """Kills its process while a file exists, in the fits of the second repeat."""
+
+    def __init__(self, file=None):
+        super().__init__()
+        self.file = file
+
+    def fit(self, X, y):
+        if Path(self.file).exists() and len(list(Path(self.file).parent.glob("ck/*.npz"))) >= 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().fit(X, y)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no SIGKILL")
+def test_a_killed_worker_is_one_clear_error_and_the_run_resumes(tmp_path):
+    X, y = np.arange(40.0).reshape(-1, 1), np.tile([0, 0, 1, 0, 1], 8)
+    model, checkpoint = KillingClassifier(str(tmp_path / "kill")), tmp_path / "ck"
+    run = SHORT | {"random_state": 0, "checkpoint": checkpoint}
+    (tmp_path / "kill").touch()
+    with pytest.raises(TrainingError, match=r"a worker process was killed.*are kept in .*ck\."):
+        repeated_cross_validate(model, X, y, n_jobs=2, **run)
+    assert 2 <= len(list(checkpoint.glob("*.npz"))) < 6
+    (tmp_path / "kill").unlink()
+    resumed = repeated_cross_validate(model, X, y, **run)
+    whole = repeated_cross_validate(model, X, y, random_state=0, **SHORT)
+    pd.testing.assert_frame_equal(resumed.scores, whole.scores)
 
 
 def test_what_a_worker_cannot_write_is_written_on_arrival(tmp_path, data, monkeypatch):

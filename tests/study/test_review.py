@@ -88,7 +88,9 @@ def test_what_keeps_a_study_from_starting(cohort):
     assert "has no target 'fracture'" in review.problems[1]
     assert review.out is None
     # The paper's targets, as far as the cohort has them.
-    assert review_cohort(cohort, Protocol(targets=None, n_splits=5)).problems == review.problems[:1]
+    assert (
+        review_cohort(cohort, Protocol(targets=None, n_splits=5)).problems == review.problems[:1]
+    )
     del cohort["target"]
     with pytest.raises(CohortError, match="no 'target'"):
         review_cohort(cohort)
