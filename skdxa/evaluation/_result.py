@@ -369,7 +369,7 @@ class CrossValidationResult:
         ...     LogisticRegression(), X, y, n_splits=5, n_repeats=2, random_state=0, progress=False
         ... )
         >>> print(result.sentence("Logistic regression")[:53])
-        Logistic regression reached a mean AUC of 0.82 (95 %
+        Logistic regression reached a mean AUC of 0.81 (95 %
         """
         return sentence_of(
             self,
