@@ -329,8 +329,9 @@ def decision_curves(state):
             found[task] = labels, {"network": risk}
     if not found:
         raise LeftOut("No model gives probabilities.")
-    figure = paper_figure(_PAGE, 3.3)
-    axes = figure.subplots(1, len(found), squeeze=False)[0]
+    # One below the other, since a legend needs the width.
+    figure = paper_figure(5, 2.9 * len(found))
+    axes = figure.subplots(len(found), 1, squeeze=False)[:, 0]
     for ax, (task, (labels, risks)), letter in zip(axes, found.items(), _LETTERS, strict=False):
         DecisionCurveDisplay.from_predictions(labels, risks, ax=ax)
         ax.set_title(f"({letter}) {task.title}", fontsize="medium")

@@ -402,6 +402,9 @@ def tabulate_performance(state):
         raise LeftOut("No task was cross-validated.")
     table = pd.DataFrame(rows).set_index("experiment")
     table["patients"] = "simulated" if state.simulated else "real"
+    interval = state.protocol.interval
+    pooled = interval in ("delong", "bootstrap")
+    table["aggregation"] = "pooled" if pooled else "mean of folds"
     texts = format_table(table, to="frame")
     texts.insert(0, "Experiment", shown)
     state.add_table(
@@ -409,8 +412,9 @@ def tabulate_performance(state):
         "Table 1. Performance in cross-validation",
         table,
         shown=texts.reset_index(drop=True),
-        caption=f"Means over {state.protocol.n_splits} folds x {state.protocol.n_repeats} with 95 "
-        f"% intervals ({state.protocol.interval}). A star marks a variable whose p-value in the "
+        caption=f"{'Pooled scores of the median repeat of' if pooled else 'Means over'} "
+        f"{state.protocol.n_splits} folds x {state.protocol.n_repeats}, with 95 % intervals "
+        f"({interval}). A star marks a variable whose p-value in the "
         "logistic model is below 0.05, unadjusted. Predictors are turned so that higher is worse "
         "for fractures; an AUC below 0.5 means the opposite direction.",
     )
@@ -503,7 +507,12 @@ def stack(task, state):
     repeat = result.repeat_scores(0)
     known_labels = ~np.isnan(labels)
     threshold = threshold_at_sensitivity(positive[known_labels], repeat[known_labels], sensitivity)
-    summary = result.summary(scored, threshold=threshold, interval="stability")
+    summary = result.summary(
+        scored,
+        threshold=threshold,
+        interval=protocol.interval,
+        random_state=protocol.random_state,
+    )
     auc = summary.loc["auc"]
     state.stacks[task.target] = Bunch(
         result=result,

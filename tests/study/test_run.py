@@ -120,6 +120,8 @@ def test_table_1_holds_networks_and_clinical_predictors_of_every_task(whole):
     assert table.loc["fracture_ever", "scored_on"] == "fracture_5y"
     assert table.loc["fracture_ever: stack", "auc"] > 0
     assert table["patients"].unique().tolist() == ["real"]
+    assert table["aggregation"].unique().tolist() == ["mean of folds"]
+    assert "AUC, mean of folds" in (whole.out / "report.html").read_text()
     assert table.loc["scoliosis: Age", "minus_network_pvalue"] < 1
 
 
