@@ -150,8 +150,11 @@ def count_trainings(protocol, targets):
     if protocol.n_repeats > 3:
         # The models of the median repeat are trained once more.
         number += len(targets) * protocol.n_splits
-    if protocol.stack_folds and any(target.startswith("fracture") for target in targets):
-        number += protocol.n_splits * (protocol.stack_folds + 1)
+    if any(target.startswith("fracture") for target in targets):
+        if protocol.stack_folds:
+            number += protocol.n_splits * (protocol.stack_folds + 1)
+        if protocol.added_value_draws:
+            number += protocol.n_splits * (protocol.added_value_draws + 1)
     if protocol.audit:
         number += 2 * protocol.n_splits
     return number

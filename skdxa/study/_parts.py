@@ -15,6 +15,7 @@ from sklearn.utils import Bunch
 
 from skdxa.classification import SpineCNNClassifier, make_stack
 from skdxa.evaluation import (
+    added_value_test,
     compare,
     external_table,
     external_test,
@@ -84,6 +85,16 @@ def study_steps(protocol, tasks, external):
                 partial(stack, task),
                 (f"Cross-validate {task.title}",),
                 protocol.n_splits * (protocol.stack_folds + 1),
+            )
+        )
+    if protocol.added_value_draws and predicted:
+        task = predicted[0]
+        steps.append(
+            Step(
+                f"Added value for {task.title}, with retrained models",
+                partial(test_added_value, task),
+                (f"Cross-validate {task.title}",),
+                protocol.n_splits * (protocol.added_value_draws + 1),
             )
         )
     steps += [
@@ -534,6 +545,39 @@ def stack(task, state):
 def _listed(columns, texture):
     names = {"min_t_score": "minimum T-score", texture: "TBS" if texture == "tbs" else texture}
     return ", ".join(names.get(name, name) for name in columns)
+
+
+def test_added_value(task, state):
+    """Test whether the network adds anything to the clinical columns, with retrained models."""
+    protocol = state.protocol
+    known = known_rows(state.cohort, task.target)
+    data = state.cohort.data[known]
+    predictors = read_predictors(data, protocol.texture, REFERENCES[protocol.reference], gaps=True)
+    columns = [name for name in (*_STACKED, protocol.texture) if name in predictors]
+    columns = [name for name in columns if predictors[name].nunique() > 1]
+    if not columns:
+        raise LeftOut("The cohort has no clinical column that the network could add to.")
+    kept = predictors[columns].notna().all(axis=1).to_numpy()
+    groups = state.cohort.groups[known][kept]
+    found = added_value_test(
+        state.models[task.target],
+        data[kept],
+        state.cohort.target.loc[known, task.target].to_numpy().astype(int)[kept],
+        predictors.loc[kept, columns].to_numpy(),
+        groups=groups if has_repeated_patients(groups) else None,
+        n_draws=protocol.added_value_draws,
+        n_splits=protocol.n_splits,
+        random_state=protocol.random_state,
+        n_jobs=state.n_jobs,
+        checkpoint=state.work / "added_value",
+        progress=state.progress,
+    )
+    state.say_of(
+        task.title,
+        f"Against {len(found.null)} draws of labels in which the scan holds nothing beyond "
+        f"{_listed(columns, protocol.texture)}, each with retrained models, the gain of "
+        f"{found.estimate:+.3f} in AUC for {task.target} has {p_text(found.pvalue)}.",
+    )
 
 
 def compare_primary(state):

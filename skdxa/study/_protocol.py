@@ -82,6 +82,10 @@ default="finnish_women"
     stack_folds : int, default=0
         Inner folds of the stack of network and clinical columns, which costs
         ``stack_folds + 1`` trainings per fold; 0 leaves the stack out.
+    added_value_draws : int, default=0
+        Draws of labels for the test, with retrained models, whether the network for fractures
+        adds anything to the clinical columns: ``n_splits`` trainings for each draw, 99 draws for
+        p-values down to 0.01. 0 leaves the test out.
     audit : bool, default=True
         Whether the audit trains networks of its own: with shuffled labels, and with the epoch
         chosen on the scored fold, one repeat of each for the first task. The other checks
@@ -123,6 +127,7 @@ default="finnish_women"
     texture: str = "tbs"
     reference: str = "finnish_women"
     stack_folds: int = 0
+    added_value_draws: int = 0
     audit: bool = True
     random_state: int = 0
     n_threads: int | None = None
@@ -146,6 +151,7 @@ default="finnish_women"
         "texture": [str],
         "reference": [StrOptions(set(REFERENCES))],
         "stack_folds": _AT_LEAST_0,
+        "added_value_draws": _AT_LEAST_0,
         "audit": ["boolean"],
         "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],

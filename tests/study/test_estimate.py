@@ -13,6 +13,7 @@ def test_trainings_are_counted():
     assert count_trainings(Protocol.quick(), tasks) == 9 + 9 + 6
     assert count_trainings(Protocol.quick(audit=False, stack_folds=0), tasks) == 9
     assert count_trainings(Protocol.quick(), tasks[:2]) == 6 + 6
+    assert count_trainings(Protocol.quick(added_value_draws=9), tasks) == 24 + 30
     # 1000 a task, the models of the median repeats, stack and audit.
     assert count_trainings(Protocol.paper(), tasks) == 3000 + 30 + 60 + 20
 

@@ -22,7 +22,7 @@ from skdxa.study import Protocol, run_study
 from skdxa.study._parts import cross_validate, tabulate_performance
 from skdxa.study._steps import Step
 
-QUICK = Protocol.quick(n_repeats=2, audit=True)
+QUICK = Protocol.quick(n_repeats=2, added_value_draws=3)
 ONE = Protocol(targets=("scoliosis",), n_splits=3)
 
 
@@ -152,6 +152,10 @@ def test_what_was_found_is_said(whole):
     assert first.startswith(f"The network for scoliosis reached a mean AUC of {auc:.2f} (95 % int")
     assert whole.sentences["Fracture"][0].startswith(
         "The network for fracture, trained on fracture_ever and scored by fracture_5y, reached"
+    )
+    assert any(
+        sentence.startswith("Against 3 draws of labels in which the scan holds nothing beyond min")
+        for sentence in whole.sentences["Fracture"]
     )
     assert any("about" in line and "of training left" in line for line in whole.lines)
 
