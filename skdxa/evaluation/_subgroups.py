@@ -1,5 +1,6 @@
 """Performance of one model in the subgroups of its patients."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,8 +61,8 @@ def subgroup_table(
     Raises
     ------
     ValueError
-        If `by` has another length or more than 20 subgroups, `interaction` or `level` is out of
-        range, or `y` does not fit the scans.
+        If `by` has another length, more than 20 subgroups, or subgroups or columns of the same
+        name, `interaction` or `level` is out of range, or `y` does not fit the scans.
 
     See Also
     --------
@@ -92,7 +93,9 @@ def subgroup_table(
     The test of an interaction is a Wald test of equal values (AUC, sensitivity and
     specificity on the logit scale, observed over expected events on the logarithmic one) in
     the subgroups that are judged, by F with the degrees of freedom of Welch and
-    Satterthwaite. Patients who belong to two subgroups are allowed for. `interaction_p_holm` is
+    Satterthwaite. Patients who belong to two subgroups are allowed for. There is no test, and
+    `interaction_p` is NaN, if fewer than two subgroups are judged, or if the measure has no
+    variance on its scale in one of them, as a sensitivity of 1. `interaction_p_holm` is
     adjusted for the number of variables by Holm's method. A subgroup that is not
     significantly different from the others has not been shown to be alike.
 
@@ -135,7 +138,8 @@ def subgroup_table(
             for label, members in groups.items()
         ]
         pvalues[name] = _interaction(
-            interaction, [group.terms.get(interaction) for group in judged]
+            interaction,
+            [group.terms.get(interaction) for group in judged if not group.line["note"]],
         )
         lines += [group.line | {"interaction_p": pvalues[name]} for group in judged]
     table = pd.DataFrame(lines)
@@ -287,14 +291,16 @@ class _Scored:
 def _variables(by, n_scans):
     """Return the members of each subgroup, by variable and label."""
     if isinstance(by, pd.DataFrame):
-        columns = {str(name): column for name, column in by.items()}
+        columns = [(str(name), column) for name, column in by.items()]
     else:
         name = getattr(by, "name", None)
-        columns = {"group" if name is None else str(name): by}
+        columns = [("group" if name is None else str(name), by)]
     if not columns:
         raise ValueError("by has no column.")
     variables = {}
-    for name, column in columns.items():
+    for name, column in columns:
+        if name in variables:
+            raise ValueError(f"by has several columns {name!r}: rename all but one.")
         column = column if isinstance(column, pd.Series) else pd.Series(_one_dimensional(column))
         if len(column) != n_scans:
             raise ValueError(
@@ -310,12 +316,18 @@ def _variables(by, n_scans):
                 f"by has {len(labels)} different values of {name!r}, more than {_MOST_GROUPS}: "
                 "form groups, for example with pandas.cut."
             )
-        values = column.array
-        groups = {str(label): np.asarray(values == label, dtype=bool) for label in labels}
-        missing = column.isna().to_numpy()
-        if missing.any():
-            groups["missing"] = missing
-        variables[name] = groups
+        # Codes count from 0 in the order of the labels; that of a missing value is -1.
+        codes = pd.Categorical(column, categories=labels).codes
+        names = [*map(str, labels), *["missing"] * bool((codes < 0).any())]
+        alike = [text for text, count in Counter(names).items() if count > 1]
+        if alike:
+            raise ValueError(
+                f"by has several values of {name!r} that are called {alike[0]!r} in the table "
+                '(those that are missing are called "missing"): rename all but one.'
+            )
+        variables[name] = dict(
+            zip(names, [codes == code for code in (*range(len(labels)), -1)], strict=False)
+        )
     return variables
 
 
@@ -400,7 +412,10 @@ def _line_of(name, term, level, counts):
 
 
 def _interaction(name, terms):
-    """Return the p-value of Wald's test that all subgroups have the same value."""
+    """Return the p-value of Wald's test that all subgroups have the same value.
+
+    `terms` are those of the subgroups that are judged, None where the measure is undefined.
+    """
     scales = {
         "auc": (logit, lambda value: 1 / (value * (1 - value))),
         "o_e": (np.log, lambda value: 1.0),
@@ -408,14 +423,12 @@ def _interaction(name, terms):
     }
     scales |= dict.fromkeys(("sensitivity", "specificity"), scales["auc"])
     to_scale, derivative = scales[name]
-    terms = [
-        term
+    has_ends = name not in ("o_e", "slope")
+    if len(terms) < 2 or any(
+        term is None or not term.influence.any() or (has_ends and term.estimate in (0, 1))
         for term in terms
-        if term is not None
-        and np.any(term.influence)
-        and (name in ("o_e", "slope") or 0 < term.estimate < 1)
-    ]
-    if len(terms) < 2:
+    ):
+        # Without the subgroup, the test would be of the others alone.
         return np.nan
     values = np.array([to_scale(term.estimate) for term in terms])
     influence = np.stack([term.influence * derivative(term.estimate) for term in terms])
@@ -423,6 +436,9 @@ def _interaction(name, terms):
     difference = values[1:] - values[0]
     contrast = np.hstack([-np.ones((len(terms) - 1, 1)), np.eye(len(terms) - 1)])
     spread = contrast @ covariance @ contrast.T
+    if np.linalg.eigvalsh(spread)[0] <= _TOLERANCE * covariance.max():
+        # The same scores of the same patients in two subgroups differ by nothing.
+        return np.nan
     n_contrasts = len(difference)
     statistic = difference @ np.linalg.solve(spread, difference) / n_contrasts
     variances = np.diag(covariance)

@@ -224,6 +224,43 @@ def test_patients_in_two_subgroups_count_once():
     assert table.loc["0", "auc_high"] != alone.loc["0", "auc_high"]
 
 
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "boolean", "string", "category"])
+def test_missing_values_of_any_type_are_a_subgroup(dtype):
+    values = {"string": ["a", "b", None], "category": ["a", "b", None]}.get(dtype, [0, 1, None])
+    by = pd.Series(pd.array(values * 80, dtype=dtype))
+    table = subgroup_table(draw_result(), by)
+    assert table["n"].tolist() == [240, 80, 80, 80]
+    assert table.index[-1] == "missing"
+
+
+def test_a_subgroup_without_a_value_leaves_no_test_of_the_others():
+    result = draw_result(300)
+    site = np.random.default_rng(0).choice(list("abc"), 300)
+    # All positive scans of one site are found, so that its log odds are infinite.
+    found = np.where((site == "a") & (result.y == 1), 0.9, 0.0)
+    scores = np.stack([np.maximum(result.repeat_scores(n), found) for n in range(3)])
+    result = result.fold_assignment.with_scores(scores, response_method="predict_proba")
+    options = {"interaction": "sensitivity", "min_events": 5}
+    table = subgroup_table(result, site, **options)
+    assert table.loc["a", "sensitivity"] == 1
+    assert table["interaction_p"].isna().all()
+    # One that is too small to be judged takes no part.
+    few = np.flatnonzero((site == "a") & (result.y == 1))[4:]
+    site[few] = "b"
+    assert subgroup_table(result, site, **options).loc["b", "interaction_p"] > 0
+
+
+def test_subgroups_that_differ_by_nothing_have_no_test():
+    patient = np.arange(240) // 2
+    alone = draw_result(n=120)
+    twice = Folds(alone.fold_assignment.fold_of[:, patient], alone.y[patient], patient)
+    scores = np.stack([alone.repeat_scores(repeat)[patient] for repeat in range(3)])
+    result = twice.with_scores(scores, response_method="predict_proba")
+    table = subgroup_table(result, np.arange(240) % 2)
+    assert table.loc["0", "auc"] == table.loc["1", "auc"]
+    assert table["interaction_p"].isna().all()
+
+
 def test_other_labels_and_their_gaps():
     result = draw_result()
     other = np.where(np.arange(240) < 60, np.nan, 1 - result.y)
@@ -240,6 +277,9 @@ def test_other_labels_and_their_gaps():
         (np.arange(240), {}, "240 different values of 'group', more than 20"),
         (np.zeros((240, 2)), {}, r"an array of shape \(240, 2\)"),
         (pd.DataFrame(index=range(240)), {}, "by has no column"),
+        (np.array([1, "1"] * 120, dtype=object), {}, "several values of 'group' that are called"),
+        (np.array(["missing", None] * 120, dtype=object), {}, "are called 'missing'"),
+        (pd.DataFrame(np.eye(240)[:, :2], columns=["a", "a"]), {}, "several columns 'a'"),
         (np.zeros(240), {"interaction": "brier"}, "interaction must be one of"),
         (np.zeros(240), {"level": 95}, "level must lie between 0 and 1"),
     ],
