@@ -30,8 +30,9 @@ from skdxa.study._output import (
     remove_abandoned,
     write_csv,
 )
-from skdxa.study._parts import file_of, study_steps
+from skdxa.study._plan import study_steps
 from skdxa.study._report import write_report
+from skdxa.study._step_models import file_of
 from skdxa.study._steps import StudyState, run_steps
 from skdxa.study._tasks import find_tasks, known_rows, positions, rename_columns
 from skdxa.study._values import NETWORK_ROW

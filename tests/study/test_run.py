@@ -19,7 +19,9 @@ from skdxa import __version__
 from skdxa.exceptions import CheckpointError, CohortError
 from skdxa.simulation import make_spine_cohort
 from skdxa.study import Protocol, run_study
-from skdxa.study._parts import cross_validate, tabulate_performance
+from skdxa.study._plan import study_steps
+from skdxa.study._step_models import cross_validate
+from skdxa.study._step_tables import tabulate_performance
 from skdxa.study._steps import Step
 
 QUICK = Protocol.quick(n_repeats=2, added_value_draws=3)
@@ -220,14 +222,11 @@ def test_a_primary_comparison_of_unknown_experiments_is_refused(tmp_path, primar
 
 
 def test_gaps_are_left_out_or_imputed(tmp_path, monkeypatch):
-    from skdxa.study import _parts
-
-    whole_steps = _parts.study_steps
     monkeypatch.setattr(
         "skdxa.study._run.study_steps",
         lambda *arguments: [
             step
-            for step in whole_steps(*arguments)
+            for step in study_steps(*arguments)
             if step.name.startswith(("Cross", "Clinical", "Table 1", "Audit: patients"))
         ],
     )
@@ -317,15 +316,17 @@ _PROGRAM = """
 import sys; sys.path[:0] = [{support!r}]
 from study_cohorts import cheap_model, small_cohort
 from skdxa.study import Protocol, run_study
-from skdxa.study import _run, _parts
+from skdxa.study import _run
+from skdxa.study._step_models import cross_validate
+from skdxa.study._step_tables import tabulate_performance
 from skdxa.study._steps import Step
 def wait(state):
     print("waiting", flush=True)
     sys.stdin.readline()
 _run.study_steps = lambda protocol, tasks, external: [
-    Step("cv", lambda state: _parts.cross_validate(tasks[0], state)),
+    Step("cv", lambda state: cross_validate(tasks[0], state)),
     Step("wait", wait),
-    Step("Table 1", _parts.tabulate_performance),
+    Step("Table 1", tabulate_performance),
 ]
 run_study(Protocol(targets=("scoliosis",), n_splits=3), small_cohort(), out={out!r},
           model=cheap_model(), progress=False)
