@@ -368,7 +368,7 @@ class CrossValidationResult:
         >>> result = repeated_cross_validate(
         ...     LogisticRegression(), X, y, n_splits=5, n_repeats=2, random_state=0, progress=False
         ... )
-        >>> print(result.sentence("Logistic regression")[:53])
+        >>> print(result.sentence("Logistic regression")[:52])
         Logistic regression reached a mean AUC of 0.81 (95 %
         """
         return sentence_of(
