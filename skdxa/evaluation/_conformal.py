@@ -36,8 +36,8 @@ def conformal_p_values(y, score, new_score, *, groups=None, fold=None):
     Raises
     ------
     ValueError
-        If labels, scores or patients do not fit together, a score is not finite, or a class
-        is missing.
+        If labels, scores, patients or folds do not fit together, a score is not finite, or a
+        class is missing.
 
     See Also
     --------
@@ -50,7 +50,8 @@ def conformal_p_values(y, score, new_score, *, groups=None, fold=None):
     :math:`\epsilon` with a probability of at most :math:`\epsilon`, for any model and
     number of scans. With `fold`, out-of-fold scores are compared with the new scores from the
     same model, which makes them cross-conformal [2]_: the error rate is kept closely in practice,
-    and is at most about twice as large in any case [3]_. Without `fold`, scores of a model
+    and is in any case at most :math:`2 \epsilon + \sqrt{2 / n}` for `n` patients of the class
+    [3]_. Without `fold`, scores of a model
     fitted on all scans are compared with those of other models. Networks differ in the level of
     their scores, so that the error rate is then kept on average over many networks, but not by
     each. It is not kept on patients of another kind, such as those of another hospital.
@@ -84,6 +85,11 @@ def conformal_p_values(y, score, new_score, *, groups=None, fold=None):
     if not np.isfinite(score).all() or not np.isfinite(new_score).all():
         raise ValueError("score and new_score must hold finite numbers.")
     if fold is None:
+        if new_score.ndim != 1:
+            raise ValueError(
+                f"new_score must hold one number for each new scan, got shape {new_score.shape}; "
+                "with a row for each fold, give fold too."
+            )
         models = [np.full(len(y), True)]
         new_score = new_score[np.newaxis]
     else:

@@ -88,7 +88,8 @@ def repeated_cross_validate(
     y : array-like of shape (n_scans,)
         Two labels of any type; the second, sorted, is positive.
     groups : array-like of shape (n_scans,), optional
-        The patient of each scan. A patient's scans stay together.
+        The patient of each scan. A patient's scans stay together. If not given and `cv` is a
+        `Folds`, the patients of these.
     stratify : array-like of shape (n_scans,) or (n_scans, n_labels), optional
         Labels whose shares the folds keep, `y` if not given. Several columns are kept
         jointly, such as the label trained on and the one scored on; NaN in them is a

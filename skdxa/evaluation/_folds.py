@@ -196,7 +196,8 @@ class Folds:
         X : array-like of shape (n_scans, ...), optional
             Passed to the splitter, which rarely uses it; `y` if not given.
         groups : array-like of shape (n_scans,), optional
-            The patient of each scan. A patient's scans must lie in one fold.
+            The patient of each scan. A patient's scans must lie in one fold. If not given and
+            `cv` is a `Folds`, those of `cv`.
         cv_groups : array-like of shape (n_scans,), optional
             What the splitter takes as its groups, such as the hospital of each scan;
             `groups` if not given and the splitter is one of scikit-learn's for groups.
@@ -231,6 +232,8 @@ class Folds:
             check_same_rows(y, labels, ("y", name))
         y, _ = _two_labels(column_or_1d(fill_masked(y), warn=True))
         groups = None if groups is None else as_patients(groups, len(y))
+        if groups is None and isinstance(cv, Folds):
+            groups = cv.groups
         splitter = copy.deepcopy(check_cv(cv))
         if cv_groups is not None:
             check_known(cv_groups, "cv_groups")
@@ -256,13 +259,20 @@ class Folds:
 
         Parameters
         ----------
-        X, y, groups : object, optional
+        X : array-like of shape (n_scans, ...), optional
+            The scans, of which only the number is checked.
+        y, groups : object, optional
             Ignored.
 
         Yields
         ------
         train, test : ndarray of int
             Positions, fold by fold, one repeat after the other.
+
+        Raises
+        ------
+        ValueError
+            If `X` has another number of rows than the folds have scans.
 
         Examples
         --------
@@ -271,9 +281,25 @@ class Folds:
         >>> [test.tolist() for train, test in folds.split()]
         [[0, 2], [1, 3], [0, 1], [2, 3]]
         """
+        check_same_rows(X, self.y, ("X", "the labels of the folds"))
         for fold_of in self.fold_of:
             for fold in range(self.n_folds):
                 yield np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Return the number of splits, as a splitter of scikit-learn.
+
+        Parameters
+        ----------
+        X, y, groups : object, optional
+            Ignored.
+
+        Returns
+        -------
+        int
+            Folds of all repeats.
+        """
+        return self.n_repeats * self.n_folds
 
     def first(self, n_repeats=1):
         """Return the folds of the first repeats alone.
@@ -411,7 +437,7 @@ def _fold_of_splits(splits, y):
     """Return the fold of every scan in every repeat, where a repeat tests each scan once."""
     repeats, fold_of, n_folds = [], np.full(len(y), -1, dtype=np.int32), 0
     for number, (train, test) in enumerate(splits):
-        in_train, in_test = _membership(train, len(y)), _membership(test, len(y))
+        in_train, in_test = (_membership(part, len(y), number) for part in (train, test))
         twice = np.flatnonzero(in_test & (fold_of >= 0))
         if twice.size:
             raise ValueError(
@@ -448,10 +474,13 @@ def _fold_of_splits(splits, y):
     return np.array(repeats)
 
 
-def _membership(rows, n_rows):
+def _membership(rows, n_rows, number):
     """Return which rows a part of a split holds, given as positions or as a mask."""
     found = np.zeros(n_rows, dtype=bool)
-    found[rows] = True
+    try:
+        found[rows] = True
+    except IndexError as error:
+        raise ValueError(f"split {number} does not fit the {n_rows} rows of y: {error}.") from None
     return found
 
 

@@ -178,7 +178,8 @@ class CrossValidationResult:
         random_state : int, RandomState instance or None, default=None
             Seeds the bootstrap.
         other_seeds : CrossValidationResult, optional
-            A second fit with other seeds on the same folds, as of `stability`.
+            A second fit with other seeds on the same folds, as of `stability`; for the interval
+            "stability" alone.
 
         Returns
         -------
@@ -193,7 +194,8 @@ class CrossValidationResult:
         Raises
         ------
         ValueError
-            If `y` does not fit the scans, or `interval` is none of the five.
+            If `y` does not fit the scans, `interval` is none of the five, or `other_seeds` is
+            given with another interval than "stability".
 
         Warns
         -----
@@ -237,6 +239,11 @@ class CrossValidationResult:
         """
         if interval not in INTERVALS:
             raise ValueError(f"interval must be one of {list(INTERVALS)}, got {interval!r}.")
+        if other_seeds is not None and interval != "stability":
+            raise ValueError(
+                f"other_seeds has no effect on interval={interval!r}: it needs "
+                "interval='stability'."
+            )
         threshold = self._threshold(threshold)
         if interval in ("stability", "corrected", "t"):
             metrics = self.fold_metrics(y, threshold=threshold)
@@ -276,9 +283,9 @@ class CrossValidationResult:
             compared.
         other_seeds : CrossValidationResult, optional
             For a model whose fits differ by their seeds, such as a network: the result of a
-            second fit with another `random_state` on the folds of all repeats, or of the first
-            ones (``cv=result.fold_assignment.first(1)``). What changes by the seed alone is then
-            not taken for noise of the training scans.
+            second fit of the same model, with another `random_state`, on the folds of all
+            repeats, or of the first ones (``cv=result.fold_assignment.first(1)``). What changes
+            by the seed alone is then not taken for noise of the training scans.
 
         Returns
         -------

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import logit
 
-from skdxa.significance._checks import check_level
+from skdxa.significance._checks import check_level, warn
 from skdxa.significance._results import HypothesisTest, Interval
 from skdxa.significance._roc import delong_interval, delong_test
 
@@ -46,7 +46,8 @@ def non_inferiority_test(y, score, reference, *, margin, groups=None, level=0.95
     Warns
     -----
     RuntimeWarning
-        If the difference has no variance: statistic and p-value are NaN.
+        If the difference has no variance, as with a known reference and an AUC of 1: statistic
+        and p-value are NaN. The interval of the difference from a known reference still holds.
 
     See Also
     --------
@@ -103,6 +104,10 @@ def _against_a_value(y, score, reference, margin, groups, level):
         error = np.sqrt(area.variance) / (area.estimate * (1 - area.estimate))
         statistic = (logit(area.estimate) - logit(reference - margin)) / error
     else:
+        warn(
+            f"the AUC of {area.estimate:g} has no variance, so there is no p-value: compare the "
+            "lower end of the interval with -margin."
+        )
         statistic = np.nan
     interval = Interval(
         area.estimate - reference,

@@ -58,6 +58,8 @@ def test_the_error_rate_is_kept_for_any_scores(error_rate):
         ([0] * 7, SCORE, [0.5], "y holds no label 1"),
         (Y, [np.nan, *SCORE[1:]], [0.5], "must hold finite numbers"),
         (Y, SCORE, [np.inf], "must hold finite numbers"),
+        (Y, SCORE, 0.5, r"one number for each new scan, got shape \(\)"),
+        (Y, SCORE, [[0.5, 0.6]], r"got shape \(1, 2\); with a row for each fold, give fold"),
     ],
 )
 def test_what_does_not_fit(y, score, new_score, reason):

@@ -8,6 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import (
+    GridSearchCV,
     KFold,
     LeaveOneGroupOut,
     PredefinedSplit,
@@ -16,6 +17,7 @@ from sklearn.model_selection import (
     ShuffleSplit,
     StratifiedGroupKFold,
     TimeSeriesSplit,
+    cross_val_score,
 )
 
 from skdxa.evaluation import Folds, repeated_cross_validate
@@ -192,6 +194,26 @@ def test_splitters_without_a_seed_are_seeded(y):
     assert (Folds.from_splitter(cv, y, n_repeats=2, random_state=4).fold_of != first).any()
 
 
+def test_folds_are_a_splitter_of_scikit_learn(y):
+    folds = Folds.draw(y, n_splits=3, n_repeats=2, random_state=0)
+    X = np.random.default_rng(0).normal(size=(85, 2))
+    assert folds.get_n_splits() == len(list(folds.split(X))) == 6
+    search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=folds).fit(X, y)
+    expected = cross_val_score(LogisticRegression(C=search.best_params_["C"]), X, y, cv=folds)
+    assert search.best_score_ == pytest.approx(expected.mean())
+    # Further scans would be in no part of any split.
+    with pytest.raises(ValueError, match=r"X and the labels of the folds .* got 170 and 85"):
+        next(folds.split(np.vstack([X, X])))
+
+
+def test_folds_keep_their_patients_as_a_splitter(y):
+    patient = np.arange(85) // 2
+    folds = Folds.draw(y, groups=patient, n_splits=3, n_repeats=2, random_state=0)
+    assert Folds.from_splitter(folds, y).groups.tolist() == patient.tolist()
+    named = np.char.add("p", patient.astype(str))
+    assert Folds.from_splitter(folds, y, groups=named).groups.tolist() == named.tolist()
+
+
 @pytest.mark.parametrize(
     ("cv", "message"),
     [
@@ -201,6 +223,8 @@ def test_splitters_without_a_seed_are_seeded(y):
         ([(np.arange(85), np.arange(40))], "row 0 is in both parts of split 0 .40 such"),
         ([(np.arange(85), [])], "split 0 has no scan to test"),
         ([], "never tests row 0"),
+        ([(np.arange(50), np.arange(50, 86))], "split 0 does not fit the 85 rows of y: index 85"),
+        ([(np.ones(84, bool), np.zeros(84, bool))], "split 0 does not fit the 85 rows of y"),
     ],
 )
 def test_splitters_that_do_not_score_each_row_once_are_refused(y, cv, message):

@@ -268,6 +268,8 @@ def test_a_second_fit_on_the_same_folds_narrows_the_interval():
     other = repeated_cross_validate(forest, X, y, n_splits=5, n_repeats=2, random_state=1, **run)
     with pytest.raises(ValueError, match="call repeated_cross_validate with cv="):
         result.summary(other_seeds=other)
+    with pytest.raises(ValueError, match="other_seeds has no effect on interval='delong'"):
+        result.summary(interval="delong", other_seeds=again)
     for n_repeats in (0, 4):
         with pytest.raises(ValueError, match="n_repeats must lie between 1 and 3"):
             result.fold_assignment.first(n_repeats)
