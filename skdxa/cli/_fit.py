@@ -40,7 +40,8 @@ def fit(
         str,
         typer.Option(
             help="What predicts: folds (the mean of the cross-validated networks, for which "
-            "threshold and calls hold), refit (one network fitted to all scans: a smaller file)."
+            "calls hold, and with several --repeats the threshold), refit (one network fitted "
+            "to all scans: a smaller file)."
         ),
     ] = "folds",
     jobs: JobsOption = None,

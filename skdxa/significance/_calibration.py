@@ -80,7 +80,8 @@ def calibration(y, prob, *, groups=None, level=0.95):
     Returns
     -------
     Calibration
-        The measures as attributes, the first two with their intervals.
+        The measures as attributes; calibration-in-the-large, slope and the ratio of observed to
+        expected events with their intervals.
 
     Raises
     ------

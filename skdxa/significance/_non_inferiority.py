@@ -80,7 +80,13 @@ def non_inferiority_test(y, score, reference, *, margin, groups=None, level=0.95
     if not 0 < margin < 0.5:
         raise ValueError(f"margin must lie between 0 and 0.5, got {margin!r}.")
     if np.ndim(reference) == 0:
-        return _against_a_value(y, score, float(reference), margin, groups, level)
+        test = _against_a_value(y, score, float(reference), margin, groups, level)
+        if np.isnan(test.statistic):
+            warn(
+                "the AUC has no variance, so there is no p-value: compare the lower end of the "
+                "interval with -margin."
+            )
+        return test
     test = delong_test(y, score, reference, groups=groups, level=level)
     variance = test.interval.variance
     statistic = (test.estimate + margin) / np.sqrt(variance) if variance > 0 else np.nan
@@ -104,10 +110,6 @@ def _against_a_value(y, score, reference, margin, groups, level):
         error = np.sqrt(area.variance) / (area.estimate * (1 - area.estimate))
         statistic = (logit(area.estimate) - logit(reference - margin)) / error
     else:
-        warn(
-            f"the AUC of {area.estimate:g} has no variance, so there is no p-value: compare the "
-            "lower end of the interval with -margin."
-        )
         statistic = np.nan
     interval = Interval(
         area.estimate - reference,

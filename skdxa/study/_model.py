@@ -45,10 +45,10 @@ def fit_model(
         From `skdxa.scans.load_cohort` or `skdxa.simulation.make_spine_cohort`. Scans whose
         label is unknown are left out.
     rule : {"fixed", "youden", "sensitivity", "guaranteed"}, default="fixed"
-        How the threshold is chosen: that of the protocol; or on the out-of-fold scores of each
-        repeat, of which the median is taken, the one with the largest sum of sensitivity and
-        specificity, the highest one that reaches `sensitivity`, or the highest one that
-        reaches it among new patients with the stated confidence.
+        How the threshold is chosen: that of the protocol; or on out-of-fold scores, the one with
+        the largest sum of sensitivity and specificity, the highest one that reaches
+        `sensitivity`, or the highest one that reaches it among new patients with the stated
+        confidence. See the Notes.
     sensitivity : float, default=0.9
         Sensitivity to reach under the last two rules.
     confidence : float, default=0.95
@@ -84,9 +84,9 @@ def fit_model(
             The cross-validation.
         threshold : float
             Positive is ``probability >= threshold``.
-        thresholds : ndarray of shape (n_repeats,)
-            That of each repeat, of which `threshold` is the median; of the rule "fixed", or
-            without an evaluation, `threshold` alone.
+        thresholds : ndarray of shape (n_choices,)
+            Those of which `threshold` is the median: of each mean over repeats or, with
+            `final="refit"`, of each repeat; of the rule "fixed" `threshold` alone.
 
     Raises
     ------
@@ -98,12 +98,19 @@ def fit_model(
 
     Notes
     -----
-    The out-of-fold scores set the threshold and the p-values. They hold for the networks that gave
-    these scores, and therefore for `final="folds"`: a new scan is scored by all of them, and
-    its score from each is compared with the out-of-fold scores of the same network. A network
-    that is fitted again differs in the level of its scores, by which sensitivity and error rate
-    change. It takes a training more, but a file and a prediction only a fraction of the memory
-    and the time.
+    The out-of-fold scores set the p-values and the threshold. With `final="folds"` a new scan is
+    scored by all networks of the folds, and its score from each is compared with the out-of-fold
+    scores of the same network, so that the p-values hold for these networks. A network that is
+    fitted again differs in the level of its scores, by which sensitivity and error rate change.
+    It takes a training more, but a file and a prediction only a fraction of the memory and the
+    time.
+
+    The mean over several networks varies less than the score of one. With `final="folds"` the
+    threshold is therefore chosen on out-of-fold scores that are averaged over as many repeats
+    as there are folds, or over all repeats if these are fewer. With a single repeat it is chosen
+    on the scores of single networks. If these differ by their seeds, a threshold for a high
+    sensitivity then has a higher sensitivity and a lower specificity than stated, and one for
+    a sensitivity below about one half a lower sensitivity: take several repeats.
 
     The distance of a scan's features to those of the training scans is Mahalanobis's, with a
     shrunk covariance [1]_. What is far is judged by the distances of scans that were not
@@ -167,11 +174,13 @@ def fit_model(
             [_of_repeat(result, repeat, "score") for repeat in range(protocol.n_repeats)]
         )
         if rule != "fixed":
-            thresholds = _thresholds(result, rule, sensitivity, confidence)
+            judged = _averaged(result) if final == "folds" else result
+            thresholds = _thresholds(judged, rule, sensitivity, confidence)
             low, high = thresholds.min(), thresholds.max()
+            chosen_on = "mean(s) over repeats" if final == "folds" else "repeat(s)"
             say(
                 f"Threshold {np.median(thresholds):.3f}, from {low:.3f} to {high:.3f} in "
-                f"{len(thresholds)} repeat(s)."
+                f"{len(thresholds)} {chosen_on}."
             )
         held |= {
             "oof_score": scores,
@@ -211,6 +220,19 @@ def _of_repeat(result, repeat, column):
     """Return a column of the scores for every scan in one repeat, in the order of the scans."""
     scores = result.scores[result.scores["repeat"] == repeat]
     return scores.sort_values("row")[column].to_numpy()
+
+
+def _averaged(result):
+    """Return a result whose scores are means, each over as many repeats as there are folds.
+
+    They vary as much as the mean of the networks of the folds, of which each has seen other
+    scans and another seed.
+    """
+    scores = np.stack([result.repeat_scores(repeat) for repeat in range(result.n_repeats)])
+    n_means = max(1, result.n_repeats // result.n_folds)
+    means = np.stack([part.mean(axis=0) for part in np.array_split(scores, n_means)])
+    folds = result.fold_assignment.first(n_means)
+    return folds.with_scores(means, response_method=result.response_method)
 
 
 def _thresholds(result, rule, sensitivity, confidence):

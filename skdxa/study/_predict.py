@@ -46,9 +46,9 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
     ----------
     model : classifier
         From `fit_model` or `skdxa.persistence.load_model`: a pipeline that begins with a
-        `ScanReader` and ends in a `SpineCNNClassifier`, or in a `VotingClassifier` of such with
-        as it is or within scikit-learn's
-        `FixedThresholdClassifier`, `CalibratedClassifierCV` or `FrozenEstimator`.
+        `ScanReader` and ends in a `SpineCNNClassifier`, or in a `VotingClassifier` of several,
+        as it is or within scikit-learn's `FixedThresholdClassifier`, `CalibratedClassifierCV` or
+        `FrozenEstimator`.
     scans : list
         Paths, `Scan` objects or arrays, one per scan.
     data : dict of str to ndarray or None, default=None

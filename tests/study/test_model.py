@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 from scipy.spatial.distance import mahalanobis
+from scipy.special import expit
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.covariance import LedoitWolf
 from sklearn.frozen import FrozenEstimator
@@ -27,7 +28,7 @@ from skdxa.study import (
     fit_model,
     predict_scans,
 )
-from skdxa.study._model import _thresholds, distance
+from skdxa.study._model import _averaged, _thresholds, distance
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +127,30 @@ def test_the_threshold_rules():
     assert _thresholds(result, "guaranteed", 0.1, 0.9).tolist() == [0.6, 0.7]
     assert _thresholds(result, "guaranteed", 0.4, 0.9).tolist() == [0.4, 0.4]
     assert _thresholds(result, "youden", 0.9, 0.9)[1] == 0.4
+
+
+def test_the_threshold_of_a_mean_of_networks_is_chosen_on_means():
+    # Networks differ from each other by their seeds as much as scans of a class do.
+    rng = np.random.default_rng(0)
+    y, n_folds = np.repeat([0, 1], [150, 90]), 5
+    reached = {"mean": [], "single": []}
+    for _ in range(15):
+        signal = rng.normal(size=240) + 2 * y
+        fold_of = np.stack([rng.permutation(240) % n_folds for _ in range(10)])
+        folds = Folds(fold_of, y)
+        scores = expit(signal + rng.normal(size=(10, 240)) - 1)
+        result = folds.with_scores(scores, response_method="predict_proba")
+        new = rng.normal(size=(400, 1)) + 1 + rng.normal(size=(400, n_folds))
+        for name, judged in (("mean", _averaged(result)), ("single", result)):
+            threshold = np.median(_thresholds(judged, "sensitivity", 0.8, 0.95))
+            reached[name].append(np.mean(expit(new).mean(axis=1) >= threshold))
+    assert np.mean(reached["mean"]) == pytest.approx(0.8, abs=0.02)
+    assert np.mean(reached["single"]) > 0.85
+    averaged = _averaged(result)
+    assert averaged.n_repeats == 2
+    np.testing.assert_allclose(averaged.repeat_scores(1), scores[5:].mean(axis=0))
+    one = _averaged(folds.first(1).with_scores(scores[:1], response_method="predict_proba"))
+    np.testing.assert_array_equal(one.repeat_scores(0), scores[0])
 
 
 def test_the_distance_is_mahalanobiss():
