@@ -379,15 +379,17 @@ def _size_of_area(prevalence, area, error):
 def _table(sizes, prevalence):
     """Return the patients by each criterion, rounded up."""
     n = pd.array(
-        [max(np.ceil(size - 1e-9), 1) if size == size else pd.NA for size in sizes.values()],
-        "Int64",
+        [max(_up(size), 1) if size == size else pd.NA for size in sizes.values()], "Int64"
     )
-    events = pd.array(
-        [pd.NA if pd.isna(size) else np.ceil(size * prevalence) for size in n], "Int64"
-    )
+    events = pd.array([pd.NA if pd.isna(size) else _up(size * prevalence) for size in n], "Int64")
     return pd.DataFrame({"n": n, "events": events}, index=pd.Index([*sizes], name="criterion"))
+
+
+def _up(number):
+    """Round up, except for what rounding has added."""
+    return int(np.ceil(number - 1e-9))
 
 
 def _sample_size(table, prevalence, r2_cox_snell, largest):
     n = int(table["n"].max())
-    return SampleSize(n, int(np.ceil(n * prevalence)), table, float(r2_cox_snell), largest)
+    return SampleSize(n, _up(n * prevalence), table, float(r2_cox_snell), largest)

@@ -86,6 +86,15 @@ def test_r2_by_simulation():
     assert found == pytest.approx(r2, rel=0.03)
 
 
+def test_events_are_not_rounded_up_for_the_rounding_of_a_product():
+    # In floating point, 100 * 0.07 is 7.000000000000001.
+    margin = 1.96 * np.sqrt(0.07 * 0.93 / 99.5)
+    options = {"shrinkage": 0.3, "optimism": 0.9, "absolute_error": 0.5}
+    found = sample_size_development(0.07, 0.9, 1, risk_margin=margin, **options)
+    assert (found.n, found.events) == (100, 7)
+    assert found.table.loc["prevalence", "events"] == 7
+
+
 def test_stricter_limits_need_more_patients():
     loose = sample_size_development(0.1, 0.7, 10)
     strict = sample_size_development(
