@@ -116,7 +116,7 @@ def test_the_factor_by_simulation():
 
 def test_intervals_of_a_subgroup_hold():
     held, claimed = [], []
-    for seed in range(60):
+    for seed in range(30):
         rng = np.random.default_rng(1000 + seed)
         result = draw_result(200, n_repeats=2, seed=seed)
         member = rng.random(200) < 0.4
