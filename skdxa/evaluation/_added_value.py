@@ -23,7 +23,8 @@ from skdxa.validation import check_same_rows, fill_masked, has_repeated_patients
 _METHOD = "labels redrawn from the clinical risk"
 # Probabilities of 0 and 1, as of a saturated network, have no log odds.
 _SMALLEST = 1e-6
-# Below this share of its variance, what a score has beside the clinical columns is rounding.
+# Below this share of a score, what it has beside the mean of its fold is rounding, and below this
+# share of its variance what it has beside the clinical columns.
 _ROUNDING = 1e-10
 
 
@@ -376,7 +377,10 @@ def centred_score(result):
         score = logit(np.clip(score, _SMALLEST, 1 - _SMALLEST))
     cell = cells_of(result.fold_assignment.fold_of, result.n_folds)
     means = np.bincount(cell.ravel(), score.ravel()) / np.bincount(cell.ravel())
-    return (score - means[cell]).mean(axis=0)
+    centred = score - means[cell]
+    # Scores that are equal within a fold differ from their mean by rounding alone.
+    centred[np.abs(centred) <= _ROUNDING * np.abs(score)] = 0.0
+    return centred.mean(axis=0)
 
 
 def gain_of(positive, columns, score, patient):

@@ -216,7 +216,7 @@ def likelihood_ratio_test(y, X_small, X_large, *, groups=None):
     if patient is not None:
         effects = _design_effects(y, small_columns, columns, df, patient)
         total, squares = effects.sum(), np.sum(effects**2)
-        statistic, df = statistic * total / squares, total**2 / squares
+        statistic, df = float(statistic * total / squares), total**2 / squares
         # Of one variable by the ratio alone, so that df stays whole.
         df, method = int(df) if effects.size == 1 else float(df), f"clustered {method}"
     return HypothesisTest(

@@ -8,6 +8,7 @@ import pytest
 from joblib import parallel_config
 from scipy.special import expit, logit
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.tree import ExtraTreeClassifier
 
@@ -249,6 +250,14 @@ def test_scores_without_gain_and_scores_that_separate():
     folds = Folds.draw(y, n_splits=3, n_repeats=1, random_state=0)
     certain = folds.with_scores(y.astype(float), response_method="predict_proba")
     assert np.isfinite(centred_score(certain)).all()
+
+
+def test_a_model_that_predicts_one_risk_adds_nothing():
+    # The level differs from fold to fold, with the share of positive labels that was trained on.
+    scan, y, clinical = simulated(n=121)
+    test = added_value_test(DummyClassifier(), scan, y, clinical, **SHORT)
+    assert len(np.unique(test.result.repeat_scores(0))) > 1
+    assert (test.statistic, test.estimate, test.pvalue) == (0, 0, 1)
 
 
 def test_errors():
