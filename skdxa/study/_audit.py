@@ -376,7 +376,7 @@ def audit_raters(title, agreement, accuracy):
             "consensus is easier to match than any one of them."
         )
     return AuditItem(
-        f"Ceiling of {title.lower()}",
+        f"Ceiling: {title}",
         "Is the network better than the labels allow?",
         LOOK if above else FINE,
         finding,

@@ -81,7 +81,7 @@ def audit_data(state):
                 items.append(item)
         if task.target in state.raters:
             accuracy = result.repeat_metrics(threshold=protocol.threshold)["accuracy"].mean()
-            items.append(audit.audit_raters(task.title, state.raters[task.target], accuracy))
+            items.append(audit.audit_raters(task.in_text, state.raters[task.target], accuracy))
     items += [
         audit.audit_events(trained, outcomes, 3),
         audit.audit_missing(state.cohort, clinical_columns(protocol), protocol.gaps),

@@ -191,7 +191,7 @@ def beside_clinical(task, state):
             state.say_of(
                 title,
                 f"Added to the minimum T-score, the network changes the AUC for "
-                f"{title.lower()} by {row['estimate']:+.3f} ({row['low']:+.3f} to "
+                f"{task.in_text} by {row['estimate']:+.3f} ({row['low']:+.3f} to "
                 f"{row['high']:+.3f}; DeLong's test, {p_text(row['pvalue'])}).",
             )
 

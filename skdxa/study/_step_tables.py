@@ -437,8 +437,9 @@ def tabulate_calibration(state):
         if _covers(slope, 1):
             verdict = "1, which is perfect, is within the interval"
         else:
-            sure = "too sure of itself" if fitted.slope < 1 else "not sure enough"
-            verdict = f"the network is {sure}"
+            too = "too" if fitted.slope < 1 else "not"
+            enough = "" if fitted.slope < 1 else " enough"
+            verdict = f"the probabilities are {too} extreme{enough}"
         state.say_of(
             task.title,
             f"The network's probabilities have a calibration slope of {fitted.slope:.2f} "
