@@ -6,6 +6,7 @@ from numbers import Real
 
 import pandas as pd
 import sklearn
+from sklearn.ensemble import VotingClassifier
 
 import skdxa
 from skdxa.exceptions import ModelFileError
@@ -23,7 +24,8 @@ _LIMITS = (
     "- Scans of another device, spacing, unit, field of view or patient group than those above "
     "can be scored wrongly without any sign of it. Test the model on scans of your own.\n"
     "- The performance is that of the procedure in cross-validation. The model itself was fitted "
-    "to all scans, so that its scores of these scans are no measure of its performance.\n"
+    "to these scans, or its parts to most of them, so that its scores of these scans are no "
+    "measure of its performance.\n"
     "- A share of positive scans other than in training changes what a probability means."
 )
 _CITATION = (
@@ -53,7 +55,8 @@ def model_card(
     model : estimator
         A fitted model that `save_model` accepts.
     result : CrossValidationResult, default=None
-        Cross-validation of the same kind of model; the card has its `summary()`, with intervals.
+        Cross-validation of the same kind of model; the card has its `summary`, with intervals, at
+        the threshold of the model if it has one.
     title : str, default=None
         First line of the card.
     data : str or dict, default=None
@@ -98,7 +101,7 @@ def model_card(
         "Model": _describe(model),
         "Intended use": use or _USE,
         "Data": _TO_WRITE if data is None else _section(data),
-        "Performance": _TO_WRITE if result is None else _performance(result),
+        "Performance": _TO_WRITE if result is None else _performance(result, parts_of(model)),
         "Subgroups": _TO_WRITE if subgroups is None else _table(subgroups),
         "Limits": "\n\n".join(filter(None, [limits, _LIMITS])),
         "How to cite": "\n\n".join(
@@ -180,18 +183,12 @@ def _describe(model):
     dtypes = {str(part.scan_dtype_) for part in parts if getattr(part, "scan_dtype_", None)}
     if dtypes:
         facts["Scans"] = ", ".join(sorted(dtypes))
-    for part in parts:
-        if hasattr(part, "weights_"):
-            rows, columns = part.image_shape_
-            n_weights = sum(weight.size for weight in part.weights_)
-            epochs = len(next(iter(part.history_.values()), ()))
-            facts["Network"] = (
-                f"{rows} x {columns} pixels, kernels {tuple(part.filters)}, {n_weights:,} "
-                f"weights, epoch {part.best_epoch_} of {epochs}"
-            )
-        for name in ("best_threshold_", "threshold"):
-            if hasattr(part, name) and hasattr(part, "response_method"):
-                facts["Threshold"] = _cell(getattr(part, name))
+    networks = [_describe_network(part) for part in parts if hasattr(part, "weights_")]
+    for number, network in enumerate(networks, start=1):
+        facts["Network" if len(networks) == 1 else f"Network {number}"] = network
+    threshold, _ = _threshold_of(parts)
+    if threshold is not None:
+        facts["Threshold"] = _cell(threshold)
     facts["Software"] = (
         f"skdxa {skdxa.__version__}, scikit-learn {sklearn.__version__}, "
         f"Python {platform.python_version()}"
@@ -199,14 +196,40 @@ def _describe(model):
     return _section(facts)
 
 
-def _performance(result):
+def _describe_network(network):
+    rows, columns = network.image_shape_
+    n_weights = sum(weight.size for weight in network.weights_)
+    epochs = len(next(iter(network.history_.values()), ()))
+    return (
+        f"{rows} x {columns} pixels, kernels {tuple(network.filters)}, {n_weights:,} weights, "
+        f"epoch {network.best_epoch_} of {epochs}"
+    )
+
+
+def _threshold_of(parts):
+    """Return the threshold of a model and the method whose values it is of, or twice None."""
+    for part in parts:
+        for name in ("best_threshold_", "threshold"):
+            if hasattr(part, name) and hasattr(part, "response_method"):
+                return getattr(part, name), part.response_method
+    return None, None
+
+
+def _performance(result, parts):
     """Return the summary of a cross-validation, and what it was computed from."""
+    threshold, method = _threshold_of(parts)
+    if isinstance(threshold, str) or method not in ("auto", result.response_method):
+        threshold = None
     positive = int((result.y == result.classes[1]).sum())
     about = (
         f"Cross-validation, {result.n_repeats} x {result.n_folds} folds, {len(result.y)} scans of "
         f"which {positive} are positive."
     )
-    return f"{about}\n\n{_table(result.summary())}"
+    if threshold is not None:
+        about += f" Sensitivity, specificity and accuracy are at the threshold {threshold:.4g}."
+    if any(isinstance(part, VotingClassifier) for part in parts):
+        about += " The numbers are of single models, and this model is a vote of several."
+    return f"{about}\n\n{_table(result.summary(threshold=threshold))}"
 
 
 def _table(frame):

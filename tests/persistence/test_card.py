@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import FixedThresholdClassifier
 
 from skdxa.evaluation import CrossValidationResult
 from skdxa.exceptions import ModelFileError
@@ -56,6 +57,29 @@ def test_what_is_not_given_is_marked_as_not_stated(models):
     assert "not a medical device" in card
     assert f"- Threshold: {models['tuned stack'].best_threshold_:.4g}\n" in card
     assert "StratifiedPatientKFold" not in card
+
+
+def test_the_performance_is_at_the_threshold_of_the_model(models, result, cohort):
+    at_half, lower = (result.summary(threshold=t).loc["sensitivity"] for t in (0.5, 0.3))
+    assert at_half.estimate < lower.estimate
+    options = {"threshold": 0.3, "response_method": "predict_proba", "pos_label": "scoliosis"}
+    model = FixedThresholdClassifier(models["frozen"], **options).fit(*cohort)
+    card = model_card(model, result=result)
+    assert f"| sensitivity | {lower.estimate:.4g} | {lower.low:.4g} |" in card
+    assert "Sensitivity, specificity and accuracy are at the threshold 0.3.\n" in card
+    card = model_card(models["pipeline"], result=result)
+    assert f"| sensitivity | {at_half.estimate:.4g} | {at_half.low:.4g} |" in card
+    assert "at the threshold" not in card
+    # A threshold of probabilities is none of other scores.
+    other = result.fold_assignment.with_scores(result.repeat_scores(0))
+    assert "at the threshold" not in model_card(model, result=other)
+
+
+def test_each_network_of_a_vote_is_described(models, result):
+    card = model_card(models["vote"], result=result)
+    assert card.count("7 x 9 pixels, kernels (4,)") == 2
+    assert "- Network 2: 7 x 9 pixels" in card
+    assert "The numbers are of single models, and this model is a vote of several." in card
 
 
 def test_the_card_travels_with_the_model(models, tmp_path):
