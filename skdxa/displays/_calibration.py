@@ -1,4 +1,4 @@
-"""Calibration curves: whether of a hundred scans with a risk of 10 % ten have the outcome."""
+"""Calibration curves: the observed risk against the predicted one."""
 
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
@@ -60,7 +60,7 @@ class CalibrationDisplay(BaseDisplay):
     --------
     skdxa.significance.calibration_curve : The numbers.
     skdxa.significance.calibration : Calibration-in-the-large and slope.
-    DecisionCurveDisplay : Whether acting on the risks does good.
+    DecisionCurveDisplay : The net benefit of acting on the risks.
 
     Notes
     -----
@@ -161,7 +161,7 @@ class CalibrationDisplay(BaseDisplay):
             # At the lower edge, where constrained layout then knows what stands beneath.
             anchor="S",
         )
-        # Beside the histograms stands no risk.
+        # The label stands beside the curves alone, since histograms have no risk on this axis.
         self.ax_.set_ylabel("Observed risk", y=(n_curves * _STRIP + 0.5) / (n_curves * _STRIP + 1))
         ticks = self.ax_.get_yticks()
         self.ax_.set_yticks(ticks[(ticks >= 0) & (ticks <= limit)])

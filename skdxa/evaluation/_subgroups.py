@@ -84,10 +84,13 @@ def subgroup_table(
 
     which is 1 for a very small subgroup and :math:`g^2` of `CrossValidationResult.stability`
     for all scans; `q` is estimated within the subgroup, or, where that cannot be done, in all
-    scans. The interval is symmetric on the logit scale, with Student's t on as many degrees of
-    freedom as the smaller class has patients, less one. That of the slope, the mean over the
-    repeats, has the same factor, and that of observed over expected events is symmetric on the
-    logarithmic scale. Sensitivity and specificity have Wilson's interval, as in
+    scans. With one repeat `q` is unknown and taken as 0, so that the intervals leave out the
+    noise of the training scans and are too narrow: take two repeats or more. The interval is
+    symmetric on the logit scale, with Student's t on as many degrees of freedom as the smaller
+    class has patients, less one. `CrossValidationResult.summary` adds an allowance to the
+    variance, so that its interval for all scans is somewhat wider. The interval of the slope, a
+    mean over the repeats, has the same factor, and that of observed over expected events is
+    symmetric on the logarithmic scale. Sensitivity and specificity have Wilson's interval, as in
     `CrossValidationResult.summary`.
 
     The test of an interaction is a Wald test of equal values (AUC, sensitivity and

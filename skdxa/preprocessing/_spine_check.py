@@ -104,7 +104,7 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
 
 
 def reasons_against(scan, spacing_mm, found=None):
-    """Return what speaks against a spine.
+    """Return the reasons against a spine.
 
     Parameters
     ----------

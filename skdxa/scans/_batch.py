@@ -114,8 +114,8 @@ def _can_fork():
     """Return whether workers can be copies of this process.
 
     Others start by importing what they need, which takes longer than reading hundreds of files.
-    A copy lacks the threads of this process, which TensorFlow and its like do not bear, and
-    a backend that the caller has chosen comes first.
+    A copy lacks the threads of this process, without which TensorFlow, JAX and PyTorch can wait
+    without end, and a backend that the caller has chosen comes first.
     """
     backend, _ = get_active_backend()
     is_default = type(backend) is BACKENDS["loky"]

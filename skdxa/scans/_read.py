@@ -283,7 +283,7 @@ _LOGGERS = ("pydicom", "PIL", "pylibjpeg", "libjpeg", "openjpeg")
 
 
 class _Quiet:
-    """Silence decoders, whose warnings and log records quote the headers that they dislike.
+    """Silence decoders, whose warnings and log records quote headers that break a rule.
 
     Warnings and loggers are of the whole process, so they are silent from the first of several
     threads that read to the last.

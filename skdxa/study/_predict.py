@@ -249,6 +249,11 @@ class ModelParts:
 def _networks(last):
     """Return the networks of the last step of a pipeline."""
     if isinstance(last, VotingClassifier):
+        if last.voting != "soft":
+            raise TypeError(
+                "model must average the probabilities of its networks (voting='soft'); it has "
+                f"voting={last.voting!r}."
+            )
         return [_networks(member)[0] for member in last.estimators_]
     return [last.estimator if isinstance(last, FrozenEstimator) else last]
 

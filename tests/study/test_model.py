@@ -1,5 +1,7 @@
 """A model for scans to come: fitted, saved, applied, explained and compared."""
 
+from copy import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.covariance import LedoitWolf
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_curve
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
 from skdxa.classification import SpineCNNClassifier
@@ -283,6 +286,9 @@ def test_models_of_another_kind(fitted):
     with pytest.raises(TypeError, match="begins with a SpineCropper"):
         predict_scans(pipeline[1:], [])
     assert predict_scans(pipeline, []).empty
+    hard = Pipeline([*pipeline.steps[:-1], ("cnn", copy(pipeline[-1]).set_params(voting="hard"))])
+    with pytest.raises(TypeError, match=r"voting='soft'.; it has voting='hard'"):
+        predict_scans(hard, [])
     with pytest.raises(ValueError, match="names has 1 names for 2 scans"):
         predict_scans(pipeline, [np.ones((7, 9))] * 2, names=["a"])
 
