@@ -1,5 +1,6 @@
 """A folder that one run at a time may use."""
 
+import errno
 import json
 import os
 import platform
@@ -14,6 +15,8 @@ except ImportError:  # pragma: no cover - Windows
     import msvcrt
 
 _LOCK = ".lock"
+# What the operating systems report where another process holds the lock.
+_TAKEN = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}
 
 
 @contextmanager
@@ -31,6 +34,12 @@ def holding(folder, error):
     Yields
     ------
     None
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to, its file system has no locks, or its file ``.lock`` is
+        a link.
 
     Notes
     -----
@@ -74,16 +83,18 @@ def holding(folder, error):
 def _locked(path):
     """Return the lock's file, open and locked; None if another run has locked it."""
     while True:
-        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - closed by the caller
+        file = open(path, "a+", encoding="utf-8", opener=_not_a_link)  # noqa: SIM115
         try:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             else:  # pragma: no cover - Windows
                 file.seek(0)
                 msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
+        except OSError as error:
             file.close()
-            return None
+            if error.errno in _TAKEN:
+                return None
+            raise
         try:
             if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
                 return file
@@ -91,6 +102,11 @@ def _locked(path):
             pass
         # The run that held it has removed the file after it was opened here.
         file.close()
+
+
+def _not_a_link(path, flags):
+    """Open a file, but not one that a link in a folder of others points to, which is truncated."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _holder(path):

@@ -1,5 +1,6 @@
 """A folder that one run at a time may use."""
 
+import errno
 import subprocess
 import sys
 
@@ -57,6 +58,27 @@ def test_a_lock_whose_file_tells_nothing_is_still_a_lock(tmp_path):
             holding(tmp_path, CheckpointError),
         ):
             pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_is_not_followed(tmp_path):
+    folder, other = tmp_path / "folder", tmp_path / "other.txt"
+    folder.mkdir()
+    other.write_text("keep this")
+    (folder / ".lock").symlink_to(other)
+    with pytest.raises(OSError, match="symbolic link"), holding(folder, CheckpointError):
+        pass
+    assert other.read_text() == "keep this"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks otherwise")
+def test_a_file_system_without_locks_is_not_another_run(tmp_path, monkeypatch):
+    def refuse(file, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(OSError, match="No locks available"), holding(tmp_path, CheckpointError):
+        pass
 
 
 def test_a_file_removed_between_opening_and_locking_is_opened_again(tmp_path, monkeypatch):
