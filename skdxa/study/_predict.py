@@ -93,6 +93,8 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
     >>> predict_scans(model, ["a.dcm", "b.dcm"])  # doctest: +SKIP
     """
     parts = ModelParts(model)
+    # Without data, or without a usable scan, nothing below would look at the error rate.
+    conformal_calls(pd.DataFrame({"negative": [], "positive": []}), error_rate=error_rate)
     names = [_name(scan, n) for n, scan in enumerate(scans)] if names is None else list(names)
     if len(names) != len(scans):
         raise ValueError(f"names has {len(names)} names for {len(scans)} scans.")

@@ -286,6 +286,8 @@ def test_models_of_another_kind(fitted):
     with pytest.raises(TypeError, match="begins with a SpineCropper"):
         predict_scans(pipeline[1:], [])
     assert predict_scans(pipeline, []).empty
+    with pytest.raises(ValueError, match="error_rate must lie between 0 and 1; got 10"):
+        predict_scans(pipeline, [], error_rate=10)
     hard = Pipeline([*pipeline.steps[:-1], ("cnn", copy(pipeline[-1]).set_params(voting="hard"))])
     with pytest.raises(TypeError, match=r"voting='soft'.; it has voting='hard'"):
         predict_scans(hard, [])
