@@ -170,9 +170,7 @@ def fit_model(
             n_jobs=n_jobs,
             progress=progress,
         )
-        scores = np.stack(
-            [_of_repeat(result, repeat, "score") for repeat in range(protocol.n_repeats)]
-        )
+        scores = _scores(result)
         if rule != "fixed":
             judged = _averaged(result) if final == "folds" else result
             thresholds = _thresholds(judged, rule, sensitivity, confidence)
@@ -203,7 +201,7 @@ def fit_model(
     if evaluate and final == "folds":
         # The repeat whose networks are kept.
         repeat = result.median_repeat()
-        fold = _of_repeat(result, repeat, "fold")
+        fold = result.fold_assignment.fold_of[repeat]
         held |= {"oof_score": scores[[repeat]], "oof_fold": fold.astype(float)}
     model = FixedThresholdClassifier(
         FrozenEstimator(pipeline), threshold=threshold, response_method="predict_proba"
@@ -216,10 +214,9 @@ def _features_of(scans, spacing_mm):
     return np.array([list(scan_features(scan, spacing_mm=spacing_mm).values()) for scan in scans])
 
 
-def _of_repeat(result, repeat, column):
-    """Return a column of the scores for every scan in one repeat, in the order of the scans."""
-    scores = result.scores[result.scores["repeat"] == repeat]
-    return scores.sort_values("row")[column].to_numpy()
+def _scores(result):
+    """Return the out-of-fold scores, (n_repeats, n_scans)."""
+    return np.stack([result.repeat_scores(repeat) for repeat in range(result.n_repeats)])
 
 
 def _averaged(result):
@@ -228,9 +225,8 @@ def _averaged(result):
     They vary as much as the mean of the networks of the folds, of which each has seen other
     scans and another seed.
     """
-    scores = np.stack([result.repeat_scores(repeat) for repeat in range(result.n_repeats)])
     n_means = max(1, result.n_repeats // result.n_folds)
-    means = np.stack([part.mean(axis=0) for part in np.array_split(scores, n_means)])
+    means = np.stack([part.mean(axis=0) for part in np.array_split(_scores(result), n_means)])
     folds = result.fold_assignment.first(n_means)
     return folds.with_scores(means, response_method=result.response_method)
 
@@ -299,7 +295,7 @@ def _novelty(result, pipeline, X, final):
     That is the mean and precision of the network's features of its training scans, and the
     distance of each scan to the training scans of the network that left it out.
     """
-    fold_of = _of_repeat(result, result.median_repeat(), "fold")
+    fold_of = result.fold_assignment.fold_of[result.median_repeat()]
     means, precisions, distances = [], [], np.empty(len(X))
     for fold, model in _of_folds(result).items():
         features, test = network_features(model, X), fold_of == fold
