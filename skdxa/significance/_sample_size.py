@@ -373,7 +373,8 @@ def _size_of_area(prevalence, area, error):
         more = (n / 2 - 1) * ((1 - area) / (2 - area) + area / (1 + area))
         return area * (1 - area) * (1 + more) / (n**2 * prevalence * (1 - prevalence)) - error**2
 
-    return brentq(excess, 1.0, 1e15, xtol=1e-6, rtol=1e-14)
+    # An AUC close to 1 is certain enough with a single patient, by the formula.
+    return 1.0 if excess(1.0) <= 0 else brentq(excess, 1.0, 1e15, xtol=1e-6, rtol=1e-14)
 
 
 def _table(sizes, prevalence):

@@ -95,6 +95,11 @@ def test_events_are_not_rounded_up_for_the_rounding_of_a_product():
     assert found.table.loc["prevalence", "events"] == 7
 
 
+def test_an_auc_close_to_1_needs_few_patients():
+    assert sample_size_validation(0.5, 0.9999).table.loc["c_statistic", "n"] == 1
+    assert sample_size_validation(0.5, 0.99).table.loc["c_statistic", "n"] > 10
+
+
 def test_stricter_limits_need_more_patients():
     loose = sample_size_development(0.1, 0.7, 10)
     strict = sample_size_development(
