@@ -32,7 +32,7 @@ def test_a_terminated_job_leaves_nothing_but_what_is_finished(files, monkeypatch
         assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr("skdxa.study._parts.repeated_cross_validate", end)
+    monkeypatch.setattr("skdxa.study._step_models.repeated_cross_validate", end)
     arguments = f"study --out {tmp_path / 'out'} --cohort {files / 'table.csv'} --splits 2".split()
     monkeypatch.setattr("sys.argv", ["skdxa", *arguments, "--epochs", "1"])
     with pytest.raises(SystemExit) as ended:
