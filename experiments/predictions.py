@@ -7,10 +7,11 @@ other patients of that site and of the other one: as the mean of the networks of
 one network fitted again to all scans.
 
 The first table shows for each class how often its p-value was above 10 %, which the error rate
-promises for 90 % of patients like those trained on; how often the class was right at the threshold
-whose sensitivity on the out-of-fold scores is 90 %; and which calls were made. The second shows, for
-scans as they should be and for pictures that are no such scans, how many are remarked on: scans of
-other parts of the body from `--wrong`, a folder of DICOM files, and simulated scans that were spoilt.
+promises for 90 % of patients like those trained on; how often the class was right at the
+threshold whose sensitivity on the out-of-fold scores is 90 %; and which calls were made. The
+second shows, for scans as they should be and for pictures that are no such scans, how many are
+remarked on: scans of other parts of the body from `--wrong`, a folder of DICOM files, and
+simulated scans that were spoilt.
 """
 
 import argparse
