@@ -5,7 +5,7 @@ from textwrap import wrap
 
 import numpy as np
 
-from skdxa.inspection import grad_cam, prepare_images
+from skdxa.inspection import grad_cam
 from skdxa.study._output import file_names
 from skdxa.study._predict import ModelParts, predict_scans
 
@@ -70,7 +70,7 @@ def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_
         images = parts.prepare(parts.read(scan, spacing_mm))
         maps = [grad_cam(cnn, images) for cnn in parts.networks]
         ExplanationDisplay(
-            prepare_images(parts.networks[0], images)[1],
+            images,
             grad_cam=np.mean(maps, axis=0),
             # The scan is named above.
             titles=[""],

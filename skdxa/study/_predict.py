@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 
 from skdxa.evaluation import conformal_calls, conformal_p_values
 from skdxa.exceptions import ScanError
-from skdxa.inspection import network_features
+from skdxa.inspection import network_features, prepare_images
 from skdxa.preprocessing import SpineCropper, scan_remarks
 from skdxa.scan_dtype import ScanArray
 from skdxa.scans import Scan, ScanReader
@@ -111,21 +111,18 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
     good = np.flatnonzero(table["error"].isna())
     if not len(good):
         return table
-    # One column of scans of the type trained on, with which the reader has compared each.
-    columns = [one.column for one in usable]
-    trained = parts.reader.scan_dtype_
-    X = pd.Series(
-        ScanArray(
-            [column[0] for column in columns],
-            parts.reader.spacing_mm,
-            None if trained is None else trained.unit,
-            [names[n] for n in good],
-        )
-    )
-    images = parts.prepare(X)
+    images = np.concatenate([one.image for one in usable])
     # One row per network, which the p-values are calibrated by.
     scores = np.stack([cnn.predict_proba(images)[:, 1] for cnn in parts.networks])
-    probability = model.predict_proba(X)[:, 1] if parts.is_calibrated else scores.mean(axis=0)
+    probability = scores.mean(axis=0)
+    if parts.is_calibrated:
+        # One column of scans of the type trained on, with which the reader has compared each.
+        pixels = [one.column[0] for one in usable]
+        trained = parts.reader.scan_dtype_
+        unit = None if trained is None else trained.unit
+        scan_names = [names[n] for n in good]
+        X = pd.Series(ScanArray(pixels, parts.reader.spacing_mm, unit, scan_names))
+        probability = model.predict_proba(X)[:, 1]
     table.loc[good, "probability"] = probability
     table.loc[good, "threshold"] = parts.threshold
     table.loc[good, "class"] = (probability >= parts.threshold).astype(int)
@@ -208,19 +205,21 @@ class ModelParts:
         self.width = croppers[0].width if croppers else Protocol.width
         self.threshold = 0.5 if threshold == "auto" else float(threshold)
 
-    def prepare(self, X):
-        """Return the images that the networks get.
+    def prepare(self, column):
+        """Return the images that the networks get; a `ScanError` if a step cannot use a scan.
 
         Parameters
         ----------
-        X : Series of n_scans scans
+        column : Series of n_scans scans
             Of the type trained on.
 
         Returns
         -------
-        images : array-like of shape (n_scans, n_rows, n_columns)
+        images : ndarray of shape (n_scans, n_rows, n_columns)
         """
-        return self.pipeline[:-1].transform(X)
+        for _, step in self.pipeline.steps[1:-1]:
+            column = step.transform(column)
+        return prepare_images(self.networks[0], column)[1]
 
     def read(self, scan, spacing_mm):
         """Return one scan as a column of the type trained on; a `ScanError` if it is of another.
@@ -263,10 +262,8 @@ def _networks(last):
 def _usable(parts, scan, spacing_mm):
     """Return one scan as a column, with its features and remarks; a `ScanError` if it is not."""
     column = parts.read(scan, spacing_mm)
-    # Steps that cannot use the scan raise an error here, which concerns this scan alone.
-    prepared = column
-    for _, step in parts.pipeline.steps[1:-1]:
-        prepared = step.transform(prepared)
+    # An error that is raised here concerns this scan alone.
+    image = parts.prepare(column)
     spacing_mm = parts.reader.spacing_mm
     remarks, features = scan_remarks(
         column[0],
@@ -275,7 +272,7 @@ def _usable(parts, scan, spacing_mm):
         width_mm=parts.width * spacing_mm[1],
         return_features=True,
     )
-    return Bunch(column=column, features=features, remarks=remarks)
+    return Bunch(column=column, image=image, features=features, remarks=remarks)
 
 
 def _outside(features, trained):
