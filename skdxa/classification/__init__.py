@@ -13,7 +13,7 @@ from skdxa.classification._hyperband import (
 )
 from skdxa.classification._hyperband_table import hyperband_table
 from skdxa.classification._stacking import ColumnScores, StratifiedPatientKFold, make_stack
-from skdxa.classification._threads import set_threads
+from skdxa.classification._threads import get_threads, set_threads, trains_network
 
 __all__ = [
     "PAPER_SEARCH_SPACE",
@@ -25,6 +25,7 @@ __all__ = [
     "SpineCNNClassifier",
     "StratifiedPatientKFold",
     "clear_networks",
+    "get_threads",
     "has_bfloat16",
     "hyperband_table",
     "lend",
@@ -32,6 +33,7 @@ __all__ = [
     "reset",
     "set_threads",
     "spine_network",
+    "trains_network",
 ]
 
 _KERAS_MODULES = {

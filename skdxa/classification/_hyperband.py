@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import warnings
+from contextlib import contextmanager, nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +13,7 @@ import pandas as pd
 from sklearn.model_selection import ParameterSampler
 from sklearn.utils import check_random_state
 
+from skdxa._cluster import Losses, call_on_workers, data_sent, prepared_workers
 from skdxa._sklearn import BaseSearchCV, fit_context
 from skdxa.classification._cnn import SpineCNNClassifier
 from skdxa.classification._hyperband_table import (
@@ -19,6 +21,7 @@ from skdxa.classification._hyperband_table import (
     hyperband_table,
     rounds_of_bracket,
 )
+from skdxa.classification._threads import get_threads, set_threads, trains_network
 
 _CHECKPOINT = "checkpoint"
 
@@ -71,7 +74,8 @@ class HyperbandSearchCV(BaseSearchCV):
         one by which configurations go on.
 
     n_jobs : int or None, default=None
-        Fits in parallel, by joblib. Results do not depend on it.
+        Fits in parallel, by joblib. Results do not depend on it, and on a dask cluster
+        (``joblib.parallel_config(backend="dask")``) they are the same.
 
     refit : bool, str or callable, default=True
         As in `sklearn.model_selection.GridSearchCV`: fit the best configuration again on all
@@ -136,7 +140,12 @@ class HyperbandSearchCV(BaseSearchCV):
     The state of each training is kept in a temporary folder (`tempfile.gettempdir`) until its
     configuration is dropped: at most about four times the size of the weights for each
     configuration of a round and each fold. Where workers do not share this folder, as on
-    several machines, trainings start anew, with the same scores.
+    several machines, trainings start anew, with the same scores. The environment variable
+    TMPDIR names another folder, such as one that all machines share.
+
+    Workers of a dask cluster train networks with as many threads as this process
+    (`set_threads`), on which the scores depend. Fits that are lost with a worker that dies are
+    run again.
 
     The best score is the highest of many and therefore biased upwards. Judge the selected
     model on other patients, or by the search as the estimator of a cross-validation.
@@ -247,7 +256,8 @@ class HyperbandSearchCV(BaseSearchCV):
         """
         self._check_search()
         self._seeds = {}
-        super().fit(X, y, **params)
+        with data_sent(*(data for data in (X, y) if data is not None)):
+            super().fit(X, y, **params)
         # The configuration is what was searched; its seeds would fix those of later fits.
         for name in self._seeds:
             del self.cv_results_[f"param_{name}"]
@@ -305,11 +315,18 @@ class HyperbandSearchCV(BaseSearchCV):
             )
         self.brackets_ = pd.DataFrame(rounds)
         cv = _SameSplits(self._checked_cv_orig)
-        with tempfile.TemporaryDirectory(prefix="skdxa-hyperband-") as folder:
+        with self._same_threads(), _folder_of_states() as folder:
             for bracket, planned in self.brackets_.groupby("bracket", sort=False):
                 self._run_bracket(
-                    evaluate_candidates, configurations[bracket], planned, cv, Path(folder)
+                    evaluate_candidates, configurations[bracket], planned, cv, folder
                 )
+
+    def _same_threads(self):
+        """Return a context in which workers train networks as this process does."""
+        if not trains_network(self.estimator):
+            return nullcontext()
+        n_threads = get_threads()
+        return prepared_workers(f"skdxa-threads-{n_threads}", _use_threads, n_threads)
 
     def _draw(self, n_candidates, random_state):
         """Draw configurations; all there are, if lists hold fewer."""
@@ -332,7 +349,8 @@ class HyperbandSearchCV(BaseSearchCV):
                     f"Bracket {step.bracket}, round {step.iter}: {len(alive)} configurations, "
                     f"{self.resource}={step.n_resources}"
                 )
-            results = evaluate_candidates(
+            results = _evaluate_again(
+                evaluate_candidates,
                 [
                     self._complete(
                         configurations[number],
@@ -399,6 +417,31 @@ class HyperbandSearchCV(BaseSearchCV):
                 for configuration in candidate_params
             ]
         return super()._format_results(candidate_params, n_splits, out, more_results)
+
+
+@contextmanager
+def _folder_of_states():
+    """Make a temporary folder, and remove it also where workers have made it elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="skdxa-hyperband-") as folder:
+        try:
+            yield Path(folder)
+        finally:
+            call_on_workers(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _use_threads(n_threads):
+    if get_threads() != n_threads:
+        set_threads(n_threads)
+
+
+def _evaluate_again(evaluate_candidates, *args, **kwargs):
+    """Evaluate the candidates of a round, and again if a cluster has lost some."""
+    losses = Losses()
+    while True:
+        try:
+            return evaluate_candidates(*args, **kwargs)
+        except losses.error as error:
+            losses.count(error)
 
 
 class _SameSplits:

@@ -1,7 +1,40 @@
 """How many threads TensorFlow uses for one fit."""
 
+import importlib
 import os
 import sys
+
+from joblib import cpu_count
+
+from skdxa.classification._cnn import SpineCNNClassifier
+
+# Packages whose estimators run in TensorFlow.
+_NETWORKS = {"keras", "scikeras", "tensorflow"}
+
+
+def get_threads():
+    """Return how many threads TensorFlow uses for one fit in this process.
+
+    Returns
+    -------
+    n_threads : int
+        The number set by `set_threads` or by the environment variable TF_NUM_INTRAOP_THREADS,
+        or, if neither is set, the number of processors.
+
+    See Also
+    --------
+    set_threads : Set the number.
+
+    Examples
+    --------
+    >>> from skdxa.classification import get_threads
+    >>> get_threads() >= 1
+    True
+    """
+    tensorflow = _started_tensorflow()
+    threads = tensorflow.config.threading.get_intra_op_parallelism_threads() if tensorflow else 0
+    threads = threads or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
+    return threads or cpu_count()
 
 
 def set_threads(n_threads):
@@ -22,10 +55,16 @@ def set_threads(n_threads):
     RuntimeError
         If TensorFlow has started with another number, which cannot be changed any more.
 
+    See Also
+    --------
+    get_threads : Return the number.
+
     Notes
     -----
     The number is passed on by the environment variable TF_NUM_INTRAOP_THREADS, which worker
-    processes inherit and which can be set in place of this function.
+    processes inherit and which can be set in place of this function. Workers of a dask cluster
+    do not inherit it: `HyperbandSearchCV` and `skdxa.evaluation.repeated_cross_validate` set
+    their number.
 
     Examples
     --------
@@ -34,7 +73,7 @@ def set_threads(n_threads):
     """
     if isinstance(n_threads, bool) or not isinstance(n_threads, int) or n_threads < 1:
         raise ValueError(f"n_threads must be a whole number of at least 1; got {n_threads!r}.")
-    tensorflow = sys.modules.get("tensorflow")
+    tensorflow = _started_tensorflow()
     if tensorflow is not None:
         threading = tensorflow.config.threading
         if threading.get_intra_op_parallelism_threads() != n_threads:
@@ -44,6 +83,41 @@ def set_threads(n_threads):
                 raise RuntimeError(
                     f"TensorFlow has started already, so that it cannot use {n_threads} threads "
                     "from now on. Set n_threads before the first network is fitted, or set the "
-                    "environment variable TF_NUM_INTRAOP_THREADS before Python starts."
+                    "environment variable TF_NUM_INTRAOP_THREADS before Python starts; restart "
+                    "workers of a dask cluster by Client.restart()."
                 ) from error
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(n_threads)
+
+
+def trains_network(estimator):
+    """Return whether any part of an estimator trains a network in TensorFlow.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Also a pipeline, search or stack, of which all parameters are looked at.
+
+    Returns
+    -------
+    bool
+        True for networks of skdxa, Keras and SciKeras.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skdxa.classification import SpineCNNClassifier, trains_network
+    >>> from skdxa.preprocessing import SpineCropper
+    >>> trains_network(make_pipeline(SpineCropper(), SpineCNNClassifier()))
+    True
+    """
+    parts = [estimator, *estimator.get_params(deep=True).values()]
+    return any(
+        isinstance(part, SpineCNNClassifier)
+        or any(kind.__module__.partition(".")[0] in _NETWORKS for kind in type(part).__mro__)
+        for part in parts
+    )
+
+
+def _started_tensorflow():
+    """Return TensorFlow if it has been imported, waiting for a thread that is importing it."""
+    return importlib.import_module("tensorflow") if "tensorflow" in sys.modules else None

@@ -2,7 +2,7 @@
 
 import os
 import re
-import sys
+from dataclasses import dataclass
 from numbers import Integral
 from os import PathLike
 
@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 from joblib import cpu_count, effective_n_jobs
 from joblib.parallel import get_active_backend
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
+from skdxa._cluster import Losses, dask_client, data_sent, within_one_task
 from skdxa._sklearn import HasMethods, Interval, StrOptions, validate_params
-from skdxa.classification import SpineCNNClassifier, set_threads
+from skdxa.classification import get_threads, set_threads, trains_network
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest, using
 from skdxa.evaluation._folds import DRAWING, Folds, joint_strata
 from skdxa.evaluation._patients import with_patients
@@ -27,8 +28,6 @@ from skdxa.evaluation._workers import Sendable, start_worker, worker_deaths_told
 from skdxa.validation import as_seed, check_same_rows, fill_masked, has_repeated_patients
 
 _CURVE = "history/"
-# Packages whose estimators run in TensorFlow.
-_NETWORKS = {"keras", "scikeras", "tensorflow"}
 
 # Parameters of all functions that fit an estimator fold by fold.
 FITTING = {
@@ -111,12 +110,14 @@ def repeated_cross_validate(
         it has been begun.
     n_jobs : int, optional
         Splits in parallel, by joblib; `joblib.parallel_config` selects threads or a
-        cluster. Scores do not depend on it, for a network at the same `n_threads`.
+        cluster, of which dask uses all workers. Scores do not depend on it, for a network at
+        the same `n_threads`.
     n_threads : int, optional
         Threads of TensorFlow for each fit, on which the scores of a network depend. None
-        shares the processors among worker processes: cores // n_jobs threads each. Without
-        workers, or where the environment variable TF_NUM_INTRAOP_THREADS is set, it leaves
-        TensorFlow's own number. A checkpoint that has been begun keeps its number.
+        shares the processors among worker processes: cores // n_jobs threads each; on a
+        dask cluster one. Without workers, it leaves TensorFlow's own number. The environment
+        variable TF_NUM_INTRAOP_THREADS goes before, and a checkpoint that has been begun keeps
+        its number.
     checkpoint : str or path-like, optional
         Folder for finished splits. Called again with the same arguments, the function
         resumes where it was killed and ends with the same scores. Only one run at a time
@@ -153,7 +154,8 @@ def repeated_cross_validate(
     TrainingError
         If a worker process is killed, as for want of memory.
     RuntimeError
-        If TensorFlow has started in this process with another number of threads.
+        If TensorFlow has started in this process, or in a worker of a dask cluster, with
+        another number of threads; or if the cluster loses its tasks again and again.
 
     Warns
     -----
@@ -190,6 +192,10 @@ def repeated_cross_validate(
     among them by their source text. A changed version of a library, or changed methods of
     a class, go unnoticed. Workers that have access to the folder write the files;
     otherwise this process writes them when the scores arrive. None is a pickle.
+
+    On a dask cluster (``joblib.parallel_config(backend="dask")``) the splits of a worker that
+    dies are run by another one, and so are those that are cancelled since the data of the worker
+    are lost. What runs within a split, such as a search, stays in its worker.
 
     Memory on top of the data is one score per scan and repeat, and the models asked for:
     with ``return_models="median"`` all models fitted in this call are held to the end.
@@ -259,7 +265,7 @@ def repeated_cross_validate(
         labels = {"y": y, "groups": groups, "stratify": strata}
         run_described = describe_run(estimator, X, settings, labels, params, folds.fold_of)
 
-    sendable = Sendable(X)
+    work = _Work(estimator, Sendable(X), y, folds.fold_of, params, seed, n_threads)
 
     def run(splits, keep_model, store):
         # Single scans are arrays that joblib by default takes for too small to share between
@@ -269,31 +275,44 @@ def repeated_cross_validate(
             # Workers of an earlier call, which may have started with another number of threads,
             # are replaced, since joblib keeps only workers with the same initializer.
             settings |= {"initializer": start_worker, "initargs": (os.getpid(), n_threads)}
-        workers = Parallel(n_jobs=n_jobs, **settings)
+        elif dask_client() is not None:
+            # Workers that join later find tasks, too.
+            settings |= {"pre_dispatch": "all"}
+        with data_sent(work):
+            workers = Parallel(n_jobs=n_jobs, **settings)
         return workers(
-            delayed(_run_split)(
-                estimator,
-                sendable,
-                y,
-                folds.fold_of[repeat],
-                repeat,
-                fold,
-                params=params,
-                seed=seed,
-                n_threads=n_threads,
-                store=store,
-                keep_model=keep_model,
-            )
+            delayed(_run_split)(work, repeat, fold, store=store, keep_model=keep_model)
             for repeat, fold in splits
         )
+
+    def read(store, split):
+        repeat, fold = split
+        return store.read(repeat, fold, np.flatnonzero(folds.fold_of[repeat] == fold))
+
+    def finish(splits, keep_model, store):
+        """Run splits, and those again that a cluster has lost."""
+        unfinished, losses = set(splits), Losses()
+        while unfinished:
+            try:
+                for record, model in run(sorted(unfinished), keep_model, store):
+                    unfinished.discard((record["repeat"], record["fold"]))
+                    losses.end()
+                    yield record, model
+            except losses.error as error:
+                losses.count(error)
+                # Workers may have written splits whose scores did not arrive.
+                for split in sorted(unfinished) if store and not keep_model else []:
+                    record = read(store, split)
+                    if record is not None:
+                        unfinished.discard(split)
+                        yield record, None
 
     with using(checkpoint), worker_deaths_told(checkpoint):
         store = None if checkpoint is None else Checkpoint(checkpoint, run_described)
         splits = list(np.ndindex(n_repeats, n_splits))
         records, models = {}, {}
         for split in splits if store else []:
-            repeat, fold = split
-            record = store.read(repeat, fold, np.flatnonzero(folds.fold_of[repeat] == fold))
+            record = read(store, split)
             if record is not None:
                 records[split] = record
         bar = tqdm(
@@ -305,7 +324,7 @@ def repeated_cross_validate(
         )
         with bar:
             unfinished = [split for split in splits if split not in records]
-            for record, model in run(unfinished, return_models is not None, store):
+            for record, model in finish(unfinished, return_models is not None, store):
                 split = record["repeat"], record["fold"]
                 records[split], models[split] = record, model
                 if store and not store.path(*split).exists():
@@ -316,7 +335,7 @@ def repeated_cross_validate(
             median = result.median_repeat() if return_models == "median" else None
             wanted = [split for split in splits if median in (None, split[0])]
             missing = [split for split in wanted if split not in models]
-            for record, model in run(missing, True, None):
+            for record, model in finish(missing, True, None):
                 models[record["repeat"], record["fold"]] = model
             result.models = {split: models[split] for split in wanted}
         return result
@@ -356,7 +375,11 @@ def _threads_per_fit(n_threads, n_jobs, checkpoint):
     if begun is not None:
         kept = begun["setting"].get("n_threads")
         return None if kept is None else int(kept)
-    if os.environ.get("TF_NUM_INTRAOP_THREADS") or not _has_worker_processes(n_jobs):
+    chosen = os.environ.get("TF_NUM_INTRAOP_THREADS")
+    if dask_client() is not None:
+        # Workers do not inherit the variable, and each of their threads has a task of its own.
+        return int(chosen or 1)
+    if chosen or not _has_worker_processes(n_jobs):
         return None
     return max(cpu_count() // effective_n_jobs(n_jobs), 1)
 
@@ -367,27 +390,40 @@ def _has_worker_processes(n_jobs):
     return type(backend).__name__ == "LokyBackend" and effective_n_jobs(n_jobs) > 1
 
 
-def _run_split(
-    estimator, sendable, y, fold_of, repeat, fold, *, params, seed, n_threads, store, keep_model
-):
+@dataclass
+class _Work:
+    """What all splits need."""
+
+    estimator: BaseEstimator
+    data: Sendable
+    y: np.ndarray
+    fold_of: np.ndarray
+    params: dict | None
+    seed: int
+    n_threads: int | None
+
+
+def _run_split(work, repeat, fold, *, store, keep_model):
     """Fit on all folds but one, score that one, and write the scores to the checkpoint."""
+    n_threads, fold_of = work.n_threads, work.fold_of[repeat]
     # Only networks depend on threads, and a process whose TensorFlow has started cannot change
     # their number.
-    if n_threads not in (None, _n_threads()) and _trains_network(estimator):
+    if n_threads not in (None, get_threads()) and trains_network(work.estimator):
         set_threads(n_threads)
     train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
     try:
-        found = cross_validate(
-            _with_seed(estimator, seed, repeat, fold),
-            sendable.restore(),
-            y,
-            cv=[(train, test)],
-            scoring=_score_rows,
-            n_jobs=1,
-            params=params,
-            return_estimator=True,
-            error_score="raise",
-        )
+        with within_one_task():
+            found = cross_validate(
+                _with_seed(work.estimator, work.seed, repeat, fold),
+                work.data.restore(),
+                work.y,
+                cv=[(train, test)],
+                scoring=_score_rows,
+                n_jobs=1,
+                params=work.params,
+                return_estimator=True,
+                error_score="raise",
+            )
     except Exception as error:
         kind = ValueError if isinstance(error, ValueError) else RuntimeError
         raise kind(f"repeat {repeat}, fold {fold}: {type(error).__name__}: {error}") from error
@@ -401,7 +437,7 @@ def _run_split(
         "fit_time": float(found["fit_time"][0]),
         "score_time": float(found["score_time"][0]),
         "best_epoch": float(getattr(step, "best_epoch_", np.nan)),
-        "n_threads": _n_threads(),
+        "n_threads": get_threads(),
         "response_method": response_method_of(model),
         "arrays": {
             "row": test,
@@ -412,24 +448,6 @@ def _run_split(
     if store is not None:
         store.write(record)
     return record, model if keep_model else None
-
-
-def _trains_network(estimator):
-    """Return whether any part of an estimator trains a network in TensorFlow."""
-    parts = [estimator, *estimator.get_params(deep=True).values()]
-    return any(
-        isinstance(part, SpineCNNClassifier)
-        or any(kind.__module__.partition(".")[0] in _NETWORKS for kind in type(part).__mro__)
-        for part in parts
-    )
-
-
-def _n_threads():
-    """Return how many threads a fit uses: TensorFlow's number, or that of the processors."""
-    tensorflow = sys.modules.get("tensorflow")
-    threads = tensorflow.config.threading.get_intra_op_parallelism_threads() if tensorflow else 0
-    threads = threads or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
-    return threads or cpu_count()
 
 
 def _score_rows(model, X, y):

@@ -1,0 +1,114 @@
+"""joblib on a cluster of dask workers: work that is lost, and what each worker must have done.
+
+dask is an extra (``pip install "skdxa[dask]"``) and is imported only where joblib uses it.
+"""
+
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, nullcontext
+
+from joblib import parallel_config
+from joblib.parallel import get_active_backend
+
+# How often in a row a cluster may lose work without having finished any.
+_MOST_LOSSES = 5
+
+
+def dask_client():
+    """Return the client of the dask cluster that joblib is set to use, or None without one."""
+    backend, _ = get_active_backend()
+    return backend.client if type(backend).__name__ == "DaskDistributedBackend" else None
+
+
+def within_one_task():
+    """Return a context in which what runs in a dask worker sends no tasks of its own.
+
+    joblib in a dask worker would otherwise send even the only fit of a split, with its data, as
+    another task to any worker, also for ``n_jobs=1``.
+    """
+    return nullcontext() if dask_client() is None else parallel_config(backend="sequential")
+
+
+def data_sent(*data):
+    """Return a context in which each dask worker has a copy of the data.
+
+    joblib by itself sends an argument to one worker, from which others copy it. Tasks are
+    cancelled if that worker dies, and wait for ever if it dies while the argument is sent. Calls
+    of joblib in the context must be given the same objects as arguments. Each context has a link
+    of its own to the cluster, since joblib's still waits for tasks that were cancelled.
+    """
+    if dask_client() is None:
+        return nullcontext()
+    backend, n_jobs = get_active_backend()
+    # Waits for a worker, or says that there is none.
+    backend.effective_n_jobs(n_jobs)
+    return parallel_config(
+        backend="dask",
+        client=backend.client,
+        scatter=[*backend._scatter, *data] or None,
+        wait_for_workers_timeout=backend.wait_for_workers_timeout,
+        **backend.submit_kwargs,
+    )
+
+
+class Losses:
+    """Count how often in a row a cluster has lost work, and give up after a few times.
+
+    dask runs the tasks of a worker that dies again. If data that no other worker has are lost
+    too, it cancels all tasks that need them, and only their sender can send them again.
+    """
+
+    error = CancelledError
+
+    def __init__(self):
+        self.number = 0
+
+    def count(self, error):
+        """Count a loss; raise a RuntimeError if there are too many in a row."""
+        self.number += 1
+        if self.number > _MOST_LOSSES:
+            raise RuntimeError(
+                f"The dask cluster has lost its tasks {self.number} times in a row without "
+                f"finishing any ({error}). See the logs of the workers: they may have too little "
+                "memory or time."
+            ) from error
+
+    def end(self):
+        """Count from zero again, since work has been finished."""
+        self.number = 0
+
+
+@contextmanager
+def prepared_workers(name, prepare, *args):
+    """Call a function in each dask worker, and in each that joins while the context lasts.
+
+    Parameters
+    ----------
+    name : str
+        Names the preparation on the cluster.
+    prepare : callable
+        Called as ``prepare(*args)``; nothing is called without a dask cluster.
+    *args
+        Its arguments.
+    """
+    client = dask_client()
+    if client is None:
+        yield
+        return
+    from distributed import WorkerPlugin
+
+    class Preparation(WorkerPlugin):
+        def setup(self, worker):
+            prepare(*args)
+
+    try:
+        client.register_plugin(Preparation(), name=name)
+        yield
+    finally:
+        client.unregister_worker_plugin(name)
+
+
+def call_on_workers(function, *args, **kwargs):
+    """Call a function once in each dask worker, if joblib is set to use a cluster."""
+    client = dask_client()
+    if client is not None:
+        client.run(function, *args, **kwargs)
