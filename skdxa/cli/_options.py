@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -52,6 +53,14 @@ CheckpointOption = Annotated[
     Path | None, typer.Option(help="Folder of finished splits, to resume after a crash.")
 ]
 JobsOption = Annotated[int | None, typer.Option(help="Processes that read and train.")]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Scheduler of a dask cluster that trains, such as tcp://node1:8786, or the file that "
+        "it has written. Needs skdxa[dask].",
+    ),
+]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace the file or folder if it exists.")
 ]
@@ -160,6 +169,38 @@ def check_new(out, overwrite):
     """Refuse to replace a file or folder without --overwrite."""
     if out is not None and out.exists() and not overwrite:
         raise ValueError(f"{out} exists. Choose another name, or give --overwrite.")
+
+
+@contextmanager
+def on_cluster(scheduler):
+    """Let joblib run its tasks on the dask cluster of a scheduler; without one, on this machine.
+
+    Parameters
+    ----------
+    scheduler : str or None
+        Address, or the path of the file that ``dask scheduler --scheduler-file`` writes.
+    """
+    if scheduler is None:
+        yield
+        return
+    from joblib import parallel_config
+
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ValueError(
+            "--scheduler needs dask, which is not installed: pip install 'skdxa[dask]'."
+        ) from error
+    where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
+    try:
+        client = Client(**where, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"--scheduler {scheduler}: no dask scheduler answers there ({error}). Give the "
+            "address that it prints when it starts, such as tcp://node1:8786."
+        ) from error
+    with client, parallel_config(backend="dask", client=client, wait_for_workers_timeout=600):
+        yield
 
 
 def _meanings(label):

@@ -12,8 +12,10 @@ from skdxa.cli._options import (
     JobsOption,
     OverwriteOption,
     Reading,
+    SchedulerOption,
     TargetOption,
     check_new,
+    on_cluster,
 )
 
 _METHODS = {
@@ -100,6 +102,7 @@ def study(
         bool, typer.Option("--estimate", help="Say how long it would take, and end.")
     ] = False,
     jobs: JobsOption = None,
+    scheduler: SchedulerOption = None,
     checkpoint: CheckpointOption = None,
     overwrite: OverwriteOption = False,
 ):
@@ -130,16 +133,17 @@ def study(
         typer.echo(found.text())
         if estimate:
             return
-    done = run_study(
-        chosen,
-        patients,
-        external=others,
-        out=out,
-        overwrite=overwrite,
-        checkpoint=checkpoint,
-        n_jobs=jobs,
-        report=typer.echo,
-    )
+    with on_cluster(scheduler):
+        done = run_study(
+            chosen,
+            patients,
+            external=others,
+            out=out,
+            overwrite=overwrite,
+            checkpoint=checkpoint,
+            n_jobs=jobs,
+            report=typer.echo,
+        )
     _print(done, chosen, simulated=patients is None)
 
 

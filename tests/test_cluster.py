@@ -1,0 +1,184 @@
+"""Cross-validation, search and study on a dask cluster of two worker processes."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import CancelledError
+
+import numpy as np
+import pytest
+from fragile import Fragile
+from joblib import Parallel, delayed, parallel_config
+
+from skdxa._cluster import Losses, dask_client, data_sent, prepared_workers, within_one_task
+from skdxa.classification import HyperbandSearchCV
+from skdxa.evaluation import repeated_cross_validate
+
+distributed = pytest.importorskip("distributed", reason="dask is not installed (skdxa[dask])")
+
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="workers are killed by a signal"),
+    # dask leaves the sockets of killed workers to Python.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+# Labels larger than what joblib sends along with each task.
+Y = np.tile([0, 1], 150)
+X = np.random.default_rng(0).normal(size=(300, 7)).astype(np.float32) + Y[:, None]
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def on_dask(client):
+    client.wait_for_workers(2)
+    with parallel_config(backend="dask", client=client):
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("n_kills", "kept"),
+    [
+        pytest.param(1, {"return_models": "all"}, id="one worker"),
+        # All copies of the data are lost, too, so that dask cancels the tasks.
+        pytest.param(2, {}, id="all workers"),
+    ],
+)
+def test_splits_of_killed_workers_are_run_again(on_dask, tmp_path, n_kills, kept):
+    killed, checkpoint = tmp_path / "killed", tmp_path / "splits"
+    killed.mkdir()
+    classifier = Fragile(str(killed), n_kills)
+    settings = {"n_splits": 2, "n_repeats": 5, "random_state": 0, "progress": False}
+    there = repeated_cross_validate(classifier, X, Y, checkpoint=checkpoint, **kept, **settings)
+    assert len(list(killed.iterdir())) == n_kills
+    assert len(list(checkpoint.glob("*.npz"))) == 10
+    assert len(there.models or ()) == (10 if kept else 0)
+    with parallel_config(backend="sequential"):
+        here = repeated_cross_validate(classifier, X, Y, **settings)
+    assert there.scores.equals(here.scores)
+    assert there.scores["score"].nunique() > 200
+
+
+def test_search_is_the_same_with_killed_workers(on_dask, tmp_path):
+    def search():
+        return HyperbandSearchCV(
+            Fragile(str(tmp_path), 2),
+            {"C": [0.001, 0.01, 0.1, 1.0]},
+            resource="max_iter",
+            max_resource=90,
+            min_resource=30,
+            cv=2,
+            scoring="roc_auc",
+            random_state=0,
+        ).fit(X, Y)
+
+    there = search()
+    assert len(list(tmp_path.iterdir())) == 2
+    with parallel_config(backend="sequential"):
+        here = search()
+    assert there.best_params_ == here.best_params_
+    for name in ("mean_test_score", "split0_test_score", "split1_test_score"):
+        assert np.array_equal(there.cv_results_[name], here.cv_results_[name])
+
+
+def backend_within():
+    with within_one_task():
+        return dask_client() is None, os.getpid()
+
+
+def test_nothing_within_a_task_is_sent_to_other_workers(on_dask):
+    found = Parallel()(delayed(backend_within)() for _ in range(4))
+    assert all(alone for alone, _ in found)
+    assert os.getpid() not in {process for _, process in found}
+
+
+def test_workers_are_prepared(on_dask):
+    with prepared_workers("test", os.environ.__setitem__, "SKDXA_TEST", "7"):
+        assert set(on_dask.run(os.getenv, "SKDXA_TEST").values()) == {"7"}
+    with pytest.raises(ValueError, match="invalid literal"), prepared_workers("test", int, "x"):
+        pytest.fail("goes on although a worker could not be prepared")
+
+
+def test_without_a_cluster_there_is_nothing_to_prepare():
+    assert dask_client() is None
+    with data_sent(X), within_one_task(), prepared_workers("test", int, "x"):
+        assert dask_client() is None
+
+
+def test_losses_without_progress_end():
+    losses = Losses()
+    for _ in range(5):
+        losses.count(CancelledError())
+    losses.end()
+    for _ in range(5):
+        losses.count(CancelledError())
+    with pytest.raises(RuntimeError, match="lost its tasks 6 times in a row"):
+        losses.count(CancelledError("x"))
+
+
+# Trains networks in workers of one thread, and then in this process.
+SAME_SCORES = """
+import os, sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    import numpy as np
+    from commands import run_command
+    from distributed import Client, LocalCluster
+    from joblib import parallel_config
+    from skdxa.classification import HyperbandSearchCV, SpineCNNClassifier, set_threads
+
+    folder = Path(sys.argv[1])
+    study = ["study", "--subjects", 40, "--splits", 2, "--epochs", 1, "--height", 60]
+    study += ["--width", 40, "--target", "unreliable"]
+
+    def search():
+        y = np.tile([0, 1], 12)
+        X = np.random.default_rng(0).normal(size=(24, 9, 7)).astype("float32") + y[:, None, None]
+        cnn = SpineCNNClassifier(filters=(2,), dense_units=3, validation_fraction=0)
+        space = {"learning_rate": [0.001, 0.01, 0.03]}
+        settings = {"max_resource": 3, "cv": 2, "scoring": "roc_auc", "random_state": 0}
+        return HyperbandSearchCV(cnn, space, **settings).fit(X, y)
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        ran = run_command(*study, "--out", folder / "dask", "--scheduler",
+                          cluster.scheduler_address, "--checkpoint", folder / "splits")
+        assert ran.exit_code == 0, (ran.output, ran.exception)
+        set_threads(1)
+        with Client(cluster) as client, parallel_config(backend="dask"):
+            there = search()
+    here = search()
+    assert there.best_params_ == here.best_params_
+    assert np.array_equal(
+        there.cv_results_["mean_test_score"], here.cv_results_["mean_test_score"]
+    )
+    ran = run_command(*study, "--out", folder / "here")
+    assert ran.exit_code == 0, (ran.output, ran.exception)
+    scores = [(folder / name / "scores.csv").read_bytes() for name in ("dask", "here")]
+    assert scores[0] == scores[1]
+    print("as promised")
+"""
+
+
+def test_networks_have_the_same_scores_on_the_cluster(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SAME_SCORES)
+    environment = {name: value for name, value in os.environ.items() if "INTRAOP" not in name}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", script, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert ran.stdout.endswith("as promised\n"), ran.stderr
