@@ -50,6 +50,15 @@ def data_sent(*data):
     )
 
 
+def send_again():
+    """Send the data of `data_sent` again, for a call of joblib whose link cannot be replaced."""
+    backend, n_jobs = get_active_backend()
+    if dask_client() is not None and backend._scatter:
+        backend.effective_n_jobs(n_jobs)
+        sent = backend.client.scatter(backend._scatter, broadcast=True)
+        backend.data_futures = dict(zip(map(id, backend._scatter), sent, strict=True))
+
+
 class Losses:
     """Count how often in a row a cluster has lost work, and give up after a few times.
 

@@ -101,9 +101,9 @@ def test_nothing_within_a_task_is_sent_to_other_workers(on_dask):
     assert os.getpid() not in {process for _, process in found}
 
 
-def test_workers_are_prepared(on_dask):
-    with prepared_workers("test", os.environ.__setitem__, "SKDXA_TEST", "7"):
-        assert set(on_dask.run(os.getenv, "SKDXA_TEST").values()) == {"7"}
+def test_workers_are_prepared(on_dask, tmp_path):
+    with prepared_workers("test", os.chdir, tmp_path):
+        assert set(on_dask.run(os.getcwd).values()) == {str(tmp_path)}
     with pytest.raises(ValueError, match="invalid literal"), prepared_workers("test", int, "x"):
         pytest.fail("goes on although a worker could not be prepared")
 

@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.model_selection import ParameterSampler
 from sklearn.utils import check_random_state
 
-from skdxa._cluster import Losses, call_on_workers, data_sent, prepared_workers
+from skdxa._cluster import Losses, call_on_workers, data_sent, prepared_workers, send_again
 from skdxa._sklearn import BaseSearchCV, fit_context
 from skdxa.classification._cnn import SpineCNNClassifier
 from skdxa.classification._hyperband_table import (
@@ -442,6 +442,7 @@ def _evaluate_again(evaluate_candidates, *args, **kwargs):
             return evaluate_candidates(*args, **kwargs)
         except losses.error as error:
             losses.count(error)
+            send_again()
 
 
 class _SameSplits:

@@ -240,18 +240,26 @@ def _initial_values(model, seed):
     They are those of ``build_model(seed)``, drawn in the order of its layers. To build a Keras
     model costs 0.06 megabytes that never come back, which counts over a thousand fits.
     """
+    # Not from Python's own generator, as Keras does, since other threads, such as those of a dask
+    # worker, draw from that too.
+    generator = random.Random(seed)
+
+    def draw():
+        return generator.randint(1, int(1e9))
+
     values = {}
-    with _seeded(seed):
-        for layer in model.layers:
-            if isinstance(layer, VariableDropout):
-                state = layer.seed_generator.state
-                values[id(state)] = keras.random.SeedGenerator().state.numpy()
-            elif layer.weights:
-                for name in ("kernel", "bias"):
-                    variable = getattr(layer, name)
-                    # A clone draws a seed of its own.
-                    initializer = getattr(layer, f"{name}_initializer").clone()
-                    values[id(variable)] = np.asarray(initializer(variable.shape, variable.dtype))
+    for layer in model.layers:
+        if isinstance(layer, VariableDropout):
+            state = layer.seed_generator.state
+            values[id(state)] = keras.random.SeedGenerator(draw()).state.numpy()
+        elif layer.weights:
+            for name in ("kernel", "bias"):
+                variable = getattr(layer, name)
+                initializer = getattr(layer, f"{name}_initializer")
+                settings = initializer.get_config()
+                if "seed" in settings:
+                    initializer = type(initializer).from_config({**settings, "seed": draw()})
+                values[id(variable)] = np.asarray(initializer(variable.shape, variable.dtype))
     return [values[id(variable)] for variable in model.variables]
 
 
