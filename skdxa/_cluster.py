@@ -3,14 +3,16 @@
 dask is an extra (``pip install "skdxa[dask]"``) and is imported only where joblib uses it.
 """
 
+import time
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 
 from joblib import parallel_config
 from joblib.parallel import get_active_backend
 
 # How often in a row a cluster may lose work without having finished any.
 _MOST_LOSSES = 5
+_SECONDS_BEFORE_SENDING_AGAIN = 0.5
 
 
 def dask_client():
@@ -28,8 +30,9 @@ def within_one_task():
     return nullcontext() if dask_client() is None else parallel_config(backend="sequential")
 
 
+@contextmanager
 def data_sent(*data):
-    """Return a context in which each dask worker has a copy of the data.
+    """Let each dask worker have a copy of the data while the context lasts.
 
     joblib by itself sends an argument to one worker, from which others copy it. Tasks are
     cancelled if that worker dies, and wait for ever if it dies while the argument is sent. Calls
@@ -37,26 +40,46 @@ def data_sent(*data):
     of its own to the cluster, since joblib's still waits for tasks that were cancelled.
     """
     if dask_client() is None:
-        return nullcontext()
+        yield
+        return
+    backend, _ = get_active_backend()
+    with parallel_config(
+        backend="dask",
+        client=backend.client,
+        wait_for_workers_timeout=backend.wait_for_workers_timeout,
+        **backend.submit_kwargs,
+    ):
+        send_more(*backend._scatter, *data)
+        yield
+
+
+def send_more(*data):
+    """Send more data, and those of `data_sent` again, within its context.
+
+    For a call of joblib whose link to the cluster cannot be replaced.
+    """
+    if dask_client() is None:
+        return
     backend, n_jobs = get_active_backend()
     # Waits for a worker, or says that there is none.
     backend.effective_n_jobs(n_jobs)
-    return parallel_config(
-        backend="dask",
-        client=backend.client,
-        scatter=[*backend._scatter, *data] or None,
-        wait_for_workers_timeout=backend.wait_for_workers_timeout,
-        **backend.submit_kwargs,
-    )
+    # joblib knows the data by these two attributes, which it sets from its argument `scatter`.
+    backend._scatter = [*backend._scatter, *data]
+    sent = _send(backend.client, backend._scatter)
+    backend.data_futures = dict(zip(map(id, backend._scatter), sent, strict=True))
 
 
-def send_again():
-    """Send the data of `data_sent` again, for a call of joblib whose link cannot be replaced."""
-    backend, n_jobs = get_active_backend()
-    if dask_client() is not None and backend._scatter:
-        backend.effective_n_jobs(n_jobs)
-        sent = backend.client.scatter(backend._scatter, broadcast=True)
-        backend.data_futures = dict(zip(map(id, backend._scatter), sent, strict=True))
+def _send(client, data):
+    """Send data to all workers, and again if a worker dies meanwhile."""
+    if not data:
+        return []
+    for _ in range(_MOST_LOSSES):
+        try:
+            return client.scatter(data, broadcast=True, hash=False)
+        except OSError:
+            # Until the scheduler knows that the worker has died.
+            time.sleep(_SECONDS_BEFORE_SENDING_AGAIN)
+    return client.scatter(data, broadcast=True, hash=False)
 
 
 class Losses:
@@ -113,11 +136,13 @@ def prepared_workers(name, prepare, *args):
         client.register_plugin(Preparation(), name=name)
         yield
     finally:
-        client.unregister_worker_plugin(name)
+        # A worker that has just died, and that the scheduler still knows, does not answer.
+        with suppress(OSError):
+            client.unregister_worker_plugin(name)
 
 
 def call_on_workers(function, *args, **kwargs):
-    """Call a function once in each dask worker, if joblib is set to use a cluster."""
+    """Call a function once in each dask worker that answers, if joblib uses a cluster."""
     client = dask_client()
     if client is not None:
-        client.run(function, *args, **kwargs)
+        client.run(function, *args, on_error="ignore", **kwargs)

@@ -40,7 +40,7 @@ def client():
 
 @pytest.fixture
 def on_dask(client):
-    client.wait_for_workers(2)
+    client.wait_for_workers(1, timeout=60)
     with parallel_config(backend="dask", client=client):
         yield client
 

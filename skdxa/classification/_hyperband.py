@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.model_selection import ParameterSampler
 from sklearn.utils import check_random_state
 
-from skdxa._cluster import Losses, call_on_workers, data_sent, prepared_workers, send_again
+from skdxa._cluster import Losses, call_on_workers, data_sent, prepared_workers, send_more
 from skdxa._sklearn import BaseSearchCV, fit_context
 from skdxa.classification._cnn import SpineCNNClassifier
 from skdxa.classification._hyperband_table import (
@@ -442,7 +442,7 @@ def _evaluate_again(evaluate_candidates, *args, **kwargs):
             return evaluate_candidates(*args, **kwargs)
         except losses.error as error:
             losses.count(error)
-            send_again()
+            send_more()
 
 
 class _SameSplits:
@@ -456,6 +456,7 @@ class _SameSplits:
         """Return the splits of the first call."""
         if self.splits is None:
             self.splits = list(self.cv.split(X, y, **params))
+            send_more(*(rows for split in self.splits for rows in split))
         return self.splits
 
 

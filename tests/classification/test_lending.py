@@ -1,5 +1,7 @@
 """Compiled networks: which fits share one, how many are kept, and what is released."""
 
+import random
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,24 @@ def test_a_fit_begins_with_the_weights_of_a_new_network(seed):
         found = [variable.numpy() for variable in _lending._loans[architecture].model.variables]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_other_threads_that_draw_random_numbers_do_not_change_a_fit(images):
+    stop = threading.Event()
+
+    def draw():
+        while not stop.is_set():
+            random.random()
+
+    alone = [small(random_state=seed, epochs=1).fit(*images).weights_[0] for seed in range(5)]
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        beside = [small(random_state=seed, epochs=1).fit(*images).weights_[0] for seed in range(5)]
+    finally:
+        stop.set()
+        thread.join()
+    np.testing.assert_array_equal(alone, beside)
 
 
 def test_the_penalty_is_that_of_keras(images):
