@@ -49,6 +49,10 @@ def data_sent(*data):
         wait_for_workers_timeout=backend.wait_for_workers_timeout,
         **backend.submit_kwargs,
     ):
+        fresh, _ = get_active_backend()
+        count = fresh.effective_n_jobs
+        # joblib runs everything in this process if a single worker has started so far.
+        fresh.effective_n_jobs = lambda n_jobs: max(count(n_jobs), 2)
         send_more(*backend._scatter, *data)
         yield
 

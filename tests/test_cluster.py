@@ -12,9 +12,11 @@ from joblib import Parallel, delayed, parallel_config
 
 from skdxa._cluster import Losses, dask_client, data_sent, prepared_workers, within_one_task
 from skdxa.classification import HyperbandSearchCV
+from skdxa.cli._options import on_cluster
 from skdxa.evaluation import repeated_cross_validate
 
 distributed = pytest.importorskip("distributed", reason="dask is not installed (skdxa[dask])")
+dask = pytest.importorskip("dask")
 
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="workers are killed by a signal"),
@@ -41,7 +43,8 @@ def client():
 @pytest.fixture
 def on_dask(client):
     client.wait_for_workers(1, timeout=60)
-    with parallel_config(backend="dask", client=client):
+    # A worker takes longer than joblib's ten seconds to start again on a busy machine.
+    with parallel_config(backend="dask", client=client, wait_for_workers_timeout=120):
         yield client
 
 
@@ -96,9 +99,17 @@ def backend_within():
 
 
 def test_nothing_within_a_task_is_sent_to_other_workers(on_dask):
-    found = Parallel()(delayed(backend_within)() for _ in range(4))
+    with data_sent():
+        found = Parallel()(delayed(backend_within)() for _ in range(4))
     assert all(alone for alone, _ in found)
     assert os.getpid() not in {process for _, process in found}
+
+
+def test_a_single_worker_is_used(on_dask, monkeypatch):
+    monkeypatch.setattr(on_dask, "ncores", lambda: {"tcp://127.0.0.1:9": 1})
+    with data_sent(X):
+        found = Parallel()(delayed(os.getpid)() for _ in range(3))
+    assert os.getpid() not in found
 
 
 def test_workers_are_prepared(on_dask, tmp_path):
@@ -125,46 +136,65 @@ def test_losses_without_progress_end():
         losses.count(CancelledError("x"))
 
 
+def test_the_command_trains_on_the_cluster(client, tmp_path):
+    client.wait_for_workers(1, timeout=60)
+    file = tmp_path / "scheduler.json"
+    client.write_scheduler_file(str(file))
+    for scheduler in (client.scheduler.address, str(file)):
+        with on_cluster(scheduler), data_sent():
+            found = Parallel()(delayed(os.getpid)() for _ in range(3))
+        assert os.getpid() not in found
+    with on_cluster(None):
+        assert dask_client() is None
+
+
+def test_the_command_says_what_is_missing(monkeypatch):
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "100ms"}),
+        pytest.raises(ValueError, match="no dask scheduler answers there"),
+        on_cluster("tcp://127.0.0.1:9"),
+    ):
+        pytest.fail("there is a scheduler")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ValueError, match="pip install"), on_cluster("tcp://127.0.0.1:9"):
+        pytest.fail("dask is there")
+
+
 # Trains networks in workers of one thread, and then in this process.
 SAME_SCORES = """
-import os, sys
-from pathlib import Path
-
 if __name__ == "__main__":
     import numpy as np
-    from commands import run_command
     from distributed import Client, LocalCluster
     from joblib import parallel_config
     from skdxa.classification import HyperbandSearchCV, SpineCNNClassifier, set_threads
+    from skdxa.evaluation import repeated_cross_validate
 
-    folder = Path(sys.argv[1])
-    study = ["study", "--subjects", 40, "--splits", 2, "--epochs", 1, "--height", 60]
-    study += ["--width", 40, "--target", "unreliable"]
+    y = np.tile([0, 1], 12)
+    X = np.random.default_rng(0).normal(size=(24, 9, 7)).astype("float32") + y[:, None, None]
+    cnn = SpineCNNClassifier(filters=(2,), dense_units=3, epochs=2, validation_fraction=0)
+
+    def scores(**settings):
+        settings |= {"n_splits": 2, "n_repeats": 3, "random_state": 0, "progress": False}
+        return repeated_cross_validate(cnn, X, y, **settings)
 
     def search():
-        y = np.tile([0, 1], 12)
-        X = np.random.default_rng(0).normal(size=(24, 9, 7)).astype("float32") + y[:, None, None]
-        cnn = SpineCNNClassifier(filters=(2,), dense_units=3, validation_fraction=0)
         space = {"learning_rate": [0.001, 0.01, 0.03]}
         settings = {"max_resource": 3, "cv": 2, "scoring": "roc_auc", "random_state": 0}
-        return HyperbandSearchCV(cnn, space, **settings).fit(X, y)
+        return HyperbandSearchCV(cnn, space, **settings).fit(X, y).cv_results_["mean_test_score"]
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        ran = run_command(*study, "--out", folder / "dask", "--scheduler",
-                          cluster.scheduler_address, "--checkpoint", folder / "splits")
-        assert ran.exit_code == 0, (ran.output, ran.exception)
-        set_threads(1)
-        with Client(cluster) as client, parallel_config(backend="dask"):
-            there = search()
-    here = search()
-    assert there.best_params_ == here.best_params_
-    assert np.array_equal(
-        there.cv_results_["mean_test_score"], here.cv_results_["mean_test_score"]
-    )
-    ran = run_command(*study, "--out", folder / "here")
-    assert ran.exit_code == 0, (ran.output, ran.exception)
-    scores = [(folder / name / "scores.csv").read_bytes() for name in ("dask", "here")]
-    assert scores[0] == scores[1]
+    set_threads(1)
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster),
+        parallel_config(backend="dask"),
+    ):
+        there = scores()
+        best_there = search()
+    here = scores(n_threads=1)
+    assert set(there.folds["n_threads"]) == {1}
+    assert there.scores["score"].nunique() > 20
+    assert there.scores.equals(here.scores)
+    assert np.array_equal(best_there, search())
     print("as promised")
 """
 
