@@ -1,5 +1,6 @@
 """Cross-validation, search and study on a dask cluster of two worker processes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def on_dask(client):
         yield client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_kills", "kept"),
     [
@@ -71,6 +73,7 @@ def test_splits_of_killed_workers_are_run_again(on_dask, tmp_path, n_kills, kept
     assert there.scores["score"].nunique() > 200
 
 
+@pytest.mark.slow
 def test_search_is_the_same_with_killed_workers(on_dask, tmp_path):
     def search():
         return HyperbandSearchCV(
@@ -139,7 +142,7 @@ def test_losses_without_progress_end():
 def test_the_command_trains_on_the_cluster(client, tmp_path):
     client.wait_for_workers(1, timeout=60)
     file = tmp_path / "scheduler.json"
-    client.write_scheduler_file(str(file))
+    file.write_text(json.dumps({"address": client.scheduler.address}))
     for scheduler in (client.scheduler.address, str(file)):
         with on_cluster(scheduler), data_sent():
             found = Parallel()(delayed(os.getpid)() for _ in range(3))
