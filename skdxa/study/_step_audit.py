@@ -117,17 +117,24 @@ def audit_epoch(task, state):
     fold_of, areas = result.fold_assignment.fold_of[0], []
     for fold in range(result.n_folds):
         path = folder / f"{file_of(state, task)}_fold_{fold}.json"
-        try:
-            areas.append(float(json.loads(path.read_text())["auc"]))
+        area = _kept_area(path)
+        if area is not None:
+            areas.append(area)
             continue
-        except (OSError, ValueError, KeyError, TypeError):
-            # Not finished, or damaged.
-            pass
         train, test = positions(fold_of != fold), positions(fold_of == fold)
         areas.append(_epoch_on_scored_fold(model, data, result.y, train, test, state.protocol))
         with replacing(path) as file:
             file.write(json.dumps({"auc": areas[-1]}).encode())
     state.audit.append(audit.audit_epoch(areas, honest))
+
+
+def _kept_area(path):
+    """Return the AUC that an earlier run has written, or None if it is missing or damaged."""
+    try:
+        area = float(json.loads(path.read_text())["auc"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return area if 0 <= area <= 1 else None
 
 
 def _epoch_on_scored_fold(model, data, y, train, test, protocol):

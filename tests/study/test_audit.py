@@ -10,6 +10,7 @@ from skdxa.significance import Interval, rater_agreement
 from skdxa.simulation import make_spine_cohort
 from skdxa.study import _audit as audit
 from skdxa.study._similar import similar_pairs
+from skdxa.study._step_audit import _kept_area
 from skdxa.study._tasks import Task
 
 TASK = Task("scoliosis", "scoliosis")
@@ -228,3 +229,23 @@ def test_spacing_and_unit_are_counted():
     assert audit.audit_geometry(cohort).verdict == "open"
     cohort.simulated = True
     assert audit.audit_geometry(cohort).verdict == "nothing found"
+
+
+@pytest.mark.parametrize(
+    ("content", "area"),
+    [
+        ('{"auc": 0.75}', 0.75),
+        ('{"auc": NaN}', None),
+        ('{"auc": 1.5}', None),
+        ('{"auc": "x"}', None),
+        ('{"area": 0.75}', None),
+        ("[0.75]", None),
+        ('{"auc": 0.7', None),
+        (None, None),
+    ],
+)
+def test_a_damaged_area_is_computed_again(tmp_path, content, area):
+    path = tmp_path / "fold.json"
+    if content is not None:
+        path.write_text(content)
+    assert _kept_area(path) == area
