@@ -6,15 +6,14 @@ from skdxa.study import _figures as figures
 from skdxa.study._step_audit import audit_data, audit_epoch, audit_shuffled
 from skdxa.study._step_models import beside_clinical, cross_validate, stack, test_added_value
 from skdxa.study._step_tables import (
-    compare_primary,
     describe_patients,
     tabulate_calibration,
     tabulate_performance,
     tabulate_raters,
     tabulate_subgroups,
     tabulate_thresholds,
-    test_externally,
 )
+from skdxa.study._step_tests import compare_primary, test_externally
 from skdxa.study._steps import Step
 from skdxa.study._values import is_fracture
 
