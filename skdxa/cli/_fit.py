@@ -71,8 +71,16 @@ def fit(
     )
     if fitted.result is not None:
         performance = performance_table({target: fitted.result}, threshold=fitted.threshold)
-        typer.echo("\nOut of fold; 95 % intervals.\n")
+        typer.echo(
+            "\nOut of fold, each scan by the networks that were not trained on it; "
+            "95 % intervals.\n"
+        )
         typer.echo(format_table(performance, to="text"))
+        if final == "folds":
+            typer.echo(
+                "\nNew scans get the mean over the networks of the folds, whose sensitivity and "
+                "specificity at the threshold differ somewhat from these."
+            )
     card = model_card(
         fitted.model,
         result=fitted.result,
