@@ -6,7 +6,10 @@ _TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
 
 
 def find_new_scans(given, scan_column):
-    """Return the paths of scans: files as they are, those in folders, those in tables."""
+    """Return the paths of scans: files as they are, those in folders, those in tables.
+
+    Hidden files and folders within a folder are left out.
+    """
     from skdxa.scans import read_table
 
     paths = []
@@ -15,7 +18,7 @@ def find_new_scans(given, scan_column):
             paths += sorted(
                 file
                 for file in path.rglob("*")
-                if file.is_file() and not file.name.startswith(".")
+                if file.is_file() and not _is_hidden(file.relative_to(path))
             )
         elif path.suffix.lower() in _TABLES:
             table = read_table(path, text_columns={scan_column})
@@ -30,6 +33,11 @@ def find_new_scans(given, scan_column):
     if not paths:
         raise ValueError("There is no scan in the files and folders given.")
     return paths
+
+
+def _is_hidden(path):
+    """Return whether a path has a hidden part, or one that macOS leaves in archives."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def print_predictions(table, out):

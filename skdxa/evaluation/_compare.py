@@ -97,8 +97,11 @@ def compare(
     a nested model is not equal in this sense. Whether one model at hand scores new patients
     better than another is the question of `skdxa.significance.delong_test`.
 
-    How often it claims a difference in simulated cohorts without one is measured by
-    ``experiments/coverage.py``.
+    In simulated cohorts without a difference it claims one in at most 5 % of the cohorts, and the
+    interval holds most differences in more than 95 %. The gain of a nested model by a useful
+    column is an exception, held in 90 %: where the gain of a cohort is small by chance, so is its
+    standard error, and the larger end of the interval is then too near to 0
+    (``experiments/coverage.py compare``).
 
     References
     ----------

@@ -1,5 +1,6 @@
 """Performance of one model in the subgroups of its patients."""
 
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from scipy.special import expit, logit
 from skdxa.evaluation._pairs import pairs_within_folds
 from skdxa.evaluation._scores import default_threshold
 from skdxa.evaluation._stability import stability_of, training_variance
-from skdxa.evaluation._summary import score_interval
+from skdxa.evaluation._summary import ALLOWANCE, score_interval
 from skdxa.significance import adjust_pvalues
 from skdxa.validation import fill_masked, patient_codes, positive_and_known
 
@@ -64,6 +65,12 @@ def subgroup_table(
         If `by` has another length, more than 20 subgroups, or subgroups or columns of the same
         name, `interaction` or `level` is out of range, or `y` does not fit the scans.
 
+    Warns
+    -----
+    RuntimeWarning
+        With one repeat, or several with the same folds: the noise of the training scans is then
+        unknown, and the intervals leave it out.
+
     See Also
     --------
     skdxa.displays.ForestDisplay : Draws a column of this table by ``from_table``.
@@ -84,14 +91,12 @@ def subgroup_table(
 
     which is 1 for a very small subgroup and :math:`g^2` of `CrossValidationResult.stability`
     for all scans; `q` is estimated within the subgroup, or, where that cannot be done, in all
-    scans. With one repeat `q` is unknown and taken as 0, so that the intervals leave out the
-    noise of the training scans and are too narrow: take two repeats or more. The interval is
-    symmetric on the logit scale, with Student's t on as many degrees of freedom as the smaller
-    class has patients, less one. `CrossValidationResult.summary` adds an allowance to the
-    variance, so that its interval for all scans is somewhat wider. The interval of the slope, a
-    mean over the repeats, has the same factor, and that of observed over expected events is
-    symmetric on the logarithmic scale. Sensitivity and specificity have Wilson's interval, as in
-    `CrossValidationResult.summary`.
+    scans. The allowance of `CrossValidationResult.summary` is added. With one repeat `q` is
+    unknown and the factor 1. The interval is symmetric on the logit scale, with Student's t on
+    as many degrees of freedom as the smaller class has patients, less one. The interval of the
+    slope, a mean over the repeats, has the same factor, and that of observed over expected
+    events is symmetric on the logarithmic scale. Sensitivity and specificity have Wilson's
+    interval, as in `CrossValidationResult.summary`.
 
     The test of an interaction is a Wald test of equal values (AUC, sensitivity and
     specificity on the logit scale, observed over expected events on the logarithmic one) in
@@ -133,6 +138,14 @@ def subgroup_table(
         raise ValueError(f"level must lie between 0 and 1 (0.95 for 95 %), got {level!r}.")
     variables = _variables(by, len(result.y))
     scored = _Scored.of(result, y, threshold)
+    if np.isnan(scored.stability.q):
+        warnings.warn(
+            "With one repeat the noise of the training scans is unknown, and the intervals of the "
+            "subgroups leave it out: they are too narrow. Repeat the cross-validation two times "
+            "or more (repeats with the same folds count as one).",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     whole = scored.judge("", "all", np.ones(len(result.y), dtype=bool), min_events, level)
     lines, pvalues = [whole.line], {}
     for name, groups in variables.items():
@@ -249,7 +262,10 @@ class _Scored:
             for label in (True, False)
         ]
         share = sum(1 / n for n in in_all) / sum(1 / n for n in counts)
-        factor = 1.0 if np.isnan(q) else np.sqrt(_squared_factor(q, min(share, 1.0)))
+        factor = 1.0
+        if not np.isnan(q):
+            allowed = ALLOWANCE * (1 + q / (self.n_folds - 1))
+            factor = np.sqrt(allowed * _squared_factor(q, min(share, 1.0)))
         df = min(counts) - 1
         terms = {}
         area, influence = pairs_within_folds(score, fold_of, self.n_folds, positive)

@@ -30,7 +30,7 @@ _FEW_FOLDS = 10
 # The linear approximation leaves out that a model is trained on fewer patients than there are, and
 # that few events make estimates skew. Simulated, the interval holds with this allowance, and
 # without it in 93 % of the cohorts of some kinds (experiments/coverage.py auc).
-_ALLOWANCE = 10 / 9
+ALLOWANCE = 10 / 9
 # Where the warnings below point: to the line that calls `CrossValidationResult.summary`.
 _STACKLEVEL = 3
 
@@ -253,7 +253,7 @@ def _variance_by_stability(by_fold, noise):
     averaged_out = 1 + q / (noise.n_folds - 1)
     means = pd.DataFrame(by_fold.reshape(-1, noise.n_folds)).mean(axis=1).dropna()
     between_repeats = means.var(ddof=1) / means.size if means.size > 1 else 0.0
-    of_patients = noise.auc_variance * _ALLOWANCE * averaged_out * g**2
+    of_patients = noise.auc_variance * ALLOWANCE * averaged_out * g**2
     return float(of_patients + between_repeats)
 
 

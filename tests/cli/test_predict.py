@@ -38,6 +38,9 @@ def test_predict_goes_on_where_a_file_is_bad(files, model_file, tmp_path):
     assert "There is no scan" in str(ran.exception)
     np.save(folder / "a.npy", np.load(files / "0.npy"))
     (folder / ".hidden").touch()
+    for name in (".thumbnails", "__MACOSX"):
+        (folder / name).mkdir()
+        (folder / name / "a.npy").touch()
     ran = run_command("predict", model_file, folder, *arguments)
     assert ran.exit_code == 0, ran.output
     (folder / "table.csv").write_text("file,age\na.npy,66\n")

@@ -10,6 +10,7 @@ from skdxa.evaluation import Folds, subgroup_table
 from skdxa.evaluation._subgroups import _squared_factor
 from skdxa.significance import adjust_pvalues, calibration, delong_interval
 
+ONE_REPEAT = "ignore:With one repeat the noise of the training scans:RuntimeWarning"
 MEASURES = ("auc", "o_e", "slope", "sensitivity", "specificity")
 
 
@@ -44,6 +45,7 @@ def test_the_auc_of_a_subgroup_is_of_pairs_within_folds():
     assert found["auc"] == pytest.approx(np.mean(areas), rel=1e-12)
 
 
+@pytest.mark.filterwarnings(ONE_REPEAT)
 def test_with_one_fold_the_interval_is_delongs():
     # One repeat: the stability is unknown and the factor 1.
     rng = np.random.default_rng(0)
@@ -77,6 +79,7 @@ def test_calibration_of_a_subgroup():
     assert found["specificity"] == pytest.approx(np.mean(scores[:, y == 0] < 0.4))
 
 
+@pytest.mark.filterwarnings(ONE_REPEAT)
 def test_the_interval_of_a_slope_is_that_of_the_sandwich():
     # One repeat: the stability is unknown and the factor 1.
     result = draw_result(n_repeats=1)
@@ -93,6 +96,23 @@ def test_the_factor_of_all_scans_is_that_of_the_summary():
     q = np.linspace(0, 1, 11)
     np.testing.assert_allclose(_squared_factor(q, 1.0), (1 + q) ** 2 * (1 - q / 2))
     np.testing.assert_allclose(_squared_factor(q, 0.0), 1)
+
+
+def test_one_repeat_leaves_out_the_noise_of_the_training_scans():
+    with pytest.warns(RuntimeWarning, match="Repeat the cross-validation two times"):
+        subgroup_table(draw_result(n_repeats=1), np.zeros(240))
+
+
+def test_the_row_of_all_scans_has_the_interval_of_the_summary():
+    result = draw_result(n_repeats=5)
+    found = subgroup_table(result, np.zeros(240)).loc["all"]
+    summary = result.summary().loc["auc"]
+    widths = [
+        np.diff(stats.logistic.ppf([row[low], row[high]]))[0]
+        for row, low, high in ((found, "auc_low", "auc_high"), (summary, "low", "high"))
+    ]
+    # The summary adds what is left of the difference between the repeats.
+    assert 0.97 * widths[1] < widths[0] <= widths[1]
 
 
 def test_the_factor_by_simulation():
@@ -189,6 +209,7 @@ def test_small_empty_and_one_class_subgroups_are_named():
     assert (table.loc[table.index[1:], "variable"] == "kind").all()
 
 
+@pytest.mark.filterwarnings(ONE_REPEAT)
 def test_perfect_and_constant_scores_and_certain_risks():
     y = np.tile([0, 1], 40)
     folds = Folds(np.arange(80)[None] // 2 % 4, y)
