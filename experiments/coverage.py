@@ -2,7 +2,7 @@
 
     python experiments/coverage.py intervals [--cohorts 1000] [--cells ...] [--resamples 0]
         [--half-draws 0] [--repeats 1]
-    python experiments/coverage.py auc [--cohorts 1000] [--cells ...]
+    python experiments/coverage.py auc [--cohorts 1000] [--cells ...] [--folds 20]
     python experiments/coverage.py single [--cohorts 1000]
     python experiments/coverage.py compare [--cohorts 1000] [--cells ...]
     python experiments/coverage.py subgroups [--cohorts 1000] [--cells ...]
@@ -424,10 +424,11 @@ def intervals(names, n_cohorts, n_resamples, half_draws, n_repeats):
             )
 
 
-def areas(names, n_cohorts):
+def areas(names, n_cohorts, n_folds):
     print(f"AUC by stability, {n_cohorts} simulated cohorts per cell; per cent held, width:")
     for name in names:
         cell, start = CELLS[name], time.perf_counter()
+        cell = cell._replace(folds=n_folds or cell.folds)
         found, stabilities = defaultdict(list), defaultdict(list)
         for seed in range(n_cohorts):
             rng = np.random.default_rng(seed)
@@ -646,6 +647,7 @@ def main():
     parser.add_argument(
         "--repeats", type=int, help="in place of the cell's; one is enough for DeLong's interval"
     )
+    parser.add_argument("--folds", type=int, help="in place of the cell's, for auc")
     args = parser.parse_args()
     cells = PAIRS if args.what == "compare" else CELLS
     unknown = set(args.cells or ()) - set(cells)
@@ -655,7 +657,7 @@ def main():
     if args.what == "intervals":
         intervals(names, args.cohorts, args.resamples, args.half_draws, args.repeats)
     elif args.what == "auc":
-        areas(names, args.cohorts)
+        areas(names, args.cohorts, args.folds)
     elif args.what == "single":
         single(args.cohorts)
     elif args.what == "subgroups":
