@@ -86,7 +86,14 @@ with quiet():
     import tensorflow as tf
     from tensorflow.python.framework import ops
 
-    tf.config.list_physical_devices("GPU")
+    _gpus = tf.config.list_physical_devices("GPU")
+
+for _gpu in _gpus:
+    # TensorFlow would otherwise take all the memory of a GPU at once, so that a second process
+    # could not train on it.
+    with contextlib.suppress(RuntimeError, ValueError):
+        # Raised where the user has started TensorFlow, or has divided the GPU.
+        tf.config.experimental.set_memory_growth(_gpu, True)
 
 logging.getLogger("tensorflow").addFilter(_WithoutRetracingAdvice())
 

@@ -51,6 +51,23 @@ def test_the_users_own_log_level_is_kept():
     assert run(code, TF_CPP_MIN_LOG_LEVEL="1").stdout == "1\n"
 
 
+def test_a_gpu_is_not_taken_whole():
+    # A stand-in, since the tests need no GPU: one is free, the other already in use.
+    code = (
+        "import tensorflow as tf\n"
+        "grown = []\n"
+        "def grow(gpu, enable):\n"
+        "    if gpu == 'in use':\n"
+        "        raise RuntimeError('Physical devices cannot be modified')\n"
+        "    grown.append((gpu, enable))\n"
+        "tf.config.list_physical_devices = lambda kind=None: ['in use', 'free']\n"
+        "tf.config.experimental.set_memory_growth = grow\n"
+        "import skdxa.classification._keras\n"
+        "print(grown)\n"
+    )
+    assert run(code).stdout == "[('free', True)]\n"
+
+
 def test_messages_of_others_are_passed_on():
     code = (
         "import sys, builtins\n"
