@@ -1,12 +1,13 @@
 """Compare Hyperband with a random search of three times its epochs, on simulated patients.
 
     python experiments/hyperband.py [--train 200] [--validation 400] [--test 400] [--epochs 27]
-        [--least 3] [--seeds 3]
+        [--least 3] [--seeds 3] [--splits 3]
 
-Both draw from one space of settings of the network, train on some patients and judge by the AUC of
-"unreliable" on others. What they find is trained on the same patients and judged on new ones, with
-three seeds of the network. The first third of the random search is one with the same number of
-epochs as Hyperband. The scans are averaged over 4 x 4 pixels, so that a training takes seconds.
+Both draw from one space of settings of the network, train on some patients and judge by the AUC
+of "unreliable" on others, on average over the splits. What they find is trained on the patients
+of the first split and judged on new ones, with three seeds of the network. The first third of the
+random search is one with the same number of epochs as Hyperband. The scans are averaged over
+4 x 4 pixels, so that a training takes seconds.
 """
 
 import argparse
@@ -48,6 +49,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=27, help="the most of one configuration")
     parser.add_argument("--least", type=int, default=3, help="the fewest epochs")
     parser.add_argument("--seeds", type=int, default=3, help="searches of each kind")
+    parser.add_argument("--splits", type=int, default=3, help="trainings that judge a setting")
     options = parser.parse_args()
     brackets = hyperband_table(options.epochs, min_resource=options.least)
     epochs = int(brackets["cost_warm"].sum())
@@ -65,7 +67,7 @@ def main():
     rows = []
     for seed in range(options.seeds):
         X, y = small_scans(options.train + options.validation, seed)
-        split = StratifiedShuffleSplit(1, train_size=options.train, random_state=seed)
+        split = StratifiedShuffleSplit(options.splits, train_size=options.train, random_state=seed)
         settings = {
             "scoring": "roc_auc",
             "cv": split,
