@@ -1,6 +1,8 @@
 """Colours and sizes that all displays share."""
 
-from matplotlib import rcParams
+from pathlib import Path
+
+from matplotlib import rc_context, rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -39,6 +41,8 @@ def paper_figure(width=COLUMN_WIDTH, height=COLUMN_WIDTH):
 def save_display(display, path, *, dpi=200):
     """Save the figure of a display, and close it so that its memory is free.
 
+    The same figure gives the same file: an SVG holds neither the time nor random names.
+
     Parameters
     ----------
     display : Display
@@ -60,7 +64,9 @@ def save_display(display, path, *, dpi=200):
     """
     from matplotlib import pyplot
 
-    display.figure_.savefig(path, dpi=dpi)
+    metadata = {"Date": None} if Path(path).suffix == ".svg" else None
+    with rc_context({"svg.hashsalt": "skdxa"}):
+        display.figure_.savefig(path, dpi=dpi, metadata=metadata)
     pyplot.close(display.figure_)
 
 

@@ -31,3 +31,10 @@ def test_a_saved_figure_is_closed(tmp_path):
     save_display(display, tmp_path / "scan.png", dpi=50)
     assert pyplot.imread(tmp_path / "scan.png").shape == (175, 175, 4)
     assert not pyplot.fignum_exists(display.figure_.number)
+
+
+def test_the_same_figure_gives_the_same_svg(tmp_path):
+    for name in ("a.svg", "b.svg"):
+        save_display(ScanDisplay.from_scan(np.eye(7, 9)), tmp_path / name)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert b"<dc:date>" not in (tmp_path / "a.svg").read_bytes()
