@@ -23,7 +23,7 @@ from skdxa.study._added_value import (
     tabulate_tests,
 )
 from skdxa.study._cohort import check_cohort
-from skdxa.study._fracture_models import predict_out_of_fold, score_on_folds
+from skdxa.study._fracture_models import finite_odds, predict_out_of_fold, score_on_folds
 from skdxa.study._fracture_predictors import (
     NETWORK,
     check_varying,
@@ -337,6 +337,7 @@ def compare_predictors(
             for name, variables in experiments.items()
         }
     )
+    risk = finite_odds(risk)
     outcome = scored_y[known]
     repeated = has_repeated_patients(folds.groups)
     patients = folds.groups[known] if repeated else None

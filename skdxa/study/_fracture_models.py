@@ -1,8 +1,13 @@
 """Logistic models of fractures, fitted and scored on the folds of a cross-validation."""
 
+import warnings
+
 import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
+
+# In place of a risk of 0.
+_SMALLEST = 1e-6
 
 
 def score_on_folds(folds, tables, variables):
@@ -69,6 +74,31 @@ def predict_out_of_fold(table, y, fold, scored_y=None):
             log_odds = scale.decision_function(log_odds[:, np.newaxis])
         predicted[test] = expit(log_odds[test])
     return predicted
+
+
+def finite_odds(risk):
+    """Return risks of which none is exactly 0 or 1, since the log odds of these are infinite.
+
+    Parameters
+    ----------
+    risk : array-like
+        Risks; 1e-6 takes the place of 0, and 1 - 1e-6 that of 1, with a warning.
+
+    Returns
+    -------
+    risk : array-like
+        Of the same type.
+    """
+    n_certain = np.count_nonzero((np.asarray(risk) <= 0) | (np.asarray(risk) >= 1))
+    if not n_certain:
+        return risk
+    warnings.warn(
+        f"{n_certain} risks are exactly 0 or 1, whose log odds are infinite: "
+        f"{_SMALLEST:g} and 1 - {_SMALLEST:g} took their place.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return risk.clip(_SMALLEST, 1 - _SMALLEST)
 
 
 def _filled(columns, train):

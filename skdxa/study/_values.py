@@ -2,6 +2,7 @@
 
 import re
 
+from skdxa.study._fracture_models import finite_odds
 from skdxa.study._tasks import known_rows
 
 NETWORK_ROW = "Deep learning"
@@ -53,4 +54,4 @@ def risk_of(state, task):
     if result is None or result.response_method != "predict_proba":
         return None
     labels = scored_labels(state, task)
-    return labels, result.repeat_scores(result.median_repeat(labels))
+    return labels, finite_odds(result.repeat_scores(result.median_repeat(labels)))

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from fractures import (
     CLINICAL,
@@ -14,6 +15,7 @@ from fractures import (
 from sklearn.metrics import roc_auc_score
 
 from skdxa.study import fracture_benchmarks
+from skdxa.study._fracture_models import finite_odds
 
 
 def test_the_auc_of_each_row_is_scikit_learns_by_fold(cohort, with_network, cnn):
@@ -84,3 +86,16 @@ def test_the_risk_of_a_scan_does_not_depend_on_its_label(cohort, without):
     before, after = (out_of_fold(columns, y, fold, label) for label in (scored_y, soon))
     assert (before[same] == after[same]).all()
     assert without.risks[CLINICAL].to_numpy()[same] == pytest.approx(after[same], abs=1e-6)
+
+
+def test_certain_risks_get_finite_odds():
+    risk = pd.DataFrame({"a": [0.2, 1.0], "b": [0.0, 0.4]})
+    with pytest.warns(
+        RuntimeWarning, match=r"2 risks are exactly 0 or 1, .*: 1e-06 and 1 - 1e-06"
+    ):
+        found = finite_odds(risk)
+    pd.testing.assert_frame_equal(found, pd.DataFrame({"a": [0.2, 1 - 1e-6], "b": [1e-6, 0.4]}))
+    assert finite_odds(found) is found
+    # A network's probabilities have single precision, in which 1 - 1e-6 is not 1.
+    with pytest.warns(RuntimeWarning, match="1 risks"):
+        assert 0.99 < finite_odds(np.ones(1, dtype=np.float32))[0] < 1
