@@ -412,7 +412,7 @@ def audit_missing(cohort, columns, gaps):
     unknown = {name: int(column.isna().sum()) for name, column in cohort.target.items()}
     labels = ", ".join(f"{name} in {number}" for name, number in unknown.items() if number)
     rule = {
-        "leave_out": "left out of the comparison with clinical predictors",
+        "leave_out": "left out of the comparison with clinical predictors and of the stack",
         "impute": "filled by the median of the training folds",
     }[gaps]
     finding = f"Of {len(cohort.data)} scans, clinical columns are "

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -151,6 +152,10 @@ def _save_models(state, task, result):
                 )
                 save_model(model, folder / name, card=card)
         except ModelFileError as error:
+            if isinstance(error.__cause__, OSError):
+                # A full disk, and no class that cannot be saved.
+                error.__cause__.filename = str(folder / name)
+                raise error.__cause__ from None
             state.notes.append(f"The models of {task.title} were not saved: {error}")
             return
         names[f"{repeat}-{fold}"] = name
@@ -212,7 +217,8 @@ def stack(task, state):
         table[name] = (-predictors[name] if turned[name] else predictors[name]).to_numpy()
     groups = cohort.groups[known]
     table["patient"] = groups
-    kept = table[columns].notna().all(axis=1).to_numpy()
+    complete = table[columns].notna().all(axis=1).to_numpy()
+    kept = complete if protocol.gaps == "leave_out" else np.ones(len(table), dtype=bool)
     y = cohort.target.loc[known, task.target].to_numpy().astype(int)[kept]
     labels = cohort.target.loc[known, task.scored_on].to_numpy(dtype=float)[kept]
     model = make_stack(
@@ -223,6 +229,14 @@ def stack(task, state):
         group_column="patient" if has_repeated_patients(groups) else None,
         random_state=protocol.random_state,
     )
+    if protocol.gaps == "impute":
+        # Of a fold's training scans, as all steps of a pipeline.
+        filled = make_column_transformer(
+            (SimpleImputer(strategy="median"), columns),
+            remainder="passthrough",
+            verbose_feature_names_out=False,
+        ).set_output(transform="pandas")
+        model = make_pipeline(filled, model)
     alone = make_pipeline(
         SimpleImputer(strategy="median"), StandardScaler(), LogisticRegression(C=np.inf)
     )
@@ -268,12 +282,17 @@ def stack(task, state):
         summary=summary,
         test=test,
     )
+    n_gaps = int((~complete).sum())
+    rule = {
+        "leave_out": f"; {n_gaps} scans with gaps in these columns were left out",
+        "impute": f"; gaps in {n_gaps} scans were filled by medians of the training folds",
+    }[protocol.gaps]
     state.say_of(
         task.title,
         f"In a stack trained without a leak, {_listed(columns, state.protocol.texture)} and the "
         f"network together reach an AUC of {auc['estimate']:.2f}, which is {test.estimate:+.3f} "
         f"({test.interval.low:+.3f} to {test.interval.high:+.3f}) against the same columns "
-        f"without the network ({p_text(test.pvalue)}; one repeat).",
+        f"without the network ({p_text(test.pvalue)}; one repeat{rule if n_gaps else ''}).",
     )
 
 
@@ -302,11 +321,18 @@ def test_added_value(task, state):
         checkpoint=state.work / "added_value",
         progress=state.progress,
     )
+    left_out = ""
+    if not kept.all():
+        left_out = (
+            f" {(~kept).sum()} scans with gaps in these columns were left out, under either rule "
+            "for gaps: where a value is filled in, the scan could hold more than the columns by "
+            "telling that value."
+        )
     state.say_of(
         task.title,
         f"Against {len(found.null)} draws of labels in which the scan holds nothing beyond "
         f"{_listed(columns, protocol.texture)}, each with retrained models, the gain of "
-        f"{found.estimate:+.3f} in AUC for {task.target} has {p_text(found.pvalue)}.",
+        f"{found.estimate:+.3f} in AUC for {task.target} has {p_text(found.pvalue)}.{left_out}",
     )
 
 
