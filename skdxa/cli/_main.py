@@ -61,5 +61,6 @@ def main():
     try:
         app()
     except (ValueError, OSError) as error:
-        typer.echo(f"Error: {as_options(str(error))}", err=True)
+        message = " ".join([str(error), *getattr(error, "__notes__", ())])
+        typer.echo(f"Error: {as_options(message)}", err=True)
         raise SystemExit(1) from None

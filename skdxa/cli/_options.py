@@ -22,6 +22,7 @@ _AS_OPTIONS = (
     (r"\bsheet=", "--sheet"),
     (r"\bunit='([^']*)'", r"--unit '\1'"),
     (r"\bn_jobs=1\b", "--jobs 1"),
+    (r"\(n_jobs\)", "(--jobs)"),
 )
 
 TableArgument = Annotated[
@@ -201,6 +202,17 @@ def on_cluster(scheduler):
         ) from error
     with client, parallel_config(backend="dask", client=client, wait_for_workers_timeout=600):
         yield
+
+
+@contextmanager
+def ending_told():
+    """Print what an interrupted run has noted, such as where finished parts are kept."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as end:
+        for note in getattr(end, "__notes__", ()):
+            typer.echo(f"Interrupted. {note}", err=True)
+        raise
 
 
 def _meanings(label):

@@ -15,6 +15,7 @@ from skdxa.cli._options import (
     SchedulerOption,
     TargetOption,
     check_new,
+    ending_told,
     on_cluster,
 )
 
@@ -133,7 +134,7 @@ def study(
         typer.echo(found.text())
         if estimate:
             return
-    with on_cluster(scheduler):
+    with ending_told(), on_cluster(scheduler):
         done = run_study(
             chosen,
             patients,

@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline
 
 from skdxa.classification import SpineCNNClassifier
 from skdxa.evaluation import positive_scores, response_method_of
+from skdxa.study._output import naming
 from skdxa.study._steps import LeftOut, Picture
 from skdxa.study._tasks import known_rows, title_of
 from skdxa.study._values import (
@@ -33,7 +34,8 @@ def save_picture(state, figure, stem, *, title, caption, alternative):
     folder.mkdir(exist_ok=True)
     caption = f"Simulated patients. {caption}" if state.simulated else caption
     for kind in ("png", "svg"):
-        save_display(SimpleNamespace(figure_=figure), folder / f"{stem}.{kind}", dpi=_DPI)
+        with naming(folder / f"{stem}.{kind}") as path:
+            save_display(SimpleNamespace(figure_=figure), path, dpi=_DPI)
     state.figures[stem] = Picture(stem, title, caption, alternative)
 
 

@@ -44,7 +44,30 @@ def write_csv(table, path, *, index=True):
     table = table.apply(lambda column: column.map(_harmless)).rename(columns=_harmless)
     if index:
         table = table.rename(index=_harmless)
-    table.to_csv(path, index=index)
+    with naming(path):
+        table.to_csv(path, index=index)
+
+
+@contextmanager
+def naming(path):
+    """Name a file in the error where it cannot be written; a write to a full disk names none.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Yields
+    ------
+    path : path-like
+        The same.
+    """
+    try:
+        yield path
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def _harmless(value):
@@ -171,8 +194,15 @@ def remove_abandoned(out, own, name=None):
         The hidden folder of this run, which stays.
     name : str or None, default=None
         Of a folder that is known to be of a run that has ended, and is removed with what it
-        holds. None removes the empty ones, of which that is not known.
+        holds; what that run was about to replace comes back. None removes the empty ones, of
+        which that is not known.
     """
+    former = out.with_name(f"{name}-former")
+    if name is not None and former.is_dir():
+        if not out.exists():
+            # The run was killed between the two renames.
+            former.rename(out)
+        shutil.rmtree(former, ignore_errors=True)
     for path in out.parent.glob(f".{out.name}-*"):
         if path == own or not _HIDDEN.fullmatch(path.name.removeprefix(f".{out.name}-")):
             continue

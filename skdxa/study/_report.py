@@ -8,6 +8,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from skdxa.study._audit import FAULT, FINE, LOOK, OPEN
+from skdxa.study._output import naming
 from skdxa.study._protocol import PAPER_EPOCHS
 
 _MAIN = ("table1", "table2", "patients", "raters", "thresholds", "calibration", "subgroups")
@@ -96,7 +97,8 @@ def write_report(path, state, manifest, checklists):
         choices={name: _choice(value) for name, value in protocol.as_dict().items()},
         seconds=manifest["seconds"],
     )
-    path.write_text(page, encoding="utf-8")
+    with naming(path):
+        path.write_text(page, encoding="utf-8")
 
 
 def _small(protocol):

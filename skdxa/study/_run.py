@@ -1,11 +1,13 @@
 """Run a study and write its report."""
 
+import errno
 import json
 import platform
 import re
 import shutil
 import sys
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -26,6 +28,7 @@ from skdxa.study._output import (
     base_names,
     check_out,
     excluded_records,
+    naming,
     new_folder,
     remove_abandoned,
     write_csv,
@@ -57,6 +60,10 @@ _REPORT_FILE = re.compile(
 _IDENTITY = "study.json"
 # Holds the name of the hidden folder in which a report is being made.
 _UNFINISHED = "report_folder"
+# As `replacing` names files that are not yet complete.
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def run_study(
@@ -136,8 +143,11 @@ def run_study(
         If the parts of a cohort do not fit together, it lacks a target or a column that the
         protocol names, or a target has too few labels.
     CheckpointError
-        If `checkpoint` belongs to another study, is in use by another run, or holds damaged
-        files.
+        If `checkpoint` belongs to another study, is in use by another run, cannot be written
+        to, or holds damaged files.
+    OSError
+        If the report cannot be written; the message names the file, what to do, and where
+        what is finished is kept.
     ValueError
         If `checkpoint` lies within `out`, or the protocol's primary comparison names an
         unknown experiment.
@@ -194,6 +204,7 @@ def run_study(
             f"the checkpoint folder {work} cannot be made ({error.strerror}). Take another folder."
         ) from error
     with (
+        _telling_what_is_kept(work),
         holding(work, CheckpointError),
         new_folder(
             out, overwrite=overwrite, check=lambda: _check_out(out, overwrite, None)
@@ -201,7 +212,13 @@ def run_study(
     ):
         _remove_former(work, out, folder.path)
         models = {task.target: _model_of(model, task.target, protocol) for task in tasks}
-        _check_identity(work, protocol, cohort, external, tasks)
+        if _is_begun(work, protocol, cohort, external, tasks):
+            say(f"Going on with what is finished in {work}.")
+        else:
+            say(
+                f"What is finished is kept in {work}: if the run ends early, give the same "
+                "command again."
+            )
         state = StudyState(
             protocol=protocol,
             cohort=cohort,
@@ -218,16 +235,9 @@ def run_study(
         steps = study_steps(protocol, tasks, external)
         for name, reason in left_out.items():
             say(f"Left out: {name}: {reason}")
-        try:
-            run_steps(steps, state)
-            manifest = _manifest(state, time.perf_counter() - start)
-            _write(state, manifest)
-        except OSError as error:
-            where = f": {error.filename}" if error.filename else ""
-            raise OSError(
-                f"the report could not be written ({error.strerror or error}{where}). What is "
-                f"finished is kept in {work}: give the same command again."
-            ) from error
+        run_steps(steps, state)
+        manifest = _manifest(state, time.perf_counter() - start)
+        _write(state, manifest)
     if not kept:
         shutil.rmtree(work, ignore_errors=True)
     table = state.tables["table1"].numbers
@@ -318,8 +328,34 @@ def _model_of(model, target, protocol):
     return protocol.pipeline() if model is None else model
 
 
-def _check_identity(work, protocol, cohort, external, tasks):
-    """Bind a folder to a study, and refuse the folder of another one."""
+@contextmanager
+def _telling_what_is_kept(work):
+    """Name the folder of what is finished where a run ends early."""
+    kept = f"What is finished is kept in {work}"
+    try:
+        yield
+    except (FileExistsError, CheckpointError):
+        raise
+    except OSError as error:
+        if error.errno not in _FULL | _FORBIDDEN:
+            error.add_note(f"{kept}.")
+            raise
+        what = error.filename or "the report"
+        remedy = "Free some space" if error.errno in _FULL else "Make it writable"
+        raise OSError(
+            f"{what} cannot be written ({error.strerror or error}). {remedy}, and give the same "
+            f"command again. {kept}."
+        ) from error
+    except (KeyboardInterrupt, SystemExit) as end:
+        end.add_note(f"{kept}: give the same command again to go on.")
+        raise
+    except Exception as error:
+        error.add_note(f"{kept}.")
+        raise
+
+
+def _is_begun(work, protocol, cohort, external, tasks):
+    """Bind a folder to a study, refuse that of another one, and return whether it was bound."""
     identity = {
         "protocol": protocol.as_dict(),
         "labels": joblib.hash(
@@ -331,7 +367,11 @@ def _check_identity(work, protocol, cohort, external, tasks):
     }
     path = work / _IDENTITY
     if not path.exists():
-        others = [one.name for one in work.iterdir() if one.name not in (".lock", _UNFINISHED)]
+        others = [
+            one.name
+            for one in work.iterdir()
+            if one.name not in (".lock", _UNFINISHED) and not _TEMPORARY.fullmatch(one.name)
+        ]
         if others:
             raise CheckpointError(
                 f"the checkpoint folder {work} holds {sorted(others)[0]} but no {_IDENTITY}, so "
@@ -339,7 +379,8 @@ def _check_identity(work, protocol, cohort, external, tasks):
             )
         with replacing(path) as file:
             file.write(json.dumps(identity, indent=1).encode())
-        return
+        _remove_temporaries(work)
+        return False
     try:
         before = json.loads(path.read_text())
         before, now = _flat(before), _flat(json.loads(json.dumps(identity)))
@@ -355,6 +396,15 @@ def _check_identity(work, protocol, cohort, external, tasks):
             f"the folder {work} belongs to another study: {'; '.join(differences[:5])}. Undo the "
             "change to go on with it, delete it, or take another folder."
         )
+    _remove_temporaries(work)
+    return True
+
+
+def _remove_temporaries(work):
+    """Remove the files that killed runs were writing, in a folder that is held and one's own."""
+    for path in work.rglob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _flat(tree, name=""):
@@ -390,15 +440,19 @@ def _write(state, manifest):
     if state.external_scores is not None:
         _write_scores(state, state.external_scores, folder / "scores" / "external")
     for path in sorted((state.work / "models").glob("*.skdxa")):
-        shutil.copyfile(path, folder / "models" / path.name)
+        copied = folder / "models" / path.name
+        with naming(copied):
+            shutil.copyfile(path, copied)
     manifest["left_out"], manifest["notes"] = state.left_out, state.notes
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, default=float) + "\n")
+    with naming(folder / "manifest.json") as path:
+        path.write_text(json.dumps(manifest, indent=2, default=float) + "\n")
     write_report(folder / "report.html", state, manifest, lists)
 
 
 def _write_scores(state, scores, path):
     if find_spec("pyarrow") is not None:
-        scores.to_parquet(path.with_name(f"{path.name}.parquet"), index=False)
+        with naming(path.with_name(f"{path.name}.parquet")) as path:
+            scores.to_parquet(path, index=False)
         return
     write_csv(scores, path.with_name(f"{path.name}.csv"), index=False)
     note = "Scores were written as CSV, since pyarrow, which writes Parquet, is not installed."

@@ -26,7 +26,9 @@ def test_an_error_is_one_line(monkeypatch, capsys, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without a signal")
 @pytest.mark.usefixtures("as_it_was")
-def test_a_terminated_job_leaves_nothing_but_what_is_finished(files, monkeypatch, tmp_path):
+def test_a_terminated_job_leaves_nothing_but_what_is_finished(
+    files, monkeypatch, capsys, tmp_path
+):
     def end(*args, **kwargs):
         assert list(tmp_path.iterdir())
         assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
@@ -41,6 +43,10 @@ def test_a_terminated_job_leaves_nothing_but_what_is_finished(files, monkeypatch
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     # What is finished is kept, for when the command is given again.
     assert [path.name for path in tmp_path.iterdir()] == ["out.unfinished"]
+    assert capsys.readouterr().err.endswith(
+        f"Interrupted. What is finished is kept in {tmp_path / 'out.unfinished'}: give the same "
+        "command again to go on.\n"
+    )
 
 
 def test_version():

@@ -90,9 +90,7 @@ def test_the_risk_of_a_scan_does_not_depend_on_its_label(cohort, without):
 
 def test_certain_risks_get_finite_odds():
     risk = pd.DataFrame({"a": [0.2, 1.0], "b": [0.0, 0.4]})
-    with pytest.warns(
-        RuntimeWarning, match=r"2 risks are exactly 0 or 1, .*: 1e-06 and 1 - 1e-06"
-    ):
+    with pytest.warns(RuntimeWarning, match=r"2 risks are exactly 0 or 1, .*: 1e-06 and 1 - "):
         found = finite_odds(risk)
     pd.testing.assert_frame_equal(found, pd.DataFrame({"a": [0.2, 1 - 1e-6], "b": [1e-6, 0.4]}))
     assert finite_odds(found) is found

@@ -1,5 +1,6 @@
 """How reports are written."""
 
+import errno
 import os
 import re
 import stat
@@ -13,7 +14,9 @@ from skdxa.study._output import (
     check_out,
     excluded_records,
     file_names,
+    naming,
     new_folder,
+    remove_abandoned,
     write_csv,
 )
 
@@ -90,6 +93,32 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(RuntimeError, match="interrupted"):
         write()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_run_killed_while_it_replaced_a_folder(tmp_path, renamed):
+    out, former = tmp_path / "out", tmp_path / ".out-abcdefgh-former"
+    former.mkdir()
+    (former / "old").touch()
+    if renamed:
+        out.mkdir()
+        (out / "new").touch()
+    else:
+        (tmp_path / ".out-abcdefgh").mkdir()
+    remove_abandoned(out, tmp_path / ".out-12345678", name="abcdefgh")
+    remove_abandoned(out, tmp_path / ".out-12345678", name=".out-abcdefgh")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in out.iterdir()] == ["new" if renamed else "old"]
+
+
+def test_an_error_names_the_file():
+    with pytest.raises(OSError, match="'b'") as raised, naming("a"):
+        raise OSError(errno.ENOSPC, "No space left on device", "b")
+    with pytest.raises(OSError, match="No space left on device: 'a'") as raised, naming("a"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert raised.value.filename == "a"
+    with pytest.raises(OSError, match=r"^cannot identify image file$"), naming("a"):
+        raise OSError("cannot identify image file")
 
 
 def test_what_must_not_be_replaced(tmp_path):

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,9 +17,12 @@ from sklearn.utils import Bunch
 from study_cohorts import cheap_model, small_cohort
 
 from skdxa import __version__
-from skdxa.exceptions import CheckpointError, CohortError
+from skdxa.classification import make_stack
+from skdxa.densitometry import FINNISH_WOMEN
+from skdxa.exceptions import CheckpointError, CohortError, ModelFileError
 from skdxa.simulation import make_spine_cohort
 from skdxa.study import Protocol, run_study
+from skdxa.study._fracture_predictors import read_predictors
 from skdxa.study._plan import study_steps
 from skdxa.study._step_models import cross_validate
 from skdxa.study._step_tables import tabulate_performance
@@ -244,6 +248,55 @@ def test_gaps_are_left_out_or_imputed(tmp_path, monkeypatch):
         assert np.isfinite(study.table["auc"]).all()
 
 
+@pytest.mark.parametrize(("gaps", "n_scans"), [("leave_out", 78), ("impute", 90)])
+def test_the_stack_follows_the_rule_for_gaps(tmp_path, monkeypatch, gaps, n_scans):
+    states = []
+    monkeypatch.setattr(
+        "skdxa.study._run.study_steps",
+        lambda *arguments: [
+            *(
+                step
+                for step in study_steps(*arguments)
+                if step.name.startswith(("Cross", "Clinical", "Stack", "Table 1"))
+            ),
+            Step("Keep", states.append),
+        ],
+    )
+    monkeypatch.setattr("skdxa.study._added_value._N_RESAMPLES", 20)
+    cohort = small_cohort()
+    cohort.data.loc[:9, "tbs"] = np.nan
+    cohort.data.loc[8:11, "age"] = np.nan
+    protocol = Protocol(targets=("fracture_ever",), n_splits=3, stack_folds=2, gaps=gaps)
+    study = run(protocol, cohort, tmp_path / "out")
+    assert study.table.loc["fracture_ever: stack", "auc"] > 0
+    (sentence,) = [text for text in study.sentences["Fracture"] if text.startswith("In a stack")]
+    assert {
+        "leave_out": "; 12 scans with gaps in these columns were left out)",
+        "impute": "; gaps in 12 scans were filled by medians of the training folds)",
+    }[gaps] in sentence
+    found = states[0].stacks["fracture_ever"]
+    assert len(found.labels) == n_scans
+    if gaps == "leave_out":
+        return
+
+    # By hand, fold by fold.
+    columns = ["min_t_score", "age", "tbs"]
+    predictors = read_predictors(cohort.data, "tbs", FINNISH_WOMEN, gaps=True)
+    table = cohort.data[["scan"]].assign(
+        min_t_score=-predictors["min_t_score"], age=cohort.data["age"], tbs=cohort.data["tbs"]
+    )
+    y, fold_of = cohort.target["fracture_ever"].to_numpy(), found.result.fold_assignment.fold_of[0]
+    score = np.empty(90)
+    for test in (fold_of == fold for fold in range(3)):
+        filled = table.fillna(table.loc[~test, columns].median())
+        stack = make_stack(
+            cheap_model(), columns, lower_is_worse=["min_t_score", "tbs"], cv=2, random_state=0
+        )
+        stack.fit(filled[~test], y[~test])
+        score[test] = stack.predict_proba(filled[test])[:, 1]
+    np.testing.assert_allclose(found.result.repeat_scores(0), score, rtol=1e-6)
+
+
 def test_same_seed_same_table_for_any_number_of_processes(short, tmp_path):
     cohort = small_cohort()
     cohort.target.loc[:9, "scoliosis"] = np.nan
@@ -404,11 +457,114 @@ def test_a_full_disk_names_what_is_kept(short, tmp_path, monkeypatch):
         patch.setattr("skdxa.study._run.write_csv", full)
         with pytest.raises(
             OSError,
-            match=r"No space left on device: .*1\.csv\).* kept in .*out\.unfinished: ",
+            match=r"1\.csv cannot be written \(No space left on device\)\. Free some space, and "
+            r".* kept in .*out\.unfinished\.",
         ):
             run(ONE, small_cohort(), out)
     assert [path.name for path in tmp_path.iterdir()] == ["out.unfinished"]
     run(ONE, small_cohort(), out)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Mount a small disk, and return its folder and a function that mounts it with options."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(*options):
+        return subprocess.run(["mount", *options, folder], capture_output=True, check=False)
+
+    if shutil.which("mount") is None or mount("-t", "tmpfs", "-o", "size=8k", "tmpfs").returncode:
+        pytest.skip("this process must not mount a disk (on Linux, root may)")
+    yield folder, lambda options: mount("-o", f"remount,{options}")
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_fills_up_at_any_step(short, disk, tmp_path):
+    folder, mount = disk
+    cohort = small_cohort()
+    expected = run(ONE, cohort, tmp_path / "expected")
+    errors = []
+    for kib in range(8, 2000, 8):
+        mount(f"size={kib}k")
+        try:
+            study = run(ONE, cohort, folder / "out")
+        except (OSError, CheckpointError) as error:
+            errors.append(str(error))
+            assert "Free some space" in errors[-1]
+            assert f"{folder}/" in errors[-1]
+            assert {path.name for path in folder.iterdir()} <= {"out.unfinished"}
+            assert [path.name for path in folder.rglob("*.tmp")] == []
+        else:
+            break
+    for what in ("out.unfinished", "/tables/", "/scores/", "/report.html "):
+        assert any(what in error for error in errors), what
+    pd.testing.assert_frame_equal(study.table, expected.table)
+    for path in (tmp_path / "expected" / "tables").iterdir():
+        assert path.read_bytes() == (study.out / "tables" / path.name).read_bytes()
+    assert [path.name for path in folder.iterdir()] == ["out"]
+
+
+def test_a_disk_that_must_not_be_written_to(short, disk):
+    folder, mount = disk
+    mount("size=2m,ro")
+    with pytest.raises(CheckpointError, match=r"out\.unfinished cannot be made \(Read-only file"):
+        run(ONE, small_cohort(), folder / "out")
+    mount("rw")
+    (folder / "out.unfinished").mkdir()
+    mount("ro")
+    with pytest.raises(
+        OSError,
+        match=r"disk/.* cannot be written \(Read-only file system\)\. Make it writable, and",
+    ):
+        run(ONE, small_cohort(), folder / "out")
+    mount("rw")
+    assert run(ONE, small_cohort(), folder / "out").out == folder / "out"
+
+
+def test_models_that_find_no_space_are_not_left_out(short, tmp_path, monkeypatch):
+    def full(model, path, **options):
+        cause = OSError(errno.ENOSPC, "No space left on device")
+        raise ModelFileError(f"{path}: the file cannot be written.") from cause
+
+    monkeypatch.setattr("skdxa.study._step_models.save_model", full)
+    monkeypatch.setattr("skdxa.study._step_models.model_card", lambda model, **options: {})
+    with pytest.raises(OSError, match=r"scoliosis_fold_0\.skdxa cannot be written \(No space"):
+        run(ONE, small_cohort(), tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, RuntimeError])
+def test_a_run_that_ends_early_names_what_is_kept(short, tmp_path, monkeypatch, kind):
+    def end(*args, **kwargs):
+        raise kind
+
+    monkeypatch.setattr("skdxa.study._run.write_report", end)
+    lines = []
+    with pytest.raises(kind) as ended:
+        run(ONE, small_cohort(), tmp_path / "out", report=lines.append)
+    work = tmp_path / "out.unfinished"
+    again = "" if kind is RuntimeError else ": give the same command again to go on"
+    assert ended.value.__notes__ == [f"What is finished is kept in {work}{again}."]
+    assert f"What is finished is kept in {work}: if the run ends early, give the same " in lines[0]
+    monkeypatch.undo()
+    # What a killed run was writing.
+    for name in (f".study.json.{'0' * 32}.tmp", f"models/.a.skdxa.{'f' * 32}.tmp", ".mine.tmp"):
+        (work / name).write_text("half")
+    with monkeypatch.context() as patch:
+        patch.setattr("skdxa.study._run.write_report", end)
+        patch.setattr("skdxa.study._run.study_steps", lambda *arguments: [])
+        with pytest.raises(KeyError):
+            run(ONE, small_cohort(), tmp_path / "out", report=lines.append)
+    assert lines[-1] == f"Going on with what is finished in {work}."
+    assert [path.name for path in work.rglob("*.tmp")] == [".mine.tmp"]
+
+
+def test_a_run_that_was_killed_at_once_is_begun_again(short, tmp_path):
+    work = tmp_path / "out.unfinished"
+    work.mkdir()
+    (work / f".study.json.{'0' * 32}.tmp").write_text("half")
+    run(ONE, small_cohort(), tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_overwriting_replaces_a_report_and_nothing_else(short, tmp_path):
