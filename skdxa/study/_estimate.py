@@ -2,7 +2,8 @@
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import ceil
 
 import numpy as np
 from joblib import cpu_count
@@ -20,7 +21,7 @@ _EPOCHS = (1, 3)
 # Of a simulated scan at the paper's spacing, in MiB; of a saved model; of a report; of a score in
 # a checkpoint, compressed, in bytes.
 _SCAN_MIB, _MODEL_MIB, _REPORT_MIB, _SCORE_BYTES = 164 * 300 * 4 / 2**20, 1.6, 12, 14
-_WORKERS = (1, 4, 16)
+_WORKERS = (1, 10, 100)
 # What is not training, per task: clinical comparison, figures, audit.
 _FIXED_SECONDS = 45
 
@@ -43,6 +44,9 @@ class StudyEstimate:
         Of report, models and checkpoint.
     n_cores : int
         Cores of this machine.
+    seconds_on : dict of int to float
+        Of the whole study by the number of workers that train, each with cores like these. Fits
+        of one step run side by side; steps, and what is not training, one after the other.
     """
 
     n_trainings: int
@@ -51,18 +55,17 @@ class StudyEstimate:
     memory_mib: float
     disk_mib: float
     n_cores: int
+    seconds_on: dict = field(default_factory=dict)
 
     def text(self):
         """Return the estimate in words."""
-        rest = self.seconds - self.n_trainings * self.seconds_per_training
-        training = self.n_trainings * self.seconds_per_training
-        shared = ", ".join(f"{n}: {duration(training / n + rest)}" for n in _WORKERS)
+        shared = ", ".join(f"{n}: {duration(took)}" for n, took in self.seconds_on.items())
+        shared = f" With as many workers as named, each with cores like these: {shared}."
         return (
             f"{self.n_trainings} trainings of about {duration(self.seconds_per_training)} each; "
             f"the whole study about {duration(self.seconds)} on this machine ({self.n_cores} "
             f"cores), {self.memory_mib / 1024:.1f} GiB of memory and "
-            f"{self.disk_mib / 1024:.2f} GiB of disk. With as many workers as named, each with "
-            f"cores like these: {shared}."
+            f"{self.disk_mib / 1024:.2f} GiB of disk.{shared if self.seconds_on else ''}"
         )
 
 
@@ -86,7 +89,8 @@ def estimate_study(protocol, *, n_scans=None, model=None):
     -----
     The model is fitted on a few simulated scans, a network with one epoch and with three, so that
     the cost of an epoch is known apart from that of the start. Other programs that run meanwhile,
-    and a processor that slows down when it is hot, make the study take longer.
+    and a processor that slows down when it is hot, make the study take longer. With several
+    workers, a step of ten folds keeps no more than ten of them busy.
 
     Examples
     --------
@@ -101,27 +105,33 @@ def estimate_study(protocol, *, n_scans=None, model=None):
     pipeline = protocol.pipeline() if model is None else model
     n_train = n_simulated * (1 - 1 / protocol.n_splits)
     if isinstance(pipeline, Pipeline) and isinstance(pipeline[-1], SpineCNNClassifier):
-        per_training = _time_network(pipeline, cohort, y, n_train)
+        per_training = _time_network(pipeline, cohort, y, n_simulated, n_train)
     else:
         start = time.perf_counter()
         clone(pipeline).fit(cohort.data, y)
         per_training = (time.perf_counter() - start) * n_train / _N_SCANS
-    n_trainings = count_trainings(protocol, targets)
+    parts = _trainings_of_steps(protocol, targets)
     simulation = 0.0
     if n_scans is None:
         start = time.perf_counter()
         make_spine_cohort(_N_SCANS, random_state=1)
         simulation = (time.perf_counter() - start) / _N_SCANS * n_simulated
     splits = len(targets) * protocol.n_trainings
+    rest = simulation + _FIXED_SECONDS * len(targets)
+    seconds_on = {
+        workers: rest + per_training * sum(ceil(fits / workers) * each for fits, each in parts)
+        for workers in _WORKERS
+    }
     return StudyEstimate(
-        n_trainings=n_trainings,
+        n_trainings=sum(fits * each for fits, each in parts),
         seconds_per_training=per_training,
-        seconds=n_trainings * per_training + simulation + _FIXED_SECONDS * len(targets),
+        seconds=seconds_on[1],
         memory_mib=_memory_mib() + 3 * _SCAN_MIB * n_simulated,
         disk_mib=_REPORT_MIB
         + _MODEL_MIB * 2 * protocol.n_splits * len(targets)
         + splits * (n_simulated / protocol.n_splits * _SCORE_BYTES + 6000) / 2**20,
         n_cores=cpu_count(),
+        seconds_on=seconds_on,
     )
 
 
@@ -146,21 +156,28 @@ def count_trainings(protocol, targets):
     >>> count_trainings(Protocol.quick(), ["scoliosis", "fracture_ever"])
     21
     """
-    number = len(targets) * protocol.n_trainings
+    return sum(fits * each for fits, each in _trainings_of_steps(protocol, targets))
+
+
+def _trainings_of_steps(protocol, targets):
+    """Return how many fits run side by side, and how many trainings each has, step by step."""
+    n_splits = protocol.n_splits
+    parts = [(protocol.n_trainings, 1)] * len(targets)
     if protocol.n_repeats > 3:
         # The models of the median repeat are trained once more.
-        number += len(targets) * protocol.n_splits
+        parts += [(n_splits, 1)] * len(targets)
     if any(target.startswith("fracture") for target in targets):
         if protocol.stack_folds:
-            number += protocol.n_splits * (protocol.stack_folds + 1)
+            parts.append((n_splits, protocol.stack_folds + 1))
         if protocol.added_value_draws:
-            number += protocol.n_splits * (protocol.added_value_draws + 1)
+            parts += [(n_splits, 1)] * (protocol.added_value_draws + 1)
     if protocol.audit:
-        number += 2 * protocol.n_splits
-    return number
+        # Shuffled labels; the choice of the epoch, which is trained fold by fold.
+        parts += [(n_splits, 1), (1, n_splits)]
+    return parts
 
 
-def _time_network(pipeline, cohort, y, n_train):
+def _time_network(pipeline, cohort, y, n_scans, n_train):
     """Return the seconds of a training, from fits of one and of three epochs."""
     pipeline = clone(pipeline)
     start = time.perf_counter()
@@ -179,7 +196,8 @@ def _time_network(pipeline, cohort, y, n_train):
     per_epoch = max(took[1] - took[0], 0) / (_EPOCHS[1] - _EPOCHS[0])
     overhead = max(took[0] - per_epoch, 0)
     of_all = per_epoch * n_train / len(images) * planned
-    return overhead + of_all + crop * n_train
+    # The fold that is scored is cropped too.
+    return overhead + of_all + crop * n_scans
 
 
 def _memory_mib():

@@ -1,5 +1,7 @@
 """How long a study takes, measured before it begins."""
 
+from dataclasses import replace
+
 import pytest
 from study_cohorts import cheap_model
 
@@ -52,7 +54,22 @@ def test_in_words():
     text = estimate.text()
     assert text.startswith("3110 trainings of about 8.0 minutes each; the whole study about 17 da")
     assert "on this machine (2 cores), 2.0 GiB of memory and 0.50 GiB of disk." in text
-    assert "4: 4.4 days, 16: 28 hours." in text
+    assert text.endswith("disk.")
+    estimate = replace(estimate, seconds_on={1: 1_500_000.0, 10: 160_000.0, 100: 30_000.0})
+    assert estimate.text().endswith("cores like these: 1: 17 days, 10: 1.9 days, 100: 8.3 hours.")
+
+
+def test_workers_share_the_fits_of_a_step():
+    estimate = estimate_study(Protocol.paper(), n_scans=200, model=cheap_model())
+    each = estimate.seconds_per_training
+    rest = estimate.seconds - 3110 * each
+    # On ten workers all steps are shared but the audit's choice of the epoch, of ten fits.
+    on_ten = 3 * (100 + 1) + 6 + 1 + 10
+    assert estimate.seconds_on[10] == pytest.approx(rest + on_ten * each)
+    # On a hundred, steps of ten folds take as long as on ten.
+    on_hundred = 3 * (10 + 1) + 6 + 1 + 10
+    assert estimate.seconds_on[100] == pytest.approx(rest + on_hundred * each)
+    assert estimate.seconds_on[1] == estimate.seconds
 
 
 @pytest.mark.parametrize(
