@@ -350,7 +350,8 @@ def _telling_what_is_kept(work):
         end.add_note(f"{kept}: give the same command again to go on.")
         raise
     except Exception as error:
-        error.add_note(f"{kept}.")
+        if str(work) not in str(error):
+            error.add_note(f"{kept}.")
         raise
 
 
