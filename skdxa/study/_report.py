@@ -105,7 +105,8 @@ def _small(protocol):
     """Return in what a protocol falls short of the paper's, or None."""
     short = []
     if protocol.epochs < PAPER_EPOCHS:
-        short.append(f"{protocol.epochs} epochs in place of {PAPER_EPOCHS}")
+        plural = "s" * (protocol.epochs > 1)
+        short.append(f"{protocol.epochs} epoch{plural} in place of {PAPER_EPOCHS}")
     if protocol.n_splits < 10:
         short.append(f"{protocol.n_splits} folds in place of 10")
     if protocol.n_repeats < 100:
@@ -131,7 +132,11 @@ def _table(table):
         "title": table.title,
         "caption": table.caption,
         "main": table.name in _MAIN,
-        "heads": [_heading(name) for name in shown.columns],
+        "heads": [
+            # The first column has the headings of the rows.
+            {"text": _heading(name), "number": is_number and place > 0}
+            for place, (name, is_number) in enumerate(zip(shown, numeric, strict=True))
+        ],
         "rows": [
             [
                 {"text": text, "number": is_number}
@@ -146,7 +151,9 @@ def _heading(name):
     name = str(name)
     if name in _HEADINGS:
         return _HEADINGS[name]
-    return name if name[:1].isupper() else name.replace("_", " ").capitalize()
+    if name[:1].isupper():
+        return name
+    return re.sub(r"\bauc\b", "AUC", name.replace("_", " ").capitalize(), flags=re.IGNORECASE)
 
 
 def _figure(folder, picture):
