@@ -194,6 +194,7 @@ def test_docstrings_are_idiomatic():
 # What several modules of a package have in common, tested apart from them.
 THEMES = {
     "damaged_files",
+    "documentation",
     "fuzz_dicom",
     "fuzz_matlab",
     "fuzz_plain",

@@ -28,15 +28,18 @@ PER_G_CM2, NOT_SCANNED = 10_000, 65_535
 
 
 def draw_patients(n, rng):
-    """Return simulated patients: two in five have a curve of 14 to 38 degrees."""
+    """Return simulated patients: two in five have a curve of 10 to 30 degrees."""
     curved = rng.random(n) < 0.4
+    cobb_angle = np.where(curved, rng.uniform(10, 30, n), rng.uniform(0, 10, n))
     bmd = np.clip(rng.normal(1.0, 0.16, n), 0.6, 1.5)[:, None] + [-0.08, 0.0, 0.05, 0.04]
     return pd.DataFrame(
         {
             "patient": [f"SIM{number:03d}" for number in range(1, n + 1)],
             "age": rng.uniform(45, 85, n).round().astype(int),
             "sex": np.where(rng.random(n) < 0.8, "F", "M"),
-            "cobb_angle": np.where(curved, rng.uniform(14, 38, n), rng.uniform(0, 8, n)),
+            "cobb_angle": cobb_angle,
+            # A reader judges the angle by eye, with an error of a few degrees.
+            "scoliosis": np.where(cobb_angle + rng.normal(0, 3, n) > 10, "Yes", "No"),
             "convex": rng.choice(["left", "right"], n),
             "bmd": list(bmd.round(3)),
             "degeneration": list(rng.choice([0, 0, 1, 2], (n, 4)).astype(float)),
@@ -175,7 +178,7 @@ def make_hospital(folder):
                 "Patient": patient["patient"],
                 "Age": patient["age"],
                 "Sex": patient["sex"],
-                "Scoliosis": "Yes" if patient["cobb_angle"] > 10 else "No",
+                "Scoliosis": patient["scoliosis"],
             }
         )
     table = pd.DataFrame(rows)
