@@ -15,14 +15,14 @@ IMAGES = Path(__file__).resolve().parents[1] / "images"
 # Pixels across; a page of the documentation shows at most half of them.
 WIDTH = 1080
 # Rows of the contact sheet and of the report that are shown, in pixels of the source.
-SHEET_ROWS, REPORT_ROWS = 500, 780
+SHEET_ROWS, REPORT_ROWS = 500, 815
 
 
 def save(image, name, width=WIDTH):
-    """Save a picture with few colours, which keeps the file small."""
+    """Save a picture of 256 colours, which keeps the file small."""
     height = round(image.height * width / image.width)
     image = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-    image.quantize(128).save(IMAGES / name, optimize=True)
+    image.quantize(256).save(IMAGES / name, optimize=True)
 
 
 def photograph(page):
