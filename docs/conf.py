@@ -18,6 +18,7 @@ copyright = "2026, the skdxa developers"
 release = version = skdxa.__version__
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -37,6 +38,11 @@ autodoc_typehints = "none"
 # 2026-11: docstrings inherited from scikit-learn refer to its glossary, which is not part of
 # these pages.
 suppress_warnings = ["ref.term"]
+
+# The pictures of the guide, which the scripts in plots/ draw in a second or two each.
+plot_formats = [("png", 150)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
