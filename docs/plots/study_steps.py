@@ -22,7 +22,7 @@ def arrow(start, end):
 box(0, 38, 22, 14, "protocol", "#cfe2f3")
 box(0, 12, 22, 14, "table\nand scans", "#cfe2f3")
 box(32, 22, 27, 20, "repeated\ncross-\nvalidation", "#f9d9b8")
-box(69, 22, 20, 20, "scores\nof each\ntask", "#d9ead3")
+box(69, 22, 20, 20, "scores\nand\nmodels", "#d9ead3")
 arrow((22, 45), (32, 36))
 arrow((22, 19), (32, 28))
 arrow((59, 32), (69, 32))
