@@ -6,8 +6,8 @@
 Both ways cross-validate the paper's network on simulated patients. They alternate (A B A B), each
 in a process of its own that is started and warmed up before it is timed. The processor time is
 that of the process and its workers; other programs disturb it less than the wall time. With
-``--dask`` one dask worker of one thread is compared with as many as there are cores. All ways of one
-thread per fit must print the same AUC.
+``--dask`` one dask worker of one thread is compared with as many as there are cores. All ways of
+one thread per fit must print the same AUC.
 """
 
 import argparse

@@ -2,10 +2,10 @@
 
     python benchmarks/small_fits.py [--fits 1000] [--rounds 3]
 
-Small networks are cross-validated on random images of 24 x 24 pixels, ten folds in each repeat. The
-time of a fit that is not arithmetic is what is left when its epochs are taken away: fits of one and
-of five epochs alternate (A B A B), and the line through both is continued to no epoch. Memory is
-that of the process after the first round and at the end.
+Small networks are cross-validated on random images of 24 x 24 pixels, ten folds in each repeat.
+The time of a fit that is not arithmetic is what is left when its epochs are taken away: fits of
+one and of five epochs alternate (A B A B), and the line through both is continued to no epoch.
+Memory is that of the process after the first round and at the end.
 """
 
 import argparse

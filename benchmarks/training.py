@@ -1,11 +1,14 @@
 """Compare the training speed of SpineCNNClassifier and plain Keras, alternating in one run.
 
     python benchmarks/training.py [--images 512] [--epochs 4] [--rounds 5] [--auc-epochs 15]
+        [--torch]
 
-Plain Keras is `Model.fit` of the same network, built of standard Keras layers, in float32
-with batches of 32, as a user would write it. Images and labels are simulated. Because other
-programs may run, each round runs everything once, and the ratios are medians over rounds.
-Other programs disturb the processor time less than the wall time.
+Plain Keras is `Model.fit` of the same network, built of standard Keras layers, in float32 with
+batches of 32, as a user would write it. With ``--torch``, which needs PyTorch, the same network
+is also trained by a plain loop of PyTorch over shuffled batches, with the channels last, in
+float32 and in bfloat16 (by ``autocast``). Images and labels are simulated. Because other programs
+may run, each round runs everything once, and the ratios are medians over rounds. Other programs
+disturb the processor time less than the wall time.
 """
 
 import argparse
@@ -55,6 +58,36 @@ def plain_keras():
     return model
 
 
+def torch_trainer(X, y, epochs, dtype):
+    """Return a function that trains the network for some epochs by a plain loop of PyTorch."""
+    import torch
+    from torch import nn
+
+    layers, channels = [], 1
+    for n_kernels in (8, 16, 32, 64):
+        layers += [nn.Conv2d(channels, n_kernels, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)]
+        channels = n_kernels
+    layers += [nn.Flatten(), nn.Dropout(0.5), nn.Linear(5184, 64), nn.ReLU(), nn.Linear(64, 1)]
+    model = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+    kernels = [layer.weight for layer in layers if isinstance(layer, nn.Conv2d)]
+    optimizer, loss = torch.optim.Adam(model.parameters(), 1e-3), nn.BCEWithLogitsLoss()
+    images = torch.from_numpy(X[:, np.newaxis]).to(memory_format=torch.channels_last)
+    labels = torch.from_numpy(y.astype(np.float32))[:, None]
+
+    def train():
+        model.train()
+        for _ in range(epochs):
+            for rows in torch.randperm(len(y)).split(32):
+                optimizer.zero_grad()
+                with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+                    scores = model(images[rows])
+                penalty = 1e-4 * sum(kernel.square().sum() for kernel in kernels)
+                (loss(scores.float(), labels[rows]) + penalty).backward()
+                optimizer.step()
+
+    return train
+
+
 def timed(function):
     wall, processor = time.perf_counter(), time.process_time()
     function()
@@ -75,6 +108,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--auc-epochs", type=int, default=15, help="0: no AUCs")
+    parser.add_argument("--torch", action="store_true", help="compare with PyTorch too")
     args = parser.parse_args()
 
     cohort = make_spine_cohort(2 * args.images, random_state=0)
@@ -101,6 +135,9 @@ def main():
         "its network alone": fit_network,
         "Pipeline of the classifier": lambda: pipeline.fit(X, y),
     }
+    if args.torch:
+        for dtype in ("float32", "bfloat16"):
+            runs[f"PyTorch, {dtype}, batch 32"] = torch_trainer(X, y, args.epochs, dtype)
     for run in runs.values():
         run()
     times = {name: np.empty((args.rounds, 2)) for name in runs}
