@@ -16,10 +16,9 @@ X["network"] = rng.normal(-0.5 * (X["T-score"] + 2.2), 1.0)
 log_odds = -2.9 - 0.4 * (X["T-score"] + 2.2) + 0.4 * X["network"]
 y = (rng.random(n) < 1 / (1 + np.exp(-log_odds))).astype(int)
 folds = StratifiedKFold(10, shuffle=True, random_state=0)
+model = LogisticRegression(C=np.inf)
 old, new = (
-    cross_val_predict(
-        LogisticRegression(C=np.inf), X[names], y, cv=folds, method="predict_proba"
-    )[:, 1]
+    cross_val_predict(model, X[names], y, cv=folds, method="predict_proba")[:, 1]
     for names in (["T-score", "age"], list(X))
 )
 

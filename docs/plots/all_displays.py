@@ -2,13 +2,14 @@
 
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.text import Text
 from sklearn.linear_model import LogisticRegression
 
 from skdxa.displays import CalibrationDisplay, ForestDisplay, RepeatedRocDisplay
 from skdxa.evaluation import repeated_cross_validate
 from skdxa.significance import delong_interval
 
-plt.rcParams["font.size"] = 13
+plt.rcParams["font.size"] = 11
 rng = np.random.default_rng(0)
 y = (rng.random(400) < 0.3).astype(int)
 X = rng.normal(size=(400, 3)) + 0.7 * y[:, np.newaxis]
@@ -18,8 +19,8 @@ result = repeated_cross_validate(
 )
 figure, axes = plt.subplot_mosaic(
     [["roc", "calibration"], ["forest", "forest"]],
-    figsize=(6, 6),
-    height_ratios=[3.8, 1],
+    figsize=(6, 4.4),
+    height_ratios=[4, 1],
     layout="constrained",
 )
 RepeatedRocDisplay.from_result(
@@ -30,5 +31,7 @@ scores = {"model": result.repeat_scores(), "T-score": -t_score}
 ForestDisplay.from_intervals(
     {name: delong_interval(y, score) for name, score in scores.items()}, ax=axes["forest"]
 )
-for text in axes["calibration"].texts:
-    text.set_fontsize(9)
+for name in axes["calibration"].texts:  # of the two rows of bars, which the caption names
+    name.set_visible(False)
+for text in figure.findobj(Text):
+    text.set_fontsize(max(text.get_fontsize(), 9))

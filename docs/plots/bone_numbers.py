@@ -14,9 +14,7 @@ figure, (left, right) = plt.subplots(
     1, 2, figsize=(6, 3.3), width_ratios=[1.25, 1], layout="constrained"
 )
 corners = dict(zip(("T12", *names, "L5"), spine.endplates, strict=True))
-ScanDisplay.from_scan(
-    spine.scan, vertebrae=corners, ax=left, style={"labels": {"fontsize": 10}}
-)
+ScanDisplay.from_scan(spine.scan, vertebrae=corners, ax=left, style={"labels": {"fontsize": 10}})
 for quad in corners.values():
     middle = np.array([quad[[0, 2]].mean(axis=0), quad[[1, 3]].mean(axis=0)])
     left.plot(*middle.T, color="tab:orange", lw=2)
@@ -28,7 +26,7 @@ single = t_score(bmd, FINNISH_WOMEN, site="spine")[0]
 counts = evaluable_vertebrae(single).reason == ""
 right.axvline(-2.5, color="0.4", ls=":")
 right.text(-2.45, 3.45, "-2.5", fontsize=10)
-for row, (name, score, count) in enumerate(zip(names, single, counts, strict=True)):
+for row, (score, count) in enumerate(zip(single, counts, strict=True)):
     colour, note = ("tab:blue", "counts") if count else ("tab:orange", "left out")
     right.plot(score, row, "o", color=colour, ms=9)
     right.annotate(

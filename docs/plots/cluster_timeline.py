@@ -21,7 +21,7 @@ while waiting:
     ax.barh(worker, end - start - 0.06, left=start, height=0.7, color=colour)
     text = f"{split} x" if dies else f"{split}"
     ax.text(
-        (start + end) / 2, worker, text, ha="center", va="center", fontsize=11, color="w", fontweight="bold"
+        (start + end) / 2, worker, text, ha="center", va="center", color="w", fontweight="bold"
     )
     free[worker] = float("inf") if dies else end
 ax.set_yticks(range(4), [f"worker {number}" for number in range(1, 5)])

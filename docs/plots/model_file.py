@@ -8,11 +8,10 @@ figure, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
 
 
 def box(left, bottom, width, height, text, colour, **options):
-    ax.add_patch(
-        FancyBboxPatch(
-            (left, bottom), width, height, boxstyle="round,pad=0,rounding_size=2", fc=colour, ec="0.3"
-        )
+    shape = FancyBboxPatch(
+        (left, bottom), width, height, boxstyle="round,pad=0,rounding_size=2", fc=colour, ec="0.3"
     )
+    ax.add_patch(shape)
     ax.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", **options)
 
 

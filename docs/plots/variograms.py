@@ -13,9 +13,7 @@ SHAPE = 60, 105
 def random_field(hurst):
     """Return a Gaussian field with the slope 2 * hurst near the origin."""
     # Four times as large as drawn, since the field repeats at its edges.
-    rows, columns = (
-        np.fft.fftfreq(4 * n, step) for n, step in zip(SHAPE, SPACING, strict=True)
-    )
+    rows, columns = (np.fft.fftfreq(4 * n, step) for n, step in zip(SHAPE, SPACING, strict=True))
     frequency = np.hypot(rows[:, np.newaxis], columns)
     amplitude = np.zeros(frequency.shape)
     amplitude[frequency > 0] = frequency[frequency > 0] ** -(hurst + 1)
@@ -24,9 +22,7 @@ def random_field(hurst):
     return field / field.std()
 
 
-figure, axes = plt.subplots(
-    1, 3, figsize=(6, 2.2), width_ratios=[1, 1, 1.5], layout="constrained"
-)
+figure, axes = plt.subplots(1, 3, figsize=(6, 2.2), width_ratios=[1, 1, 1.5], layout="constrained")
 for ax, hurst, colour, mark in zip(
     axes, (0.25, 0.75), ("tab:orange", "tab:blue"), "os", strict=False
 ):
