@@ -101,9 +101,13 @@ def steps(page):
 
 
 def commands(block):
-    """Return the commands of a console block, each with the lines that it printed."""
+    """Return the commands of a console block, each with the lines that it printed.
+
+    A line of a command ends in a backslash where it goes on; a line that was printed goes on in
+    those that begin with eight spaces.
+    """
     found = []
-    for line in block.replace("\\\n", "").splitlines():
+    for line in re.sub(r"\\\n|\n {8}(?=\S)", " ", block).splitlines():
         if line.startswith("$ "):
             found.append((line[2:], []))
         elif line:
