@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from fractures import OPTIONS, make_cohort
 from sklearn.naive_bayes import GaussianNB
+from threadpoolctl import threadpool_limits
 
 from skdxa.evaluation import repeated_cross_validate
 from skdxa.simulation import make_spine_cohort
@@ -12,6 +13,13 @@ from skdxa.study import Protocol, fit_model, fracture_benchmarks
 SMALL = Protocol(
     targets=("scoliosis",), n_splits=2, epochs=2, height=60, width=40, validation_fraction=0
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Compute with one thread: tests run in a process per core, whose threads wait for another."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 @pytest.fixture(scope="session")
