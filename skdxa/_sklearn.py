@@ -5,9 +5,12 @@ output container that a user has asked for. If a release moves one of these name
 module changes.
 """
 
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 from sklearn.base import _fit_context as fit_context
+from sklearn.base import is_classifier
+from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
@@ -45,6 +48,7 @@ __all__ = [
     "check_method_params",
     "check_sample_weight",
     "fit_context",
+    "known_splitter",
     "num_samples",
     "output_container",
     "safe_indexing",
@@ -57,3 +61,27 @@ __all__ = [
 def output_container(transformer):
     """Return what ``set_output`` asks of a transformer: "default", "pandas" or "polars"."""
     return _get_output_config("transform", transformer)["dense"]
+
+
+@contextmanager
+def known_splitter(search, X, y, groups):
+    """Let a search know its splitter and the number of splits while it searches.
+
+    `BaseSearchCV.fit` sets the attributes `_checked_cv_orig` and `n_splits_` before it searches
+    from scikit-learn 1.9 on; before, it kept the splitter to itself.
+
+    Parameters
+    ----------
+    search : BaseSearchCV
+    X, y, groups : array-like or None
+        As in its `fit`.
+    """
+    given = search.cv
+    search._checked_cv_orig = check_cv(given, y, classifier=is_classifier(search.estimator))
+    search.n_splits_ = search._checked_cv_orig.get_n_splits(X, y, groups)
+    # Splits that are given as an iterator can be read only once.
+    search.cv = search._checked_cv_orig
+    try:
+        yield
+    finally:
+        search.cv = given

@@ -14,7 +14,7 @@ from sklearn.model_selection import ParameterSampler
 from sklearn.utils import check_random_state
 
 from skdxa._cluster import Losses, call_on_workers, data_sent, prepared_workers, send_more
-from skdxa._sklearn import BaseSearchCV, fit_context
+from skdxa._sklearn import BaseSearchCV, fit_context, known_splitter
 from skdxa.classification._cnn import SpineCNNClassifier
 from skdxa.classification._hyperband_table import (
     SCHEDULE,
@@ -256,7 +256,10 @@ class HyperbandSearchCV(BaseSearchCV):
         """
         self._check_search()
         self._seeds = {}
-        with data_sent(*(data for data in (X, y) if data is not None)):
+        with (
+            known_splitter(self, X, y, params.get("groups")),
+            data_sent(*(data for data in (X, y) if data is not None)),
+        ):
             super().fit(X, y, **params)
         # The configuration is what was searched; its seeds would fix those of later fits.
         for name in self._seeds:

@@ -160,7 +160,7 @@ def _open(network, name):
     keras.config.set_dtype_policy("float32")
     try:
         whole = _rerun(network, call)
-        return keras.Model(whole.inputs, [opened["maps"], opened["drive"], whole.outputs[0]])
+        return keras.Model(whole.inputs[0], [opened["maps"], opened["drive"], whole.outputs[0]])
     finally:
         keras.config.set_dtype_policy(policy)
 
@@ -170,7 +170,7 @@ def _scores(network):
 
 
 def _features(network):
-    before_last = keras.Model(network.inputs, network.layers[-1].input)
+    before_last = keras.Model(network.inputs[0], network.layers[-1].input)
 
     def function(images):
         features = before_last(images, training=False)
