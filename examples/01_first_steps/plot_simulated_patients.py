@@ -5,45 +5,58 @@ Simulated patients and their scans
 Scans of patients can rarely be shared, and their true findings are unknown: two radiologists
 disagree about every fifth spine. :mod:`skdxa.simulation` draws patients who do not exist, with
 scans that resemble those of a densitometer and with known Cobb angles and lesion masks. This
-page shows sixteen of them, then one scan step by step.
+page shows nine of them, then one scan step by step.
 
-All results computed on these scans are simulated.
+All results computed on these scans are results on simulated patients.
 """
 
 # %%
-# Sixteen women
-# -------------
+# Nine women
+# ----------
 # A cohort is a :class:`~sklearn.utils.Bunch` of tables, one row per scan. The radiologists' labels
 # are in ``target``; the true properties of the patients are in ``truth``.
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgba
 
 from skdxa.simulation import make_spine_cohort, make_spine_scan
 
-cohort = make_spine_cohort(16, random_state=26)
+plt.style.use("seaborn-v0_8-colorblind")
+
+cohort = make_spine_cohort(9, random_state=4)
 cohort.data.drop(columns="scan").head()
 
 # %%
 # A pixel is 1.05 mm high and 0.60 mm wide. Drawn with that ratio, vertebrae have their
-# anatomical proportions. The white margins were not scanned.
+# anatomical proportions. The line is the true centre of the spine, and the white margins were
+# not scanned. Above each scan stand the true Cobb angle, the number of vertebrae from L1 to L4
+# with findings, and what both raters called the scan. All scans have the same grey scale.
 
 row_mm, column_mm = cohort.spacing_mm
 style = {"cmap": "gray", "aspect": row_mm / column_mm, "vmin": -0.1, "vmax": 1.6}
 
-figure, axes = plt.subplots(4, 4, figsize=(12, 13), layout="constrained")
+figure, axes = plt.subplots(3, 3, figsize=(5.4, 6.8), layout="constrained")
 for i, axis in enumerate(axes.flat):
     axis.imshow(cohort.data["scan"][i], **style)
-    axis.plot(cohort.spine_lines[i], np.arange(len(cohort.spine_lines[i])), lw=0.6, c="tab:cyan")
+    axis.plot(cohort.spine_lines[i], np.arange(len(cohort.spine_lines[i])), lw=1, c="C4")
     labels = [name for name in ("scoliosis", "unreliable") if cohort.target[name][i] == 1]
     affected = int(cohort.truth.filter(like="affected").iloc[i].sum())
     axis.set_title(
-        f"{cohort.truth['cobb_angle'][i]:.0f}°, {affected} affected: "
-        f"{' and '.join(labels) or 'neither'}",
-        fontsize=9,
+        f"{cohort.truth['cobb_angle'][i]:.0f}°, {affected} affected\n"
+        f"{', '.join(labels) or 'neither'}",
+        fontsize=10,
     )
     axis.set_axis_off()
-figure.suptitle("Simulated. True Cobb angle and affected vertebrae: consensus of the raters")
+figure.supxlabel("Simulated scans", fontsize=10)
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "Nine simulated scans of the lumbar spine with the true centre line: most are straight, two "
+    "are strongly curved, and several have bright, irregular vertebrae",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 
 # %%
 # Where the findings are
@@ -51,22 +64,36 @@ figure.suptitle("Simulated. True Cobb angle and affected vertebrae: consensus of
 # ``lesion_kinds`` encodes the findings that changed each pixel, one bit per finding; the names of
 # the bits are in ``lesion_names``. Explanations of a network can be compared with these masks.
 
-colours = plt.get_cmap("tab20")(np.arange(len(cohort.lesion_names)))
-figure, axes = plt.subplots(4, 4, figsize=(12, 13.5), layout="constrained")
-shown = set()
-for i, axis in enumerate(axes.flat):
-    axis.imshow(cohort.data["scan"][i], **style)
-    for bit, colour in enumerate(colours):
-        mask = cohort.lesion_kinds[i] >> bit & 1
-        if mask.any():
-            shown.add(bit)
-            axis.imshow(mask[..., None] * colour * [1, 1, 1, 0.55], aspect=style["aspect"])
+shown = [
+    bit
+    for bit in range(len(cohort.lesion_names))
+    if any((kinds >> bit & 1).any() for kinds in cohort.lesion_kinds)
+]
+colours = plt.rcParams["axes.prop_cycle"].by_key()["color"]
+colours = {bit: colours[number % len(colours)] for number, bit in enumerate(shown)}
+figure, axes = plt.subplots(3, 3, figsize=(5.4, 6.6), layout="constrained")
+for axis, scan, kinds in zip(axes.flat, cohort.data["scan"], cohort.lesion_kinds, strict=True):
+    axis.imshow(scan, **style)
+    for bit, colour in colours.items():
+        mask = kinds >> bit & 1
+        tint = np.array(to_rgba(colour, 0.6))
+        axis.imshow(mask[..., None] * tint, aspect=style["aspect"])
     axis.set_axis_off()
 handles = [
-    plt.Line2D([], [], ls="", marker="s", c=colours[bit], label=cohort.lesion_names[bit])
-    for bit in sorted(shown)
+    plt.Line2D(
+        [], [], ls="", marker="s", c=colour, label=cohort.lesion_names[bit].replace("_", " ")
+    )
+    for bit, colour in colours.items()
 ]
-figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)
+figure.legend(handles=handles, loc="outside lower center", ncols=2, title="Simulated scans")
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "The same nine scans, with coloured regions where findings changed the pixels: between the "
+    "vertebrae, at their edges, and beside the spine",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 
 # %%
 # One scan, step by step
@@ -89,13 +116,22 @@ steps |= {
     "+ findings": seen.bone,
     "+ blur": make_spine_scan(**diseased, noise=False, bowel=False, margins=False).scan,
     "+ photon noise": make_spine_scan(**diseased, bowel=False, margins=False).scan,
-    "+ bowel and margins": seen.scan,
+    "+ bowel, margins": seen.scan,
 }
-figure, axes = plt.subplots(2, 3, figsize=(12, 9), layout="constrained")
+figure, axes = plt.subplots(2, 3, figsize=(5.4, 4.3), layout="constrained")
 for axis, (name, image) in zip(axes.flat, steps.items(), strict=True):
     axis.imshow(image, **style)
-    axis.set_title(name)
+    axis.set_title(name, fontsize=10)
     axis.set_axis_off()
+figure.supxlabel("One simulated spine", fontsize=10)
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "One simulated, curved spine in six steps: smooth bones, with texture, with bright discs and "
+    "endplates, blurred, with noise, and with white stair-step margins",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 
 # %%
 # The truth is exact
@@ -109,18 +145,28 @@ tilts = np.degrees([np.arctan2(line[:, 1], line[:, 0]) for line in (upper, lower
 angle = np.abs(tilts[0][:, None] - tilts[1]).max()
 print(f"requested {seen.cobb_angle:.1f} degrees, measured {angle:.1f}")
 
-figure, axis = plt.subplots(figsize=(6, 6), layout="constrained")
+figure, axis = plt.subplots(figsize=(4.5, 4.7), layout="constrained")
 axis.imshow(seen.scan, **style)
 for box in corners / [column_mm, row_mm]:
-    axis.plot(*box[[0, 1, 3, 2, 0]].T, c="tab:orange", lw=1)
-axis.plot(seen.spine_line, np.arange(len(seen.spine_line)), c="tab:cyan", lw=1)
-axis.set(xlim=(0, 299), ylim=(len(seen.scan) - 1, 0), title="Simulated: endplates and spine line")
+    axis.plot(*box[[0, 1, 3, 2, 0]].T, c="C4", lw=1.5)
+axis.plot(seen.spine_line, np.arange(len(seen.spine_line)), c="C5", lw=1.5)
+axis.set(xlim=(0, 299), ylim=(len(seen.scan) - 1, 0))
+axis.set_title("Simulated: endplates and spine line", fontsize=11)
 axis.set_axis_off()
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "A simulated, curved spine with a box around each vertebral body from T12 to L5 and a line "
+    "through their centres",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 
 # %%
 # Fourteen findings
 # -----------------
-# Each finding can be drawn alone and has a mask.
+# Each finding can be drawn alone and has a mask, outlined here. The pictures show the middle
+# 90 mm of the same simulated spine.
 
 findings_alone = {
     "osteophytes": {"osteophytes": [0, 3, 2, 0]},
@@ -138,13 +184,23 @@ findings_alone = {
     "aortic_calcification": {"aortic_calcification": 1.0},
     "motion": {"motion_mm": 4.0},
 }
-figure, axes = plt.subplots(3, 5, figsize=(14, 10), layout="constrained")
+figure, axes = plt.subplots(4, 4, figsize=(5.4, 9), layout="constrained")
 for axis in axes.flat:
     axis.set_axis_off()
 for axis, (name, parameters) in zip(axes.flat, findings_alone.items(), strict=False):
     spine = make_spine_scan(**parameters, random_state=11)
     axis.imshow(spine.scan, **style)
-    axis.contour(spine.lesion_masks[name], levels=[0.5], colors="tab:orange", linewidths=0.7)
-    axis.set_title(name.replace("_", " "))
+    axis.contour(spine.lesion_masks[name], levels=[0.5], colors="C4", linewidths=1)
+    axis.set(xlim=(75, 225), ylim=(150, 15))
+    axis.set_title(name.replace("_", "\n" if len(name) > 14 else " "), fontsize=10)
+figure.supxlabel("Simulated scans", fontsize=10)
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "One simulated spine with each of fourteen findings in turn, outlined in yellow; metal and "
+    "contrast medium are the brightest, and a laminectomy leaves a dark gap",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 
 plt.show()

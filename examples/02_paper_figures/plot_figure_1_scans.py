@@ -31,15 +31,34 @@ pair = {"a": healthy, "b": degenerate}
 # %%
 # The scans
 # ---------
-# Both are drawn in anatomical proportions: a pixel is 1.05 mm high and 0.60 mm wide. Grey is
-# areal density in g/cm².
+# Both are drawn in anatomical proportions: a pixel is 1.05 mm high and 0.60 mm wide. One grey
+# scale of areal density serves both, so that equal densities look alike.
 
-figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(5.4, 3.9), layout="constrained")
+shades = {"image": {"vmin": 0, "vmax": 2.4}}
 for ax, (letter, patient) in zip(axes, pair.items(), strict=True):
     angle, affected = cohort.truth["cobb_angle"][patient], n_affected[patient]
-    ScanDisplay.from_scan(cohort.data["scan"][patient], ax=ax)
-    title = f"({letter}) simulated, Cobb angle {angle:.0f}°,\n{affected} vertebrae affected"
-    ax.set_title(title, fontsize="medium")
+    display = ScanDisplay.from_scan(cohort.data["scan"][patient], unit=None, ax=ax, style=shades)
+    title = f"({letter}) simulated,\nCobb angle {angle:.0f}°,\n{affected} vertebrae affected"
+    ax.set_title(title, fontsize=11)
+    ax.set_anchor("N")
+axes[1].set_ylabel("")
+figure.colorbar(
+    display.image_,
+    ax=axes,
+    location="bottom",
+    shrink=0.7,
+    extend="both",
+    label="Areal density, g/cm$^2$",
+)
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "Two simulated scans side by side: a straight spine with smooth vertebrae, and a strongly "
+    "curved one whose vertebrae have bright spurs and narrow discs",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 figure.show()
 
 # %%

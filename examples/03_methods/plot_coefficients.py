@@ -25,6 +25,8 @@ from skdxa.displays import ForestDisplay
 from skdxa.significance import Interval, likelihood_ratio_test, logistic_table
 from skdxa.simulation import make_spine_cohort
 
+plt.style.use("seaborn-v0_8-colorblind")
+
 cohort = make_spine_cohort(500, random_state=12)
 X = pd.DataFrame(
     {
@@ -39,20 +41,36 @@ table.round(3)
 
 # %%
 # Both intervals of the odds ratios, on a logarithmic axis, on which 0.5 and 2 are equally far from
-# 1:
+# 1. An interval that does not contain 1 belongs to a coefficient with a p-value below 0.05.
 
 profile = logistic_table(y, X, interval="profile")
 intervals = {
-    f"{name} ({kind})": Interval(row.odds_ratio, row.low, row.high, 0.95, kind)
+    f"{name}, {kind}": Interval(row.odds_ratio, row.low, row.high, 0.95, None)
     for name in X
     for kind, row in (("Wald", table.loc[name]), ("profile", profile.loc[name]))
 }
-figure, ax = plt.subplots(figsize=(7.2, 2.8), layout="constrained")
-ForestDisplay.from_intervals(intervals, metric="odds ratio", reference=1, ax=ax)
+figure, ax = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
+ForestDisplay.from_intervals(
+    intervals,
+    metric="odds ratio",
+    reference=1,
+    ax=ax,
+    style={"texts": {"fontsize": 10}, "whiskers": {"linewidth": 2}, "points": {"markersize": 7}},
+)
 ax.set_xscale("log")
 ax.set_xticks([0.5, 0.7, 1.0, 1.4], labels=["0.5", "0.7", "1", "1.4"])
 ax.minorticks_off()
-ax.set_title(f"{y.sum()} simulated fractures", fontsize="medium")
+ax.tick_params(labelsize=10)
+ax.xaxis.label.set_size(10)
+ax.set_title(f"{len(y)} simulated patients, {y.sum()} with a fracture", fontsize=11)
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "Odds ratios of hip T-score, TBS and age with two intervals each; the Wald and the profile "
+    "interval of a variable nearly coincide",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 figure.show()
 
 # %%
@@ -80,21 +98,33 @@ def p_values(seed):
 
 
 p = pd.DataFrame([p_values(seed) for seed in range(300)])
-figure, axes = plt.subplots(1, 2, figsize=(7.2, 2.8), sharey=True, layout="constrained")
-for ax, (kind, values) in zip(axes, p.items(), strict=True):
-    ax.hist(values, bins=20, range=(0, 1), color="tab:blue")
-    ax.axhline(len(values) / 20, color="tab:orange", ls="--")
-    below = (values < 0.05).mean()
-    ax.set(xlabel=f"p-value, {kind}", title=f"below 0.05: {100 * below:.0f} %")
-axes[0].set_ylabel("of 300 simulated studies")
+significant = (p < 0.05).mean()
+figure, ax = plt.subplots(figsize=(4.6, 4), layout="constrained")
+for (kind, values), color, width in zip(p.items(), ("C2", "C0"), (3.5, 2), strict=True):
+    ax.ecdf(values, color=color, lw=width, label=kind)
+ax.plot([0, 1], [0, 1], ":", color="0.5", lw=1.5, label="valid p-value")
+ax.axvline(0.05, color="0.5", lw=0.8)
+ax.set(xlabel="p-value", ylabel="Share of 300 simulated studies")
+ax.set_title("Scores of a model without signal", fontsize=11)
+ax.legend(loc="lower right")
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "Cumulative curves of p-values: for scores of training patients it is at the top from the "
+    "left edge on, and out of fold it runs near the diagonal, above it at small p-values",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 figure.show()
+significant.rename("share with p < 0.05").to_frame().round(2)
 
 # %%
-# Scores of the training patients are significant in every study, because the model overfits. The
-# p-values of out-of-fold scores are close to the uniform distribution (dashed) that they should
-# have under the null hypothesis, but not exactly uniform: the folds share patients, and a score
-# that is slightly *negatively* related to the outcome is "significant" as well. A negative
-# coefficient of an out-of-fold score is no evidence that the model predicts the outcome.
+# The curve of scores of the training patients rises at once to the top: nearly every simulated
+# study is "significant", because the model overfits. The p-values of out-of-fold scores are close
+# to the uniform distribution (dotted) that they should have under the null hypothesis, but not
+# exactly uniform: the folds share patients, and a score that is slightly *negatively* related to
+# the outcome is "significant" as well. A negative coefficient of an out-of-fold score is no
+# evidence that the model predicts the outcome.
 #
 # How to interpret them
 # ---------------------

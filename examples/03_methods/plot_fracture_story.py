@@ -25,6 +25,8 @@ from skdxa.preprocessing import SpineCropper
 from skdxa.significance import delong_test
 from skdxa.simulation import make_spine_cohort
 
+plt.style.use("seaborn-v0_8-colorblind")
+
 cohort = make_spine_cohort(600, random_state=11)
 vertebrae = [f"bmd_L{number}" for number in (1, 2, 3, 4)]
 data = cohort.data.assign(
@@ -97,7 +99,8 @@ print(format_table(table))
 # ----------
 # Where curves cross, neither predictor is better at all thresholds.
 
-display = RepeatedRocDisplay.from_result(
+figure, ax = plt.subplots(figsize=(4.4, 5.2), layout="constrained")
+RepeatedRocDisplay.from_result(
     results["Min T-score + network"],
     name="min T + network",
     benchmarks={
@@ -105,39 +108,83 @@ display = RepeatedRocDisplay.from_result(
         "min T + TBS + age": results["Min T-score + TBS + age"].repeat_scores(),
     },
     threshold=None,
+    ax=ax,
+    style={"legend": {"fontsize": 10}},
 )
-display.ax_.set_title("simulated fractures", fontsize="medium")
-display.figure_.show()
+ax.set_title("Simulated fractures", fontsize=11)
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "Three ROC curves a little above the diagonal, which cross each other several times",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
+figure.show()
 
 # %%
 # The decision curve shows the net benefit: at each risk from which one would treat, the true
 # positives per patient minus the weighted false positives. A model is useful where its curve lies
 # above both treating everyone and treating nobody.
 
-figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
-DecisionCurveDisplay.from_result(results, ax=ax)
-ax.set_title("simulated patients", fontsize="medium")
+figure, ax = plt.subplots(figsize=(4.8, 5), layout="constrained")
+DecisionCurveDisplay.from_result(results, ax=ax, style={"legend": {"fontsize": 10}})
+ax.set_title("Simulated fractures", fontsize=11)
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "Net benefit by the risk from which one treats: the three models lie together, above treating "
+    "nobody at low risks and above treating everyone at higher ones",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 figure.show()
 
 # %%
 # The decision curve assumes that the risks are calibrated. The calibration curve, over fifths of
 # the patients, checks this; scikit-learn draws it.
 
-figure, ax = plt.subplots(figsize=(4, 4), layout="constrained")
-for name, marker in (("Min T-score", "s"), ("Min T-score + network", "o")):
+figure, ax = plt.subplots(figsize=(4.4, 5), layout="constrained")
+for name, marker, dashes in (("Min T-score", "s", "-"), ("Min T-score + network", "o", "--")):
     risk = results[name].repeat_scores()
     CalibrationDisplay.from_predictions(
-        y, risk, n_bins=5, strategy="quantile", name=name, ax=ax, marker=marker
+        y, risk, n_bins=5, strategy="quantile", name=name, ax=ax, marker=marker, linestyle=dashes
     )
-ax.set(xlim=(0, 0.5), ylim=(0, 0.5), title="simulated patients", aspect="equal")
+ax.set(xlim=(0, 0.5), ylim=(0, 0.5), aspect="equal")
+ax.set(xlabel="Mean predicted risk", ylabel="Share with a fracture")
+ax.set_title("Simulated fractures", fontsize=11)
+ax.get_legend().remove()
+figure.legend(loc="outside lower center")
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "Observed share of fractures by predicted risk in five groups: both models scatter about the "
+    "diagonal",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 figure.show()
 
 # %%
 # Areas under the curve with DeLong's intervals:
 
-display = ForestDisplay.from_results(results, interval="delong")
-display.ax_.set_title("simulated patients", fontsize="medium")
-display.figure_.show()
+figure, ax = plt.subplots(figsize=(5.4, 2.6), layout="constrained")
+ForestDisplay.from_results(
+    results,
+    interval="delong",
+    ax=ax,
+    style={"texts": {"fontsize": 10}, "whiskers": {"linewidth": 2}, "points": {"markersize": 7}},
+)
+ax.tick_params(labelsize=10)
+ax.xaxis.label.set_size(10)
+ax.set_title("Simulated fractures", fontsize=11)
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "The AUC of three models with intervals, which overlap widely",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
+figure.show()
 
 # %%
 # The gain

@@ -97,7 +97,9 @@ table.round(2)
 # Each point is a configuration after a number of epochs. Hyperband drops learning rates that are
 # too low or too high after one or three epochs; the others train every one to the end.
 
-figure, axes = plt.subplots(1, 3, figsize=(8, 2.8), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    3, 1, figsize=(4.8, 6.6), sharex=True, sharey=True, layout="constrained"
+)
 for ax, (name, search) in zip(axes, searches.items(), strict=True):
     results = pd.DataFrame(search.cv_results_)
     n_epochs = results.get("n_resources", pd.Series(EPOCHS, index=results.index))
@@ -105,17 +107,23 @@ for ax, (name, search) in zip(axes, searches.items(), strict=True):
         results["param_learning_rate"].astype(float),
         results["mean_test_score"],
         c=n_epochs,
-        s=8 + 4 * n_epochs,
+        s=8 + 6 * n_epochs,
         vmin=1,
         vmax=EPOCHS,
         cmap="viridis_r",
     )
-    ax.set(
-        xscale="log",
-        xlim=(5e-5, 2e-1),
-        xlabel="learning rate",
-        title=f"{name}: {rows[name]['epochs']} epochs",
-    )
-axes[0].set_ylabel("AUC (simulated patients)")
-figure.colorbar(points, ax=axes, label="epochs")
+    ax.set(xscale="log", xlim=(5e-5, 2e-1), ylabel="AUC")
+    title = f"{name}: {rows[name]['settings']} settings, {rows[name]['epochs']} epochs"
+    ax.set_title(title, fontsize=11)
+axes[-1].set_xlabel("Learning rate (simulated patients)")
+figure.colorbar(points, ax=axes, label="Epochs", location="right", aspect=40)
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "AUC by learning rate for each search: the grid and the random search have few large points, "
+    "Hyperband many small ones for short trainings and few large ones; the best learning rates "
+    "are neither the lowest nor the highest",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 figure.show()

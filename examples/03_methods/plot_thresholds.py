@@ -15,9 +15,10 @@ quickly; a network is used in the same way.
 # ------------------
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import RocCurveDisplay, make_scorer
+from sklearn.metrics import make_scorer
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -30,8 +31,10 @@ from skdxa.evaluation import (
 )
 from skdxa.simulation import make_spine_cohort
 
-cohort = make_spine_cohort(500, random_state=0)
-X = cohort.data[["bmd_L1", "bmd_L2", "bmd_L3", "bmd_L4", "bmd_neck", "bmd_total_hip", "age"]]
+plt.style.use("seaborn-v0_8-colorblind")
+
+cohort = make_spine_cohort(1000, random_state=0)
+X = cohort.data[["bmd_neck", "bmd_total_hip", "tbs", "age"]]
 y = cohort.target["fracture_ever"].astype(int)
 model = make_pipeline(StandardScaler(), LogisticRegression())
 result = repeated_cross_validate(
@@ -59,19 +62,30 @@ pd.DataFrame(
 ).round(4)
 
 # %%
-# All are far from 0.5, at which the sensitivity of this model is low:
+# All are far from 0.5. A calibrated model of a rare outcome has few scores that high, because few
+# patients are more likely than not to have a fracture. The figure shows what each threshold costs:
 
-figure, ax = plt.subplots(figsize=(4, 4), layout="constrained")
-RocCurveDisplay.from_predictions(y, score, name="simulated fractures", ax=ax)
-for threshold, marker in ((0.5, "s"), (thresholds["at_least"], "x")):
-    ax.plot(
-        1 - specificity_score(y, score >= threshold),
-        sensitivity_score(y, score >= threshold),
-        marker,
-        ms=8,
-        label=f"threshold {threshold:.2f}",
-    )
-ax.legend(loc="upper left", fontsize="small")
+steps = np.linspace(0, 0.6, 601)
+figure, ax = plt.subplots(figsize=(4.8, 3.8), layout="constrained")
+for name, metric, dashes in (
+    ("sensitivity", sensitivity_score, "-"),
+    ("specificity", specificity_score, "--"),
+):
+    ax.plot(steps, [metric(y, score >= step) for step in steps], dashes, lw=2, label=name)
+ax.axvline(thresholds["at_least"], color="C2", lw=1.5, label='"at least 60 %"')
+ax.axvline(0.5, color="0.4", ls=":", lw=2, label="one half")
+ax.set(xlabel="Threshold", ylabel="Share of the patients", xlim=(0, 0.6), ylim=(0, 1.02))
+ax.set_title(f"{len(y)} simulated patients, {y.sum()} with a fracture", fontsize=11)
+ax.legend(loc="center right")
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "As the threshold rises from 0 to 0.6 the sensitivity falls from one to zero and the "
+    "specificity rises from zero to one; they cross near the chosen threshold, and at one half "
+    "the sensitivity is about zero",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 figure.show()
 
 # %%
@@ -96,7 +110,8 @@ def youden(y_true, y_pred):
 tuned = TunedThresholdClassifierCV(model, scoring=make_scorer(youden), cv=5).fit(X, y)
 
 # %%
-# The three thresholds on another 400 simulated patients:
+# The three thresholds on another 400 simulated patients. Their sensitivity and specificity differ
+# from those in the first patients, because both are estimated from few fractures:
 
 others = make_spine_cohort(400, random_state=1)
 X_new, y_new = others.data[X.columns], others.target["fracture_ever"].astype(int)
