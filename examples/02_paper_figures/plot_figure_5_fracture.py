@@ -59,9 +59,9 @@ beside = {
     "TBS": "TBS (avg L1-L4)",
     "Age": "Age",
 }
-figure, (roc, counts) = plt.subplots(
-    1, 2, figsize=(7.2, 3.9), layout="constrained", gridspec_kw={"width_ratios": [3, 2]}
-)
+figure = plt.figure(figsize=(5, 9.4), layout="constrained")
+above, below = figure.subfigures(2, 1, height_ratios=[10, 9])
+roc, matrices = above.subplots(), below.subplots(2, 2)
 RepeatedRocDisplay.from_result(
     network,
     y=labels["fracture_5y"],
@@ -69,21 +69,30 @@ RepeatedRocDisplay.from_result(
     benchmarks={name: benchmarks.scores[row] for name, row in beside.items()},
     name="network",
     ax=roc,
+    style={"legend": {"fontsize": 10, "ncols": 2}},
 )
-roc.set_title("(a) simulated fractures within 5 years", fontsize="medium")
-counts.set_axis_off()
-counts.set_title("(b) simulated patients", fontsize="medium")
-for number, row in enumerate(["Deep learning", *beside.values()]):
-    ax = counts.inset_axes([0.58 * (number % 2), 0.58 - 0.62 * (number // 2), 0.42, 0.36])
+roc.set_title("(a) simulated fractures within 5 years", fontsize=11)
+for letter, ax, row in zip(
+    "bcde", matrices.flat, ["Deep learning", *beside.values()], strict=True
+):
     matrix = benchmarks.results[row].confusion_matrix(
         labels["fracture_5y"], threshold=benchmarks.thresholds.loc[row, "threshold"]
     )
     ConfusionMatrixDisplay(matrix.to_numpy(), display_labels=["no", "yes"]).plot(
-        ax=ax, cmap="Blues", colorbar=False, text_kw={"fontsize": "small"}
+        ax=ax, cmap="Blues", colorbar=False, text_kw={"fontsize": 12}
     )
-    ax.set_title(row.split(" (")[0], fontsize="small")
-    ax.set(xlabel="", ylabel="")
-    ax.tick_params(labelsize="x-small")
+    name = "Network" if row == "Deep learning" else row.split(" (")[0]
+    ax.set_title(f"({letter}) {name}, simulated", fontsize=11)
+    ax.set(xlabel="Predicted", ylabel="Fracture")
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "ROC curves of the network, the minimum T-score, TBS and age, which cross each other above "
+    "the diagonal, and below them four confusion matrices, in each of which most patients called "
+    "positive had no fracture",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 figure.show()
 
 # %%

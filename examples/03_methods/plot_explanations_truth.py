@@ -33,6 +33,8 @@ from skdxa.inspection import (
 from skdxa.preprocessing import HorizontalFlip, SpineCropper
 from skdxa.simulation import make_spine_scan
 
+plt.style.use("seaborn-v0_8-colorblind")
+
 
 def patient(number):
     rng = np.random.default_rng(number)
@@ -72,13 +74,22 @@ print(f"{len(X)} of {y[400:].sum()} positive simulated patients are detected")
 # %%
 # Three of them, with the finding outlined:
 
-display = ExplanationDisplay.from_estimator(
-    network,
-    X[:3],
-    panels=("input", "grad_cam", "gradients"),
-    masks={"laminectomy": truth[:3]},
-    title="Simulated laminectomies",
+with plt.rc_context({"font.size": 12}):
+    display = ExplanationDisplay.from_estimator(
+        network,
+        X[:3],
+        panels=("input", "grad_cam", "gradients"),
+        masks={"laminectomy": truth[:3]},
+        titles=[f"Simulated patient {number}" for number in positive[:3]],
+    )
+# sphinx_gallery_start_ignore
+display.figure_.suptitle(
+    "Three simulated scans with a dark gap in the outlined vertebra, each with its Grad-CAM map "
+    "and its gradients",
+    visible=False,
+    in_layout=False,
 )
+# sphinx_gallery_end_ignore
 display.figure_.show()
 
 # %%
@@ -116,13 +127,24 @@ pointing = pd.DataFrame(
     }
 )
 blind = localization_score(maps["Grad-CAM"], few_truth, tolerance_mm=5.0)["hit_by_chance"].mean()
-figure, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
-ax.plot(pointing["trained"], pointing.index, "o", color="tab:blue", ms=9, label="trained")
-ax.plot(pointing["random weights"], pointing.index, "x", color="tab:orange", ms=9, label="random")
-ax.axvline(blind, color="0.5", ls=":", label="random pixel")
-ax.set(xlim=(-0.05, 1.05), xlabel=f"share of {len(few)} simulated patients hit")
+figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
+ax.plot(pointing["random weights"], pointing.index, "x", c="C2", ms=9, mew=2.5, label="random")
+ax.plot(pointing["trained"], pointing.index, "o", c="C0", ms=10, label="trained")
+ax.axvline(blind, color="0.4", ls=":", lw=2, label="random pixel")
+ax.set(xlim=(-0.05, 1.05), xlabel=f"Share of {len(few)} simulated patients hit")
+ax.margins(y=0.12)
 ax.invert_yaxis()
-ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+figure.legend(loc="outside lower center", ncols=3)
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    "Share of simulated patients in whom the highest pixel lies on the finding, by method. Trained "
+    "networks: "
+    + ", ".join(f"{name} {share:.2f}" for name, share in pointing["trained"].items())
+    + f". With random weights at most {pointing['random weights'].max():.2f}",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 figure.show()
 
 # %%
@@ -140,16 +162,26 @@ curves = {
     name: deletion_insertion(network, few, heat, n_steps=20, fill=healthy)
     for name, heat in to_try.items()
 }
-figure, axes = plt.subplots(1, 2, figsize=(7.2, 3), sharey=True, layout="constrained")
-for name, curve in curves.items():
-    dashes = "k:" if name == "random map" else "-"
-    axes[0].plot(curve.share, curve.deletion.mean(axis=0), dashes, label=name)
-    axes[1].plot(curve.share, curve.insertion.mean(axis=0), dashes)
-axes[0].set(
-    xlabel="share of pixels deleted", ylabel="mean probability (simulated)", title="deletion"
+figure, axes = plt.subplots(1, 2, figsize=(5.6, 4.4), sharey=True, layout="constrained")
+for number, (name, curve) in enumerate(curves.items()):
+    look = {"color": "0.3", "ls": ":"} if name == "random map" else {"color": f"C{number}"}
+    look |= {"lw": 2, "marker": "osD^vP."[number], "markevery": 4, "ms": 5}
+    axes[0].plot(curve.share, curve.deletion.mean(axis=0), **look, label=name)
+    axes[1].plot(curve.share, curve.insertion.mean(axis=0), **look)
+axes[0].set(xlabel="Share of pixels deleted", ylabel="Mean probability")
+axes[1].set(xlabel="Share of pixels inserted")
+for ax, name in zip(axes, ("Deletion", "Insertion"), strict=True):
+    ax.set_title(f"{name} (simulated)", fontsize=11)
+figure.legend(loc="outside lower center", ncols=2)
+# sphinx_gallery_start_ignore
+areas = {name: curve.deletion_auc.mean() for name, curve in curves.items()}
+figure.suptitle(
+    "Mean probability of the finding as pixels are deleted and inserted in the order of each map. "
+    f"With the map of {min(areas, key=areas.get)} it falls earliest",
+    visible=False,
+    in_layout=False,
 )
-axes[1].set(xlabel="share of pixels inserted", title="insertion")
-figure.legend(loc="outside right", fontsize="small")
+# sphinx_gallery_end_ignore
 figure.show()
 
 # %%
@@ -163,15 +195,27 @@ similarity = {
     name: np.concatenate([map_similarity(maps[name], heat) for heat in each])
     for name, each in random_maps.items()
 }
-figure, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
+figure, ax = plt.subplots(figsize=(5, 3.4), layout="constrained")
 ax.boxplot(
     [values[np.isfinite(values)] for values in similarity.values()],
     orientation="horizontal",
     tick_labels=list(similarity),
+    widths=0.6,
+    medianprops={"color": "C2", "linewidth": 2},
 )
-ax.axvline(0, color="0.5", ls=":")
-ax.set(xlim=(-1, 1), xlabel="rank correlation with random networks (simulated patients)")
+ax.axvline(0, color="0.4", ls=":", lw=1.5)
+ax.set(xlim=(-1, 1), xlabel="Rank correlation with random networks")
+ax.set_title(f"{len(few)} simulated patients", fontsize=11)
 ax.invert_yaxis()
+# sphinx_gallery_start_ignore
+medians = {name: np.nanmedian(values) for name, values in similarity.items()}
+figure.suptitle(
+    "Boxes of rank correlations, one per method, with medians of "
+    + ", ".join(f"{name} {median:.2f}" for name, median in medians.items()),
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 figure.show()
 
 # %%

@@ -56,7 +56,7 @@ search.fit(X_search, y_search)
 
 # %%
 # Compare the spread over the three folds of one setting with the differences between the means of
-# the settings: with 200 patients a search can exclude poor settings, but not identify the best one.
+# the settings: with 200 patients a search can exclude poor settings, but not identify the best.
 
 results = pd.DataFrame(search.cv_results_)
 names = [
