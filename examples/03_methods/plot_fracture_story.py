@@ -143,17 +143,16 @@ figure.show()
 # The decision curve assumes that the risks are calibrated. The calibration curve, over fifths of
 # the patients, checks this; scikit-learn draws it.
 
-figure, ax = plt.subplots(figsize=(4.4, 5), layout="constrained")
+figure, ax = plt.subplots(figsize=(4.4, 4.4), layout="constrained")
 for name, marker, dashes in (("Min T-score", "s", "-"), ("Min T-score + network", "o", "--")):
     risk = results[name].repeat_scores()
     CalibrationDisplay.from_predictions(
         y, risk, n_bins=5, strategy="quantile", name=name, ax=ax, marker=marker, linestyle=dashes
     )
-ax.set(xlim=(0, 0.5), ylim=(0, 0.5), aspect="equal")
+ax.set(xlim=(0, 0.5), ylim=(0, 0.5))
 ax.set(xlabel="Mean predicted risk", ylabel="Share with a fracture")
 ax.set_title("Simulated fractures", fontsize=11)
-ax.get_legend().remove()
-figure.legend(loc="outside lower center")
+ax.legend(loc="upper left")
 # sphinx_gallery_start_ignore
 figure.suptitle(
     "Observed share of fractures by predicted risk in five groups: both models scatter about the "

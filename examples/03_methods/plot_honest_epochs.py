@@ -31,8 +31,10 @@ from sklearn.model_selection import StratifiedKFold
 
 from skdxa.classification import SpineCNNClassifier
 
+plt.style.use("seaborn-v0_8-colorblind")
 
-def cross_validated_aucs(seed, n_images=100):
+
+def cross_validated_aucs(seed, n_images=60):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_images, 20, 16)).astype(np.float32)
     y = np.arange(n_images) % 2
@@ -46,7 +48,7 @@ def cross_validated_aucs(seed, n_images=100):
         random_state=seed,
     )
     folds = []
-    for train, test in StratifiedKFold(5, shuffle=True, random_state=seed).split(X, y):
+    for train, test in StratifiedKFold(3, shuffle=True, random_state=seed).split(X, y):
         on_scored_fold = cnn.fit(X[train], y[train], X_val=X[test], y_val=y[test])
         biased = roc_auc_score(y[test], on_scored_fold.predict_proba(X[test])[:, 1])
         inside_training = cnn.fit(X[train], y[train])
@@ -55,35 +57,49 @@ def cross_validated_aucs(seed, n_images=100):
     return np.mean(folds, axis=0)
 
 
-choices = ["epoch chosen on\nthe scored fold", "epoch chosen within\nthe training part"]
-aucs = pd.DataFrame([cross_validated_aucs(seed) for seed in range(12)], columns=choices)
-aucs.describe().loc[["mean", "std"]].round(3)
+choices = ["on the\nscored fold", "within the\ntraining part"]
+aucs = pd.DataFrame([cross_validated_aucs(seed) for seed in range(40)], columns=choices)
+bias = pd.DataFrame({"mean AUC": aucs.mean(), "standard error": aucs.sem()})
+bias["distance from 0.5 in standard errors"] = (bias["mean AUC"] - 0.5) / bias["standard error"]
+bias.rename(index=lambda choice: choice.replace("\n", " ")).round(3)
 
 # %%
 # The bias
 # --------
 # Each point is one cross-validation of different noise; the bars are means with standard errors.
-# On the left, the distance of the mean from the dotted line is the bias of the choice.
+# On the left, the distance of the mean from the dotted line is the bias of the choice. On the
+# right there is none: in about 19 of 20 such experiments the mean lies within two standard errors
+# of 0.5. A few cross-validations would not show this, since the AUC of 20 images of noise has a
+# standard deviation of 0.13.
 
-figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
+figure, ax = plt.subplots(figsize=(4.6, 4), layout="constrained")
 rng = np.random.default_rng(0)
-for place, choice in enumerate(choices):
-    ax.plot(
-        place + rng.uniform(-0.12, 0.12, size=len(aucs)), aucs[choice], "o", color="#7F7F7F", ms=4
-    )
+for place, (choice, color) in enumerate(zip(choices, ("C2", "C0"), strict=True)):
+    ax.plot(place + rng.uniform(-0.12, 0.12, size=len(aucs)), aucs[choice], "o", c="0.6", ms=5)
     ax.errorbar(
         place,
         aucs[choice].mean(),
         yerr=aucs[choice].sem(),
         fmt="_",
-        ms=40,
-        color=["#D55E00", "#0072B2"][place],
-        capsize=6,
-        lw=2,
+        ms=50,
+        color=color,
+        capsize=8,
+        lw=2.5,
+        mew=2.5,
     )
-ax.axhline(0.5, color="black", lw=0.8, ls=":")
-ax.set_xticks([0, 1], choices)
-ax.set(xlim=(-0.5, 1.5), ylabel="Cross-validated AUC", title="Images and labels of pure noise")
+ax.axhline(0.5, color="black", lw=1, ls=":")
+ax.set_xticks([0, 1], [f"epoch chosen {choice}" for choice in choices])
+ax.set(xlim=(-0.5, 1.5), ylabel="Cross-validated AUC")
+ax.set_title("Simulated images and labels: pure noise", fontsize=11)
+# sphinx_gallery_start_ignore
+figure.suptitle(
+    f"AUCs of {len(aucs)} cross-validations on noise by the choice of the epoch. On the scored "
+    f"fold their mean is {aucs[choices[0]].mean():.2f}, within the training part "
+    f"{aucs[choices[1]].mean():.2f}; a dotted line marks 0.5",
+    visible=False,
+    in_layout=False,
+)
+# sphinx_gallery_end_ignore
 figure.show()
 
 # %%

@@ -33,7 +33,7 @@ from skdxa.simulation import make_spine_cohort
 
 plt.style.use("seaborn-v0_8-colorblind")
 
-cohort = make_spine_cohort(1000, random_state=0)
+cohort = make_spine_cohort(700, random_state=0)
 X = cohort.data[["bmd_neck", "bmd_total_hip", "tbs", "age"]]
 y = cohort.target["fracture_ever"].astype(int)
 model = make_pipeline(StandardScaler(), LogisticRegression())
@@ -66,7 +66,7 @@ pd.DataFrame(
 # patients are more likely than not to have a fracture. The figure shows what each threshold costs:
 
 steps = np.linspace(0, 0.6, 601)
-figure, ax = plt.subplots(figsize=(4.8, 3.8), layout="constrained")
+figure, ax = plt.subplots(figsize=(4.8, 4.2), layout="constrained")
 for name, metric, dashes in (
     ("sensitivity", sensitivity_score, "-"),
     ("specificity", specificity_score, "--"),
@@ -76,7 +76,7 @@ ax.axvline(thresholds["at_least"], color="C2", lw=1.5, label='"at least 60 %"')
 ax.axvline(0.5, color="0.4", ls=":", lw=2, label="one half")
 ax.set(xlabel="Threshold", ylabel="Share of the patients", xlim=(0, 0.6), ylim=(0, 1.02))
 ax.set_title(f"{len(y)} simulated patients, {y.sum()} with a fracture", fontsize=11)
-ax.legend(loc="center right")
+figure.legend(loc="outside lower center", ncols=2)
 # sphinx_gallery_start_ignore
 figure.suptitle(
     "As the threshold rises from 0 to 0.6 the sensitivity falls from one to zero and the "
@@ -110,10 +110,10 @@ def youden(y_true, y_pred):
 tuned = TunedThresholdClassifierCV(model, scoring=make_scorer(youden), cv=5).fit(X, y)
 
 # %%
-# The three thresholds on another 400 simulated patients. Their sensitivity and specificity differ
+# The three thresholds on another 300 simulated patients. Their sensitivity and specificity differ
 # from those in the first patients, because both are estimated from few fractures:
 
-others = make_spine_cohort(400, random_state=1)
+others = make_spine_cohort(300, random_state=1)
 X_new, y_new = others.data[X.columns], others.target["fracture_ever"].astype(int)
 pd.DataFrame(
     {
