@@ -54,7 +54,7 @@ for task, n_epochs in (("scoliosis", 25), ("unreliable", 15)):
 # to the kernels of the feature maps (IV), known by their numbers, and not to the scan.
 
 with plt.rc_context({"font.size": 12}):
-    figure = plt.figure(figsize=(6, 6.4))
+    figure = plt.figure(figsize=(6, 5.9))
     for part, (task, network), letter in zip(
         figure.subfigures(2), networks.items(), "ab", strict=True
     ):
@@ -80,8 +80,8 @@ figure.show()
 # %%
 # Compare with the true findings
 # ------------------------------
-# The findings of simulated patients are known. The outlines show the three that are most often
-# called unreliable, on the heat maps of the second network.
+# The findings of simulated patients are known. The outlines on the heat maps of the second network
+# show three that make a density unreliable.
 
 FINDINGS = ("osteophytes", "disc_narrowing", "facet_arthrosis")
 kinds = np.zeros((len(others.data), 150, 150), dtype=others.lesion_kinds[0].dtype)
@@ -93,28 +93,30 @@ masks = {
     for name in FINDINGS
 }
 
-rows = detected["unreliable"][:3]
+rows = detected["unreliable"][:2]
 with plt.rc_context({"font.size": 12}):
-    display = ExplanationDisplay.from_estimator(
+    figure = plt.figure(figsize=(5, 8.9))
+    ExplanationDisplay.from_estimator(
         networks["unreliable"],
         new_crops[rows],
         panels=("input", "grad_cam"),
         masks={name: mask[rows] for name, mask in masks.items()},
         spacing_mm=SPACING_MM,
         titles=[f"Simulated patient {row}" for row in rows],
+        figure=figure,
     )
 # sphinx_gallery_start_ignore
-display.figure_.suptitle(
-    "Three simulated scans called unreliable, each with its heat map and the outlines of "
+figure.suptitle(
+    "Two simulated scans called unreliable, each with its heat map and the outlines of "
     "osteophytes, narrowed discs and facet arthrosis. The heat lies on discs and vertebral edges",
     visible=False,
     in_layout=False,
 )
 # sphinx_gallery_end_ignore
-display.figure_.show()
+figure.show()
 
 # %%
-# Three maps that look plausible prove little, because these findings cover much of a degenerated
+# Maps that look plausible prove little, because these findings cover much of a degenerated
 # spine. Over all patients who are detected, the table compares how often the peak of the heat lies
 # on one of the findings, or within 5 mm, with the same for a random pixel.
 # :ref:`sphx_glr_auto_examples_03_methods_plot_explanations_truth.py` tests maps further, on a

@@ -53,8 +53,9 @@ for ax, (task, result) in zip(axes, results.items(), strict=True):
     ax.set_title(f"Simulated: {task.replace('_', ' ')}", fontsize=11)
 # sphinx_gallery_start_ignore
 figure.suptitle(
-    "Training and validation error over the epochs for two tasks: for scoliosis both fall; for "
-    "fractures the validation error hardly falls. A dashed line marks the epoch kept",
+    "Training and validation error over the epochs. For scoliosis both fall to the dashed line at "
+    "the epoch kept; for fractures the validation error stays level, and rises after that epoch "
+    "while the training error falls",
     visible=False,
     in_layout=False,
 )
