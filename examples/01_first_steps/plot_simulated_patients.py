@@ -57,6 +57,7 @@ figure.suptitle(
     in_layout=False,
 )
 # sphinx_gallery_end_ignore
+figure.show()
 
 # %%
 # Where the findings are
@@ -94,6 +95,7 @@ figure.suptitle(
     in_layout=False,
 )
 # sphinx_gallery_end_ignore
+figure.show()
 
 # %%
 # One scan, step by step
@@ -132,6 +134,7 @@ figure.suptitle(
     in_layout=False,
 )
 # sphinx_gallery_end_ignore
+figure.show()
 
 # %%
 # The truth is exact
@@ -161,6 +164,7 @@ figure.suptitle(
     in_layout=False,
 )
 # sphinx_gallery_end_ignore
+figure.show()
 
 # %%
 # Fourteen findings
@@ -202,5 +206,4 @@ figure.suptitle(
     in_layout=False,
 )
 # sphinx_gallery_end_ignore
-
-plt.show()
+figure.show()

@@ -172,7 +172,7 @@ curves = {
     name: deletion_insertion(network, few, heat, n_steps=20, fill=healthy)
     for name, heat in to_try.items()
 }
-figure, axes = plt.subplots(1, 2, figsize=(5.6, 4.4), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(5.6, 4.8), sharey=True, layout="constrained")
 for number, (name, curve) in enumerate(curves.items()):
     look = {"ls": "-", "color": ("C0", "C1", "C2", "C3", "C5", "0.1", "0.5")[number]}
     look |= {"lw": 2, "marker": "osD^vPx"[number], "markevery": 4, "ms": 6}
@@ -221,7 +221,7 @@ ax.invert_yaxis()
 medians = {name: np.nanmedian(values) for name, values in similarity.items()}
 figure.suptitle(
     "Boxes of rank correlations, one per method, with medians of "
-    + ", ".join(f"{name} {median:.2f}" for name, median in medians.items()),
+    + ", ".join(f"{name} {round(median, 2) + 0:.2f}" for name, median in medians.items()),
     visible=False,
     in_layout=False,
 )
@@ -240,5 +240,19 @@ table = pointing.assign(
 table.rename(index=lambda name: name.replace("\n", " ")).round(2)
 
 # %%
-# A method that passes these tests may still mislead elsewhere: there is one well-defined finding,
-# and the patients are simulated. A method that fails them should not be trusted on patients.
+# Which map to use
+# ----------------
+# - Integrated gradients and occlusion need an image without the finding. Compare the two rows of
+#   integrated gradients: against soft tissue the map may point at the vertebra, and yet its
+#   deletion area is larger than that of a random map, because pixels of the gap look like soft
+#   tissue and get nothing. Against a healthy spine the same method passes both tests. Its control
+#   is stricter, though: the difference between scan and healthy spine is itself large at the
+#   finding, so that even networks with random weights hit more often than a random pixel.
+# - Grad-CAM gives one weight to each kernel of the last convolution, and is no finer than its
+#   cells, here of 8 pixels or 8.4 by 4.8 mm. HiResCAM weights each cell by itself.
+# - Both show where kernels are active. In scans the background is near zero, and kernels are
+#   silent there. With a bright background, as in the example of :doc:`/guide/inspection`,
+#   Grad-CAM may light the background, and miss a finding that the network detects.
+# - A method that passes these tests may still mislead elsewhere: there is one well-defined
+#   finding, and the patients are simulated. A method that fails them should not be trusted on
+#   patients.
