@@ -25,13 +25,13 @@ plt.style.use("seaborn-v0_8-colorblind")
 
 spines = {
     "straight": make_spine_scan(2, random_state=0),
-    "curved, degenerated": make_spine_scan(38, degeneration=(1, 2, 3, 2), random_state=1),
+    "curved": make_spine_scan(38, degeneration=(1, 2, 3, 2), random_state=1),
     "operated on": make_spine_scan(15, rods=["L2", "L3"], random_state=5),
 }
 figure, axes = plt.subplots(1, 3, figsize=(5.4, 2.2), layout="constrained")
 for ax, (name, spine) in zip(axes, spines.items(), strict=True):
     ScanDisplay.from_scan(spine.scan, spine_line=True, unit=None, ax=ax)
-    ax.set_title(name.replace(", ", ",\n"), fontsize=10)
+    ax.set_title(name, fontsize=10)
     ax.set_axis_off()
 figure.supxlabel("Simulated scans", fontsize=10)
 # sphinx_gallery_start_ignore
@@ -81,7 +81,7 @@ pd.DataFrame(errors_mm).rename_axis("mean error in mm (simulated)").round(1)
 # middle of a band as wide as a vertebra that is brighter than *both* its flanks, and takes the
 # path from head to foot with the largest sum.
 
-spine = spines["curved, degenerated"]
+spine = spines["curved"]
 figure, ax = plt.subplots(figsize=(5, 5.6), layout="constrained")
 ScanDisplay.from_scan(spine.scan, unit=None, ax=ax)
 rows_mm = 1.05 * (np.arange(len(spine.scan)) + 0.5)
@@ -115,7 +115,7 @@ crops = cropper.fit_transform([spine.scan for spine in spines.values()])
 figure, axes = plt.subplots(1, 3, figsize=(5.4, 3.7), layout="constrained")
 for ax, name, crop in zip(axes, spines, crops, strict=True):
     ScanDisplay.from_scan(crop, unit=None, ax=ax)
-    ax.set_title(name.replace(", ", ",\n"), fontsize=10)
+    ax.set_title(name, fontsize=10)
     ax.set_axis_off()
 height, width = crops.shape[1:]
 figure.supxlabel(f"Simulated scans, crops of {height} x {width} pixels", fontsize=10)

@@ -33,7 +33,7 @@ from skdxa.simulation import make_spine_cohort
 
 plt.style.use("seaborn-v0_8-colorblind")
 
-cohort = make_spine_cohort(700, random_state=0)
+cohort = make_spine_cohort(1000, random_state=0)
 X = cohort.data[["bmd_neck", "bmd_total_hip", "tbs", "age"]]
 y = cohort.target["fracture_ever"].astype(int)
 model = make_pipeline(StandardScaler(), LogisticRegression())
