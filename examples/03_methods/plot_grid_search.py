@@ -76,7 +76,7 @@ ax.set(xlabel="AUC for unreliable density")
 ax.set_title(f"{len(y_search)} simulated patients", fontsize=11)
 ax.margins(y=0.15)
 ax.invert_yaxis()
-figure.legend(loc="outside lower center", ncols=2)
+figure.legend(loc="outside lower center", ncols=2, markerscale=0.7)
 # sphinx_gallery_start_ignore
 spread = np.ptp(results.filter(regex="split._test_score"), axis=1).mean()
 figure.suptitle(
