@@ -5,12 +5,17 @@ import sys
 import warnings
 from pathlib import Path
 
+from numpydoc.xref import DEFAULT_LINKS
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import skdxa
 
-# For the gallery's sort function, which is given by name because Sphinx cannot cache functions.
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+# `gallery` too is imported by its name, because Sphinx cannot cache functions.
+sys.path[:0] = [str(HERE), str(HERE / "_ext")]
+
+from short_names import classes_in, classes_of_skdxa
 
 project = "skdxa"
 author = "The skdxa developers"
@@ -19,30 +24,81 @@ release = version = skdxa.__version__
 
 extensions = [
     "matplotlib.sphinxext.plot_directive",
+    "mathml",
     "myst_parser",
     "numpydoc",
+    "short_names",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "auto_examples/**/*.ipynb"]
 templates_path = ["_templates"]
+default_role = "short_name"
+
 html_theme = "pydata_sphinx_theme"
-html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 html_title = f"skdxa {version}"
+html_static_path = ["_static"]
+html_css_files = ["skdxa.css"]
+html_math_renderer = "mathml"
+html_theme_options = {
+    "header_links_before_dropdown": 6,
+    "logo": {"text": "skdxa"},
+    "navigation_with_keys": False,
+    "pygments_dark_style": "github-dark",
+    "pygments_light_style": "tango",
+    "search_bar_text": "Search",
+    "show_toc_level": 2,
+}
+# A page without parts has nothing to show on its left.
+html_sidebars = {
+    name: []
+    for name in ("index", "changelog", "citing", "faq", "glossary", "limits", "simulation")
+}
 
 autosummary_generate = True
-numpydoc_show_class_members = False
 autodoc_typehints = "none"
-# 2026-11: docstrings inherited from scikit-learn refer to its glossary, which is not part of
-# these pages.
+numpydoc_show_class_members = False
+# 2026-11: docstrings inherited from scikit-learn refer to its glossary, of which the inventories
+# beside this file have no terms.
 suppress_warnings = ["ref.term"]
 
 # The pictures of the guide, which the scripts in plots/ draw in a second or two each.
 plot_formats = [("png", 150)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
+
+# The prompts and the output of an example are not copied.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
+
+# The inventory of each site is tried first; where there is no network, that beside this file
+# serves, which has the names that these pages refer to. A link is then the same with or without.
+intersphinx_mapping = {
+    name: (url, (None, f"inventories/{name}.inv"))
+    for name, url in {
+        "matplotlib": "https://matplotlib.org/stable/",
+        "numpy": "https://numpy.org/doc/stable/",
+        "pandas": "https://pandas.pydata.org/docs/",
+        "sklearn": "https://scikit-learn.org/stable/",
+        "statsmodels": "https://www.statsmodels.org/stable/",
+    }.items()
+}
+intersphinx_timeout = 5
+
+# Types of Python itself are no links, which would distract.
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"
+numpydoc_xref_aliases = {
+    **{word: word for word in DEFAULT_LINKS},
+    **classes_in(HERE / "inventories"),
+    **classes_of_skdxa(),
+}
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
