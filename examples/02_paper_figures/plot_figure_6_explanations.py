@@ -119,7 +119,7 @@ figure.show()
 # Maps that look plausible prove little, because these findings cover much of a degenerated
 # spine. Over all patients who are detected, the table compares how often the peak of the heat lies
 # on one of the findings, or within 5 mm, with the same for a random pixel.
-# :ref:`sphx_glr_auto_examples_03_methods_plot_explanations_truth.py` tests maps further, on a
+# :ref:`sphx_glr_auto_examples_04_results_plot_explanations_truth.py` tests maps further, on a
 # finding that covers one vertebra.
 
 rows = detected["unreliable"]
