@@ -45,6 +45,8 @@ html_title = f"skdxa {version}"
 html_static_path = ["_static"]
 html_css_files = ["skdxa.css"]
 html_math_renderer = "mathml"
+# Summaries are read from other pages, which browsers refuse where the pages are files.
+html_show_search_summary = False
 html_theme_options = {
     "header_links_before_dropdown": 6,
     "logo": {"text": "skdxa"},
@@ -110,6 +112,8 @@ sphinx_gallery_conf = {
     "matplotlib_animations": False,
     "remove_config_comments": True,
     "show_memory": False,
+    # The page of computation times loads scripts from the network; benchmarks/gallery.py prints them.
+    "write_computation_times": False,
     "abort_on_example_error": True,
 }
 # The examples run as the tests do: a warning is an error.
