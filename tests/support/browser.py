@@ -30,6 +30,13 @@ class Browser:
     ----------
     folder : Path
         For its profile.
+
+    Attributes
+    ----------
+    requests : list of str
+        Addresses that the page has asked for since `show`, its own among them.
+    errors : list of str
+        Errors and warnings of the page's scripts and of the browser since `show`.
     """
 
     def __init__(self, folder):
@@ -63,11 +70,13 @@ class Browser:
         os.close(for_browser)
         os.close(from_browser)
         self._numbers, self._session = itertools.count(1), None
+        self.requests, self.errors = [], []
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)[
             "sessionId"
         ]
-        self.send("Page.enable")
+        for domain in ("Page", "Network", "Runtime", "Log"):
+            self.send(f"{domain}.enable")
 
     def send(self, method, **params):
         """Send a command, and return its result."""
@@ -88,28 +97,50 @@ class Browser:
                     raise RuntimeError("Chromium has ended.")
                 content += byte
             answer = json.loads(content)
+            self._note(answer.get("method"), answer.get("params", {}))
             if wanted(answer):
                 return answer
 
-    def show(self, path, *, width, dark=False, media="", before=""):
-        """Load a file, after a script that runs before all others, in a window of some width."""
+    def _note(self, event, params):
+        """Keep what the page asks for, and what goes wrong in it."""
+        if event == "Network.requestWillBeSent":
+            self.requests.append(params["request"]["url"])
+        elif event == "Runtime.exceptionThrown":
+            details = params["exceptionDetails"]
+            self.errors.append(details.get("exception", {}).get("description", details["text"]))
+        elif event == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning"):
+            words = (str(one.get("value", one.get("description"))) for one in params["args"])
+            self.errors.append(" ".join(words))
+        elif event == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
+            entry = params["entry"]
+            self.errors.append(f"{entry['text']} {entry.get('url', '')}".rstrip())
+
+    def resize(self, width, height=900):
+        """Set the size of the window in CSS pixels."""
         self.send(
             "Emulation.setDeviceMetricsOverride",
             width=width,
-            height=900,
+            height=height,
             deviceScaleFactor=1,
             mobile=False,
         )
+
+    def show(self, path, *, width, dark=False, media="", before="", query=""):
+        """Load a file, after a script that runs before all others, in a window of some width."""
+        self.resize(width)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", media=media, features=[scheme])
         script = self.send("Page.addScriptToEvaluateOnNewDocument", source=before)["identifier"]
-        self.send("Page.navigate", url=path.as_uri())
+        self.requests, self.errors = [], []
+        self.send("Page.navigate", url=path.as_uri() + query)
         self._next(lambda answer: answer.get("method") == "Page.loadEventFired")
         self.send("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
 
     def run(self, expression):
-        """Return the value of an expression in the page."""
-        found = self.send("Runtime.evaluate", expression=expression, returnByValue=True)
+        """Return the value of an expression in the page, which may be a promise."""
+        found = self.send(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         if "exceptionDetails" in found:
             raise RuntimeError(found["exceptionDetails"])
         return found["result"].get("value")
