@@ -15,7 +15,19 @@ __all__ = [
 
 
 class ScanError(ValueError):
-    """A scan's pixels, shape or spacing cannot be used; the message names the scan."""
+    """A scan's pixels, shape or spacing cannot be used; the message names the scan.
+
+    Examples
+    --------
+    >>> from skdxa.exceptions import ScanError
+    >>> from skdxa.preprocessing import find_spine_line
+    >>> try:
+    ...     find_spine_line([[float("nan")]])
+    ... except ScanError as error:
+    ...     print(error)
+    ...
+    scan holds no scanned pixel: all are NaN. Leave this scan out.
+    """
 
 
 class ScanReadError(ScanError):
@@ -43,6 +55,18 @@ class CohortError(ValueError):
     excluded : DataFrame or None
         Every scan that cannot be used, as in a cohort's `excluded`, where that is the reason;
         the message lists the first ten.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdxa.exceptions import CohortError
+    >>> from skdxa.scans import load_cohort
+    >>> try:
+    ...     load_cohort(pd.DataFrame({"file": ["a.dcm"]}))
+    ... except CohortError as error:
+    ...     print(error)
+    ...
+    the table has no scan column 'scan'. Its columns are file.
     """
 
     def __init__(self, message, *, excluded=None):
@@ -51,7 +75,28 @@ class CohortError(ValueError):
 
 
 class CheckpointError(ValueError):
-    """A checkpoint folder belongs to another run; the message names the difference."""
+    """A checkpoint folder belongs to another run; the message names the difference.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdxa.evaluation import repeated_cross_validate
+    >>> from skdxa.exceptions import CheckpointError
+    >>> X, y = make_classification(random_state=0)
+    >>> options = dict(n_repeats=1, progress=False)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for seed in (0, 1):
+    ...         try:
+    ...             result = repeated_cross_validate(
+    ...                 LogisticRegression(), X, y, checkpoint=folder, random_state=seed, **options
+    ...             )
+    ...         except CheckpointError as error:
+    ...             print("not the same run")
+    ...
+    not the same run
+    """
 
 
 class ModelFileError(ValueError):

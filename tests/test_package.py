@@ -1,4 +1,5 @@
 import ast
+import doctest
 import importlib
 import re
 import subprocess
@@ -76,6 +77,43 @@ def test_documentation_lists_every_public_name():
     listed = set((docs / "api.rst").read_text().split())
     missing = [f"{package}.{name}" for package, name in PUBLIC]
     assert [name for name in missing if name not in listed] == []
+
+
+def shown_in_docstrings():
+    """Return the code of all examples in docstrings, and what it prints."""
+    parser = doctest.DocTestParser()
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    return "\n".join(
+        example.source + example.want
+        for path in SOURCES.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, documented)
+        for example in parser.get_examples(ast.get_docstring(node) or "")
+    )
+
+
+def has_example(package, name):
+    """Return whether the docstring of a public name has an example of its own."""
+    return ">>> " in (getattr(importlib.import_module(f"skdxa.{package}"), name).__doc__ or "")
+
+
+def test_every_public_name_is_shown_in_use():
+    root = Path(__file__).resolve().parents[1]
+    if not (root / "docs").is_dir():
+        pytest.skip(f"no documentation beside the tests: {root / 'docs'}")
+    pages = [
+        *root.glob("examples/*/*.py"),
+        *(page for part in ("guide", "howto", "tutorial") for page in root.glob(f"docs/{part}/*.rst")),
+    ]
+    shown = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    words = set(re.findall(r"\w+", f"{shown}\n{shown_in_docstrings()}"))
+    names = {
+        (package, name)
+        for package in skdxa._SUBPACKAGES
+        for name in importlib.import_module(f"skdxa.{package}").__all__
+    }
+    unused = {(package, name) for package, name in names if name not in words}
+    assert sorted(pair for pair in unused if not has_example(*pair)) == []
 
 
 def test_files_that_the_readme_names_exist():

@@ -31,6 +31,13 @@ class ConvReLUPool(keras.layers.Layer):
         Penalty on the kernels.
     trainable, name, dtype : as in `keras.layers.Layer`
         What every layer has.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.classification import ConvReLUPool
+    >>> tuple(ConvReLUPool(4, 3)(np.ones((2, 6, 8, 1))).shape)
+    (2, 3, 4, 4)
     """
 
     def __init__(

@@ -156,6 +156,15 @@ def lend(architecture):
     ------
     network : EpochNetwork
         Its weights are those of the last fit or prediction: set them.
+
+    Examples
+    --------
+    >>> from skdxa.classification import Architecture, SpineCNNClassifier, lend
+    >>> architecture = Architecture.for_prediction(SpineCNNClassifier(filters=(2, 3)), (12, 14))
+    >>> with lend(architecture) as network:
+    ...     network.output_shape
+    ...
+    (None, 1)
     """
     with _lock, keras_settings():
         before = _registered_gradients()
@@ -193,6 +202,17 @@ def reset(architecture, *, learning_rate, seed, l2=0.0, dropout=0.0):
         Weight of the penalty on the squares of the convolution kernels.
     dropout : float, default=0.0
         Share of the features left out at random in training.
+
+    Examples
+    --------
+    >>> from skdxa.classification import Architecture, SpineCNNClassifier, lend, reset
+    >>> classifier = SpineCNNClassifier(filters=(2, 3))
+    >>> architecture = Architecture.of(classifier, (12, 14), "float32")
+    >>> with lend(architecture) as network:
+    ...     reset(architecture, learning_rate=0.01, seed=0)
+    ...     round(float(network.optimizer.learning_rate), 3)
+    ...
+    0.01
     """
     loan = _loans[architecture]
     if architecture.builder is None:

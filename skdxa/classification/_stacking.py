@@ -341,6 +341,19 @@ class StratifiedPatientKFold(BaseCrossValidator, BaseEstimator):
 
     random_state : int, RandomState instance or None, default=None
         Seeds the shuffle.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdxa.classification import StratifiedPatientKFold
+    >>> X = pd.DataFrame({"patient": ["P1", "P1", "P2", "P3", "P4", "P4"]})
+    >>> y = [1, 1, 0, 1, 0, 0]
+    >>> splitter = StratifiedPatientKFold(2, group_column="patient", random_state=0)
+    >>> for train, test in splitter.split(X, y):
+    ...     print(X["patient"].iloc[test].unique().tolist())
+    ...
+    ['P3', 'P4']
+    ['P1', 'P2']
     """
 
     def __init__(self, n_splits=5, *, group_column=None, random_state=None):

@@ -22,6 +22,12 @@ class PrecisionError:
         Patients measured at least twice.
     degrees_of_freedom : int
         Measurements less patients; the ISCD asks for 30.
+
+    Examples
+    --------
+    >>> from skdxa.densitometry import precision_error
+    >>> precision_error([[1.00, 1.00], [0.90, 0.90]])
+    PrecisionError(sd=0.0, percent_cv=0.0, n_patients=2, degrees_of_freedom=2)
     """
 
     sd: float

@@ -35,6 +35,14 @@ class EvaluableVertebrae:
         Whether the spine may be used at all.
     rule : str
         The rule in words, to be printed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.densitometry import evaluable_vertebrae
+    >>> found = evaluable_vertebrae(np.array([[-1.0, -0.8, 1.4, -0.9]]))
+    >>> found.reason.tolist()
+    [['', '', 'discordant', '']]
     """
 
     evaluable: object

@@ -32,6 +32,13 @@ def paper_figure(width=COLUMN_WIDTH, height=COLUMN_WIDTH):
     -------
     figure : matplotlib Figure
         Empty, with constrained layout.
+
+    Examples
+    --------
+    >>> from skdxa.displays import paper_figure
+    >>> ax = paper_figure(width=7.2, height=3).subplots()
+    >>> ax.figure.get_size_inches().tolist()
+    [7.2, 3.0]
     """
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)

@@ -52,6 +52,21 @@ class AddedValueTest:
         The cross-validation with the true labels.
     n_trainings : int
         Trainings that the test took.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdxa.evaluation import added_value_test
+    >>> rng = np.random.default_rng(1)
+    >>> age, scan = rng.normal(size=(90, 1)), rng.normal(size=(90, 4))  # simulated
+    >>> y = (rng.random(90) < 1 / (1 + np.exp(1 - age[:, 0]))).astype(int)
+    >>> test = added_value_test(
+    ...     LogisticRegression(), scan, y, age, n_draws=19, n_splits=3, random_state=0,
+    ...     progress=False,
+    ... )
+    >>> test.null.shape, test.result.n_repeats
+    ((19, 2), 1)
     """
 
     estimate: float

@@ -34,6 +34,17 @@ class ExternalTest:
         between 0 and 1.
     non_inferiority : HypothesisTest or None
         Test of the AUC of the ensemble against the reference; None without `margin`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdxa.evaluation import external_test
+    >>> X, y = make_classification(200, flip_y=0.3, random_state=0)
+    >>> model = LogisticRegression().fit(X[:100], y[:100])
+    >>> test = external_test([model], X[100:], y[100:], interval="delong")
+    >>> test.table.shape, test.scores.columns.tolist()
+    ((4, 8), ['row', 'y', 'ensemble', 'model_0'])
     """
 
     table: pd.DataFrame

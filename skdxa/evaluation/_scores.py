@@ -22,6 +22,13 @@ def response_method_of(estimator):
     ------
     ValueError
         If the classifier has neither method.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdxa.evaluation import response_method_of
+    >>> response_method_of(LogisticRegression().fit([[0], [1]], [0, 1]))
+    'predict_proba'
     """
     for method in ("predict_proba", "decision_function"):
         if hasattr(estimator, method):
@@ -44,6 +51,12 @@ def default_threshold(response_method):
     -------
     float
         0.5 for probabilities, 0 for the values of a decision function.
+
+    Examples
+    --------
+    >>> from skdxa.evaluation import default_threshold
+    >>> default_threshold("decision_function")
+    0.0
     """
     return 0.5 if response_method == "predict_proba" else 0.0
 
@@ -69,6 +82,14 @@ def positive_scores(estimator, X, response_method):
     ------
     ValueError
         If the scores are of another shape than that of two classes, or not finite.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdxa.evaluation import positive_scores
+    >>> model = LogisticRegression().fit([[-1], [1]], [0, 1])
+    >>> positive_scores(model, [[0], [0]], "predict_proba").round(2)
+    array([0.5, 0.5])
     """
     scores = np.asarray(getattr(estimator, response_method)(X), dtype=float)
     n_scans = num_samples(X)

@@ -31,6 +31,19 @@ class Stability(NamedTuple):
     g : float
         Factor by which the noise widens the standard error of the AUC,
         ``(1 + q) * sqrt(1 - q / 2)``, from 1 to the square root of 2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdxa.evaluation import repeated_cross_validate
+    >>> X, y = make_classification(200, flip_y=0.3, random_state=0)
+    >>> result = repeated_cross_validate(
+    ...     LogisticRegression(), X, y, n_repeats=3, random_state=0, progress=False
+    ... )
+    >>> stability = result.stability()
+    >>> print(f"standard error of the AUC times {stability.g:.2f}")
+    standard error of the AUC times 1.41
     """
 
     q: float

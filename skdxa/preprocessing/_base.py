@@ -31,6 +31,22 @@ class ScanTransformer(
         Number of columns of the table seen in `fit`; 1 for other kinds of input.
     feature_names_in_ : ndarray of shape (n_columns,)
         The columns of the table seen in `fit`; only there if it was a table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.preprocessing import ScanTransformer
+    >>> class MeanDensity(ScanTransformer):
+    ...     def __init__(self, column="scan"):
+    ...         self.column = column
+    ...     def transform(self, X):
+    ...         return np.array([[np.nanmean(scan)] for scan in self._check_scans(X)])
+    ...     def _transform_scans(self, scans, X):
+    ...         return scans
+    ...
+    >>> MeanDensity().fit_transform([np.ones((7, 9)), np.zeros((6, 8))])
+    array([[1.],
+           [0.]], dtype=float32)
     """
 
     _parameter_constraints: ClassVar[dict] = {"column": [str]}
@@ -183,7 +199,21 @@ class ScanTransformer(
 
 
 class SameKindTransformer(ScanTransformer):
-    """Base class of the transformers that return the kind of collection that they take."""
+    """Base class of the transformers that return the kind of collection that they take.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.preprocessing import SameKindTransformer
+    >>> class UpsideDown(SameKindTransformer):
+    ...     def __init__(self, column="scan"):
+    ...         self.column = column
+    ...     def _transform_scans(self, scans, X):
+    ...         return [scan[::-1] for scan in scans]
+    ...
+    >>> UpsideDown().fit_transform(np.arange(6.0).reshape(1, 3, 2)).tolist()
+    [[[4.0, 5.0], [2.0, 3.0], [0.0, 1.0]]]
+    """
 
     # Unit of the result; that of the input by default.
     _unit = ...

@@ -262,6 +262,14 @@ def tissue_level(scan):
     -------
     level : float
         Level in the unit of the scan.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.preprocessing import tissue_level
+    >>> scan = np.repeat([[0.1, 0.1, 1.0, 1.2, np.nan]], 3, axis=0)
+    >>> print(f"{tissue_level(scan):.1f} g/cm2")
+    0.1 g/cm2
     """
     scanned = scan[~np.isnan(scan)]
     rank = int(_TISSUE_QUANTILE * (scanned.size - 1))

@@ -136,6 +136,13 @@ def axis_weights(n_in, n_out):
     weights : scipy.sparse.csr_array of shape (n_out, n_in)
         Rows sum to one: area averages where pixels become larger, linear interpolation where
         they become smaller.
+
+    Examples
+    --------
+    >>> from skdxa.preprocessing import axis_weights
+    >>> axis_weights(4, 2).toarray()
+    array([[0.5, 0.5, 0. , 0. ],
+           [0. , 0. , 0.5, 0.5]])
     """
     if n_out <= n_in:
         # Overlap of output pixel [i, i + 1) * ratio with input pixel [j, j + 1).

@@ -33,6 +33,16 @@ class CalibrationCurve:
         Predicted risks at the knots of the spline.
     level : float
         Confidence level of the band.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.significance import calibration_curve
+    >>> rng = np.random.default_rng(0)
+    >>> risk = rng.uniform(0.05, 0.6, 500)  # simulated
+    >>> result = calibration_curve((rng.random(500) < risk).astype(int), risk)
+    >>> result.curve.columns.tolist()
+    ['risk', 'observed', 'low', 'high', 'n', 'events']
     """
 
     curve: pd.DataFrame

@@ -231,6 +231,13 @@ class AdjustedKappa:
         negative.
     bias_index : float
         Share that the first rater calls positive minus the share that the second does.
+
+    Examples
+    --------
+    >>> from skdxa.significance import adjusted_kappa
+    >>> result = adjusted_kappa([1, 0, 0, 0, 0], [1, 0, 0, 0, 1])
+    >>> print(f"{result.interval.estimate:.1f}; bias {result.bias_index:.1f}")
+    0.6; bias -0.2
     """
 
     interval: Interval

@@ -36,6 +36,13 @@ class SampleSize:
         The share of the variation that the model explains, by Cox and Snell.
     r2_max : float
         The largest value that it can have at this prevalence.
+
+    Examples
+    --------
+    >>> from skdxa.significance import sample_size_development
+    >>> needed = sample_size_development(0.174, 0.89, 24)
+    >>> needed.table.columns.tolist()
+    ['n', 'events', 'events_per_parameter']
     """
 
     n: int

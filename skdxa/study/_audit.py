@@ -48,6 +48,13 @@ class AuditItem:
         "open" is what a run cannot know.
     finding : str
         What was found, in a sentence.
+
+    Examples
+    --------
+    >>> from skdxa.study import AuditItem
+    >>> item = AuditItem("twins", "Is a scan there twice?", "nothing found", "No two are alike.")
+    >>> print(f"{item.question} {item.verdict}: {item.finding}")
+    Is a scan there twice? nothing found: No two are alike.
     """
 
     name: str

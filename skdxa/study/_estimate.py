@@ -47,6 +47,13 @@ class StudyEstimate:
     seconds_on : dict of int to float
         Of the whole study by the number of workers that train, each with cores like these. Fits
         of one step run side by side; steps, and what is not training, one after the other.
+
+    Examples
+    --------
+    >>> from skdxa.study import StudyEstimate
+    >>> estimate = StudyEstimate(1000, 60.0, 60000.0, 1024.0, 512.0, n_cores=2)
+    >>> estimate.text().split(";")[0]
+    '1000 trainings of about 60 seconds each'
     """
 
     n_trainings: int

@@ -21,6 +21,14 @@ def check_known(labels, name):
         Labels or patients.
     name : str
         How an error message names the labels.
+
+    Examples
+    --------
+    >>> from skdxa.validation import check_known
+    >>> check_known([0, 1, None], "y")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ValueError: y is missing for 1 of 3 scans, the first in position 2 (counted from 0)...
     """
     unknown = np.flatnonzero(pd.isna(fill_masked(labels)))
     if unknown.size:
@@ -52,6 +60,12 @@ def check_two_classes(y, n_rows):
     ValueError
         If `y` has another length, holds NaN or infinite values, or has not exactly two
         classes.
+
+    Examples
+    --------
+    >>> from skdxa.validation import check_two_classes
+    >>> check_two_classes(["scoliotic", "normal", "normal"], 3)
+    (array(['normal', 'scoliotic'], dtype='<U9'), array([1, 0, 0]))
     """
     y = column_or_1d(fill_masked(y), warn=True)
     check_consistent_length(range(n_rows), y)
@@ -89,6 +103,13 @@ def plain_labels(labels):
     -------
     labels : ndarray of shape (n_scans,)
         The labels.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdxa.validation import plain_labels
+    >>> plain_labels(pd.Series(["yes", "no"], dtype=object))
+    array(['yes', 'no'], dtype='<U3')
     """
     labels = np.asarray(fill_masked(labels))
     if labels.dtype == object:
@@ -122,6 +143,13 @@ def positive_and_known(y, classes, n_scans):
     ------
     ValueError
         If `y` has another length or holds another label.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.validation import positive_and_known
+    >>> positive_and_known([1, 0, np.nan], np.array([0, 1]), 3)
+    (array([ True, False, False]), array([ True,  True, False]))
     """
     y = column_or_1d(fill_masked(y), warn=True)
     if len(y) != n_scans:
@@ -152,6 +180,16 @@ def check_same_rows(first, second, names):
         The collections; None is skipped.
     names : tuple of str
         How an error message names the two.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdxa.validation import check_same_rows
+    >>> X, y = pd.DataFrame({"age": [66, 70]}), pd.Series([0, 1], index=[1, 0])
+    >>> check_same_rows(X, y, ("X", "y"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ValueError: X and y have different indices: align them first, ...
     """
     if first is None or second is None:
         return
@@ -185,6 +223,15 @@ def as_seed(random_state):
     -------
     seed : int
         Not below 0 unless `random_state` is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.validation import as_seed
+    >>> as_seed(7)
+    7
+    >>> as_seed(np.random.RandomState(0))
+    209652396
     """
     if isinstance(random_state, Integral):
         return int(random_state)

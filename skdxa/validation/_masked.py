@@ -16,6 +16,13 @@ def fill_masked(values):
     values : object
         A float array with NaN for a masked array of numbers, an object array with None for
         a masked array of texts, and otherwise `values` itself.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.validation import fill_masked
+    >>> fill_masked(np.ma.masked_equal([1, 0, 1], 0))
+    array([ 1., nan,  1.])
     """
     if not isinstance(values, np.ma.MaskedArray):
         return values

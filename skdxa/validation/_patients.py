@@ -55,6 +55,12 @@ def as_patients(groups, n_rows, *, name="groups"):
     UserWarning
         If patients differ only in letters' case, in spaces or in leading zeros, naming the
         first of them; or if floating-point numbers are too large to tell patients apart.
+
+    Examples
+    --------
+    >>> from skdxa.validation import as_patients
+    >>> as_patients(["1000", 1000, "1000.0", " P7 "], 4)
+    array(['1000', '1000', '1000', 'P7'], dtype='<U4')
     """
     groups = np.asarray(fill_masked(groups))
     groups = column_or_1d(groups) if groups.dtype != object else groups
@@ -150,6 +156,13 @@ def patient_codes(groups):
     -------
     codes : ndarray of int of shape (n_scans,)
         Numbers of patients.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.validation import patient_codes
+    >>> patient_codes(np.array(["P7", "P2", "P7"]))
+    array([1, 0, 1])
     """
     return np.unique(groups, return_inverse=True)[1]
 
@@ -166,6 +179,13 @@ def has_repeated_patients(groups):
     -------
     bool
         False where `groups` is None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.validation import has_repeated_patients
+    >>> has_repeated_patients(np.array(["P7", "P2", "P7"]))
+    True
     """
     return groups is not None and len(np.unique(groups)) < len(groups)
 
@@ -184,6 +204,13 @@ def split_patients(fold_of, groups):
     -------
     patients : ndarray
         Values of `groups`; empty if every patient's scans stay together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.validation import split_patients
+    >>> split_patients(np.array([[0, 1, 1, 0]]), np.array(["P7", "P2", "P7", "P9"]))
+    array(['P7'], dtype='<U2')
     """
     _, first, patient = np.unique(groups, return_index=True, return_inverse=True)
     apart = (fold_of != fold_of[:, first[patient]]).any(axis=0)

@@ -36,6 +36,13 @@ def check_image(image, *, name="image", dtype=np.float32):
     ------
     ScanError
         If the image is of another kind or shape, is empty or holds infinite pixels.
+
+    Examples
+    --------
+    >>> from skdxa.validation import check_image
+    >>> check_image([[1, 2, 3], [4, 5, None]])
+    array([[ 1.,  2.,  3.],
+           [ 4.,  5., nan]], dtype=float32)
     """
     try:
         # A number too large for float32 becomes infinite, which is reported below.
@@ -79,6 +86,14 @@ def check_scan(scan, *, name="scan", dtype=np.float32):
     ------
     ScanError
         As for `check_image`, or if all pixels are NaN.
+
+    Examples
+    --------
+    >>> from skdxa.validation import check_scan
+    >>> check_scan([[float("nan")] * 3] * 2, name="Scan 7")
+    Traceback (most recent call last):
+    ...
+    skdxa.exceptions.ScanError: Scan 7 holds no scanned pixel: all are NaN. Leave this scan out.
     """
     pixels = check_image(scan, name=name, dtype=dtype)
     if np.isnan(pixels).all():
@@ -105,6 +120,12 @@ def check_spacing(spacing_mm, *, name="spacing_mm"):
     ------
     ScanError
         If `spacing_mm` is anything but two positive finite numbers.
+
+    Examples
+    --------
+    >>> from skdxa.validation import check_spacing
+    >>> check_spacing([1.05, "0.6"])
+    (1.05, 0.6)
     """
     try:
         row_mm, column_mm = (float(length) for length in spacing_mm)
@@ -144,6 +165,13 @@ def as_scans(X, *, column="scan", dtype=np.float32, check=check_scan):
         If `X` is of another kind, is empty, or a scan is missing or unusable. The
         message names the scan: by its index label in a DataFrame or Series, by its
         position otherwise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.validation import as_scans
+    >>> [scan.shape for scan in as_scans([np.ones((7, 9)), np.ones((6, 8))])]
+    [(7, 9), (6, 8)]
     """
     X = _collection(X, column)
     if len(X) == 0:
@@ -260,6 +288,13 @@ def scan_dtype_of(X, *, column="scan"):
     ------
     ScanError
         If the scans differ in spacing or unit; the message names the first that differs.
+
+    Examples
+    --------
+    >>> from skdxa.simulation import make_spine_cohort
+    >>> from skdxa.validation import scan_dtype_of
+    >>> scan_dtype_of(make_spine_cohort(2, random_state=0).data)
+    scan[1.05 x 0.6 mm, g/cm2]
     """
     X = _collection(X, column)
     dtype = getattr(X, "dtype", None)
@@ -295,6 +330,13 @@ def scan_names(X, *, column="scan"):
     names : list of str
         One name per scan, with its index label in a DataFrame or Series and its position
         otherwise; where a column of type `ScanDtype` states the file, with that as well.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdxa.validation import scan_names
+    >>> scan_names(pd.DataFrame({"scan": [None, None]}, index=["P1", "P2"]))
+    ["The scan of row 'P1'", "The scan of row 'P2'"]
     """
     if isinstance(X, pd.Series):
         column = X.name or column
@@ -328,6 +370,14 @@ def like_input(scans, X, *, column="scan", unit=...):
     collection : DataFrame, Series, list or ndarray
         A DataFrame keeps its other columns; a stack stays a stack; a column that states its
         spacing goes on doing so.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.validation import as_scans, like_input
+    >>> X = np.ones((3, 7, 9))
+    >>> like_input([scan[:4] for scan in as_scans(X)], X).shape
+    (3, 4, 9)
     """
     if isinstance(X, pd.DataFrame):
         return X.assign(**{column: like_input(scans, X[column], unit=unit)})
@@ -359,6 +409,13 @@ def as_series(scans, index):
     -------
     column : Series of ndarray
         One array per scan.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.validation import as_series
+    >>> as_series([np.ones((7, 9))] * 2, ["P1", "P2"]).map(np.shape).tolist()
+    [(7, 9), (7, 9)]
     """
     column = np.empty(len(scans), dtype=object)
     for position, scan in enumerate(scans):
