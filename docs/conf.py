@@ -112,7 +112,7 @@ sphinx_gallery_conf = {
     "matplotlib_animations": False,
     "remove_config_comments": True,
     "show_memory": False,
-    # The page of computation times loads scripts from the network; benchmarks/gallery.py prints them.
+    # The page of times would load scripts from the network; benchmarks/gallery.py prints them.
     "write_computation_times": False,
     "abort_on_example_error": True,
 }

@@ -1,4 +1,6 @@
-"""Formulas as MathML, which browsers draw themselves, so that pages load no JavaScript for them."""
+"""Formulas as MathML, which browsers draw themselves, without JavaScript."""
+
+import re
 
 from docutils import nodes
 from docutils.utils.math import MathError
@@ -6,11 +8,14 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
+# A command that LaTeX has and the converter of docutils does not.
+DOTS = re.compile(r"\\dots(?![a-z])")
+
 
 def converted(node, *, as_block):
     """Return the MathML of a node; a formula that cannot be converted is a warning."""
     try:
-        return tex2mathml(node.astext(), as_block=as_block)
+        return tex2mathml(DOTS.sub(r"\\ldots", node.astext()), as_block=as_block)
     except MathError as error:
         logging.getLogger(__name__).warning("formula: %s", error, location=node)
         return f"<code>{nodes.unescape(node.astext())}</code>"
