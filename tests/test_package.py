@@ -93,18 +93,17 @@ def shown_in_docstrings():
 
 
 def has_example(package, name):
-    """Return whether the docstring of a public name has an example of its own."""
-    return ">>> " in (getattr(importlib.import_module(f"skdxa.{package}"), name).__doc__ or "")
+    """Return whether a function or class has an example of its own."""
+    value = getattr(importlib.import_module(f"skdxa.{package}"), name)
+    return callable(value) and ">>> " in (value.__doc__ or "")
 
 
 def test_every_public_name_is_shown_in_use():
     root = Path(__file__).resolve().parents[1]
     if not (root / "docs").is_dir():
         pytest.skip(f"no documentation beside the tests: {root / 'docs'}")
-    pages = [
-        *root.glob("examples/*/*.py"),
-        *(page for part in ("guide", "howto", "tutorial") for page in root.glob(f"docs/{part}/*.rst")),
-    ]
+    parts = ("examples/*/*.py", "docs/guide/*.rst", "docs/howto/*.rst", "docs/tutorial/*.rst")
+    pages = [page for part in parts for page in root.glob(part)]
     shown = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     words = set(re.findall(r"\w+", f"{shown}\n{shown_in_docstrings()}"))
     names = {

@@ -98,6 +98,15 @@ class Scan:
     See Also
     --------
     read_scan : Read a file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.scans import UNITS, Scan
+    >>> UNITS
+    ('g/cm2', 'grey level')
+    >>> Scan(np.ones((7, 9), np.float32), (1.05, 0.60), UNITS[0], "NumPy").spacing
+    (1.05, 0.6)
     """
 
     pixels: np.ndarray

@@ -234,7 +234,9 @@ default="finnish_women"
 
         Examples
         --------
-        >>> from skdxa.study import Protocol
+        >>> from skdxa.study import PAPER_EPOCHS, Protocol
+        >>> Protocol.paper().epochs == PAPER_EPOCHS
+        True
         >>> small = Protocol.paper(n_splits=3, n_repeats=3, epochs=2)
         >>> small.n_trainings, small.stack_folds
         (9, 5)
