@@ -28,10 +28,10 @@ extensions = [
     "myst_parser",
     "numpydoc",
     "short_names",
+    "sources",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
-    "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
@@ -64,6 +64,7 @@ html_sidebars = {
 
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 # 2026-11: docstrings inherited from scikit-learn refer to its glossary, of which the inventories
 # beside this file have no terms.
