@@ -2,6 +2,7 @@
 
 import inspect
 from itertools import cycle
+from operator import itemgetter
 from typing import ClassVar
 
 import numpy as np
@@ -113,36 +114,79 @@ class BaseDisplay:
             drawn[name] = self.ax_.fill_between(*ends, **look)
         return drawn
 
-    def _draw_legend(self, wanted, *, is_outside, grow=False):
-        """Draw a legend inside the axes, or outside: at their right if they are wide, else below.
+    def _draw_legend(self, wanted, *, is_outside=True, inside="best", grow=False):
+        """Draw a legend outside the axes: at their right if they are wide, else below.
 
-        `wanted` holds its properties; a place among them is kept. With `grow` the figure gets
-        higher by a legend below the axes.
+        `wanted` holds its properties; a place among them is kept. Without `is_outside`, or where
+        the figure has no layout that makes room, it stands at `inside` as long as it hides no
+        curve; else the figure gets a constrained layout. With `grow` the figure gets higher by a
+        legend below the axes. Letters shrink where much of the axes would be lost.
         """
-        wanted = {"edgecolor": "none", "fontsize": "small"} | wanted
-        if "loc" in wanted or not is_outside:
+        sizes = [wanted["fontsize"]] if "fontsize" in wanted else ["small", "x-small", "xx-small"]
+        wanted = {"edgecolor": "none", "fontsize": sizes[0]} | wanted
+        if "loc" in wanted:
             return self.ax_.legend(**wanted)
+        if not (is_outside and self._has_layout()):
+            legend = self.ax_.legend(**wanted, loc=inside)
+            if not self._hides_curves(legend) or self.ax_.get_subplotspec() is None:
+                return legend
+            if not self._has_layout():
+                self.figure_.figure.set_layout_engine("constrained")
         room = self.ax_.get_position(original=True).transformed(self.figure_.transSubfigure)
         # Ticks, labels and a colour bar stand between the axes and the legend.
         around, axes, dpi = self.ax_.get_tightbbox(), self.ax_.bbox, self.figure_.dpi
         right, below = around.x1 - axes.x1, around.y0 - axes.y0
-        move = ScaledTranslation(right / dpi, 0, self.figure_.dpi_scale_trans)
-        place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
-        legend = self.ax_.legend(**wanted, **place, bbox_transform=self.ax_.transAxes + move)
-        wide = min(axes.width, room.height)
-        if right + legend.get_window_extent().width <= room.width - wide:
-            return legend
-        move = ScaledTranslation(0, below / dpi, self.figure_.dpi_scale_trans)
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0)}
-        wanted |= {**place, "bbox_transform": self.ax_.transAxes + move}
-        for ncols in (3, 2, 1):
-            legend = self.ax_.legend(**{"ncols": ncols} | wanted)
-            size = legend.get_window_extent()
-            if size.width <= room.width:
+        scale, across = self.figure_.dpi_scale_trans, self.ax_.transAxes
+        at_right = {
+            "loc": "upper left",
+            "bbox_to_anchor": (1, 1),
+            "bbox_transform": across + ScaledTranslation(right / dpi, 0, scale),
+        }
+        beneath = {
+            "loc": "upper center",
+            "bbox_to_anchor": (0.5, 0),
+            "bbox_transform": across + ScaledTranslation(0, below / dpi, scale),
+        }
+        wide, tried = min(axes.width, room.height), []
+        for fontsize in sizes:
+            # What each place leaves of the axes; the first that leaves enough is taken.
+            options = wanted | {"fontsize": fontsize} | at_right
+            left = room.width - right - self._size_of_legend(options)[0]
+            if left >= wide:
                 break
-        if grow:
-            self._grow(size.height)
+            tried.append((min(left + self._slack_of(room, around), room.height), options))
+            for ncols in (3, 2, 1):
+                options = {"ncols": ncols} | wanted | {"fontsize": fontsize} | beneath
+                width, height = self._size_of_legend(options)
+                if width <= room.width or ncols == 1:
+                    break
+            left = min(room.width, room.height - height)
+            if width <= room.width and (grow or height <= room.height / 3):
+                break
+            tried.append((left, options))
+        else:
+            options = options if grow else max(tried, key=itemgetter(0))[1]
+        legend = self.ax_.legend(**options)
+        if grow and options["loc"] == "upper center":
+            self._grow(legend.get_window_extent().height)
         return legend
+
+    def _slack_of(self, room, around):
+        """Return by how much a layout may widen the room of axes, in pixels."""
+        place = self.ax_.get_subplotspec()
+        if place is None:
+            return 0
+        share = len(place.colspan) / place.get_gridspec().ncols
+        return share * self.figure_.bbox.width - room.width - (self.ax_.bbox.x0 - around.x0)
+
+    def _size_of_legend(self, options):
+        return self.ax_.legend(**options).get_window_extent().size
+
+    def _hides_curves(self, legend):
+        """Return whether a legend overlaps a line of the axes."""
+        box = legend.get_window_extent()
+        paths = [line.get_transform().transform_path(line.get_path()) for line in self.ax_.lines]
+        return any(path.intersects_bbox(box, filled=False) for path in paths if len(path.vertices))
 
     def _grow(self, height):
         """Make the figure higher, by pixels."""

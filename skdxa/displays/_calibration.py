@@ -110,8 +110,9 @@ class CalibrationDisplay(BaseDisplay):
         ----------
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes a figure as wide as a column in print. By default the
-            legend stands beneath the axes, at their right if they are wide and low, or inside
-            them if their figure has no layout that makes room for it.
+            legend stands beneath the axes or at their right. In a figure without a layout
+            engine it stands inside them, and where it would hide a curve the figure gets a
+            constrained layout.
         style : dict or None, default=None
             Matplotlib properties by artist: "curves", "bands" and "histograms" (all of them;
             what is left open, such as colour and dashes, differs from one to the next),
@@ -165,8 +166,8 @@ class CalibrationDisplay(BaseDisplay):
         self.ax_.set_ylabel("Observed risk", y=(n_curves * _STRIP + 0.5) / (n_curves * _STRIP + 1))
         ticks = self.ax_.get_yticks()
         self.ax_.set_yticks(ticks[(ticks >= 0) & (ticks <= limit)])
-        legend = look("legend", fontsize="small", handlelength=3)
-        self.legend_ = self._draw_legend(legend, is_outside=self._has_layout(), grow=ax is None)
+        legend = look("legend", handlelength=3)
+        self.legend_ = self._draw_legend(legend, grow=ax is None)
         return self
 
     def _draw_histograms(self, table, limit, middle, wanted):

@@ -156,15 +156,14 @@ class DecisionCurveDisplay(BaseDisplay):
         self.ax_.set_ylabel("Net benefit", wrap=True)
         self.ax_.set_ylim(_LOW * self.prevalence, _HIGH * self.prevalence)
         self.ax_.margins(x=0.02)
-        # Inside, a legend would hide many curves, or their bands.
-        is_long = len(self.curves) > 4
-        is_outside = (is_long or bool(self.bands_)) and self._has_layout()
-        # Curves begin at the prevalence on the left, and fall.
-        place = {} if is_outside else {"loc": "upper right"}
-        legend = look(
-            "legend", fontsize="x-small" if is_long else "small", handlelength=3, **place
+        # Inside, a legend would hide many curves, or their bands. They begin at the prevalence
+        # on the left, and fall.
+        self.legend_ = self._draw_legend(
+            look("legend", handlelength=3),
+            is_outside=len(self.curves) > 4 or bool(self.bands_),
+            inside="upper right",
+            grow=ax is None,
         )
-        self.legend_ = self._draw_legend(legend, is_outside=is_outside, grow=ax is None)
         return self
 
     def frame(self):

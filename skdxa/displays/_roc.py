@@ -131,8 +131,8 @@ class RepeatedRocDisplay(BaseDisplay):
             Matplotlib properties by artist: "curve", "band", "benchmarks" (all of them;
             what is left open, such as colour and dashes, differs from one to the next),
             "threshold", "chance" and "legend". By default the legend stands beneath
-            the axes, at their right if they are wide and low, or inside them if their figure
-            has no layout that makes room for it.
+            the axes or at their right. In a figure without a layout engine it stands inside
+            them, and where it would hide a curve the figure gets a constrained layout.
         {plotted}
         """
         look = self._merger(style)
@@ -187,12 +187,7 @@ class RepeatedRocDisplay(BaseDisplay):
         )
         # Inside, it would hide the curves of small axes.
         self.legend_ = self._draw_legend(
-            look(
-                "legend",
-                fontsize="x-small" if benchmarks else "small",
-                handlelength=3 if benchmarks else 2,
-            ),
-            is_outside=self._has_layout(),
+            look("legend", handlelength=3 if benchmarks else 2),
             grow=ax is None,
         )
         return self

@@ -164,7 +164,7 @@ class TrainingCurveDisplay(BaseDisplay):
             labels=handles,
             handler_map={tuple: HandlerTuple(ndivide=None, pad=0)},
         )
-        self.legend_ = self._draw_legend(legend, is_outside=self._has_layout(), grow=ax is None)
+        self.legend_ = self._draw_legend(legend, grow=ax is None)
         return self
 
     def frame(self):

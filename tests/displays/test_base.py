@@ -181,3 +181,20 @@ def test_columns_of_a_legend_can_be_chosen():
     legend = TRAINING.plot(style={"legend": {"ncols": 4}}).legend_
     heights = [text.get_window_extent().y0 for text in legend.get_texts()]
     assert np.ptp(heights) < 1
+
+
+@pytest.mark.parametrize("layout", ["constrained", None])
+@pytest.mark.parametrize("draw", WITH_LEGEND[:3])
+def test_six_entries_in_two_low_panels_hide_no_curve(draw, layout):
+    figure = Figure(figsize=(6, 2), layout=layout)
+    drawn = [(draw(ax=ax).legend_, ax) for ax in figure.subplots(1, 2)]
+    figure.draw_without_rendering()
+    for legend, ax in drawn:
+        box = legend.get_window_extent()
+        assert is_inside(box, figure)
+        assert min(ax.get_window_extent().size) > 0.25 * figure.bbox.height
+        for line in ax.lines:
+            path = line.get_transform().transform_path(line.get_path())
+            assert not path.intersects_bbox(box, filled=False)
+    left, right = (legend.get_window_extent() for legend, _ in drawn)
+    assert not left.overlaps(right)
