@@ -13,10 +13,12 @@ from skdxa.displays._forest import ForestDisplay
 from skdxa.displays._raters import RaterAgreementDisplay
 from skdxa.displays._roc import RepeatedRocDisplay
 from skdxa.displays._scan import ScanDisplay
-from skdxa.displays._style import paper_figure, save_display
+from skdxa.displays._style import PALETTE, SCAN_COLORMAP, paper_figure, save_display
 from skdxa.displays._training import TrainingCurveDisplay
 
 __all__ = [
+    "PALETTE",
+    "SCAN_COLORMAP",
     "CalibrationDisplay",
     "CohortFlowDisplay",
     "ContactSheetDisplay",

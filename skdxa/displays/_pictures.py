@@ -6,14 +6,12 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 
-from skdxa.displays._style import BLUE, GREEN, PURPLE
+from skdxa.displays._style import AMBER, BLUE, GREEN, PURPLE, SCAN_COLORMAP, SKY
 from skdxa.exceptions import ScanError
 from skdxa.validation import fill_masked
 
-# Blue and amber of Okabe and Ito that show on scans, which are dark whatever the figure. Orange
-# and yellow, of the spine's line and the vertebrae, are left out.
-_SKY, _AMBER = "#56B4E9", "#E69F00"
-_MASK_COLOURS = (_SKY, PURPLE, GREEN, BLUE, _AMBER)
+# Orange and yellow, of the spine's line and the vertebrae, are left out.
+_MASK_COLOURS = (SKY, PURPLE, GREEN, BLUE, AMBER)
 # White text can be read on bright bone too.
 ON_SCANS = {"path_effects": [withStroke(linewidth=2, foreground="black")]}
 
@@ -26,7 +24,7 @@ def draw_image(ax, pixels, spacing_mm, limits, look, artist, **defaults):
     n_rows, n_columns = pixels.shape
     row_mm, column_mm = spacing_mm
     wanted = {
-        "cmap": "gray",
+        "cmap": SCAN_COLORMAP,
         "interpolation": "nearest",
         "origin": "upper",
         "aspect": "equal",

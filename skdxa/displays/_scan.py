@@ -19,13 +19,11 @@ from skdxa.displays._pictures import (
     grey_range,
     mask_edges,
 )
-from skdxa.displays._style import ORANGE
+from skdxa.displays._style import ORANGE, YELLOW
 from skdxa.exceptions import ScanError
 from skdxa.preprocessing import find_spine_line
 from skdxa.validation import check_scan, check_spacing, fill_masked
 
-# Okabe and Ito's yellow, which shows on scans, since they are dark whatever the figure.
-_YELLOW = "#F0E442"
 # From a vertebra's outline to its name, in mm.
 _LABEL_GAP = 2.0
 
@@ -193,7 +191,7 @@ class ScanDisplay(BaseDisplay):
         return line
 
     def _draw_vertebrae(self, outlines, look):
-        outline = look("vertebrae", color=_YELLOW, linewidth=1.0)
+        outline = look("vertebrae", color=YELLOW, linewidth=1.0)
         label = look(
             "labels",
             color=outline["color"],

@@ -6,10 +6,22 @@ from matplotlib import rc_context, rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours (Wong, Nature Methods 8, 2011, 441) are told apart by
-# colour-blind readers and in grey print. These have a contrast of three or more to white
-# and to black, so that they serve light and dark figures alike.
-BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7F7F7F"
+# Okabe and Ito's colours (Wong, Nature Methods 8, 2011, 441) are told apart by colour-blind
+# readers. The first five have a contrast of three or more to white and to black, so that they
+# serve light and dark figures alike; the others are for scans, which are dark whatever the figure.
+PALETTE = {
+    "blue": "#0072B2",
+    "orange": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "grey": "#7F7F7F",
+    "sky": "#56B4E9",
+    "amber": "#E69F00",
+    "yellow": "#F0E442",
+}
+BLUE, ORANGE, GREEN, PURPLE, GREY, SKY, AMBER, YELLOW = PALETTE.values()
+# Bone is bright.
+SCAN_COLORMAP = "gray"
 
 # Five ways to dash beside a solid line: combined with four colours, twenty curves differ.
 DASHES = ("--", "-.", (0, (1, 1)), (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (9, 2)))
