@@ -1,5 +1,6 @@
 """The figures of a study's report."""
 
+import textwrap
 from types import SimpleNamespace
 
 import numpy as np
@@ -66,6 +67,13 @@ def flow(state):
     )
 
 
+def _write_title(state, ax, title):
+    """Title axes, in several lines where they are narrow, and say what is simulated."""
+    title = f"{title} (simulated)" if state.simulated else title
+    letters = int(ax.get_position(original=True).width * ax.figure.bbox.width / ax.figure.dpi * 13)
+    ax.set_title(textwrap.fill(title, letters), fontsize="medium")
+
+
 def _labels_of(task):
     return (task.target, task.scored_on)
 
@@ -87,8 +95,7 @@ def scans(state):
         figure.subplots(1, 2), "ab", (lowest, highest), (f"no {name}", name), strict=True
     ):
         ScanDisplay.from_scan(data.iloc[row], spacing_mm=state.cohort.spacing_mm, ax=ax)
-        simulated = "simulated, " * state.simulated
-        ax.set_title(f"({letter}) {simulated}{label}, score {score[row]:.2f}", fontsize="medium")
+        _write_title(state, ax, f"({letter}) {label}, score {score[row]:.2f}")
     save_picture(
         state,
         figure,
@@ -168,12 +175,9 @@ def _curves(state, tasks, stem, title, caption):
         display = RepeatedRocDisplay.from_result(
             result, y=labels, threshold=threshold, benchmarks=benchmarks, name="network", ax=roc
         )
-        simulated = "simulated: " * state.simulated
         shuffled = ", labels shuffled" * state.protocol.shuffle_labels
         for ax in (roc, counts):
-            ax.set_title(
-                f"({next(letters)}) {simulated}{task.in_text}{shuffled}", fontsize="medium"
-            )
+            _write_title(state, ax, f"({next(letters)}) {task.in_text}{shuffled}")
         matrix = result.confusion_matrix(labels, threshold=threshold)
         ConfusionMatrixDisplay(matrix.to_numpy(), display_labels=["no", "yes"]).plot(
             ax=counts, cmap="Blues", colorbar=False
@@ -267,7 +271,7 @@ def learning_curves(state):
         display = TrainingCurveDisplay.from_result(state.results[task.target], ax=ax)
         # The panels are narrow.
         ax.xaxis.get_major_locator().set_params(nbins=5)
-        ax.set_title(f"({letter}) {task.title}", fontsize="medium")
+        _write_title(state, ax, f"({letter}) {task.title}")
         last = display.frame().iloc[-1]
         described.append(
             f"{task.title}: the training error ends at {last['training']:.2f}, the epoch kept is "
@@ -299,7 +303,7 @@ def calibration(state):
             CalibrationDisplay.from_predictions(labels, risk, ax=ax)
         except ValueError as error:
             raise LeftOut(f"{task.title}: {error}") from error
-        ax.set_title(f"({letter}) {task.title}", fontsize="medium")
+        _write_title(state, ax, f"({letter}) {task.title}")
     save_picture(
         state,
         figure,
@@ -336,7 +340,7 @@ def decision_curves(state):
     axes = figure.subplots(len(found), 1, squeeze=False)[:, 0]
     for ax, (task, (labels, risks)), letter in zip(axes, found.items(), _LETTERS, strict=False):
         DecisionCurveDisplay.from_predictions(labels, risks, ax=ax)
-        ax.set_title(f"({letter}) {task.title}", fontsize="medium")
+        _write_title(state, ax, f"({letter}) {task.title}")
     save_picture(
         state,
         figure,
@@ -357,9 +361,8 @@ def raters(state):
         raise LeftOut("The cohort itself has no ratings.")
     figure = paper_figure(_PAGE / 2 * max(len(rated), 1), 1.9)
     for ax, task in zip(figure.subplots(1, len(rated), squeeze=False)[0], rated, strict=True):
-        display = RaterAgreementDisplay.from_ratings(ratings_of(state.cohort, task.target), ax=ax)
-        ax.set_title(task.title, fontsize="medium")
-        del display
+        RaterAgreementDisplay.from_ratings(ratings_of(state.cohort, task.target), ax=ax)
+        _write_title(state, ax, task.title)
     described = "; ".join(
         f"{task.title}: kappa {state.raters[task.target].loc['all', 'kappa']:.2f}"
         for task in rated
@@ -387,7 +390,10 @@ def forest(state):
         for row in table.itertuples()
     }
     figure = paper_figure(_PAGE, 1 + 0.22 * len(table))
-    ForestDisplay.from_table(table.rename(index=names), ax=figure.subplots())
+    ax = figure.subplots()
+    ForestDisplay.from_table(table.rename(index=names), ax=ax)
+    if state.simulated:
+        ax.set_title("Simulated patients", fontsize="medium")
     save_picture(
         state,
         figure,
