@@ -1,15 +1,17 @@
 """What all displays share: axes, styles by artist, legends and docstrings."""
 
 import inspect
+from functools import partial
 from itertools import cycle
 from operator import itemgetter
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 from matplotlib import cbook
 from matplotlib.transforms import ScaledTranslation
 
-from skdxa.displays._style import COLUMN_WIDTH
+from skdxa.displays._style import BLUE, COLUMN_WIDTH, DASHES, GREEN, ORANGE, PURPLE
 
 # What a placeholder stands for in the docstrings of a display's methods: `{drawn}` ends the
 # parameters of class methods, and `{plotted}` those of `plot`.
@@ -195,6 +197,29 @@ class BaseDisplay:
     def _has_layout(self):
         """Return whether the figure finds room for what stands around its axes."""
         return self.figure_.figure.get_layout_engine() is not None
+
+
+class RiskCurveDisplay(BaseDisplay):
+    """Curves of predicted risks by name, each with a table behind it that `_tables` returns."""
+
+    def _draw_risk_curves(self, curves, look):
+        """Draw curves, given as (x, y, label) by name; twenty of them look different."""
+        wanted = partial(look, "curves", linewidth=1.5)
+        return self._draw_curves(curves, (BLUE, ORANGE, GREEN, PURPLE), ("-", *DASHES[:4]), wanted)
+
+    def frame(self):
+        """Return the numbers behind the picture.
+
+        Returns
+        -------
+        frame : DataFrame
+            One row per curve and predicted risk that occurs, or threshold: `curve`, its name,
+            then the columns of `skdxa.significance.CalibrationCurve.curve`, or of
+            `skdxa.significance.net_benefit`.
+        """
+        tables = [table.assign(curve=name) for name, table in self._tables().items()]
+        frame = pd.concat(tables, ignore_index=True)
+        return frame[["curve", *frame.columns.drop("curve")]]
 
 
 def marker_of(points):

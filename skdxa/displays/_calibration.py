@@ -5,19 +5,18 @@ from functools import partial
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from skdxa.displays._base import BaseDisplay
+from skdxa.displays._base import RiskCurveDisplay
 from skdxa.displays._scores import (
     check_gives_risks,
     known_risks,
     risks_of_results,
     score_scans,
 )
-from skdxa.displays._style import BLUE, COLUMN_WIDTH, DASHES, GREEN, GREY, ORANGE, PURPLE, ink
+from skdxa.displays._style import COLUMN_WIDTH, GREY, ink
 from skdxa.evaluation import response_method_of
 from skdxa.significance import calibration_curve
 
@@ -27,7 +26,7 @@ _MARGIN, _STRIP = 1.04, 0.17
 
 
 @dataclass(eq=False, repr=False)
-class CalibrationDisplay(BaseDisplay):
+class CalibrationDisplay(RiskCurveDisplay):
     """Observed against predicted risk, with the histogram of the predicted risks.
 
     The smooth calibration curve of Harrell [1]_ with its confidence band. Where it lies above
@@ -123,9 +122,9 @@ class CalibrationDisplay(BaseDisplay):
         n_curves = len(self.curves)
         # Of the figure's width the axes take five sixths.
         self._set_axes(ax, height=COLUMN_WIDTH * (1 + n_curves * _STRIP * 5 / 6))
-        tables = {name: curve.curve for name, curve in self.curves.items()}
+        tables = self._tables()
         largest = max(table[["risk", "observed"]].max(axis=None) for table in tables.values())
-        self.lines_ = self._draw_curves(
+        self.lines_ = self._draw_risk_curves(
             {
                 name: (
                     table["risk"],
@@ -134,9 +133,7 @@ class CalibrationDisplay(BaseDisplay):
                 )
                 for name, table in tables.items()
             },
-            (BLUE, ORANGE, GREEN, PURPLE),
-            ("-", *DASHES[:4]),
-            partial(look, "curves", linewidth=1.5),
+            look,
         )
         self.bands_ = self._draw_bands(tables, "risk", partial(look, "bands"))
         diagonal = look(
@@ -169,6 +166,9 @@ class CalibrationDisplay(BaseDisplay):
         legend = look("legend", handlelength=3)
         self.legend_ = self._draw_legend(legend, grow=ax is None)
         return self
+
+    def _tables(self):
+        return {name: curve.curve for name, curve in self.curves.items()}
 
     def _draw_histograms(self, table, limit, middle, wanted):
         """Draw risks of scans with the outcome above a line, those of the others below it."""
@@ -204,19 +204,6 @@ class CalibrationDisplay(BaseDisplay):
             )
             for direction, alpha, share in zip((1, -1), (1.0, 0.5), shares, strict=True)
         )
-
-    def frame(self):
-        """Return the numbers behind the picture.
-
-        Returns
-        -------
-        frame : DataFrame
-            One row per curve and predicted risk that occurs: `curve`, its name, then the columns
-            of `skdxa.significance.CalibrationCurve.curve`.
-        """
-        tables = [curve.curve.assign(curve=name) for name, curve in self.curves.items()]
-        frame = pd.concat(tables, ignore_index=True)
-        return frame[["curve", *frame.columns.drop("curve")]]
 
     @classmethod
     def from_predictions(

@@ -5,18 +5,17 @@ from functools import partial
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
-from skdxa.displays._base import BaseDisplay
+from skdxa.displays._base import RiskCurveDisplay
 from skdxa.displays._scores import (
     check_gives_risks,
     known_risks,
     risks_of_results,
     score_scans,
 )
-from skdxa.displays._style import BLUE, DASHES, GREEN, GREY, ORANGE, PURPLE, ink
+from skdxa.displays._style import GREY, ink
 from skdxa.evaluation import response_method_of
 from skdxa.significance import net_benefit
 from skdxa.validation import as_seed
@@ -29,7 +28,7 @@ _LOW, _HIGH = -0.15, 1.1
 
 
 @dataclass(eq=False, repr=False)
-class DecisionCurveDisplay(BaseDisplay):
+class DecisionCurveDisplay(RiskCurveDisplay):
     """Net benefit of treating by predicted risk, against the risk from which one treats.
 
     The decision curve of Vickers and Elkin [1]_. A model is of use at the thresholds at
@@ -128,14 +127,12 @@ class DecisionCurveDisplay(BaseDisplay):
         """
         look = self._merger(style)
         self._set_axes(ax, height=_HEIGHT)
-        self.lines_ = self._draw_curves(
+        self.lines_ = self._draw_risk_curves(
             {
                 name: (curve["threshold"], curve["net_benefit"], name)
                 for name, curve in self.curves.items()
             },
-            (BLUE, ORANGE, GREEN, PURPLE),
-            ("-", *DASHES[:4]),
-            partial(look, "curves", linewidth=1.5),
+            look,
         )
         self.bands_ = self._draw_bands(
             {name: curve for name, curve in self.curves.items() if "low" in curve},
@@ -166,18 +163,8 @@ class DecisionCurveDisplay(BaseDisplay):
         )
         return self
 
-    def frame(self):
-        """Return the numbers behind the picture.
-
-        Returns
-        -------
-        frame : DataFrame
-            One row per curve and threshold: `curve`, its name, then the columns of
-            `skdxa.significance.net_benefit`.
-        """
-        tables = [curve.assign(curve=name) for name, curve in self.curves.items()]
-        frame = pd.concat(tables, ignore_index=True)
-        return frame[["curve", *frame.columns.drop("curve")]]
+    def _tables(self):
+        return self.curves
 
     @classmethod
     def from_predictions(

@@ -22,7 +22,7 @@ from skdxa.displays import (
     ScanDisplay,
     TrainingCurveDisplay,
 )
-from skdxa.displays._base import BaseDisplay, title_of
+from skdxa.displays._base import BaseDisplay, RiskCurveDisplay, title_of
 from skdxa.simulation import make_spine_cohort
 
 Y = np.array([0, 1, 0, 1, 1])
@@ -63,7 +63,7 @@ def test_an_unknown_artist_is_one_clear_error(draw):
 
 METHODS = [
     f"{display.__name__}.{name}"
-    for display in BaseDisplay.__subclasses__()
+    for display in (*BaseDisplay.__subclasses__(), *RiskCurveDisplay.__subclasses__())
     for name in vars(display)
     if name == "plot" or name.startswith("from_")
 ]
