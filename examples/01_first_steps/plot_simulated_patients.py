@@ -20,6 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_rgba
 
+from skdxa.displays import SCAN_COLORMAP
 from skdxa.simulation import make_spine_cohort, make_spine_scan
 
 plt.style.use("seaborn-v0_8-colorblind")
@@ -34,7 +35,7 @@ cohort.data.drop(columns="scan").head()
 # with findings, and what both raters called the scan. All scans have the same grey scale.
 
 row_mm, column_mm = cohort.spacing_mm
-style = {"cmap": "gray", "aspect": row_mm / column_mm, "vmin": -0.1, "vmax": 1.6}
+style = {"cmap": SCAN_COLORMAP, "aspect": row_mm / column_mm, "vmin": -0.1, "vmax": 1.6}
 
 figure, axes = plt.subplots(3, 3, figsize=(5.4, 6.8), layout="constrained")
 for i, axis in enumerate(axes.flat):
