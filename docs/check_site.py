@@ -175,7 +175,7 @@ def main(folder):
             faults += faults_in_browser(folder, Path(profile))
     print(*faults, sep="\n", end="\n" if faults else "")
     n_pages = sum(1 for _ in folder.rglob("*.html"))
-    print(f"{n_pages} pages, {len(faults)} faults, {time.monotonic() - began:.0f} s.")
+    print(f"{n_pages} pages in {time.monotonic() - began:.0f} s; faults: {len(faults)}.")
     return len(faults)
 
 

@@ -230,6 +230,7 @@ def test_docstrings_are_idiomatic():
 
 # What several modules of a package have in common, tested apart from them.
 THEMES = {
+    "check_site",
     "damaged_files",
     "documentation",
     "fuzz_dicom",
