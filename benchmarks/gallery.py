@@ -1,8 +1,8 @@
 """How long does each example take, in the last build of the documentation?
 
 `python benchmarks/gallery.py [FOLDER]` reads the pages that sphinx-gallery wrote, in
-`docs/auto_examples` by default, and fails if an example took more than a minute. Builds without
-the gallery (`-D plot_gallery=0`) run no example, whose time is then 0.
+`docs/auto_examples` by default, and marks what took more than a minute. Builds without the gallery
+(`-D plot_gallery=0`) run no example.
 """
 
 import re
@@ -22,7 +22,7 @@ def seconds_of(page):
 
 
 def times(folder):
-    """Return the seconds of each example by its path without ending, the slowest first."""
+    """Return the seconds of each example that was run, slowest first, and how many there are."""
     seconds = {
         page.relative_to(folder).with_suffix("").as_posix(): seconds_of(page)
         for page in folder.glob("*/plot_*.rst")
@@ -41,9 +41,8 @@ def main(folder):
         print(f"{name:<{width}} {seconds:7.1f} s{slow}")
     total = sum(ran.values())
     print(f"{len(ran)} of {n_pages} examples were run, in {total:.0f} s.")
-    return any(seconds > LIMIT_SECONDS for seconds in ran.values())
 
 
 if __name__ == "__main__":
     default = Path(__file__).resolve().parents[1] / "docs" / "auto_examples"
-    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else default))
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else default)

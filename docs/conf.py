@@ -36,7 +36,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "auto_examples/**/*.ipynb"]
+exclude_patterns = ["_build", "auto_examples/**/*.ipynb", "inventories"]
 templates_path = ["_templates"]
 default_role = "short_name"
 
