@@ -56,6 +56,11 @@ FOUND = """new Promise(done => {
 })"""
 
 
+def pages_of(folder):
+    """Return the pages of the site; the theme's static files hold templates that are none."""
+    return [page for page in sorted(folder.rglob("*.html")) if "_static" not in page.parts]
+
+
 class References(HTMLParser):
     """The anchors of a page, and the files and anchors that it refers to."""
 
@@ -85,7 +90,7 @@ def broken_links(folder):
     -------
     list of str
     """
-    pages = {page.resolve(): References(page) for page in sorted(folder.rglob("*.html"))}
+    pages = {page.resolve(): References(page) for page in pages_of(folder)}
     faults = []
     for page, references in pages.items():
         for tag, address in references.addresses:
@@ -125,7 +130,7 @@ def faults_in_browser(folder, profile):
     try:
         faults = [
             f"{page.relative_to(folder)}: {fault}"
-            for page in sorted(folder.rglob("*.html"))
+            for page in pages_of(folder)
             for fault in faults_of_page(browser, page, folder)
         ]
         search = folder / "search.html"
@@ -174,7 +179,7 @@ def main(folder):
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
             faults += faults_in_browser(folder, Path(profile))
     print(*faults, sep="\n", end="\n" if faults else "")
-    n_pages = sum(1 for _ in folder.rglob("*.html"))
+    n_pages = len(pages_of(folder))
     print(f"{n_pages} pages in {time.monotonic() - began:.0f} s; faults: {len(faults)}.")
     return len(faults)
 

@@ -42,6 +42,8 @@ default_role = "short_name"
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skdxa {version}"
+# Without it the theme reports an error where a browser has stored no choice yet.
+html_context = {"default_mode": "auto"}
 html_static_path = ["_static"]
 html_css_files = ["skdxa.css"]
 html_math_renderer = "mathml"
