@@ -46,13 +46,15 @@ def print_predictions(table, out):
     careful = table[table["error"].isna() & table["remarks"].fillna("").ne("")]
     n_positive = int((table["class"] == 1).sum())
     typer.echo(
-        f"{len(table)} scans: {n_positive} positive, {len(table) - n_positive - len(failed)} "
+        f"{len(table)} scan{'s' * (len(table) != 1)}: {n_positive} positive, {len(table) - n_positive - len(failed)} "
         f"negative, {len(failed)} not usable; {len(careful)} with a reason to be careful."
     )
     for scan in careful.itertuples():
         typer.echo(f"  {scan.scan}: {scan.remarks}.")
     for scan in failed.itertuples():
-        typer.echo(f"Error: {scan.error}", err=True)
+        # Errors of files name the file; those of a scan's unit or size do not.
+        named = scan.error if scan.scan in scan.error else f"{scan.scan}: {scan.error}"
+        typer.echo(f"Error: {named}", err=True)
     typer.echo(f"Written to {out}. Research software; not for diagnosis or treatment.")
     if len(failed):
         raise typer.Exit(1 if len(failed) == len(table) else 3)

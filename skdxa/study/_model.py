@@ -174,12 +174,7 @@ def fit_model(
         if rule != "fixed":
             judged = _averaged(result) if final == "folds" else result
             thresholds = _thresholds(judged, rule, sensitivity, confidence)
-            low, high = thresholds.min(), thresholds.max()
-            chosen_on = "mean(s) over repeats" if final == "folds" else "repeat(s)"
-            say(
-                f"Threshold {np.median(thresholds):.3f}, from {low:.3f} to {high:.3f} in "
-                f"{len(thresholds)} {chosen_on}."
-            )
+            say(_told(thresholds, "means over repeats" if final == "folds" else "repeats"))
         held |= {
             "oof_score": scores,
             "oof_label": y.astype(float),
@@ -229,6 +224,17 @@ def _averaged(result):
     means = np.stack([part.mean(axis=0) for part in np.array_split(_scores(result), n_means)])
     folds = result.fold_assignment.first(n_means)
     return folds.with_scores(means, response_method=result.response_method)
+
+
+def _told(thresholds, choices):
+    """Say in words which threshold was chosen, and how much it varied."""
+    median = f"Threshold {np.median(thresholds):.3f}"
+    if len(thresholds) == 1:
+        return f"{median}, chosen on the out-of-fold scores."
+    return (
+        f"{median}, the median of those chosen on the out-of-fold scores of {len(thresholds)} "
+        f"{choices}, from {thresholds.min():.3f} to {thresholds.max():.3f}."
+    )
 
 
 def _thresholds(result, rule, sensitivity, confidence):
