@@ -233,6 +233,7 @@ THEMES = {
     "check_site",
     "damaged_files",
     "documentation",
+    "examples",
     "fuzz_dicom",
     "fuzz_matlab",
     "fuzz_plain",
