@@ -238,6 +238,7 @@ THEMES = {
     "fuzz_matlab",
     "fuzz_plain",
     "masked",
+    "mathml",
     "optuna",
     "package",
     "real",
