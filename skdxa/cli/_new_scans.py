@@ -46,8 +46,9 @@ def print_predictions(table, out):
     careful = table[table["error"].isna() & table["remarks"].fillna("").ne("")]
     n_positive = int((table["class"] == 1).sum())
     typer.echo(
-        f"{len(table)} scan{'s' * (len(table) != 1)}: {n_positive} positive, {len(table) - n_positive - len(failed)} "
-        f"negative, {len(failed)} not usable; {len(careful)} with a reason to be careful."
+        f"{len(table)} scan{'s' * (len(table) != 1)}: {n_positive} positive, "
+        f"{len(table) - n_positive - len(failed)} negative, {len(failed)} not usable; "
+        f"{len(careful)} with a reason to be careful."
     )
     for scan in careful.itertuples():
         typer.echo(f"  {scan.scan}: {scan.remarks}.")
