@@ -13,8 +13,9 @@ from matplotlib.transforms import ScaledTranslation
 
 from skdxa.displays._style import BLUE, COLUMN_WIDTH, DASHES, GREEN, ORANGE, PURPLE
 
-# What a placeholder stands for in the docstrings of a display's methods: `{drawn}` ends the
-# parameters of class methods, and `{plotted}` those of `plot`.
+# What a placeholder stands for in the docstrings of a display's methods, so that a parameter of
+# several methods is described once. `{drawn}` ends the parameters of class methods, `{plotted}`
+# and `{returned}` those of `plot`. A text may hold the placeholders that follow it.
 _DOCSTRINGS = {
     "{drawn}": """{options} : as in `plot`
     Where and how to draw.
@@ -23,18 +24,56 @@ Returns
 -------
 display : {display}
     The display, drawn.""",
-    "{plotted}": """
-Returns
--------
-display : {display}
-    With the artists as attributes.
+    "{plotted}": """{returned}
 
 Raises
 ------
 ValueError
     If there is no such artist.""",
+    "{returned}": """
+Returns
+-------
+display : {display}
+    With the artists as attributes.""",
+    "{ax}": """ax : matplotlib Axes or None, default=None
+    Where to draw; None makes a figure as wide as a column in print.""",
+    "{predictions}": """{y}
+prob : array-like of shape (n_scans,), or dict of str to such
+    Predicted risk of the positive label, of scans that the model was not trained
+    on; a dict holds those of several models by name.""",
+    "{y}": """y : array-like of shape (n_scans,)
+    Two labels, the larger one positive; NaN, where unknown, is left out.""",
+    "{groups}": """groups : array-like of shape (n_scans,), optional
+    The patient of each scan, where patients have several.""",
+    "{level}": """level : float, default=0.95
+    Confidence level of the bands.""",
+    "{name}": """name : str or None, default=None
+    What the legend calls a single curve; None calls it "model".""",
+    "{model}": """model : fitted classifier or Pipeline
+    With `predict_proba`. It must not have seen these scans.
+{scans}""",
+    "{scans}": """X : array-like, list or DataFrame of shape (n_scans, ...)
+    As the model takes it.
+y : array-like of shape (n_scans,)
+    Labels as in training, or 0 and 1; NaN where unknown.""",
+    "{results}": """result : CrossValidationResult, or dict of str to such
+    From `skdxa.evaluation.repeated_cross_validate`, of classifiers that predict
+    probabilities; a dict holds several, of the same scans, by name.
+y : array-like of shape (n_scans,) or None, default=None
+    Other labels to judge by than those trained on; NaN where unknown.""",
+    "{model_errors}": """
+Raises
+------
+ValueError
+    If the model gives no probabilities, or as for `from_predictions`.""",
+    "{result_errors}": """
+Raises
+------
+ValueError
+    If the scores are no probabilities, the results are not of the same scans and
+    labels, or as for `from_predictions`.""",
 }
-_OPTIONS = ("ax", "figure", "title", "digits", "style")
+_OPTIONS = ("ax", "figure", "n_columns", "title", "digits", "style")
 
 
 class BaseDisplay:
@@ -53,9 +92,13 @@ class BaseDisplay:
             docstring = inspect.getdoc(method) if inspect.isfunction(method) else None
             if docstring is None:
                 continue
-            options = [name for name in _OPTIONS if name in inspect.signature(method).parameters]
-            for placeholder, text in _DOCSTRINGS.items():
-                text = text.format(options=", ".join(options), display=cls.__name__)
+            options = [
+                name
+                for name in _OPTIONS
+                if name in inspect.signature(method).parameters and f"\n{name} :" not in docstring
+            ]
+            own = {"{options}": ", ".join(options), "{display}": cls.__name__}
+            for placeholder, text in (_DOCSTRINGS | own).items():
                 docstring = docstring.replace(placeholder, text)
             method.__doc__ = docstring
 

@@ -10,14 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from skdxa.displays._base import RiskCurveDisplay
-from skdxa.displays._scores import (
-    check_gives_risks,
-    known_risks,
-    risks_of_results,
-    score_scans,
-)
+from skdxa.displays._scores import known_risks, predict_risks, risks_of_results
 from skdxa.displays._style import COLUMN_WIDTH, GREY, ink
-from skdxa.evaluation import response_method_of
 from skdxa.significance import calibration_curve
 
 _N_BINS = 50
@@ -107,11 +101,10 @@ class CalibrationDisplay(RiskCurveDisplay):
 
         Parameters
         ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure as wide as a column in print. By default the
-            legend stands beneath the axes or at their right. In a figure without a layout
-            engine it stands inside them, and where it would hide a curve the figure gets a
-            constrained layout.
+        {ax}
+            By default the legend stands beneath the axes or at their right. In a figure without
+            a layout engine it stands inside them, and where it would hide a curve the figure
+            gets a constrained layout.
         style : dict or None, default=None
             Matplotlib properties by artist: "curves", "bands" and "histograms" (all of them;
             what is left open, such as colour and dashes, differs from one to the next),
@@ -213,19 +206,13 @@ class CalibrationDisplay(RiskCurveDisplay):
 
         Parameters
         ----------
-        y : array-like of shape (n_scans,)
-            Two labels, the larger one positive; NaN, where unknown, is left out.
-        prob : array-like of shape (n_scans,), or dict of str to such
-            Predicted risk of the positive label, strictly between 0 and 1, of scans that the
-            model was not trained on; a dict holds those of several models by name.
+        {predictions}
+            The risks lie strictly between 0 and 1.
         n_knots : int, default=4
             Number of knots of the spline, from 3 to 7. More knots need more events.
-        groups : array-like of shape (n_scans,), optional
-            The patient of each scan, where patients have several.
-        level : float, default=0.95
-            Confidence level of the bands.
-        name : str or None, default=None
-            What the legend calls a single curve; None calls it "model".
+        {groups}
+        {level}
+        {name}
         {drawn}
 
         Raises
@@ -247,50 +234,22 @@ class CalibrationDisplay(RiskCurveDisplay):
 
     @classmethod
     def from_estimator(
-        cls,
-        model,
-        X,
-        y,
-        *,
-        n_knots=4,
-        groups=None,
-        level=0.95,
-        name=None,
-        ax=None,
-        style=None,
+        cls, model, X, y, *, n_knots=4, groups=None, level=0.95, name=None, ax=None, style=None
     ):
         """Predict the risks of scans with a fitted classifier and draw its curve.
 
         Parameters
         ----------
-        model : fitted classifier or Pipeline
-            With `predict_proba`. It must not have seen these scans.
-        X : array-like, list or DataFrame of shape (n_scans, ...)
-            As the model takes it.
-        y : array-like of shape (n_scans,)
-            Labels as in training, or 0 and 1; NaN where unknown.
+        {model}
         n_knots, groups, level, name : as in `from_predictions`
             The knots of the spline, the patients, the level of the band, and what the legend
             calls the curve.
         {drawn}
-
-        Raises
-        ------
-        ValueError
-            If the model gives no probabilities, or as for `from_predictions`.
+        {model_errors}
         """
-        check_gives_risks(response_method_of(model), type(model).__name__)
-        labels, risk, _ = score_scans(model, X, y)
-        return cls.from_predictions(
-            labels,
-            risk,
-            n_knots=n_knots,
-            groups=groups,
-            level=level,
-            name=name,
-            ax=ax,
-            style=style,
-        )
+        options = {"n_knots": n_knots, "level": level, "ax": ax, "style": style}
+        risks = predict_risks(model, X, y)
+        return cls.from_predictions(*risks, groups=groups, name=name, **options)
 
     @classmethod
     def from_result(cls, result, y=None, *, n_knots=4, level=0.95, name=None, ax=None, style=None):
@@ -301,23 +260,13 @@ class CalibrationDisplay(RiskCurveDisplay):
 
         Parameters
         ----------
-        result : CrossValidationResult, or dict of str to such
-            From `skdxa.evaluation.repeated_cross_validate`, of classifiers that predict
-            probabilities; a dict holds several, of the same scans, by name.
-        y : array-like of shape (n_scans,) or None, default=None
-            Other labels to judge by than those trained on; NaN where unknown.
+        {results}
         n_knots, level, name : as in `from_predictions`
             The knots of the splines, the level of the bands, and what the legend calls a
             single curve.
         {drawn}
-
-        Raises
-        ------
-        ValueError
-            If the scores are no probabilities, the results are not of the same scans and
-            labels, or as for `from_predictions`.
+        {result_errors}
         """
+        options = {"n_knots": n_knots, "level": level, "ax": ax, "style": style}
         labels, risks, groups = risks_of_results(result, y, name)
-        return cls.from_predictions(
-            labels, risks, n_knots=n_knots, groups=groups, level=level, ax=ax, style=style
-        )
+        return cls.from_predictions(labels, risks, groups=groups, **options)

@@ -83,16 +83,7 @@ class ContactSheetDisplay(BaseDisplay):
             Scans side by side.
         style : dict or None, default=None
             Matplotlib properties by artist: "image" and "label".
-
-        Returns
-        -------
-        display : ContactSheetDisplay
-            With the artists as attributes.
-
-        Raises
-        ------
-        ValueError
-            If there is no such artist.
+        {plotted}
         """
         look = self._merger(style)
         n_columns = min(n_columns, len(self.scans))
@@ -173,13 +164,7 @@ class ContactSheetDisplay(BaseDisplay):
             1.05 x 0.60.
         title : str or None, default=None
             Title of the page.
-        figure, n_columns, style : as in `plot`
-            Where to draw, scans side by side, and style by artist.
-
-        Returns
-        -------
-        display : ContactSheetDisplay
-            The display, drawn.
+        {drawn}
 
         Raises
         ------

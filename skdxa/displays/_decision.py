@@ -9,14 +9,8 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from skdxa.displays._base import RiskCurveDisplay
-from skdxa.displays._scores import (
-    check_gives_risks,
-    known_risks,
-    risks_of_results,
-    score_scans,
-)
+from skdxa.displays._scores import known_risks, predict_risks, risks_of_results
 from skdxa.displays._style import GREY, ink
-from skdxa.evaluation import response_method_of
 from skdxa.significance import net_benefit
 from skdxa.validation import as_seed
 
@@ -112,8 +106,7 @@ class DecisionCurveDisplay(RiskCurveDisplay):
 
         Parameters
         ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure as wide as a column in print.
+        {ax}
         style : dict or None, default=None
             Matplotlib properties by artist: "curves" (all of them; what is left open, such
             as colour and dashes, differs from one to the next), "bands" (all of them),
@@ -185,26 +178,19 @@ class DecisionCurveDisplay(RiskCurveDisplay):
 
         Parameters
         ----------
-        y : array-like of shape (n_scans,)
-            Two labels, the larger one positive; NaN, where unknown, is left out.
-        prob : array-like of shape (n_scans,), or dict of str to such
-            Predicted risk of the positive label, of scans that the model was not trained
-            on; a dict holds those of several models by name.
+        {predictions}
         thresholds : array-like of shape (n_thresholds,) or None, default=None
             Risks from which one would treat, strictly between 0 and 1. None takes evenly
             spaced ones, 100 to 999 of them and each a round number, from near 0 to 3.25
             times the prevalence (at most 0.99). Clinical reasons are better: the risks at
             which doctors or patients would begin to disagree.
-        groups : array-like of shape (n_scans,), optional
-            The patient of each scan, where patients have several, for the bands.
-        level : float, default=0.95
-            Confidence level of the bands.
+        {groups}
+        {level}
         n_resamples : int, default=0
             Resamples of patients for the bands; 2,000 are enough. By default there are none.
         random_state : int, RandomState instance or None, default=None
             Seed of the resampling.
-        name : str or None, default=None
-            What the legend calls a single curve; None calls it "model".
+        {name}
         {drawn}
 
         Raises
@@ -247,26 +233,14 @@ class DecisionCurveDisplay(RiskCurveDisplay):
 
         Parameters
         ----------
-        model : fitted classifier or Pipeline
-            With `predict_proba`. It must not have seen these scans.
-        X : array-like, list or DataFrame of shape (n_scans, ...)
-            As the model takes it.
-        y : array-like of shape (n_scans,)
-            Labels as in training, or 0 and 1; NaN where unknown.
+        {model}
         thresholds, groups, level, n_resamples, random_state, name : as in `from_predictions`
             Where to compute the curve, its band, and what the legend calls it.
         {drawn}
-
-        Raises
-        ------
-        ValueError
-            If the model gives no probabilities, or as for `from_predictions`.
+        {model_errors}
         """
-        check_gives_risks(response_method_of(model), type(model).__name__)
-        labels, risk, _ = score_scans(model, X, y)
         return cls.from_predictions(
-            labels,
-            risk,
+            *predict_risks(model, X, y),
             thresholds=thresholds,
             groups=groups,
             level=level,
@@ -298,20 +272,11 @@ class DecisionCurveDisplay(RiskCurveDisplay):
 
         Parameters
         ----------
-        result : CrossValidationResult, or dict of str to such
-            From `skdxa.evaluation.repeated_cross_validate`, of classifiers that predict
-            probabilities; a dict holds several, of the same scans, by name.
-        y : array-like of shape (n_scans,) or None, default=None
-            Other labels to judge by than those trained on; NaN where unknown.
+        {results}
         thresholds, level, n_resamples, random_state, name : as in `from_predictions`
             Where to compute the curves, their bands, and what the legend calls a single one.
         {drawn}
-
-        Raises
-        ------
-        ValueError
-            If the scores are no probabilities, the results are not of the same scans and
-            labels, or as for `from_predictions`.
+        {result_errors}
         """
         labels, risks, groups = risks_of_results(result, y, name)
         return cls.from_predictions(

@@ -171,11 +171,7 @@ class ExplanationDisplay(BaseDisplay):
             Matplotlib properties by artist: the panels' names, as for ``Axes.imshow``
             ("input" is also the scan under a heat map), and "masks", their outlines, which
             lie on the heat map, or on the input if there is no heat map.
-
-        Returns
-        -------
-        display : ExplanationDisplay
-            With the artists as attributes.
+        {returned}
 
         Raises
         ------

@@ -94,11 +94,7 @@ class CohortFlowDisplay(BaseDisplay):
             for other reasons are counted together.
         style : dict or None, default=None
             Matplotlib properties by artist: "boxes", "texts" and "arrows".
-
-        Returns
-        -------
-        display : CohortFlowDisplay
-            With the artists as attributes.
+        {returned}
 
         Raises
         ------

@@ -107,10 +107,9 @@ class ForestDisplay(BaseDisplay):
 
         Parameters
         ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure as wide as a column in print, and as high
-            as the rows need. Names and numbers stand outside the axes, so that a figure
-            passed in should have ``layout="constrained"``.
+        {ax}
+            It is as high as the rows need. Names and numbers stand outside the axes, so that a
+            figure passed in should have ``layout="constrained"``.
         digits : int, default=2
             Decimals of the numbers.
         style : dict or None, default=None

@@ -99,8 +99,7 @@ class RaterAgreementDisplay(BaseDisplay):
 
         Parameters
         ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure as wide as a column in print.
+        {ax}
         style : dict or None, default=None
             Matplotlib properties by artist: "image" (the shades), "text" (all numbers) and
             "kappa", as for ``Axes.errorbar``.

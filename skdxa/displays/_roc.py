@@ -123,8 +123,7 @@ class RepeatedRocDisplay(BaseDisplay):
 
         Parameters
         ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure as wide as a column in print.
+        {ax}
         name : str or None, default=None
             What the legend calls the curve; None takes the display's own name.
         style : dict or None, default=None
@@ -259,10 +258,7 @@ class RepeatedRocDisplay(BaseDisplay):
         ----------
         estimator : fitted classifier or Pipeline
             It must not have seen these scans.
-        X : array-like, list or DataFrame of shape (n_scans, ...)
-            As the estimator takes it.
-        y : array-like of shape (n_scans,)
-            Labels as in training, or 0 and 1; NaN where unknown.
+        {scans}
         threshold : float, "auto" or None, default="auto"
             Where to draw the cross, as in `from_result`.
         benchmarks, name : as in `from_result`
@@ -293,8 +289,7 @@ class RepeatedRocDisplay(BaseDisplay):
 
         Parameters
         ----------
-        y : array-like of shape (n_scans,)
-            Two labels, the larger one positive; NaN, where unknown, is left out.
+        {y}
         scores : array-like of shape (n_scans,) or (n_repeats, n_scans)
             Higher means more likely positive; scores of repeats are out of fold.
         threshold : float or None, default=None

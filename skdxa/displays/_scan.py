@@ -121,19 +121,14 @@ class ScanDisplay(BaseDisplay):
 
         Parameters
         ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure as wide as a column in print.
+        {ax}
         title : str or None, default=None
             Title of the axes; None leaves the one they have.
         style : dict or None, default=None
             Matplotlib properties by artist: "image", "spine_line", "vertebrae" and "masks"
             (their outlines), "labels" (names of the vertebrae, in the outlines' colour
             unless told otherwise), "legend" and "colorbar".
-
-        Returns
-        -------
-        display : ScanDisplay
-            With the artists as attributes.
+        {returned}
 
         Raises
         ------

@@ -76,6 +76,12 @@ def check_gives_risks(response_method, name):
         )
 
 
+def predict_risks(model, X, y):
+    """Return labels as `binary_labels`, and the risks that a fitted classifier predicts."""
+    check_gives_risks(response_method_of(model), type(model).__name__)
+    return score_scans(model, X, y)[:2]
+
+
 def known_risk(name, risk, known):
     """Return the risks of the scans whose label is known."""
     risk = known_scores(risk, known, f"the risk of {name!r}")

@@ -116,8 +116,7 @@ class TrainingCurveDisplay(BaseDisplay):
 
         Parameters
         ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure as wide as a column in print.
+        {ax}
         style : dict or None, default=None
             Matplotlib properties by artist: "training", "validation", "best_epoch",
             "best_point", "bands" (both ranges) and "legend".

@@ -1,5 +1,6 @@
 """Styles, axes and labels that all displays share."""
 
+import inspect
 import re
 from functools import partial
 from itertools import product
@@ -76,6 +77,20 @@ def test_docstrings_describe_all_parameters_and_what_is_returned(method):
     assert errors.isdisjoint({"PR01", "PR02", "PR03", "RT01", "GL06", "GL07"})
     assert not re.search(r"\{[a-z]+\}", found["docstring"])
     assert f"display : {method.split('.')[0]}\n" in found["docstring"]
+
+
+@pytest.mark.parametrize("display", [CalibrationDisplay, DecisionCurveDisplay])
+def test_docstrings_describe_shared_parameters_in_full(display):
+    described = inspect.getdoc(display.from_predictions)
+    for line in (
+        "y : array-like of shape (n_scans,)\n    Two labels, the larger one positive;",
+        "prob : array-like of shape (n_scans,), or dict of str to such\n    Predicted risk",
+        "groups : array-like of shape (n_scans,), optional\n    The patient of each scan",
+        "ax, style : as in `plot`\n",
+    ):
+        assert f"\n{line}" in described
+    assert "\nX : array-like, list or" in inspect.getdoc(display.from_estimator)
+    assert "\n    Other labels to judge by" in inspect.getdoc(display.from_result)
 
 
 def test_masked_labels_and_scores_are_unknown(ax):
