@@ -1,11 +1,17 @@
-"""A flow chart: boxes of wrapped text, one below the other, and arrows between them."""
+"""A flow chart: boxes of wrapped text, packed in rows, and arrows between them."""
 
 from itertools import chain
 
 import numpy as np
-from matplotlib.patches import Rectangle
-from matplotlib.text import Text
-from matplotlib.transforms import Affine2D, ScaledTranslation
+from matplotlib.offsetbox import (
+    AnchoredOffsetbox,
+    DrawingArea,
+    HPacker,
+    PaddedBox,
+    TextArea,
+    VPacker,
+)
+from matplotlib.text import OffsetFrom, Text
 
 from skdxa.displays._style import BLUE, GREY, ink
 from skdxa.displays._text import NO_BREAK, width_of, wrap
@@ -13,8 +19,6 @@ from skdxa.displays._text import NO_BREAK, width_of, wrap
 # Everything below is in points.
 _FONT_SIZE, _SMALLEST_FONT_SIZE = 8.0, 5.0
 _PADDING, _GAP, _LINE = 3.5, 12.0, 0.8
-# From line to line, in font sizes: text of several lines would be higher on coarse screens.
-_PITCH = 1.25
 # Share of a column that the boxes of the main stem take where others branch off.
 _STEM = 0.6
 # Between the labels of a target, and before the further lines of a reason.
@@ -40,86 +44,79 @@ def draw_chart(ax, columns, look, width, height=np.inf):
 
 
 class Chart:
-    """Boxes, texts and arrows, drawn row by row from the axes' upper left corner.
+    """Boxes, texts and arrows, in rows from the axes' upper left corner.
 
-    Lengths are in points, to the right and down, so that boxes suit the size of letters.
+    Matplotlib packs the boxes, each as high as its text. The rows hold a cell for each of the
+    columns, all of the same width, so that they are level.
     """
 
     def __init__(self, ax, columns, look, width, font_size):
-        self.height, self.is_wide_enough = 0.0, True
-        self.boxes, self.texts, self.arrows = [], [], []
-        self._ax, self._look, self._font_size, self._annotations = ax, look, font_size, []
-        corner = ScaledTranslation(0, 1, ax.transAxes)
-        self._points = Affine2D().scale(1 / 72, -1 / 72) + ax.figure.dpi_scale_trans + corner
-        # The layout has room for the axes alone, and the chart lies within them.
-        self._place = {"transform": self._points, "clip_on": False, "in_layout": False}
-
-        width = (width - _GAP * (len(columns) - 1)) / len(columns)
-        columns = [(number * (width + _GAP), column) for number, column in enumerate(columns)]
-        is_branching = any(column.reasons for _, column in columns)
+        self.is_wide_enough = True
+        self.boxes, self.texts, self.arrows, self._rows, self._artists = [], [], [], [], []
+        self._ax, self._look, self._font_size = ax, look, font_size
+        self._width = width = (width - _GAP * (len(columns) - 1)) / len(columns)
+        is_branching = any(column.reasons for column in columns)
         stem = _STEM * width if is_branching else width
-        self._add_row([self._box(x, width, c.name, align="left") for x, c in columns])
+
+        self._add_row([self._box(c.name, [], width, align="left") for c in columns])
         if is_branching:
-            self._add_row([self._box(x, stem, "Listed", [c.listed], ink()) for x, c in columns])
-            self._add_excluded(columns, stem, width)
+            listed = [self._box("Listed", [c.listed], stem, ink()) for c in columns]
+            self._add_row(listed)
+            # Branched off to the right.
+            left = stem / 2 + _GAP
+            aside = (width - left, GREY, "left", _BETWEEN)
+            excluded = [self._box(c.excluded, c.reasons, *aside) for c in columns]
+            self._add_row([_pack(HPacker, _space(left), box) for box in excluded], _GAP)
         head = "Kept" if is_branching else ""
-        self._add_row([self._box(x, stem, head, [c.kept], ink()) for x, c in columns])
-        if any(column.targets for _, column in columns):
-            self._add_targets(columns, stem, width)
+        kept = [self._box(head, [c.kept], stem, ink()) for c in columns]
+        self._add_row(kept, _GAP if is_branching else 0)
+        if is_branching:
+            for first, box, last in zip(listed, excluded, kept, strict=True):
+                self._arrow(first, (0.5, 0), last, (0.5, 1))
+                self._arrow((first, box), (0.5, 0.5), box, (0, 0.5))
+        if any(column.targets for column in columns):
+            self._add_targets(columns, kept)
+
+        # Below the arrows, which end where the boxes have been put.
+        place = {"pad": 0, "borderpad": 0, "frameon": False, "zorder": 2}
+        chart = AnchoredOffsetbox("upper left", child=_pack(VPacker, *self._rows), **place)
+        self._artists.append(ax.add_artist(chart))
+        # The layout has room for the axes alone, and the chart lies within them.
+        for artist in self._artists:
+            artist.set_in_layout(False)
+        self.height = chart.get_window_extent().height * 72 / ax.figure.dpi
 
     def remove(self):
         """Remove all that was drawn."""
-        for artist in (*self.boxes, *self.texts, *self._annotations):
+        for artist in self._artists:
             artist.remove()
 
-    def _add_excluded(self, columns, stem, width):
-        """Branch off to the right the scans left out, below those listed."""
-        top, left = self.height, stem / 2 + _GAP
-        self.height += _GAP
-        boxes = [
-            self._box(x + left, width - left, c.excluded, c.reasons, GREY, "left", _BETWEEN)
-            for x, c in columns
-        ]
-        self._add_row(boxes, equal=False)
-        self.height += _GAP
-        for (x, _), box in zip(columns, boxes, strict=True):
-            self._arrow((x + stem / 2, top), (x + stem / 2, self.height))
-            self._arrow((x + stem / 2, _middle_of(box)), (box.get_x(), _middle_of(box)))
-
-    def _add_targets(self, columns, stem, width):
+    def _add_targets(self, columns, kept):
         """Draw a box per target: side by side where all fit, else one below the other."""
-        top, indent = self.height, 1.5 * _GAP
-        n_most = max(len(column.targets) for _, column in columns)
-        each = (width + _GAP / 2) / n_most - _GAP / 2
-        if self._fit((target for _, column in columns for target in column.targets), each):
-            self.height += indent
-            boxes = [
-                (x, self._box(x + n * (each + _GAP / 2), each, name, labels, BLUE))
-                for x, column in columns
-                for n, (name, labels) in enumerate(column.targets)
-            ]
-            self._add_row([box for _, box in boxes])
-            for x, box in boxes:
-                start, bus = (x + stem / 2, top), (x + stem / 2, top + 0.75 * _GAP)
-                self._arrow(start, bus, arrowstyle="-")
-                if n_most == 1:
-                    self._arrow(bus, (bus[0], box.get_y()))
-                else:
-                    end = (box.get_x() + each / 2, box.get_y())
-                    self._arrow(bus, end, "angle,angleA=0,angleB=90")
+        n_most, indent = max(len(column.targets) for column in columns), 1.5 * _GAP
+        each = (self._width + _GAP / 2) / n_most - _GAP / 2
+        if self._fit([target for column in columns for target in column.targets], each):
+            boxes = [[self._box(*target, each, BLUE) for target in c.targets] for c in columns]
+            self._add_row([_pack(HPacker, *own, sep=_GAP / 2) for own in boxes], indent)
+            bend = "arc3" if n_most == 1 else "angle,angleA=0,angleB=90"
+            for above, own in zip(kept, boxes, strict=True):
+                bus, below = OffsetFrom(above, (0.5, 0), "points"), (0, -0.75 * _GAP)
+                for box in own:
+                    self._arrow(above, (0.5, 0), bus, below, arrowstyle="-")
+                    self._arrow(bus, below, box, (0.5, 1), bend)
             return
+        width = self._width - indent
         for number in range(n_most):
-            self.height += _GAP / 2
-            boxes = []
-            for x, column in columns:
+            cells = []
+            for column, above in zip(columns, kept, strict=True):
+                cells.append(_space())
                 for name, labels in column.targets[number : number + 1]:
-                    is_wide = self._fit([("", labels)], width - indent)
-                    words = [_joined(labels)] if is_wide else labels
-                    boxes.append((x, self._box(x + indent, width - indent, name, words, BLUE)))
-            self._add_row([box for _, box in boxes])
-            for x, box in boxes:
-                end = (box.get_x(), _middle_of(box))
-                self._arrow((x + _GAP / 2, top), end, "angle,angleA=90,angleB=0")
+                    labels = [_joined(labels)] if self._fit([("", labels)], width) else labels
+                    box = self._box(name, labels, width, BLUE)
+                    cells[-1] = _pack(HPacker, _space(indent), box)
+                    foot = OffsetFrom(above, (0, 0), "points")
+                    self._arrow(foot, (_GAP / 2, 0), box, (0, 0.5), "angle,angleA=90,angleB=0")
+            self._add_row(cells, _GAP / 2)
 
     def _fit(self, targets, width):
         """Return whether no word of the targets' names and no label is wider than its box."""
@@ -129,45 +126,42 @@ class Chart:
             pieces += [(word, bold) for word in name.split()] + [(one, font) for one in labels]
         return all(width_of(*piece) <= width - 2 * _PADDING for piece in pieces)
 
-    def _add_row(self, boxes, *, equal=True):
-        """Go on below boxes that lie beside each other, and make them equally high."""
-        highest = max(box.get_height() for box in boxes)
-        for box in boxes if equal else ():
-            box.set_height(highest)
-        self.height += highest
+    def _add_row(self, cells, above=0):
+        """Add a row with a cell for each column, at a distance from the row above."""
+        cells = [_pack(VPacker, _space(self._width, above), cell) for cell in cells]
+        self._rows.append(_pack(HPacker, *cells, sep=_GAP))
 
-    def _box(self, x, width, head, body=(), color=None, align="center", indent=""):
-        """Draw a box as high as its text: a bold head, and paragraphs; without colour no frame."""
-        height, across = _PADDING, width / 2 if align == "center" else _PADDING
+    def _box(self, head, body, width, color=None, align="center", indent=""):
+        """Make a box of a bold head and paragraphs; without colour it has no frame."""
+        room = width - 2 * _PADDING
+        parts = [_space(room)]
         for is_head, paragraphs in ((True, [head] if head else []), (False, body)):
-            style = self._style(is_head, horizontalalignment=align, **self._place)
+            style = self._style(is_head, multialignment=align)
             font, hanging = Text(**style).get_fontproperties(), "" if is_head else indent
-            broken = [wrap(words, width - 2 * _PADDING, font, hanging) for words in paragraphs]
+            broken = [wrap(words, room, font, hanging) for words in paragraphs]
             self.is_wide_enough &= all(broken)
-            for line in chain(*broken):
-                text = self._ax.text(x + across, self.height + height, line, **style)
-                self.texts.append(text)
-                height += _PITCH * self._font_size
+            if broken:
+                parts.append(TextArea("\n".join(chain(*broken)), textprops=style))
+                self.texts += parts[-1].get_children()
         frame = self._look("boxes", facecolor="none", edgecolor=color, linewidth=_LINE)
-        box = Rectangle((x, self.height), width, height + _PADDING, **frame, **self._place)
-        if color is not None:
-            self.boxes.append(self._ax.add_artist(box))
+        text = _pack(VPacker, *parts, align=align)
+        box = PaddedBox(text, _PADDING, draw_frame=color is not None, patch_attrs=frame)
+        self.boxes += [] if color is None else [box.patch]
         return box
 
     def _style(self, is_head, **more):
         """Return the style of a chart's text, of its own size and the head bold."""
-        plain = {"verticalalignment": "top", "usetex": False, "parse_math": False}
-        style = self._look("texts", color=ink(), **plain) | {"fontsize": self._font_size}
-        return style | ({"fontweight": "bold"} if is_head else {}) | more
+        style = self._look("texts", color=ink(), usetex=False, parse_math=False) | more
+        return style | {"fontsize": self._font_size} | ({"fontweight": "bold"} if is_head else {})
 
-    def _arrow(self, start, end, connectionstyle="arc3", arrowstyle="-|>"):
+    def _arrow(self, start_of, start, end_of, end, connectionstyle="arc3", arrowstyle="-|>"):
+        """Draw an arrow between places in shares of two boxes, or in points from a corner."""
         shape = {"arrowstyle": arrowstyle, "connectionstyle": connectionstyle}
         size = {"mutation_scale": 7, "shrinkA": 0, "shrinkB": 0, "linewidth": _LINE}
         line = self._look("arrows", color=ink(), **shape, **size)
-        place = {"xycoords": self._points, "textcoords": self._points, "annotation_clip": False}
+        place = {"xycoords": end_of, "textcoords": start_of, "annotation_clip": False}
         arrow = self._ax.annotate("", end, start, arrowprops=line, **place)
-        arrow.set_in_layout(False)
-        self._annotations.append(arrow)
+        self._artists.append(arrow)
         self.arrows.append(arrow.arrow_patch)
 
 
@@ -181,8 +175,14 @@ def size_of(ax):
     return box.width * 72 / figure.dpi, box.height * 72 / figure.dpi
 
 
-def _middle_of(box):
-    return box.get_y() + box.get_height() / 2
+def _pack(packer, *children, align=None, sep=0):
+    """Pack boxes in a row or a column."""
+    align = align or ("top" if packer is HPacker else "left")
+    return packer(children=[*children], align=align, pad=0, sep=sep)
+
+
+def _space(width=0, height=0):
+    return DrawingArea(width, height)
 
 
 def _joined(labels):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.text import Text
 
 from skdxa.displays._base import BaseDisplay
@@ -14,6 +14,8 @@ from skdxa.displays._chart import draw_chart, size_of
 from skdxa.displays._style import COLUMN_WIDTH, PAGE_WIDTH
 from skdxa.exceptions import CohortError
 
+# Lines of text may be so much higher on a coarse screen.
+_SLACK = 1.05
 _LABELS = {"positive": "1", "negative": "0", "unknown": "unknown"}
 
 
@@ -37,10 +39,10 @@ class CohortFlowDisplay(BaseDisplay):
     ----------
     ax_, figure_ : matplotlib Axes and Figure
         What was drawn on.
-    boxes_, arrows_ : list of matplotlib Rectangle and of FancyArrowPatch
+    boxes_, arrows_ : list of matplotlib FancyBboxPatch and of FancyArrowPatch
         The boxes, row by row, and the arrows with the lines that they branch from.
     texts_ : list of matplotlib Text
-        The lines in the boxes, and the cohorts' names.
+        The heads of the boxes, what stands below them, and the cohorts' names.
 
     See Also
     --------
@@ -73,7 +75,7 @@ class CohortFlowDisplay(BaseDisplay):
     4  Simulated cohort   unknown      0
     """
 
-    _ARTISTS: ClassVar = {"boxes": Rectangle, "texts": Text, "arrows": FancyArrowPatch}
+    _ARTISTS: ClassVar = {"boxes": FancyBboxPatch, "texts": Text, "arrows": FancyArrowPatch}
 
     counts: pd.DataFrame
     _: KW_ONLY
@@ -114,7 +116,7 @@ class CohortFlowDisplay(BaseDisplay):
         self.ax_.set_axis_off()
         chart = draw_chart(self.ax_, columns, look, width, height)
         if ax is None:
-            self.figure_.set_figheight(chart.height / 72 + 2 * margins["h_pad"])
+            self.figure_.set_figheight(_SLACK * chart.height / 72 + 2 * margins["h_pad"])
         self.boxes_, self.texts_, self.arrows_ = chart.boxes, chart.texts, chart.arrows
         return self
 
