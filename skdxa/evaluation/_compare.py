@@ -19,9 +19,6 @@ from skdxa.validation import positive_and_known
 
 _METRICS = (*METRICS, "brier")
 _INTERVALS = ("stability", "corrected")
-# With the limit of a single model, 3, trees that were equal were claimed to differ in sensitivity
-# in 10 % of the simulated cohorts.
-_LARGEST_TRAINING_SHARE = 5.0
 
 
 def compare(
@@ -158,9 +155,7 @@ def compare(
         moved, fold_of = (values[0] - values[1])[:, among], fold_of[:, among]
         differences = _fold_means(moved, fold_of, folds.n_folds)
         patients = _patients(folds)[known][among]
-        training = training_variance(
-            moved, fold_of, folds.n_folds, n_smaller, patients, largest=_LARGEST_TRAINING_SHARE
-        )
+        training = training_variance(moved, fold_of, folds.n_folds, n_smaller, patients)
     if has_same_folds(folds.fold_of):
         # Further repeats of the same folds add no information about other patients.
         differences = differences.reshape(folds.n_repeats, -1).mean(axis=0)

@@ -99,9 +99,7 @@ def test_difference_of_shares_by_its_formula(folds, models, y, metric, among):
     ]
     values = right[0].astype(float) - right[1]
     differences = by_fold(folds, lambda repeat, test: values[repeat, test[rows[test]]].mean())
-    training = training_variance(
-        values[:, rows], folds.fold_of[:, rows], N_FOLDS, N_EVENTS, largest=5
-    )
+    training = training_variance(values[:, rows], folds.fold_of[:, rows], N_FOLDS, N_EVENTS)
     check(test, differences, corrected(differences) + training, N_EVENTS - 1)
 
 
