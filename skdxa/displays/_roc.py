@@ -159,7 +159,7 @@ class RepeatedRocDisplay(BaseDisplay):
                 benchmark: (fpr, tpr, f"{benchmark}: AUC = {auc(fpr, tpr):.2f}")
                 for benchmark, (fpr, tpr, _) in benchmarks.items()
             },
-            (GREEN, PURPLE, ORANGE, GREY),
+            (GREEN, PURPLE, ORANGE, ink()),
             DASHES,
             partial(look, "benchmarks", linewidth=1.2, zorder=1.9),
         )

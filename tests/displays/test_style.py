@@ -9,7 +9,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.colors import to_rgb
 
-from skdxa.displays import PALETTE, ScanDisplay, _style, save_display
+from skdxa.displays import PALETTE, RepeatedRocDisplay, ScanDisplay, _style, save_display
 
 
 @pytest.mark.parametrize("name", ["BLUE", "ORANGE", "GREEN", "PURPLE", "GREY"])
@@ -65,6 +65,17 @@ def test_colour_blind_readers_tell_the_colours_apart(sight):
         # Grey is for lines of reference, which are dotted or thin too.
         least = 9 if "grey" in (one, other) else 16
         assert np.linalg.norm(lab[one] - lab[other]) > least, (one, other)
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_colour_blind_readers_tell_benchmarks_apart(sight):
+    score = np.linspace(0, 1, 8)
+    display = RepeatedRocDisplay.from_predictions(
+        np.tile([0, 1], 4), score, benchmarks=dict.fromkeys("abcd", score)
+    )
+    lines = [display.line_, *display.benchmark_lines_.values()]
+    lab = [seen(line.get_color(), sight) for line in lines]
+    assert min(np.linalg.norm(one - other) for one, other in combinations(lab, 2)) > 16
 
 
 def test_red_and_green_would_not_be_told_apart():
