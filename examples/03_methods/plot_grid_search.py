@@ -52,7 +52,7 @@ search = GridSearchCV(
     scoring="roc_auc",
     cv=StratifiedKFold(3, shuffle=True, random_state=0),
 )
-search.fit(X_search, y_search)
+search = search.fit(X_search, y_search)
 
 # %%
 # Compare the spread over the three folds of one setting with the differences between the means of
