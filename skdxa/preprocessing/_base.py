@@ -258,9 +258,15 @@ def _check_scan_dtype(found, expected):
     same_spacing = None in (found.spacing_mm, expected.spacing_mm) or np.allclose(
         found.spacing_mm, expected.spacing_mm, rtol=1e-3
     )
-    if not (same_unit and same_spacing):
+    if not same_spacing:
         raise ScanError(
             f"The scans are of type {found}, those seen in fit of type {expected}. Resample them "
             "with skdxa.preprocessing.resample, or read them with skdxa.scans.load_cohort, to "
-            "the same spacing and unit."
+            "the same spacing."
+        )
+    if not same_unit:
+        raise ScanError(
+            f"The scans are in {found.unit}, those seen in fit in {expected.unit}. One cannot be "
+            f"computed from the other: export the scans in {expected.unit}, or use a model that "
+            f"was fitted on {found.unit}."
         )

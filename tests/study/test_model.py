@@ -174,7 +174,7 @@ def test_predictions_on_files(fitted, files):
     table = predict_scans(fitted.model, files, data=fitted.data, spacing_mm=(1.05, 0.60))
     assert table["error"].notna().tolist() == [False, False, False, False, True, True, True]
     assert "has 30 columns, fewer than the crop's width of 40" in table["error"][4]
-    assert "scan[1.05 x 0.6 mm, grey level]" in table["error"][5]
+    assert "in grey level, those seen in fit in g/cm2" in table["error"][5]
     assert "the file is empty" in table["error"][6]
     good = table.iloc[:4]
     assert good["probability"].between(0, 1).all()
