@@ -1,19 +1,16 @@
 """Run a study and write its report."""
 
-import errno
 import json
 import platform
 import re
 import shutil
 import sys
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
@@ -30,16 +27,16 @@ from skdxa.study._output import (
     excluded_records,
     naming,
     new_folder,
-    remove_abandoned,
     write_csv,
 )
 from skdxa.study._plan import study_steps
 from skdxa.study._report import write_report
+from skdxa.study._resume import is_begun, remove_former, telling_what_is_kept
 from skdxa.study._step_models import file_of
 from skdxa.study._steps import StudyState, run_steps
 from skdxa.study._tasks import find_tasks, known_rows, positions, rename_columns
 from skdxa.study._values import NETWORK_ROW
-from skdxa.validation import holding, replacing
+from skdxa.validation import holding
 
 _PACKAGES = (
     "skdxa",
@@ -57,13 +54,6 @@ _REPORT_FILE = re.compile(
     r"|tables/[\w-]+\.csv|figures/[\w-]+\.(png|svg)|scores/[\w-]+\.(csv|parquet)"
     r"|models/[\w-]+\.(skdxa|json)"
 )
-_IDENTITY = "study.json"
-# Holds the name of the hidden folder in which a report is being made.
-_UNFINISHED = "report_folder"
-# As `replacing` names files that are not yet complete.
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def run_study(
@@ -204,15 +194,15 @@ def run_study(
             f"the checkpoint folder {work} cannot be made ({error.strerror}). Take another folder."
         ) from error
     with (
-        _telling_what_is_kept(work),
+        telling_what_is_kept(work),
         holding(work, CheckpointError),
         new_folder(
             out, overwrite=overwrite, check=lambda: _check_out(out, overwrite, None)
         ) as folder,
     ):
-        _remove_former(work, out, folder.path)
+        remove_former(work, out, folder.path)
         models = {task.target: _model_of(model, task.target, protocol) for task in tasks}
-        if _is_begun(work, protocol, cohort, external, tasks):
+        if is_begun(work, protocol, cohort, external, tasks):
             say(f"Going on with what is finished in {work}.")
         else:
             say(
@@ -291,17 +281,6 @@ def find_columns(protocol, cohort):
             )
 
 
-def _remove_former(work, out, own):
-    """Remove what killed runs of this study have left beside `out`."""
-    remove_abandoned(out, own)
-    noted = work / _UNFINISHED
-    if noted.exists():
-        # The work folder is held, so that the run that noted this name has ended.
-        remove_abandoned(out, own, name=noted.read_text())
-    with replacing(noted) as file:
-        file.write(own.name.encode())
-
-
 def _prepared(protocol, cohort, *, may_lack=False):
     cohort = rename_columns(Bunch(**cohort), protocol.columns, may_lack=may_lack)
     groups = check_cohort(cohort)[2]
@@ -326,96 +305,6 @@ def _model_of(model, target, protocol):
             raise ValueError(f"model has no classifier for {target!r}; it has {[*model]}.")
         return model[target]
     return protocol.pipeline() if model is None else model
-
-
-@contextmanager
-def _telling_what_is_kept(work):
-    """Name the folder of what is finished where a run ends early."""
-    kept = f"What is finished is kept in {work}"
-    try:
-        yield
-    except (FileExistsError, CheckpointError):
-        raise
-    except OSError as error:
-        if error.errno not in _FULL | _FORBIDDEN:
-            error.add_note(f"{kept}.")
-            raise
-        what = error.filename or "the report"
-        remedy = "Free some space" if error.errno in _FULL else "Make it writable"
-        raise OSError(
-            f"{what} cannot be written ({error.strerror or error}). {remedy}, and give the same "
-            f"command again. {kept}."
-        ) from error
-    except (KeyboardInterrupt, SystemExit) as end:
-        end.add_note(f"{kept}: give the same command again to go on.")
-        raise
-    except Exception as error:
-        if str(work) not in str(error):
-            error.add_note(f"{kept}.")
-        raise
-
-
-def _is_begun(work, protocol, cohort, external, tasks):
-    """Bind a folder to a study, refuse that of another one, and return whether it was bound."""
-    identity = {
-        "protocol": protocol.as_dict(),
-        "labels": joblib.hash(
-            [cohort.target[task.target].to_numpy(dtype=float) for task in tasks]
-        ),
-        "patients": joblib.hash(np.asarray(cohort.groups).tolist()),
-        "scans": len(cohort.data),
-        "external scans": None if external is None else len(external.data),
-    }
-    path = work / _IDENTITY
-    if not path.exists():
-        others = [
-            one.name
-            for one in work.iterdir()
-            if one.name not in (".lock", _UNFINISHED) and not _TEMPORARY.fullmatch(one.name)
-        ]
-        if others:
-            raise CheckpointError(
-                f"the checkpoint folder {work} holds {sorted(others)[0]} but no {_IDENTITY}, so "
-                "that the study that it belongs to is unknown. Take another folder."
-            )
-        with replacing(path) as file:
-            file.write(json.dumps(identity, indent=1).encode())
-        _remove_temporaries(work)
-        return False
-    try:
-        before = json.loads(path.read_text())
-        before, now = _flat(before), _flat(json.loads(json.dumps(identity)))
-    except (ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}). Delete the folder {work}.") from error
-    differences = [
-        f"{name} was {before.get(name, 'absent')}, is {now.get(name, 'absent')}"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
-    ]
-    if differences:
-        raise CheckpointError(
-            f"the folder {work} belongs to another study: {'; '.join(differences[:5])}. Undo the "
-            "change to go on with it, delete it, or take another folder."
-        )
-    _remove_temporaries(work)
-    return True
-
-
-def _remove_temporaries(work):
-    """Remove the files that killed runs were writing, in a folder that is held and one's own."""
-    for path in work.rglob(".*.tmp"):
-        if _TEMPORARY.fullmatch(path.name):
-            path.unlink(missing_ok=True)
-
-
-def _flat(tree, name=""):
-    """Return the values of a tree of dicts, by their path in it."""
-    if not isinstance(tree, dict):
-        return {name: tree}
-    leaves = {}
-    for key, value in tree.items():
-        leaves.update(_flat(value, f"{name} {key}".strip()))
-    return leaves
 
 
 def _write(state, manifest):

@@ -1,0 +1,122 @@
+"""The folder in which a study keeps what is finished, and how a killed study goes on from it."""
+
+import errno
+import json
+import re
+from contextlib import contextmanager
+
+import joblib
+import numpy as np
+
+from skdxa.exceptions import CheckpointError
+from skdxa.study._output import remove_abandoned
+from skdxa.validation import replacing
+
+_IDENTITY = "study.json"
+# Holds the name of the hidden folder in which a report is being made.
+_UNFINISHED = "report_folder"
+# As `replacing` names files that are not yet complete.
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def remove_former(work, out, own):
+    """Remove what killed runs of this study have left beside `out`."""
+    remove_abandoned(out, own)
+    noted = work / _UNFINISHED
+    if noted.exists():
+        # The work folder is held, so that the run that noted this name has ended.
+        remove_abandoned(out, own, name=noted.read_text())
+    with replacing(noted) as file:
+        file.write(own.name.encode())
+
+
+@contextmanager
+def telling_what_is_kept(work):
+    """Name the folder of what is finished where a run ends early."""
+    kept = f"What is finished is kept in {work}"
+    try:
+        yield
+    except (FileExistsError, CheckpointError):
+        raise
+    except OSError as error:
+        if error.errno not in _FULL | _FORBIDDEN:
+            error.add_note(f"{kept}.")
+            raise
+        what = error.filename or "the report"
+        remedy = "Free some space" if error.errno in _FULL else "Make it writable"
+        raise OSError(
+            f"{what} cannot be written ({error.strerror or error}). {remedy}, and give the same "
+            f"command again. {kept}."
+        ) from error
+    except (KeyboardInterrupt, SystemExit) as end:
+        end.add_note(f"{kept}: give the same command again to go on.")
+        raise
+    except Exception as error:
+        if str(work) not in str(error):
+            error.add_note(f"{kept}.")
+        raise
+
+
+def is_begun(work, protocol, cohort, external, tasks):
+    """Bind a folder to a study, refuse that of another one, and return whether it was bound."""
+    identity = {
+        "protocol": protocol.as_dict(),
+        "labels": joblib.hash(
+            [cohort.target[task.target].to_numpy(dtype=float) for task in tasks]
+        ),
+        "patients": joblib.hash(np.asarray(cohort.groups).tolist()),
+        "scans": len(cohort.data),
+        "external scans": None if external is None else len(external.data),
+    }
+    path = work / _IDENTITY
+    if not path.exists():
+        others = [
+            one.name
+            for one in work.iterdir()
+            if one.name not in (".lock", _UNFINISHED) and not _TEMPORARY.fullmatch(one.name)
+        ]
+        if others:
+            raise CheckpointError(
+                f"the checkpoint folder {work} holds {sorted(others)[0]} but no {_IDENTITY}, so "
+                "that the study that it belongs to is unknown. Take another folder."
+            )
+        with replacing(path) as file:
+            file.write(json.dumps(identity, indent=1).encode())
+        _remove_temporaries(work)
+        return False
+    try:
+        before = json.loads(path.read_text())
+        before, now = _flat(before), _flat(json.loads(json.dumps(identity)))
+    except (ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}). Delete the folder {work}.") from error
+    differences = [
+        f"{name} was {before.get(name, 'absent')}, is {now.get(name, 'absent')}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+    if differences:
+        raise CheckpointError(
+            f"the folder {work} belongs to another study: {'; '.join(differences[:5])}. Undo the "
+            "change to go on with it, delete it, or take another folder."
+        )
+    _remove_temporaries(work)
+    return True
+
+
+def _remove_temporaries(work):
+    """Remove the files that killed runs were writing, in a folder that is held and one's own."""
+    for path in work.rglob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+def _flat(tree, name=""):
+    """Return the values of a tree of dicts, by their path in it."""
+    if not isinstance(tree, dict):
+        return {name: tree}
+    leaves = {}
+    for key, value in tree.items():
+        leaves.update(_flat(value, f"{name} {key}".strip()))
+    return leaves
