@@ -11,8 +11,6 @@ import contextlib
 import ctypes
 import functools
 import gc
-import hashlib
-import io
 import json
 import os
 import random
@@ -24,6 +22,7 @@ from pathlib import Path
 import cloudpickle
 import numpy as np
 
+from skdxa.classification._builders import forget_builders, identify
 from skdxa.classification._keras import gradient_registry, keras, keras_settings, tf
 from skdxa.classification._layers import VariableDropout
 from skdxa.classification._network import EpochNetwork, fast_spine_network
@@ -33,8 +32,6 @@ from skdxa.classification._network import EpochNetwork, fast_spine_network
 _MOST_NETWORKS = 8
 
 _loans = OrderedDict()
-# Builders whose pickled form differs from call to call, or that cannot be pickled.
-_unstable = OrderedDict()
 # One lock for all networks: TensorFlow uses every core for one of them anyway, and several
 # locks could be taken in different orders by callbacks that predict.
 _lock = threading.RLock()
@@ -68,7 +65,7 @@ class Architecture:
     def for_prediction(cls, estimator, image_shape):
         """Return the architecture that a classifier predicts with."""
         builder = estimator.network
-        key, content = (None, None) if builder is None else _identify(builder)
+        key, content = (None, None) if builder is None else identify(builder)
         return cls(
             image_shape=tuple(image_shape),
             filters=() if builder else tuple(int(n) for n in estimator.filters),
@@ -315,7 +312,7 @@ def clear_networks():
     """
     with _lock:
         _drop_oldest(0)
-        _unstable.clear()
+        forget_builders()
 
 
 def has_bfloat16():
@@ -398,54 +395,6 @@ def _seeded(seed):
         yield seeded
     finally:
         random.setstate(state)
-
-
-def _identify(builder):
-    """Return a text that is the same for the same builder, and the builder to call.
-
-    A worker process gets a new copy of a builder with every task, so that its content decides.
-    Where pickling gives other bytes each time, or fails, the object itself decides.
-    """
-    key = f"object {id(builder)}"
-    known, content = _unstable.get(key, (None, None))
-    if known is builder:
-        return key, content
-    try:
-        content, again = _pickled(builder), _pickled(builder)
-    except Exception:
-        # A closure can hold anything that pickle refuses, each with an error of its own. The
-        # builder is then called as it is; `reset` refuses weights that are shared by its calls.
-        content, again = builder, None
-    if content == again:
-        return hashlib.sha256(content).hexdigest(), content
-    # Held, so that no other object gets its number.
-    _unstable[key] = builder, content
-    while len(_unstable) > 4 * _MOST_NETWORKS:
-        _unstable.popitem(last=False)
-    return key, content
-
-
-class _Pickler(cloudpickle.Pickler):
-    """Pickles a Keras model as its configuration and weights, which are alike each time."""
-
-    def reducer_override(self, obj):
-        """Return how an object is rebuilt."""
-        if isinstance(obj, keras.Model):
-            config = json.dumps(keras.saving.serialize_keras_object(obj), sort_keys=True)
-            return _rebuilt_model, (config, obj.get_weights())
-        return super().reducer_override(obj)
-
-
-def _pickled(builder):
-    file = io.BytesIO()
-    _Pickler(file).dump(builder)
-    return file.getvalue()
-
-
-def _rebuilt_model(config, weights):
-    model = keras.saving.deserialize_keras_object(json.loads(config))
-    model.set_weights(weights)
-    return model
 
 
 def _registered_gradients():

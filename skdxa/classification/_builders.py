@@ -1,0 +1,79 @@
+"""Whether two builders of networks are the same, in one process and in others."""
+
+import hashlib
+import io
+import json
+from collections import OrderedDict
+
+import cloudpickle
+
+from skdxa.classification._keras import keras
+
+# Four for each network that is kept.
+_MOST_UNSTABLE = 32
+
+# Builders whose pickled form differs from call to call, or that cannot be pickled.
+_unstable = OrderedDict()
+
+
+def identify(builder):
+    """Return a text that is the same for the same builder, and the builder to call.
+
+    A worker process gets a new copy of a builder with every task, so that its content decides.
+    Where pickling gives other bytes each time, or fails, the object itself decides.
+
+    Parameters
+    ----------
+    builder : callable
+
+    Returns
+    -------
+    key : str
+    content : bytes or callable
+        The pickled builder, or the builder where it cannot be pickled.
+    """
+    key = f"object {id(builder)}"
+    known, content = _unstable.get(key, (None, None))
+    if known is builder:
+        return key, content
+    try:
+        content, again = _pickled(builder), _pickled(builder)
+    except Exception:
+        # A closure can hold anything that pickle refuses, each with an error of its own. The
+        # builder is then called as it is; `reset` refuses weights that are shared by its calls.
+        content, again = builder, None
+    if content == again:
+        return hashlib.sha256(content).hexdigest(), content
+    # Held, so that no other object gets its number.
+    _unstable[key] = builder, content
+    while len(_unstable) > _MOST_UNSTABLE:
+        _unstable.popitem(last=False)
+    return key, content
+
+
+def forget_builders():
+    """Release the builders that are held."""
+    _unstable.clear()
+
+
+class _Pickler(cloudpickle.Pickler):
+    """Pickles a Keras model as its configuration and weights, which are alike each time."""
+
+    def reducer_override(self, obj):
+        """Return how an object is rebuilt."""
+        if isinstance(obj, keras.Model):
+            config = json.dumps(keras.saving.serialize_keras_object(obj), sort_keys=True)
+            return _rebuilt_model, (config, obj.get_weights())
+        return super().reducer_override(obj)
+
+
+def _pickled(builder):
+    file = io.BytesIO()
+    _Pickler(file).dump(builder)
+    return file.getvalue()
+
+
+def _rebuilt_model(config, weights):
+    model = keras.saving.deserialize_keras_object(json.loads(config))
+    model.set_weights(weights)
+    return model
