@@ -190,18 +190,16 @@ class ExplanationDisplay(BaseDisplay):
         shapes = {panel: arrays.shape[:-2] for panel, arrays in pictures.items()}
         grid = PanelGrid(
             shapes,
-            n_scans=n_scans,
-            aspect=width / height,
-            title=title,
             # Patterns belong to no scan.
+            n_scans=1 if list(pictures) == ["maximized"] else n_scans,
             titles=None if list(pictures) == ["maximized"] else self.titles,
-            n_masks=len(masks) if outlined else 0,
+            aspect=width / height,
             figure=figure,
         )
         self.figure_ = grid.figure
         self.axes_, self.images_ = {}, {}
         for panel, arrays in pictures.items():
-            axes = self.axes_[panel] = grid.axes_of(panel)
+            axes = self.axes_[panel] = grid.axes[panel]
             drawn = self.images_[panel] = np.empty_like(axes)
             limits, spacing_mm = _limits(panel, arrays), self._spacing_of(arrays)
             cmap = {"cmap": _heat_colours()} if panel == "grad_cam" else {}
@@ -233,7 +231,11 @@ class ExplanationDisplay(BaseDisplay):
         }
         if "input" in pictures:
             draw_scale(self.axes_["input"][0])
-        grid.write()
+        if title is not None:
+            self.figure_.suptitle(
+                title, x=0.01, ha="left", fontsize="medium", fontweight="bold", wrap=True
+            )
+        grid.fit()
         return self
 
     def frame(self, *, pixels=False):

@@ -1,12 +1,12 @@
-"""The panels of an explanation on a figure: axes, titles, scales and legend."""
+"""The panels of an explanation on a figure: axes, headings, scales and legend."""
 
+import warnings
+from itertools import chain
 from math import ceil, sqrt
 
 import numpy as np
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.text import Text
-from mpl_toolkits.axes_grid1.axes_divider import AxesDivider
-from mpl_toolkits.axes_grid1.axes_size import Fixed, Scaled
+from matplotlib.text import Annotation, Text
 
 from skdxa.displays._style import COLUMN_WIDTH, GREY, PAGE_WIDTH
 from skdxa.displays._text import width_of, wrap
@@ -20,166 +20,97 @@ HEADINGS = {
 }
 OF_KERNELS = ("feature_maps", "maximized")
 # The scales below the panels, from the lowest to the highest.
-BARS = {"grad_cam": ("0", "highest"), "gradients": ("\N{MINUS SIGN}", "0", "+")}
+BARS = {"grad_cam": ("0", "max"), "gradients": ("\N{MINUS SIGN}", "0", "+")}
 
 _NUMERALS = ("I", "II", "III", "IV", "V")
-_LEGEND_COLUMNS = 4
-# Styles of text: the figure's title, those of scans, headings, these in two lines, and numbers.
-_LARGE = {"fontsize": "medium", "fontweight": "bold"}
 _TITLE = {"fontsize": "small", "fontweight": "bold"}
-_HEADING, _BROKEN, _NUMBER = ({"fontsize": size} for size in ("small", "x-small", "xx-small"))
-# From line to line in font sizes, and from the foot of letters to what is below, in points.
-_PITCH, _DESCENT = 1.5, 3
-# Inches: the height of a scan in a figure made here, and the least in any, of pixels; between
-# pictures, between panels and around all; and a scale.
-_HEIGHT, _LEAST = 1.9, 0.12
-_GAP, _BETWEEN, _PAD, _BAR = 0.06, 0.16, 0.03, 0.07
+# Size of a heading, and what stands between its numeral and its words; the first that fits.
+_HEADINGS = (("small", " "), ("x-small", " "), ("x-small", "\n"), ("xx-small", "\n"))
+# Inches: the height of a scan in a figure made here, and the least in any; between panels; and
+# around each picture.
+_HEIGHT, _LEAST, _BETWEEN, _PAD = 1.9, 0.12, 0.1, 0.03
+# The last row and column of a grid that fills its figure; Matplotlib needs a positive ratio.
+_NONE = 1e-3
 
 
 class PanelGrid:
-    """A grid of axes: columns of pictures for each panel, a row for each scan, rows for text.
+    """A grid of axes: columns of pictures for each panel, rows for each scan.
 
-    Constrained layout has room for the figure's title and legend. In the rest a divider packs
-    all pictures to the upper left, as large as they fit, and text has the height of its letters.
-    `shapes` holds the shape of each panel's array of pictures, from left to right, and
-    `aspect` is the width of a picture by its height.
+    Constrained layout makes room for all text, scales and legends. Then the columns get the
+    width of the largest pictures that fit, and a last column and row get what remains, so that
+    the pictures stand side by side at the upper left.
+
+    `shapes` holds the shape of each panel's array of pictures, from left to right, `aspect` is
+    the width of a picture by its height, and `titles` are those of the scans or None.
     """
 
-    def __init__(self, shapes, *, n_scans, aspect, title, titles, n_masks, figure):
-        self.shapes, self.widths = shapes, {}
+    def __init__(self, shapes, *, n_scans, aspect, titles, figure):
+        self._n_scans, self._aspect, self._is_new = n_scans, aspect, figure is None
         # About twice as many kernels across as down, since a scan is higher than wide.
         n_kernels = max((shapes[panel][-1] for panel in OF_KERNELS if panel in shapes), default=0)
-        self.down = max(ceil(sqrt(n_kernels / 2)), 1)
-        self.across = dict.fromkeys(shapes, 1)
+        self._has_kernels = n_kernels > 0
+        self._down = max(ceil(sqrt(n_kernels / 2)), 1)
+        across = dict.fromkeys(shapes, 1)
         for panel in set(shapes) & set(OF_KERNELS):
-            n_rows = self.down * (n_scans if panel == "maximized" else 1)
-            self.across[panel] = max(ceil(n_kernels / n_rows), min(2, n_kernels))
-        # Numbers stand above kernels, and between those that share the height of a scan.
-        number = Fixed(_height_of("", _NUMBER) if n_kernels else _GAP)
-        scan = Scaled(self.down) + (self.down - 1) * number
-        self._columns = {}
-        for panel, across in self.across.items():
-            for column in range(across):
-                if self._columns:
-                    self._columns["gap", panel, column] = Fixed(_GAP if column else _BETWEEN)
-                size = Scaled(1) if panel in OF_KERNELS else scan
-                self._columns[panel, column] = aspect * size
-            self._columns["end", panel] = Fixed(0)
-
-        # The height of a kernel's picture.
-        tile = (_HEIGHT - scan.get_size(None)[1]) / self.down
-        is_new = figure is None
-        if is_new:
+            n_rows = self._down * (n_scans if panel == "maximized" else 1)
+            across[panel] = max(ceil(n_kernels / n_rows), min(2, n_kernels))
+        # The panel of each column; an empty one is between two panels.
+        self._columns = np.array(
+            [column for panel in shapes for column in ["", *[panel] * across[panel]]][1:]
+        )
+        tile = _HEIGHT / self._down
+        widths = self._widths(tile, 0)
+        if self._is_new:
             from matplotlib import pyplot
 
-            width = np.clip(_length_of(self._columns, tile) + 2 * _PAD, COLUMN_WIDTH, PAGE_WIDTH)
-            figure = pyplot.figure(figsize=(width, width))
+            # More than is needed, which `fit` takes away.
+            width = widths.sum() + 4 * _PAD * len(widths)
+            size = np.clip(width, COLUMN_WIDTH, PAGE_WIDTH), n_scans * (_HEIGHT + 1) + 2
+            figure = pyplot.figure(figsize=size)
         self.figure = figure
         if figure.figure.get_layout_engine() is None:
-            engine = ConstrainedLayoutEngine(w_pad=_PAD, h_pad=_PAD)
-            figure.figure.set_layout_engine(engine)
-        width, height = figure.bbox.size / figure.figure.dpi
-        room = width - 2 * _PAD
-        self.title = None if title is None else _filled(title, room, _LARGE)
-        self.titles = [_filled(one, room, _TITLE) for one in titles or ()]
-        self._rows = self._make_rows(n_scans, number)
-        # What constrained layout has room for, above and below.
-        around = 2 * _PAD + ceil(n_masks / _LEGEND_COLUMNS) * _height_of("", _HEADING)
-        around += 0 if title is None else _height_of(self.title, _LARGE)
-        tile = min(tile if is_new else np.inf, _fitting(self._columns, room))
-        if not is_new:
-            tile = min(tile, _fitting(self._rows, height - around))
-        if self.down * tile < _LEAST:
-            raise ValueError(
-                f"A figure of {width:.1f} x {height:.1f} inches is too small for {n_scans} "
-                f"scans with the panels {list(shapes)}. Enlarge it, or leave some out."
-            )
-        # Narrow kernels are as far apart as their numbers need.
-        for _, panel, column in [key for key in self._columns if key[0] == "gap"]:
-            if panel in OF_KERNELS and column:
-                lacking = _width_of("000", _NUMBER) - aspect * tile
-                self._columns["gap", panel, column] = Fixed(max(_GAP, lacking))
-        self.headings = {panel: self._heading_of(panel, tile) for panel in shapes}
-        n_breaks = max(heading.count("\n") for heading, _ in self.headings.values())
-        style = _BROKEN if n_breaks else _HEADING
-        self._rows["heading"] = Fixed(_height_of("\n" * n_breaks, style))
-        if is_new:
-            figure.set_figheight(_length_of(self._rows, tile) + around)
-        # The axes that constrained layout sees; the first of the texts stands there.
-        self._first = figure.add_subplot()
-        self._divider = AxesDivider(self._first)
-        self._divider.set_horizontal([*self._columns.values()])
-        self._divider.set_vertical([*self._rows.values()][::-1])
-        self._divider.set_aspect(True)
-        self._divider.set_anchor("NW")
-
-    def _make_rows(self, n_scans, number):
-        """Return the heights of the rows by what they hold, from the top."""
-        rows = {"heading": Fixed(_height_of("\n", _BROKEN))}
-        for scan in range(n_scans):
-            rows["gap", scan] = Fixed(_GAP if scan else 0)
-            if self.titles:
-                rows["title", scan] = Fixed(_height_of(self.titles[scan], _TITLE))
-            for down in range(self.down):
-                rows["number", scan, down] = number
-                rows[scan, down] = Scaled(1)
-        if not set(self.shapes).isdisjoint(BARS):
-            rows |= {"gap": Fixed(_GAP), "bar": Fixed(_BAR)}
-            rows["labels"] = Fixed(_height_of("", _NUMBER))
-        return rows | {"end": Fixed(_GAP)}
-
-    def _of_panel(self, panel):
-        """Return the columns of a panel and the gaps between them."""
-        gaps = [("gap", panel, column) for column in range(1, self.across[panel])]
-        return [(panel, column) for column in range(self.across[panel])] + gaps
-
-    def _heading_of(self, panel, tile):
-        """Return the heading of a panel and its style, and make the panel as wide."""
-        self.widths[panel] = _length_of(
-            {column: self._columns[column] for column in self._of_panel(panel)}, tile
+            figure.figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=_PAD, h_pad=_PAD))
+        self._n_others = len(figure.axes)
+        self._grid = figure.add_gridspec(
+            n_scans * self._down + 1,
+            len(widths) + 1,
+            width_ratios=[*widths, _NONE],
+            height_ratios=[*[tile] * (n_scans * self._down), _NONE],
         )
-        numeral = _NUMERALS[[*self.shapes].index(panel)]
-        heading, style = f"({numeral}) {HEADINGS[panel]}", _HEADING
-        room = self.widths[panel] + _BETWEEN - _GAP
-        if _width_of(heading, style) > room:
-            heading, style = heading.replace(" ", "\n", 1), _BROKEN
-            self._columns["end", panel] = Fixed(max(_width_of(heading, style) - room, 0))
-        return heading, style
+        # Blank titles where text is written, by panel and scan.
+        self._rooms = {}
+        self.axes = {
+            panel: self._add_axes(panel, shape, across) for panel, shape in shapes.items()
+        }
+        # A title is not wider than the figure, whose edges stay free.
+        room, font = 0.97 * figure.bbox.width, Text(**_TITLE).get_fontproperties()
+        room *= 72 / figure.figure.dpi
+        self._titles = [wrap(title, room, font) for title in titles or ()]
+        longest = max((width_of(line, font) for line in chain(*self._titles)), default=0)
+        self._least_width = max(longest / 72 / 0.97, COLUMN_WIDTH)
 
-    def _add_axes(self, columns, rows, ax=None):
-        """Put axes, new ones by default, into some columns and rows."""
-        ax = self.figure.add_axes((0, 0, 1, 1)) if ax is None else ax
-        across = [[*self._columns].index(column) for column in columns]
-        down = [[*self._rows][::-1].index(row) for row in rows]
-        place = (min(across), min(down), max(across) + 1, max(down) + 1)
-        ax.set_axes_locator(self._divider.new_locator(*place))
-        return ax
-
-    def axes_of(self, panel):
-        """Make the axes of a panel's pictures, an array of their shape."""
-        axes = np.empty(self.shapes[panel], dtype=object)
-        for place in np.ndindex(axes.shape):
+    def _add_axes(self, panel, shape, across):
+        """Add the axes of a panel's pictures, an array of their shape."""
+        axes = np.empty(shape, dtype=object)
+        for place in np.ndindex(shape):
             scan, tile = (0, *place) if panel == "maximized" else (*place, 0)[:2]
-            down, column = divmod(tile, self.across[panel])
             # Patterns belong to no scan, and go on beside the next one.
-            scan, down = divmod(scan * self.down + down, self.down)
-            rows = [down] if panel in OF_KERNELS else range(self.down)
-            ax = self._add_axes([(panel, column)], [(scan, row) for row in rows])
-            ax.set(xticks=[], yticks=[])
+            down, right = divmod(tile, across[panel])
+            row, column = scan * self._down + down, self._columns.tolist().index(panel) + right
+            height = 1 if panel in OF_KERNELS else self._down
+            ax = axes[place] = self.figure.add_subplot(self._grid[row : row + height, column])
+            ax.set(xticks=[], yticks=[], anchor="NW")
             ax.spines[:].set(color=GREY, linewidth=0.5)
-            axes[place] = ax
         return axes
 
     def add_colorbar(self, panel, image):
         """Draw the scale of a picture below it."""
-        cax = self._add_axes([(panel, 0)], ["bar"])
+        bar = self.figure.colorbar(
+            image, ax=image.axes, location="bottom", aspect=8, pad=0.03, panchor=False
+        )
         # The heat map is transparent where it is low, and a scan is dark there.
-        cax.set_facecolor("black")
-        bar = self.figure.colorbar(image, cax=cax, orientation="horizontal")
+        bar.ax.set_facecolor("black")
         labels = BARS[panel]
-        if panel == "grad_cam" and _width_of("  ".join(labels), _NUMBER) > self.widths[panel]:
-            # They would meet, and a heat map begins at zero.
-            labels = ("", *labels[1:])
         bar.set_ticks(np.linspace(*image.get_clim(), len(labels)), labels=labels)
         bar.ax.tick_params(labelsize="xx-small", length=2, pad=1)
         for number, side in ((0, "left"), (-1, "right")):
@@ -187,58 +118,122 @@ class PanelGrid:
         bar.outline.set(edgecolor=GREY, linewidth=0.5)
         return bar
 
-    def write(self):
-        """Write the title of the figure, those of the scans, and the panels' headings."""
-        if self.title is not None:
-            self.figure.suptitle(self.title, x=0.01, ha="left", **_LARGE)
-        texts = [
-            (text, _TITLE, self._columns, ("title", scan)) for scan, text in enumerate(self.titles)
-        ]
-        for panel, heading in self.headings.items():
-            texts.append((*heading, self._of_panel(panel), "heading"))
-        for number, (text, style, columns, row) in enumerate(texts):
-            ax = self._add_axes(columns, [row], None if number else self._first)
-            ax.set_axis_off()
-            ax.set_title(text, loc="left", y=0, pad=_DESCENT, **style)
+    def fit(self):
+        """Write titles and headings, and make the pictures as large as they fit below."""
+        self._make_room(n_lines=1)
+        widths = self._arrange()
+        for fontsize, end in _HEADINGS:
+            headings = {
+                panel: f"({numeral}){end}{HEADINGS[panel]}"
+                for numeral, panel in zip(_NUMERALS, self.axes, strict=False)
+            }
+            font = Text(fontsize=fontsize).get_fontproperties()
+            if all(
+                width_of(line, font) / 72 < widths[self._columns == panel].sum() + _BETWEEN
+                for panel, heading in headings.items()
+                for line in heading.split("\n")
+            ):
+                break
+        if end == "\n":
+            self._make_room(n_lines=2)
+            self._arrange()
+        for scan, lines in enumerate(self._titles):
+            _write_over(self._rooms[self._columns[0], scan], "\n".join(lines), 1, **_TITLE)
+        for panel, heading in headings.items():
+            room = self._rooms[panel, 0]
+            foot = self._has_kernels / room.get_text().count(" ")
+            _write_over(room, heading, foot, va="bottom", fontsize=fontsize)
+
+    def _make_room(self, n_lines):
+        """Put blank titles over the pictures that have text above them, as high as that text.
+
+        `n_lines` are those of headings. Constrained layout would take the text itself for a part
+        of the first picture, although it may go on above the next one.
+        """
+        for panel, axes in self.axes.items():
+            titles = self._titles if panel == self._columns[0] else []
+            for scan in range(max(len(titles), 1)):
+                n_blank = n_lines * (scan == 0) + self._has_kernels
+                n_blank += len(titles[scan]) if titles else 0
+                ax = np.ravel(axes[scan])[0]
+                blank = "\n".join([" "] * n_blank)
+                self._rooms[panel, scan] = ax.set_title(blank, loc="left", pad=3, fontsize="small")
+
+    def _widths(self, tile, gap):
+        """Return the width of each column in inches.
+
+        `tile` is the height of a kernel's picture, and `gap` what lies between two of them in
+        the height of a scan.
+        """
+        scan = self._down * tile + (self._down - 1) * gap
+        height = np.where(np.isin(self._columns, OF_KERNELS), tile, scan)
+        return np.where(self._columns == "", _BETWEEN, self._aspect * height)
+
+    def _arrange(self):
+        """Give the columns the width of the largest pictures that fit, and return the widths."""
+        n_rows, down = self._n_scans * self._down, self._down
+        try:
+            with warnings.catch_warnings():
+                # Constrained layout warns where no room is left for axes.
+                warnings.simplefilter("error", UserWarning)
+                self.figure.figure.get_layout_engine().execute(self.figure.figure)
+        except UserWarning:
+            self._raise_too_small()
+        # Panels of kernels are the last, and panels of scans, whose pictures may be several rows
+        # high, the first.
+        first, last = (self._room_of(self._columns[end]) for end in (0, -1))
+        across, up = self._grid.get_width_ratios(), self._grid.get_height_ratios()
+        width, height = last * (sum(across) / across[-2], sum(up) / up[0])
+        is_apart = down > 1 and self._columns[0] not in OF_KERNELS
+        gap = (first[1] - down * last[1]) / (down - 1) if is_apart else 0
+        fixed = self._widths(0, gap).sum()
+        tile = (width - fixed) / (self._widths(1, gap).sum() - fixed)
+        tile = min(tile, (_HEIGHT - (down - 1) * gap) / down if self._is_new else height / n_rows)
+        if down * tile + (down - 1) * gap < _LEAST:
+            self._raise_too_small()
+        widths = self._widths(tile, gap)
+        rest = np.array([width - widths.sum(), height - n_rows * tile])
+        if self._is_new:
+            size = self.figure.get_size_inches()
+            self.figure.set_size_inches(np.maximum(size - rest, (self._least_width, 0)))
+            rest = rest - size + self.figure.get_size_inches()
+        self._grid.set_width_ratios([*widths, max(rest[0], _NONE)])
+        self._grid.set_height_ratios([*[tile] * n_rows, max(rest[1], _NONE)])
+        return widths
+
+    def _room_of(self, panel):
+        """Return the width and height of the room of a panel's first picture in inches."""
+        box = self.axes[panel].flat[0].get_position(original=True)
+        return box.size * self.figure.bbox.size / self.figure.figure.dpi
+
+    def _raise_too_small(self):
+        """Remove what was drawn and raise an error."""
+        width, height = self.figure.bbox.size / self.figure.figure.dpi
+        for ax in self.figure.axes[self._n_others :]:
+            ax.remove()
+        raise ValueError(
+            f"A figure of {width:.1f} x {height:.1f} inches is too small for {self._n_scans} "
+            f"scans with the panels {list(self.axes)}. Enlarge it, or leave some out."
+        )
 
 
 def add_legend(figure, outlines):
     """Name the masks below all pictures; a scan may lack a finding that another has."""
-    return figure.legend(
-        handles=[
-            max((one[name] for one in outlines), key=lambda one: len(one.get_segments()))
-            for name in outlines[0]
-        ],
-        loc="outside lower left",
-        borderpad=0,
-        ncols=_LEGEND_COLUMNS,
-        fontsize="small",
-        frameon=False,
-    )
+    handles = [
+        max((one[name] for one in outlines), key=lambda one: len(one.get_segments()))
+        for name in outlines[0]
+    ]
+    look = {"loc": "outside lower left", "borderpad": 0, "frameon": False, "fontsize": "small"}
+    for n_columns in (4, 3, 2, 1):
+        legend = figure.legend(handles=handles, ncols=n_columns, **look)
+        if n_columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
+    return legend
 
 
-def _length_of(sizes, tile):
-    """Return the length of columns or rows in inches, if a kernel's picture is so high."""
-    return float(np.sum([size.get_size(None) for size in sizes.values()], axis=0) @ [tile, 1])
-
-
-def _fitting(sizes, room):
-    """Return how high a kernel's picture may be for columns or rows to fit, in inches."""
-    fixed = _length_of(sizes, 0)
-    return (room - fixed) / (_length_of(sizes, 1) - fixed)
-
-
-def _filled(text, width, style):
-    """Break text into lines of at most some inches."""
-    return "\n".join(wrap(text, 72 * width, Text(**style).get_fontproperties()))
-
-
-def _width_of(text, style):
-    """Return the width of the widest line of text in inches."""
-    font = Text(**style).get_fontproperties()
-    return max(width_of(line, font) for line in text.split("\n")) / 72
-
-
-def _height_of(text, style):
-    """Return the height of lines of text in inches, with a little space around."""
-    return (1 + text.count("\n")) * _PITCH * Text(**style).get_fontsize() / 72
+def _write_over(blank, text, height, va="top", **style):
+    """Write over a blank title, from a share of its height downwards, or upwards."""
+    place = {"xycoords": blank, "va": va, "annotation_clip": False}
+    text = blank.axes.figure.add_artist(Annotation(text, (0, height), **place, **style))
+    text.set_in_layout(False)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from sklearn.pipeline import make_pipeline
 from sklearn.utils._param_validation import InvalidParameterError
 from small_network import tiny_network
@@ -164,10 +165,13 @@ def test_what_is_left_out_is_not_computed(model, scans, monkeypatch):
     assert not display.colorbars_
 
 
-def left_titles(display):
+def written_above(display):
     """Titles of the scans and headings of the panels."""
-    titles = [ax.get_title(loc="left") for ax in display.figure_.axes]
-    return [title for title in titles if title]
+    return [text for text in display.figure_.artists if isinstance(text, Annotation)]
+
+
+def left_titles(display):
+    return [text.get_text() for text in written_above(display)]
 
 
 def test_titles_name_scan_class_probability_and_label(model, scans):
@@ -243,7 +247,7 @@ def test_scales(arrays):
     assert set(display.colorbars_) == {"grad_cam", "gradients"}
     assert [t.get_text() for t in display.colorbars_["grad_cam"].ax.get_xticklabels()] == [
         "0",
-        "highest",
+        "max",
     ]
 
 
@@ -276,8 +280,11 @@ def test_heat_grows_lighter_and_more_opaque(arrays):
 
 def check_nothing_overlaps(display):
     figure = display.figure_
-    boxes = [ax.get_tightbbox() for ax in figure.axes]
-    boxes += [text.get_window_extent() for text in figure.texts]
+    boxes = [text.get_window_extent() for text in [*figure.texts, *written_above(display)]]
+    for ax in figure.axes:
+        # The room of what is written above.
+        ax.set_title("", loc="left")
+        boxes.append(ax.get_tightbbox())
     if display.legend_ is not None:
         boxes.append(display.legend_.get_window_extent())
     width, height = figure.bbox.size
@@ -368,15 +375,31 @@ def test_figures_of_the_callers_own(arrays):
     right = max(ax.get_window_extent().x1 for ax in display.axes_["maximized"])
     assert right == pytest.approx(narrow.bbox.width, rel=0.03)
     message = r"A figure of 2.0 x 1.0 inches is too small for 3 scans with the panels \['input'"
+    small = Figure(figsize=(2, 1))
     with pytest.raises(ValueError, match=message):
-        display.plot(Figure(figsize=(2, 1)))
+        display.plot(small)
+    assert small.axes == []
 
 
 def test_the_labels_of_a_narrow_scale_do_not_meet():
     images = np.ones((1, 36, 9))
-    display = ExplanationDisplay(images, grad_cam=images).plot(Figure(figsize=(3, 2.4)))
-    labels = display.colorbars_["grad_cam"].ax.get_xticklabels()
-    assert [label.get_text() for label in labels] == ["", "highest"]
+    figure = Figure(figsize=(3, 2.4))
+    display = ExplanationDisplay(images, grad_cam=images).plot(figure)
+    figure.draw_without_rendering()
+    low, high = display.colorbars_["grad_cam"].ax.get_xticklabels()
+    assert (low.get_text(), high.get_text()) == ("0", "max")
+    assert low.get_window_extent().x1 < high.get_window_extent().x0
+
+
+def test_the_legend_of_many_masks_is_no_wider_than_the_figure(arrays):
+    names = ["laminectomy", "surgical clip", "vertebral fracture", "cement", "screw"]
+    masks = {name: np.ones(SHAPE) for name in names}
+    figure = Figure(figsize=(3.5, 7))
+    display = ExplanationDisplay(arrays["images"], masks=masks).plot(figure)
+    figure.draw_without_rendering()
+    assert [text.get_text() for text in display.legend_.get_texts()] == names
+    check_nothing_overlaps(display)
+    assert len(figure.legends) == 1
 
 
 def test_text_has_the_colour_of_the_style(arrays):
@@ -384,7 +407,7 @@ def test_text_has_the_colour_of_the_style(arrays):
     with pyplot.style.context("dark_background"):
         display = ExplanationDisplay(**arrays, titles=["a", "b", "c"]).plot(title="Simulated")
         texts = [*display.figure_.texts, *(ax.title for ax in display.axes_["maximized"])]
-        texts += [ax._left_title for ax in display.figure_.axes]
+        texts += written_above(display)
         assert {text.get_color() for text in texts} == {"white"}
     assert dict(matplotlib.rcParams) == before
 
@@ -518,3 +541,10 @@ def test_masked_pixels_of_an_explanation_are_left_out(arrays):
 def test_patterns_alone_need_no_titles_of_scans(arrays):
     display = ExplanationDisplay(**arrays, titles=["a", "b", "c"]).plot(panels=["maximized"])
     assert left_titles(display) == ["(I) Patterns"]
+
+
+def test_a_figure_made_for_few_panels_is_as_wide_as_the_titles_of_scans(arrays):
+    titles = ["Scan 1: class 1 with probability 0.99, labelled 0; " + "a" * 20] * N
+    display = ExplanationDisplay(arrays["images"], titles=titles).plot()
+    display.figure_.draw_without_rendering()
+    check_nothing_overlaps(display)
