@@ -216,14 +216,16 @@ def external_test(
     table.index = pd.Index(METRICS, name="metric")
     if interval is None:
         return table
-    judged = positive, score[-1], patients
-    options = {"threshold": threshold, "level": level}
-    if interval == "delong":
-        rows = _summary.of_pooled_scores(*judged, **options)
-    else:
-        rows = _summary.of_resamples(
-            *judged, n_resamples=n_resamples, random_state=random_state, **options
-        )
+    rows = _summary.of_pooled_scores(
+        positive,
+        score[-1],
+        patients,
+        interval=interval,
+        threshold=threshold,
+        level=level,
+        n_resamples=n_resamples,
+        random_state=random_state,
+    )
     intervals = _summary.tabulate([(found, 1, reasons) for found, reasons in rows], level)
     test = None
     if margin is not None:
@@ -242,7 +244,9 @@ def external_test(
     return ExternalTest(
         table.join(intervals[["low", "high", "level", "method"]]),
         pd.DataFrame(found),
-        _calibration(*judged, level) if response_method == "predict_proba" else None,
+        _calibration(positive, score[-1], patients, level)
+        if response_method == "predict_proba"
+        else None,
         test,
     )
 

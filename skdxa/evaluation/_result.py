@@ -278,18 +278,16 @@ class CrossValidationResult:
                 return _summary.tabulate(rows, level, stabilities)
             return _summary.tabulate(_summary.over_folds(metrics, interval, **options), level)
         positive, known = self._positive_and_known(y)
-        judged = (
+        rows = _summary.of_pooled_scores(
             positive[known],
             self._score[self.median_repeat(y), known],
             None if self.groups is None else self.groups[known],
+            interval=interval,
+            threshold=threshold,
+            level=level,
+            n_resamples=n_resamples,
+            random_state=random_state,
         )
-        options = {"threshold": threshold, "level": level}
-        if interval == "delong":
-            rows = _summary.of_pooled_scores(*judged, **options)
-        else:
-            rows = _summary.of_resamples(
-                *judged, n_resamples=n_resamples, random_state=random_state, **options
-            )
         rows = [(found, self.n_folds, reasons) for found, reasons in rows]
         return _summary.tabulate(rows, level, aggregation="pooled")
 

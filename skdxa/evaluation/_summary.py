@@ -300,46 +300,19 @@ def score_interval(share, n_patients, quantile):
     return tuple(np.clip(ends, 0.0, 1.0).tolist())
 
 
-def of_pooled_scores(positive, score, groups, *, threshold, level):
-    """Compute each metric of pooled scores, with DeLong's or Wilson's interval.
+def of_pooled_scores(
+    positive, score, groups, *, interval, threshold, level, n_resamples, random_state
+):
+    """Compute each metric of pooled scores with its interval.
 
     Parameters
     ----------
     positive : ndarray of bool of shape (n_scans,)
     score : ndarray of shape (n_scans,)
     groups : ndarray of shape (n_scans,) or None
-        Patients, whose scans are taken as correlated.
-    threshold, level : float
-
-    Returns
-    -------
-    list of tuple
-        For each metric an `Interval` and the reasons why its ends mean nothing.
-    """
-    if not has_repeated_patients(groups):
-        groups = None
-    right = ((score >= threshold) == positive).astype(int)
-    proportions = []
-    for among in (positive, ~positive, np.ones(len(positive), dtype=bool)):
-        hits, options = right[among], {"level": level}
-        if groups is None:
-            counts = hits.sum(), hits.size
-        else:
-            counts, options["groups"] = (hits, 1), groups[among]
-        proportions.append(_with_reasons(proportion_interval, *counts, **options))
-    areas = positive.astype(int), score
-    return [*proportions, _with_reasons(delong_interval, *areas, groups=groups, level=level)]
-
-
-def of_resamples(positive, score, groups, *, threshold, level, n_resamples, random_state):
-    """Compute each metric of pooled scores, with the interval of a bootstrap.
-
-    Parameters
-    ----------
-    positive : ndarray of bool of shape (n_scans,)
-    score : ndarray of shape (n_scans,)
-    groups : ndarray of shape (n_scans,) or None
-        Patients, whose scans are drawn together.
+        Patients, whose scans are taken as correlated and drawn together.
+    interval : {"delong", "bootstrap"}
+        "delong" is Wilson's interval for all metrics but the AUC.
     threshold, level : float
     n_resamples : int
     random_state : int, RandomState instance or None
@@ -349,6 +322,8 @@ def of_resamples(positive, score, groups, *, threshold, level, n_resamples, rand
     list of tuple
         For each metric an `Interval` and the reasons why its ends mean nothing.
     """
+    if interval == "delong":
+        return _in_closed_form(positive, score, groups, threshold, level)
     # Within classes, so that each resample has both; not where a patient belongs to both.
     in_both = groups is not None and pd.Series(positive).groupby(groups).nunique().max() > 1
     # One seed, so that all metrics are judged on the same resamples.
@@ -367,6 +342,22 @@ def of_resamples(positive, score, groups, *, threshold, level, n_resamples, rand
         )
         for name in METRICS
     ]
+
+
+def _in_closed_form(positive, score, groups, threshold, level):
+    if not has_repeated_patients(groups):
+        groups = None
+    right = ((score >= threshold) == positive).astype(int)
+    proportions = []
+    for among in (positive, ~positive, np.ones(len(positive), dtype=bool)):
+        hits, options = right[among], {"level": level}
+        if groups is None:
+            counts = hits.sum(), hits.size
+        else:
+            counts, options["groups"] = (hits, 1), groups[among]
+        proportions.append(_with_reasons(proportion_interval, *counts, **options))
+    areas = positive.astype(int), score
+    return [*proportions, _with_reasons(delong_interval, *areas, groups=groups, level=level)]
 
 
 def tabulate(rows, level, stabilities=None, *, aggregation="mean of folds"):

@@ -109,17 +109,7 @@ def tabulate_performance(state):
                 random_state=state.protocol.random_state,
             ),
         )
-        row = {"experiment": task.target}
-        for metric, of_metric in summary.iterrows():
-            row |= {
-                metric: of_metric["estimate"],
-                f"{metric}_low": of_metric["low"],
-                f"{metric}_high": of_metric["high"],
-            }
-        rows.append(
-            {**row, "task": task.target, "scored_on": task.scored_on, "predictor": NETWORK_ROW,
-             "threshold": threshold, "rule": rule, "scans": int(np.isfinite(labels).sum())}
-        )  # fmt: skip
+        rows.append(_performance_row(task, NETWORK_ROW, summary, threshold, rule, labels))
         shown.append(f"{task.title}: deep learning")
         if clinical is None:
             continue
@@ -180,21 +170,27 @@ def _starred(name, coefficients):
 
 def _stack_row(state, task):
     found = state.stacks[task.target]
-    row = {"experiment": f"{task.target}: stack"}
-    for metric, of_metric in found.summary.iterrows():
+    rule = "as the network's sensitivity"
+    row = _performance_row(task, "stack", found.summary, found.threshold, rule, found.labels)
+    return row | {"experiment": f"{task.target}: stack"}
+
+
+def _performance_row(task, predictor, summary, threshold, rule, labels):
+    """Return the row of a predictor in Table 1; `summary` holds its metrics with intervals."""
+    row = {"experiment": task.target}
+    for metric, of_metric in summary.iterrows():
         row |= {
             metric: of_metric["estimate"],
             f"{metric}_low": of_metric["low"],
             f"{metric}_high": of_metric["high"],
         }
-    return {
-        **row,
+    return row | {
         "task": task.target,
         "scored_on": task.scored_on,
-        "predictor": "stack",
-        "threshold": found.threshold,
-        "rule": "as the network's sensitivity",
-        "scans": int(np.isfinite(found.labels).sum()),
+        "predictor": predictor,
+        "threshold": threshold,
+        "rule": rule,
+        "scans": int(np.isfinite(labels).sum()),
     }
 
 
