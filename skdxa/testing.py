@@ -183,7 +183,7 @@ def _assert_refused(estimator, X, y, what, *words):
                 f"the error for {what} does not mention {missing}: {error}"
             ) from error
     else:
-        raise AssertionError(f"{what} was accepted in fit")
+        raise AssertionError(f"{what} was accepted in fit.")
 
 
 def check_kinds_of_collections(estimator):
