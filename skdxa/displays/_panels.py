@@ -170,7 +170,7 @@ class PanelGrid:
         return np.where(self._columns == "", _BETWEEN, self._aspect * height)
 
     def _arrange(self):
-        """Give the columns the width of the largest pictures that fit, and return the widths."""
+        """Make the columns as wide as the largest pictures that fit, and return their widths."""
         n_rows, down = self._n_scans * self._down, self._down
         try:
             with warnings.catch_warnings():
