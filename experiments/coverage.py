@@ -94,6 +94,11 @@ CELLS = {
     "linear, no signal": Cell("linear", 600, 78, 0.5),
     "linear, no signal, 12 events": Cell("linear", 300, 12, 0.5),
     "linear, no signal, threshold 0.5": Cell("linear", 300, 135, 0.5, threshold=0.5),
+    "linear, 1 column, no signal": Cell("linear", 300, 135, 0.5, columns=1, threshold=0.5),
+    "linear, 3 columns, no signal": Cell("linear", 300, 135, 0.5, columns=3, threshold=0.5),
+    "linear, 3 columns, weak": Cell("linear", 300, 135, 0.55, columns=3, threshold=0.5),
+    "linear, 3 columns, rarely positive": Cell("linear", 600, 200, 0.6, columns=3, threshold=0.5),
+    "tree, no signal, threshold 0.5": Cell("tree", 300, 135, 0.5, threshold=0.5, repeats=5),
     "linear, no signal, 5 x 2": Cell("linear", 2000, 1000, 0.5, folds=5, repeats=2),
     "linear, 5 x 2": Cell("linear", 600, 78, 0.80, folds=5, repeats=2),
     "linear, 100 repeats": Cell("linear", 600, 78, 0.63, repeats=100),
@@ -125,6 +130,7 @@ class Pair(NamedTuple):
     equal: bool = True  # whether the models have the same expected AUC
     folds: int = 10
     repeats: int = 10
+    threshold: float | None = None  # of the probability; the prevalence if None
 
 
 _THREE, _OTHER = (0, 1, 2), (3, 4, 5)
@@ -140,6 +146,12 @@ PAIRS = {
     "other columns, tree": Pair("tree", 300, 135, 1, _THREE + _OTHER, _THREE, _OTHER, repeats=3),
     "other columns, 5 x 2": Pair(
         "linear", 600, 78, 1, _THREE + _OTHER, _THREE, _OTHER, folds=5, repeats=2
+    ),
+    "other columns, weak, threshold 0.5": Pair(
+        "linear", 300, 135, 0.6, _THREE + _OTHER, _THREE, _OTHER, threshold=0.5
+    ),
+    "other columns, no signal, threshold 0.5": Pair(
+        "linear", 300, 135, 0, (), _THREE, _OTHER, threshold=0.5
     ),
     "nested, 8 useless columns": Pair(
         "linear", 600, 78, 1, _THREE, _THREE, tuple(range(11)), equal=False
@@ -281,13 +293,13 @@ def draw_cohort(cell, rng):
     if cell.scans > 1:
         X, y = np.repeat(X, cell.scans, axis=0), np.repeat(y, cell.scans)
         X = (X + rng.normal(size=X.shape)) / 2**0.5
-    X[:, :3] += (
-        y[:, np.newaxis] * SHIFT / np.linalg.norm(SHIFT) * stats.norm.ppf(cell.auc) * 2**0.5
-    )
+    shift = SHIFT / np.linalg.norm(SHIFT) * stats.norm.ppf(cell.auc) * 2**0.5
+    X[:, :3] += y[:, np.newaxis] * shift[: cell.columns]
     return X, y
 
 
 def threshold_of(cell):
+    """Return the threshold of a cell or a pair."""
     return cell.events / cell.n if cell.threshold is None else cell.threshold
 
 
@@ -297,7 +309,7 @@ def intervals_of(result, cell, n_resamples, seed):
     with warnings.catch_warnings():
         # Cohorts without an interval are counted as missed.
         warnings.filterwarnings(
-            "ignore", "no interval|undefined in|a class has|the DeLong|.*no spread"
+            "ignore", "no interval|undefined in|a class has|the DeLong|.*no spread|.*variance is zero"
         )
         table = result.summary(threshold=threshold)
         found = {("stability", name): row[:3] for name, *row in table.itertuples(name=None)}
@@ -525,7 +537,7 @@ def comparisons(names, n_cohorts):
                         test = compare(
                             *results,
                             metric=metric,
-                            threshold=pair.events / pair.n,
+                            threshold=threshold_of(pair),
                             interval=kind,
                         )
                     ends = test.interval.low, test.interval.high
@@ -552,6 +564,7 @@ def comparisons(names, n_cohorts):
 
 SUBGROUP_CELLS = ("linear, fracture-like", "linear", "linear, no signal", "linear, 20 columns")
 SUBGROUP_CELLS += ("linear, 3 scans per patient", "bayes", "neighbours", "tree, balanced")
+SUBGROUP_CELLS += ("linear, no signal, threshold 0.5", "linear, 3 columns, weak")
 
 
 def subgroups(names, n_cohorts):
@@ -566,7 +579,7 @@ def subgroups(names, n_cohorts):
                 X, y = draw_cohort(cell, rng)
                 quarter = np.repeat(rng.random(cell.n) < 0.25, cell.scans)
                 if differs:
-                    X[quarter & (y == 1), :3] += SHIFT
+                    X[quarter & (y == 1), :3] += SHIFT[: cell.columns]
                 fold_of = draw_folds(y[:: cell.scans], cell.folds, cell.repeats, rng)
                 groups = np.repeat(np.arange(cell.n), cell.scans) if cell.scans > 1 else None
                 fold_of = np.repeat(fold_of, cell.scans, axis=1)

@@ -173,7 +173,7 @@ class BaseDisplay:
             return self.ax_.legend(**wanted)
         if not (is_outside and self._has_layout()):
             legend = self.ax_.legend(**wanted, loc=inside)
-            if not self._hides_curves(legend) or self.ax_.get_subplotspec() is None:
+            if not self._hides_curves(legend) or not self._can_have_layout():
                 return legend
             if not self._has_layout():
                 self.figure_.figure.set_layout_engine("constrained")
@@ -240,6 +240,15 @@ class BaseDisplay:
     def _has_layout(self):
         """Return whether the figure finds room for what stands around its axes."""
         return self.figure_.figure.get_layout_engine() is not None
+
+    def _can_have_layout(self):
+        """Return whether the axes have a constrained layout or can get one.
+
+        It could not move a colour bar that was drawn without a layout.
+        """
+        mapped = (one for ax in self.figure_.figure.axes for one in (*ax.images, *ax.collections))
+        is_free = self._has_layout() or all(one.colorbar is None for one in mapped)
+        return is_free and self.ax_.get_subplotspec() is not None
 
 
 class RiskCurveDisplay(BaseDisplay):

@@ -17,6 +17,7 @@ from skdxa.evaluation._stability import (
     has_same_folds,
     stability_of,
     training_variance,
+    why_unknown,
 )
 from skdxa.evaluation._summary import INTERVALS
 from skdxa.validation import fill_masked, positive_and_known
@@ -217,14 +218,17 @@ class CrossValidationResult:
         within folds of each scan averaged over the repeats and clustered by patient, times
         ``g ** 2``, plus the variance between repeats; see :ref:`stability_derivation`. It is
         symmetric on the logit scale, with Student's t on as many degrees of freedom as the
-        smaller class has patients, less one. An AUC of 0 or 1 in all folds has Wilson's
-        interval for the patients of the smaller class. Those of sensitivity, specificity and
-        accuracy are Wilson's for as many patients as their variance is worth [2]_, at most
-        those that there are; their variance is that of the corrected resampled t [1]_ plus
-        that of the models' shares, which is taken from how much the scans of one fold move
-        together from repeat to repeat. With one repeat `q` and `g` are unknown; the standard
-        error is that of the corrected resampled t, on as many degrees of freedom as there are
-        folds or patients, less one.
+        smaller class has patients, less one. Below 0.5 the squared distance from 0.5 is added to
+        the variance: training is not expected to make a model worse than chance, but a model that
+        finds next to nothing has a much lower AUC in some cohorts, since the scans that are scored
+        are missing in training. (Scores without training, whose `q` is 0, are left as they are.)
+        An AUC of 0 or 1 in all folds has Wilson's interval for the patients of the smaller class.
+        Those of sensitivity, specificity and accuracy are Wilson's for as many patients as their
+        variance is worth [2]_, at most those that there are; their variance is that of the
+        corrected resampled t [1]_ plus that of the models' shares, which is taken from how much
+        the scans of one fold move together from repeat to repeat. With one repeat `q` and `g` are
+        unknown; the standard error is that of the corrected resampled t, on as many degrees of
+        freedom as there are folds or patients, less one.
 
         The level refers to cohorts with these numbers of positive and negative patients.
         How often the intervals hold in simulated cohorts is measured by
@@ -318,7 +322,7 @@ class CrossValidationResult:
         -----
         With the mean over folds and repeats of the squared correlation of a repeat's scores with
         the mean scores of the others, ``R2`` (Spearman's rho, turned into Pearson's by
-        ``2 sin(pi rho / 6)``), `n` folds and `r` repeats,
+        ``2 sin(pi rho / 6)``, and 0 where negative), `n` folds and `r` repeats,
         ``q = (n - 1) (1 - R2) / R2 (r - 1) / r``, at most 1, and
         ``g = (1 + q) sqrt(1 - q / 2)``; the derivation is in :ref:`stability_derivation`. A
         model whose fits differ by seeds of their own, such as a network, or that changes
@@ -697,7 +701,8 @@ class CrossValidationResult:
         auc_variance = np.nan
         if not np.isnan(stability.q) and n_patients["auc"] > 1:
             auc_variance = self._auc_variance(positive, known, n_patients["auc"])
-        return _summary.Noise(stability, training, n_patients, auc_variance, self.n_folds)
+        unknown = why_unknown(self._folds.fold_of) if np.isnan(stability.q) else None
+        return _summary.Noise(stability, training, n_patients, auc_variance, self.n_folds, unknown)
 
     def _auc_variance(self, positive, known, n_smaller):
         """Return the variance of the mean AUC that comes from the patients who are scored."""

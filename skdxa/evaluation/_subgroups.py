@@ -11,16 +11,13 @@ from scipy.special import expit, logit
 
 from skdxa.evaluation._pairs import pairs_within_folds
 from skdxa.evaluation._scores import default_threshold
-from skdxa.evaluation._stability import stability_of, training_variance
-from skdxa.evaluation._summary import ALLOWANCE, score_interval
+from skdxa.evaluation._stability import Stability, stability_of, training_variance, why_unknown
+from skdxa.evaluation._summary import ALLOWANCE, auc_ends, score_interval
 from skdxa.significance import adjust_pvalues
 from skdxa.validation import fill_masked, patient_codes, positive_and_known
 
 _MEASURES = ("auc", "o_e", "slope", "sensitivity", "specificity")
 _MOST_GROUPS = 20
-# Simulated, a narrower limit than that of all scans is enough in subgroups, whose models mostly
-# learn from other patients: sensitivity and specificity were held in 98.5 % of the cohorts.
-_LARGEST_TRAINING_SHARE = 3.0
 # Newton's method for a logistic model of one variable; it converges in about six steps.
 _MOST_STEPS, _TOLERANCE = 50, 1e-10
 
@@ -71,8 +68,9 @@ def subgroup_table(
     Warns
     -----
     RuntimeWarning
-        With one repeat, or several with the same folds: the noise of the training scans is then
-        unknown, and the intervals leave it out.
+        With one repeat, or several with the same folds, and if no fold holds three scans of the
+        larger class: the noise of the training scans is then unknown, and the intervals leave
+        it out.
 
     See Also
     --------
@@ -96,10 +94,12 @@ def subgroup_table(
     for all scans; `q` is estimated within the subgroup, or, where that cannot be done, in all
     scans. The allowance of `CrossValidationResult.summary` is added. With one repeat `q` is
     unknown and the factor 1. The interval is symmetric on the logit scale, with Student's t on
-    as many degrees of freedom as the smaller class has patients, less one. The interval of the
-    slope, a mean over the repeats, has the same factor, and that of observed over expected
-    events is symmetric on the logarithmic scale. Sensitivity and specificity have Wilson's
-    interval, as in `CrossValidationResult.summary`.
+    as many degrees of freedom as the smaller class has patients, less one. An AUC below 0.5 and
+    sensitivity and specificity have the interval of `CrossValidationResult.summary`. The interval
+    of the slope, a mean over the repeats, has the same factor, and that of observed over expected
+    events is symmetric on the logarithmic scale. The slope of a model that finds next to
+    nothing has too narrow an interval: in simulated cohorts without signal it was held in 85 % of
+    them (``experiments/coverage.py subgroups``).
 
     The test of an interaction is a Wald test of equal values (AUC, sensitivity and
     specificity on the logit scale, observed over expected events on the logarithmic one) in
@@ -142,10 +142,10 @@ def subgroup_table(
     variables = _variables(by, len(result.y))
     scored = _Scored.of(result, y, threshold)
     if np.isnan(scored.stability.q):
+        reason, remedy = why_unknown(scored.fold_of)
         warnings.warn(
-            "With one repeat the noise of the training scans is unknown, and the intervals of the "
-            "subgroups leave it out: they are too narrow. Repeat the cross-validation two times "
-            "or more (repeats with the same folds count as one).",
+            f"{reason.capitalize()} the noise of the training scans is unknown, and the intervals "
+            f"of the subgroups leave it out: they are too narrow. {remedy}",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -194,6 +194,7 @@ class _Term:
     estimate: float
     influence: np.ndarray
     df: int
+    stability: Stability | None = None
 
 
 @dataclass
@@ -265,15 +266,16 @@ class _Scored:
             for label in (True, False)
         ]
         share = sum(1 / n for n in in_all) / sum(1 / n for n in counts)
-        factor = 1.0
+        factor, stability = 1.0, Stability(q, 1.0)
         if not np.isnan(q):
-            allowed = ALLOWANCE * (1 + q / (self.n_folds - 1))
-            factor = np.sqrt(allowed * _squared_factor(q, min(share, 1.0)))
+            stability = Stability(q, np.sqrt(_squared_factor(q, min(share, 1.0))))
+            factor = stability.g * np.sqrt(ALLOWANCE * (1 + q / (self.n_folds - 1)))
         df = min(counts) - 1
         terms = {}
         area, influence = pairs_within_folds(score, fold_of, self.n_folds, positive)
         if not np.isnan(area):
             terms["auc"] = self._term(area, influence, of, factor, df, counts)
+            terms["auc"].stability = stability
         if self.is_risk:
             expected = score.mean(axis=0)
             ratio = positive.sum() / expected.sum()
@@ -308,7 +310,6 @@ class _Scored:
             self.n_folds,
             min(counts),
             self.patient[of],
-            largest=_LARGEST_TRAINING_SHARE,
         )
         total = variance + (0.0 if np.isnan(training) else training)
         scale = np.sqrt(total / variance) if variance > 0 else 1.0
@@ -426,11 +427,8 @@ def _line_of(name, term, level, counts):
         spread = estimate * (1 - estimate)
         worth = min(n_patients, spread / variance) if min(variance, spread) > 0 else n_patients
         low, high = score_interval(estimate, worth, quantile)
-    elif name == "auc" and estimate in (0, 1):
-        low, high = score_interval(estimate, min(counts), quantile)
     elif name == "auc":
-        half = quantile * error / (estimate * (1 - estimate))
-        low, high = expit(logit(estimate) - half), expit(logit(estimate) + half)
+        low, high = auc_ends(estimate, variance, min(counts), term.stability, quantile)
     elif name == "o_e":
         low, high = estimate * np.exp(np.array([-1, 1]) * quantile * error)
     else:

@@ -31,6 +31,8 @@ _FEW_FOLDS = 10
 # that few events make estimates skew. Simulated, the interval holds with this allowance, and
 # without it in 93 % of the cohorts of some kinds (experiments/coverage.py auc).
 ALLOWANCE = 10 / 9
+# Scores without training have a q of 0, but for rounding.
+_ROUNDING = 1e-9
 # Where the warnings below point: to the line that calls `CrossValidationResult.summary`.
 _STACKLEVEL = 3
 
@@ -87,6 +89,8 @@ class Noise:
         Of the mean AUC, from the patients who are scored; NaN if the stability is unknown.
     n_folds : int
         Folds per repeat.
+    unknown : tuple of str or None
+        Why the stability is unknown, and what to do; None where it is known.
     """
 
     stability: Stability
@@ -94,6 +98,7 @@ class Noise:
     n_patients: dict
     auc_variance: float
     n_folds: int
+    unknown: tuple | None
 
 
 def by_stability(fold_metrics, noise, *, level, sizes):
@@ -118,10 +123,10 @@ def by_stability(fold_metrics, noise, *, level, sizes):
     """
     _warn_of_undefined(fold_metrics)
     if np.isnan(noise.stability.q) and noise.n_patients["auc"] < FEWEST_EVENTS:
+        reason, remedy = noise.unknown
         warnings.warn(
-            f"a class has {noise.n_patients['auc']} patients, and with one repeat the stability "
-            "of the scores is unknown: the intervals may be too narrow. Repeat the "
-            "cross-validation two times or more (repeats with the same folds count as one).",
+            f"a class has {noise.n_patients['auc']} patients, and {reason} the stability of the "
+            f"scores is unknown: the intervals may be too narrow. {remedy}",
             RuntimeWarning,
             stacklevel=_STACKLEVEL,
         )
@@ -236,13 +241,39 @@ def _mean_with_noise(name, by_fold, noise, *, level, n_train, n_test):
     quantile = stats.t.ppf((1 + level) / 2, df)
     if variance == 0 and mean not in (0, 1):
         return _undefined(values, level, f"the AUC is {mean:g} in all folds")
-    if variance == 0:
+    low, high = auc_ends(mean, variance, n_smaller, Stability(q, g), quantile)
+    return Interval(mean, low, high, level, method, variance), g, []
+
+
+def auc_ends(auc, variance, n_smaller, stability, quantile):
+    """Return the ends of the interval of an AUC, which is symmetric on the logit scale.
+
+    Parameters
+    ----------
+    auc, variance : float
+    n_smaller : int
+        Patients of the smaller class.
+    stability : Stability
+        `q` may be NaN, where it is unknown.
+    quantile : float
+        Of Student's t.
+
+    Returns
+    -------
+    low, high : float
+        Within 0 and 1. An AUC of 0 or 1 has Wilson's interval.
+    """
+    if auc in (0, 1):
         # The variance of an AUC is at most that of a share of the smaller class.
-        low, high = score_interval(mean, n_smaller / g**2, quantile)
+        low, high = score_interval(auc, n_smaller / stability.g**2, quantile)
     else:
-        half = quantile * np.sqrt(variance) / (mean * (1 - mean))
-        low, high = expit(logit(mean) - half), expit(logit(mean) + half)
-    return Interval(mean, float(low), float(high), level, method, variance), g, []
+        # Patients who are scored are missing in training, so that a model that finds next to
+        # nothing has an AUC far below 0.5 in some cohorts. That of trained models is not expected
+        # below 0.5, so that what is lacking is an error that has been observed.
+        lacking = 0.5 - auc if auc < 0.5 and stability.q > _ROUNDING else 0.0
+        half = quantile * np.sqrt(variance + lacking**2) / (auc * (1 - auc))
+        low, high = expit(logit(auc) - half), expit(logit(auc) + half)
+    return float(low), float(high)
 
 
 def _variance_by_stability(by_fold, noise):
@@ -291,13 +322,14 @@ def score_interval(share, n_patients, quantile):
     Returns
     -------
     low, high : float
-        Within 0 and 1.
+        Within 0 and 1, and around the share.
     """
     square = quantile**2
     middle = share * n_patients + square / 2
     half = quantile * np.sqrt(share * (1 - share) * n_patients + square / 4)
-    ends = (middle + np.array([-half, half])) / (n_patients + square)
-    return tuple(np.clip(ends, 0.0, 1.0).tolist())
+    low, high = (middle + np.array([-half, half])) / (n_patients + square)
+    # Rounding would leave out a share of 0 or 1.
+    return max(min(float(low), share), 0.0), min(max(float(high), share), 1.0)
 
 
 def of_pooled_scores(

@@ -213,3 +213,13 @@ def test_six_entries_in_two_low_panels_hide_no_curve(draw, layout):
             assert not path.intersects_bbox(box, filled=False)
     left, right = (legend.get_window_extent() for legend, _ in drawn)
     assert not left.overlaps(right)
+
+
+@pytest.mark.parametrize("draw", WITH_LEGEND[:3])
+def test_a_figure_with_a_colour_bar_keeps_its_layout(draw):
+    figure = Figure(figsize=(5, 3))
+    left, right = figure.subplots(1, 2)
+    figure.colorbar(left.imshow(np.eye(3)), ax=left)
+    draw(ax=right)
+    figure.draw_without_rendering()
+    assert figure.get_layout_engine() is None

@@ -23,7 +23,7 @@ def q_one_by_one(score, fold_of):
         for fold in range(n_folds):
             rows = fold_of[repeat] == fold
             rho = stats.spearmanr(score[repeat, rows], others[rows]).statistic
-            squares.append((2 * np.sin(np.pi * rho / 6)) ** 2)
+            squares.append((2 * np.sin(np.pi * max(rho, 0) / 6)) ** 2)
     shared = np.mean(squares)
     return min(1, (n_folds - 1) * (1 - shared) / shared * (n_repeats - 1) / n_repeats)
 
@@ -55,6 +55,18 @@ def test_q_of_an_example_by_hand():
     assert q == pytest.approx((1 - shared) / shared / 2, rel=1e-12)
     assert q == pytest.approx(0.2556, abs=1e-4)
     assert g == pytest.approx(1.1727, abs=1e-4)
+
+
+def test_scores_in_opposite_order_do_not_agree():
+    # Models of one column that found opposite signs in one repeat of three.
+    rng = np.random.default_rng(0)
+    column = rng.normal(size=60)
+    score = np.array([column, column, -column])
+    fold_of = draw_folds(60, 3, 3, rng)
+    # The first two agree with the mean of the others, which is 0 up to rounding, in nothing.
+    turned = stability_of(score + 1e-3 * rng.normal(size=score.shape), fold_of, 3).q
+    assert turned > 0.5
+    assert stability_of(np.abs(score), fold_of, 3).q == pytest.approx(0)
 
 
 def test_scores_without_training_are_stable():
@@ -149,7 +161,7 @@ def test_training_variance_against_a_loop(n_patients):
     assert found == pytest.approx(expected, rel=1e-12)
     of_scans = training_variance(values, fold_of, n_folds, 1)
     assert np.isclose(of_scans, found, rtol=1e-9) == (n_patients == n_scans)
-    limit = 5 * values.var() / 20
+    limit = 10 * values.var() / 20
     assert limit < expected
     limited = training_variance(values, fold_of, n_folds, 20, names)
     assert limited == pytest.approx(limit, rel=1e-12)

@@ -98,9 +98,18 @@ def test_the_factor_of_all_scans_is_that_of_the_summary():
     np.testing.assert_allclose(_squared_factor(q, 0.0), 1)
 
 
+@pytest.mark.filterwarnings("ignore:undefined in some of 60 folds:RuntimeWarning")
 def test_one_repeat_leaves_out_the_noise_of_the_training_scans():
-    with pytest.warns(RuntimeWarning, match="Repeat the cross-validation two times"):
+    with pytest.warns(
+        RuntimeWarning, match=r"^With one repeat .* Repeat the cross-validation two"
+    ):
         subgroup_table(draw_result(n_repeats=1), np.zeros(240))
+    tiny = draw_result(40, 20)
+    with pytest.warns(RuntimeWarning, match=r"^Where no fold holds 3 scans .* Use fewer folds\.$"):
+        subgroup_table(tiny, np.zeros(40))
+    few = Folds(tiny.fold_assignment.fold_of, np.repeat([0, 1], [22, 18]))
+    with pytest.warns(RuntimeWarning, match=r"18 patients, and where no fold holds 3 scans of"):
+        few.with_scores(np.arange(40.0)).summary()
 
 
 def test_the_row_of_all_scans_has_the_interval_of_the_summary():
@@ -113,6 +122,32 @@ def test_the_row_of_all_scans_has_the_interval_of_the_summary():
     ]
     # The summary adds what is left of the difference between the repeats.
     assert 0.97 * widths[1] < widths[0] <= widths[1]
+
+
+def test_shares_of_all_scans_have_about_the_interval_of_the_summary():
+    # A model that found nothing: all scores of a fold move together from repeat to repeat.
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.repeat([0, 1], [100, 80]))
+    folds = Folds.draw(y, n_splits=5, n_repeats=8, random_state=0)
+    level = rng.normal(size=(8, 5))[np.arange(8)[:, np.newaxis], folds.fold_of]
+    score = stats.norm.cdf(rng.normal(size=180) + level)
+    result = folds.with_scores(score, response_method="predict_proba")
+    found, summary = subgroup_table(result, np.zeros(180)).loc["all"], result.summary()
+    for name in ("sensitivity", "specificity"):
+        width = found[f"{name}_high"] - found[f"{name}_low"]
+        assert width == pytest.approx(
+            summary.loc[name, "high"] - summary.loc[name, "low"], rel=0.2
+        )
+
+
+def test_a_perfect_auc_has_the_interval_of_the_summary():
+    y = np.repeat([0, 1], [30, 20])
+    folds = Folds.draw(y, n_splits=5, n_repeats=3, random_state=0)
+    score = y + 0.4 * np.random.default_rng(0).random((3, 50))
+    result = folds.with_scores(score)
+    found, summary = subgroup_table(result, np.zeros(50)).loc["all"], result.summary().loc["auc"]
+    assert found["auc_low"] == pytest.approx(summary["low"], rel=1e-12)
+    assert found["auc"] == found["auc_high"] == summary["estimate"] == summary["high"] == 1
 
 
 def test_the_factor_by_simulation():
@@ -155,7 +190,7 @@ def test_a_difference_is_found(measure):
     # The scores of one site are noise, and too high.
     site = rng.choice(["good", "poor"], 600)
     scores = np.stack([result.repeat_scores(repeat) for repeat in range(3)])
-    poor = 0.45 + 0.5 * rng.random((3, 600))
+    poor = 0.45 + 0.5 * rng.random(600)
     mixed = np.where(site == "poor", poor, scores)
     result = result.fold_assignment.with_scores(mixed, response_method="predict_proba")
     other = rng.choice(["x", "y", "z"], 600)
