@@ -2,7 +2,7 @@
 
 scikit-learn offers no public way to check parameters with its own messages, or to read the
 output container that a user has asked for. If a release moves one of these names, only this
-module changes.
+module changes. What skdxa has to write differently for the sake of one release is here as well.
 """
 
 from contextlib import contextmanager
@@ -38,7 +38,13 @@ else:  # pragma: no cover
         return method
 
 
+# `C` of a logistic regression without penalty. For infinity, which says so, scikit-learn 1.8.0
+# warns in each fit that it ignores `C`. The weight of the penalty, 1 / (C n), is far below the
+# rounding errors of any gradient, and the product C n of any number of scans n is still finite.
+NO_PENALTY = 1e300
+
 __all__ = [
+    "NO_PENALTY",
     "BaseSearchCV",
     "CallbackSupportMixin",
     "HasMethods",

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from skdxa._sklearn import fit_context
+from skdxa._sklearn import NO_PENALTY, fit_context
 from skdxa.exceptions import CohortError
 from skdxa.validation import as_patients, check_two_classes
 
@@ -316,7 +316,7 @@ def make_stack(
             "your own, keep a patient's scans together there."
         )
     if final_estimator is None:
-        logistic = LogisticRegression(C=np.inf, tol=1e-6, max_iter=1000)
+        logistic = LogisticRegression(C=NO_PENALTY, tol=1e-6, max_iter=1000)
         final_estimator = make_pipeline(StandardScaler(), logistic)
     scores = [
         (column, ColumnScores(column, lower_is_worse=column in turned)) for column in columns

@@ -6,6 +6,8 @@ import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
+from skdxa._sklearn import NO_PENALTY
+
 # In place of a risk of 0.
 _SMALLEST = 1e-6
 
@@ -115,4 +117,4 @@ def _filled_out_of_fold(column, fold):
 
 
 def _fitted(columns, y):
-    return LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8).fit(columns, y)
+    return LogisticRegression(C=NO_PENALTY, solver="newton-cholesky", tol=1e-8).fit(columns, y)

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
+from skdxa._sklearn import NO_PENALTY
 from skdxa.classification import make_stack
 from skdxa.evaluation import (
     added_value_test,
@@ -238,7 +239,7 @@ def stack(task, state):
         ).set_output(transform="pandas")
         model = make_pipeline(filled, model)
     alone = make_pipeline(
-        SimpleImputer(strategy="median"), StandardScaler(), LogisticRegression(C=np.inf)
+        SimpleImputer(strategy="median"), StandardScaler(), LogisticRegression(C=NO_PENALTY)
     )
     run = {
         "groups": groups[kept],

@@ -26,6 +26,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import validate_data
 
+from skdxa._sklearn import NO_PENALTY
 from skdxa.classification import SpineCNNClassifier
 from skdxa.classification._stacking import ColumnScores, make_stack
 from skdxa.evaluation import repeated_cross_validate
@@ -235,7 +236,7 @@ def test_stack_is_the_logistic_model_of_its_scores():
 def test_stack_without_the_network_is_what_to_compare_with():
     X, y = make_cohort(signal=1.0)
     stack = noise_stack().set_params(cnn="drop").fit(X, y)
-    alone = LogisticRegression(C=np.inf).fit(X[["t_score"]], y)
+    alone = LogisticRegression(C=NO_PENALTY).fit(X[["t_score"]], y)
     np.testing.assert_allclose(
         stack.predict_proba(X), alone.predict_proba(X[["t_score"]]), atol=1e-3
     )

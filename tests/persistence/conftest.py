@@ -17,6 +17,7 @@ from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClas
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skdxa._sklearn import NO_PENALTY
 from skdxa.classification import SpineCNNClassifier, make_stack
 from skdxa.persistence import save_model
 from skdxa.preprocessing import HorizontalFlip, IntensityScaler, SpineCropper
@@ -65,7 +66,7 @@ def models(cohort):
         VariogramSlope(regions={"left": (0, 7, 0, 12), "right": (0, 7, 12, 24)}),
         SimpleImputer(),
         StandardScaler(),
-        LogisticRegression(C=np.inf),
+        LogisticRegression(C=NO_PENALTY),
     ).set_output(transform="pandas")
     stack = make_stack(small_network(), ["age"], cv=2, group_column=None, random_state=0)
     stack.set_params(estimators=[*stack.estimators, ("texture", texture)]).fit(X, y)

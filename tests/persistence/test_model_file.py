@@ -174,6 +174,8 @@ def test_labels_of_any_type(cohort, tmp_path, labels):
         assert loaded.predict(X).tolist() == model.predict(X).tolist()
 
 
+# scikit-learn 1.8.0 warns in `fit` that infinity ignores `C` (2026-12).
+@pytest.mark.filterwarnings("ignore:Setting penalty=None will ignore:UserWarning")
 def test_class_weights_infinite_values_and_numpy_scalars(cohort, tmp_path):
     X, y = cohort
     weights = {np.str_("healthy"): np.float32(1), "scoliosis": 2}

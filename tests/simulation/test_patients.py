@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
+from skdxa._sklearn import NO_PENALTY
 from skdxa.densitometry import FINNISH_WOMEN, t_score
 from skdxa.simulation._patients import draw_patients
 
@@ -156,7 +157,7 @@ def test_image_risk_adds_to_the_minimum_t_score(planted, label, error):
     min_t = np.minimum.reduce([spine, neck, hip])
     predictors = np.column_stack([min_t, planted.truth["striation"]])[known]
     y = planted.target[label][known].astype(int)
-    with_trait = LogisticRegression(C=np.inf).fit(predictors, y).decision_function(predictors)
+    with_trait = LogisticRegression(C=NO_PENALTY).fit(predictors, y).decision_function(predictors)
     gain = roc_auc_score(y, with_trait) - roc_auc_score(y, -predictors[:, 0])
     assert gain == pytest.approx(0.05, abs=error)
 

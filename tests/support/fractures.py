@@ -6,6 +6,8 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch
 
+from skdxa._sklearn import NO_PENALTY
+
 SPINE, HIP, MIN = (
     "Spine T-score (min L1-L4)",
     "Hip T-score (min neck/total)",
@@ -80,7 +82,7 @@ def labels(cohort):
 
 def logit_model(X, y):
     """Fit a logistic model without a penalty."""
-    return LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(X, y)
+    return LogisticRegression(C=NO_PENALTY, tol=1e-10, max_iter=1000).fit(X, y)
 
 
 def out_of_fold(X, y, fold, scored_y=None):
