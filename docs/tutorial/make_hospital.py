@@ -18,7 +18,7 @@ from scipy.io import savemat
 from skdxa.simulation import make_spine_scan
 
 SEED = 20
-# One line of the table each, in this order; the files are numbered from 1.
+# One row of the table each, in this order; the files are numbered from 1.
 KINDS = ["dicom"] * 27 + ["matlab"] * 14 + ["array"] * 12 + ["picture"] * 7
 FOLDERS = {"dicom": "dicom", "matlab": "research", "array": "arrays", "picture": "pictures"}
 SUFFIXES = {"dicom": "dcm", "matlab": "mat", "array": "npy", "picture": "tif"}
@@ -201,7 +201,7 @@ def make_hospital(folder):
             Image.fromarray(to_grey(scan)).save(path)
         else:
             {"dcm": write_dicom, "npy": write_array, "tif": write_picture}[suffix](path, scan)
-    print(f"{folder}: {len(KINDS)} files, a table of {len(table) + 1} lines, 5 new scans.")
+    print(f"{folder}: {len(KINDS)} files, a table of {len(table) + 1} rows, 5 new scans.")
 
 
 if __name__ == "__main__":

@@ -435,7 +435,7 @@ def _finite_column(X, column):
             value = values.iloc[wrong[0]]
             shown = repr(value) if isinstance(value, str) else f"a {type(value).__name__}"
             raise CohortError(
-                f"Column {column!r} holds {shown} in row {_label(X, wrong)!r}, where a number "
+                f"Column {column!r} holds {shown} at index {_label(X, wrong)!r}, where a number "
                 "must stand. Write categories as numbers, such as 0 and 1."
             )
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -443,7 +443,7 @@ def _finite_column(X, column):
     if unusable.size:
         raise CohortError(
             f"Column {column!r} is {numbers[unusable[0]]} in {unusable.size} of {len(X)} rows, "
-            f"the first being row {_label(X, unusable)!r}. Leave these rows out, or fill the gaps "
+            f"the first at index {_label(X, unusable)!r}. Leave these rows out, or fill the gaps "
             "in a step before this one."
         )
     return numbers
@@ -456,7 +456,7 @@ def _patients(X, column):
     if unknown.size:
         raise CohortError(
             f"Column {column!r} states no patient for {unknown.size} of {len(X)} rows, the first "
-            f"being row {_label(X, unknown)!r}. Give every scan a patient."
+            f"at index {_label(X, unknown)!r}. Give every scan a patient."
         )
     return as_patients(patients, len(X), name=f"column {column!r}")
 

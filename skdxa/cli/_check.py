@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from skdxa.cli._exit import FAILED
 from skdxa.cli._options import (
     AnonymizeOption,
+    ConfigOption,
     HeightOption,
     JobsOption,
     OverwriteOption,
@@ -17,6 +19,7 @@ from skdxa.cli._options import (
     WidthOption,
     as_options,
     check_new,
+    read_protocol,
 )
 
 
@@ -28,10 +31,11 @@ def check(
         typer.Option(help="Folder for scans.csv, the flow chart and contact sheets."),
     ] = None,
     target: TargetOption = None,
+    config: ConfigOption = None,
     anonymize: AnonymizeOption = False,
-    height: HeightOption = 150,
-    width: WidthOption = 150,
-    splits: SplitsOption = 5,
+    height: HeightOption = None,
+    width: WidthOption = None,
+    splits: SplitsOption = None,
     model: Annotated[
         Path | None,
         typer.Option(help="Model file; compare the scans with those that it was trained on."),
@@ -42,12 +46,20 @@ def check(
     """Look over a folder of scans before a study; the exit status is 0 if one could start."""
     check_new(out, overwrite)
     from skdxa.exceptions import CohortError
-    from skdxa.study import Protocol, review_cohort
+    from skdxa.study import review_cohort
     from skdxa.validation import printable
 
+    given = {"height": height, "width": width, "splits": splits}
+    protocol = read_protocol(config, given, targets=target, column=reading.column)
+    labels = target or config is not None
     try:
         patients = reading.load(
-            table, target, width=width, jobs=jobs, anonymize=anonymize, on_error="exclude"
+            table,
+            reading.labels_of(table, protocol) if labels else None,
+            width=protocol.width,
+            jobs=jobs,
+            anonymize=anonymize,
+            on_error="exclude",
         )
     except CohortError as error:
         if error.excluded is None:
@@ -55,9 +67,8 @@ def check(
         # Every scan, not the first ten.
         _list_files(error.excluded)
         raise CohortError("No scan can be used.") from None
-    protocol = None
-    if target:
-        protocol = Protocol(targets=tuple(target), n_splits=splits, height=height, width=width)
+    if not labels:
+        protocol = protocol.with_changes(targets=None)
     review = review_cohort(patients, protocol, out=out, overwrite=overwrite)
     typer.echo(patients.DESCR)
     _list_files(patients.excluded)
@@ -65,10 +76,10 @@ def check(
     if len(remarked):
         typer.echo(f"\nTo look at: {len(remarked)} scan{'s' * (len(remarked) > 1)}.")
         for scan in remarked.itertuples():
-            typer.echo(f"  line {scan.row}: {printable(scan.scan)}: {scan.remarks}.")
+            typer.echo(f"  row {scan.row}: {printable(scan.scan)}: {scan.remarks}.")
     if model is not None:
         _print_drift(patients, model)
-    if not target:
+    if not labels:
         typer.echo("\nNo column of labels was named with --target.")
     problems = list(review.problems)
     if len(patients.excluded) and not reading.exclude_unreadable:
@@ -81,7 +92,7 @@ def check(
     for problem in problems:
         typer.echo(f"Error: {problem}", err=True)
     if problems:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
     typer.echo("\nA study could start.")
 
 
@@ -90,7 +101,7 @@ def _list_files(excluded):
     if len(excluded):
         typer.echo(f"\nCannot be used: {len(excluded)} scan{'s' * (len(excluded) > 1)}.")
     for scan in excluded.itertuples():
-        typer.echo(f"  line {scan.row}: {as_options(scan.reason)}")
+        typer.echo(f"  row {scan.row}: {as_options(scan.reason)}")
 
 
 def _print_drift(patients, model):

@@ -1,5 +1,6 @@
 """The command `skdxa fit`."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -7,21 +8,24 @@ import typer
 
 from skdxa.cli._options import (
     CheckpointOption,
+    ConfigOption,
     JobsOption,
     OverwriteOption,
     Reading,
     TableArgument,
     Training,
     check_new,
+    read_protocol,
 )
 
 
 def fit(
     table: TableArgument,
-    target: Annotated[str, typer.Option(help="Column of labels.")],
+    target: Annotated[str, typer.Option(help="Column of labels, by the table's name or skdxa's.")],
     out: Annotated[Path, typer.Option(help="Model file to write, such as scoliosis.skdxa.")],
     reading: Reading,
     training: Training,
+    config: ConfigOption = None,
     rule: Annotated[
         str,
         typer.Option(
@@ -54,7 +58,10 @@ def fit(
     from skdxa.persistence import model_card, save_model
     from skdxa.study import fit_model
 
-    protocol = training.protocol([target])
+    chosen = read_protocol(config, asdict(training), targets=[target], column=reading.column)
+    # By the name that the table has for it.
+    target = chosen.columns.get(chosen.targets[0], chosen.targets[0])
+    protocol = chosen.with_changes(targets=[target])
     patients = reading.load(table, [target], width=protocol.width, jobs=jobs)
     typer.echo(patients.DESCR)
     fitted = fit_model(

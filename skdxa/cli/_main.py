@@ -9,6 +9,8 @@ import typer
 
 from skdxa import __version__
 from skdxa.cli._check import check
+from skdxa.cli._columns import columns
+from skdxa.cli._exit import FAILED
 from skdxa.cli._explain import explain
 from skdxa.cli._fit import fit
 from skdxa.cli._groups import expand_groups
@@ -23,8 +25,20 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (check, study, fit, predict, explain):
-    app.command()(expand_groups(command))
+# Each with a command line to begin with, which --help and the documentation show.
+EXAMPLES = {
+    check: "skdxa check table.csv --scans scans --target scoliosis --group-column patient "
+    "--out review",
+    study: "skdxa study table.csv --scans scans --group-column patient --out report",
+    fit: "skdxa fit table.csv --scans scans --target scoliosis --group-column patient "
+    "--rule sensitivity --out scoliosis.skdxa",
+    predict: "skdxa predict scoliosis.skdxa next_week --out predictions.csv",
+    explain: "skdxa explain scoliosis.skdxa next_week/0007.dcm --positive scoliosis "
+    "--out pictures",
+    columns: "skdxa columns",
+}
+for command, example in EXAMPLES.items():
+    app.command(epilog=f"Example: {example}")(expand_groups(command))
 
 
 def _print_version(wanted: bool):
@@ -63,4 +77,4 @@ def main():
     except (ValueError, OSError) as error:
         message = " ".join([str(error), *getattr(error, "__notes__", ())])
         typer.echo(f"Error: {as_options(message)}", err=True)
-        raise SystemExit(1) from None
+        raise SystemExit(FAILED) from None

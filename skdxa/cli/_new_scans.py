@@ -2,6 +2,8 @@
 
 import typer
 
+from skdxa.cli._exit import FAILED, SOME_FAILED
+
 _TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
 
 
@@ -58,4 +60,4 @@ def print_predictions(table, out):
         typer.echo(f"Error: {named}", err=True)
     typer.echo(f"Written to {out}. Research software; not for diagnosis or treatment.")
     if len(failed):
-        raise typer.Exit(1 if len(failed) == len(table) else 3)
+        raise typer.Exit(FAILED if len(failed) == len(table) else SOME_FAILED)

@@ -9,9 +9,30 @@ from typing import Annotated
 
 import typer
 
+from skdxa.cli._columns import read_names
+
 # What --anonymize takes its salt from, since a salt on the command line would be kept in the
 # shell's history.
 _SALT = "SKDXA_SALT"
+# Environment variables that the commands heed.
+ENVIRONMENT = {
+    _SALT: "Salt of --anonymize, at least 8 characters. The same salt yields the same hashes; "
+    "without the variable a salt is drawn that is not kept.",
+    "TF_NUM_INTRAOP_THREADS": "Threads that TensorFlow uses for one fit, on which the scores "
+    "depend a little.",
+    "KERAS_BACKEND": "Must be tensorflow where it is set, as skdxa's networks need TensorFlow.",
+}
+
+# What a protocol file calls a choice, where the option has another name.
+IN_PROTOCOL = {
+    "target": "targets",
+    "column": "columns",
+    "splits": "n_splits",
+    "repeats": "n_repeats",
+    "subjects": "n_subjects",
+    "seed": "random_state",
+    "stack": "stack_folds",
+}
 
 # How an error message names an argument of a function, and the option of the command.
 _AS_OPTIONS = (
@@ -33,7 +54,25 @@ NewScansArgument = Annotated[
     list[Path], typer.Argument(help="Files, folders, or tables with a column of scans.")
 ]
 TargetOption = Annotated[
-    list[str] | None, typer.Option(help="Column of labels; may be given several times.")
+    list[str] | None,
+    typer.Option(
+        help="Column of labels, by the table's name or skdxa's; may be given several times."
+    ),
+]
+ColumnOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=COLUMN",
+        help="What the table calls a column that skdxa knows by another name, such as age=Age; "
+        "may be given several times. skdxa columns lists the names.",
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Protocol file (TOML) with choices, such as columns, folds and the primary "
+        "comparison; options replace those of the file."
+    ),
 ]
 ScanColumnOption = Annotated[str, typer.Option(help="Column of the scans' paths.")]
 SpacingOption = Annotated[
@@ -47,9 +86,22 @@ AnonymizeOption = Annotated[
         help=f"Replace patients and paths by hashes, salted by the variable {_SALT}.",
     ),
 ]
-HeightOption = Annotated[int, typer.Option(min=1, help="Rows of the crop.")]
-WidthOption = Annotated[int, typer.Option(min=1, help="Columns of the crop.")]
-SplitsOption = Annotated[int, typer.Option(min=2, help="Folds; the paper has 10.")]
+HeightOption = Annotated[
+    int | None, typer.Option(min=1, help="Rows of the crop.", show_default="150")
+]
+WidthOption = Annotated[
+    int | None, typer.Option(min=1, help="Columns of the crop.", show_default="150")
+]
+SplitsOption = Annotated[
+    int | None, typer.Option(min=2, help="Folds; the paper has 10.", show_default="5")
+]
+ValidationFractionOption = Annotated[
+    float | None,
+    typer.Option(help="Share of training scans on which the epoch is chosen.", show_default="0.1"),
+]
+SeedOption = Annotated[
+    int | None, typer.Option(help="Seed of simulation, splits and networks.", show_default="0")
+]
 CheckpointOption = Annotated[
     Path | None, typer.Option(help="Folder of finished splits, to resume after a crash.")
 ]
@@ -78,13 +130,15 @@ class Reading:
         ),
     ] = None
     scan_column: ScanColumnOption = "scan"
+    column: ColumnOption = None
     group_column: Annotated[
         str | None, typer.Option(help="Column of the patients, if some have several scans.")
     ] = None
     label: Annotated[
         list[str] | None,
         typer.Option(
-            help="Meaning of a word in the target columns, such as Yes=1, No=0, unclear=."
+            help="Meaning of a word in the target columns, such as Yes=1, No=0, unclear=; "
+            "may be given several times."
         ),
     ] = None
     variable: Annotated[
@@ -102,6 +156,16 @@ class Reading:
     exclude_unreadable: Annotated[
         bool, typer.Option("--exclude-unreadable", help="Leave out scans that cannot be used.")
     ] = False
+
+    def labels_of(self, table, protocol, *, may_lack=False):
+        """Return the columns of a table that hold the labels of a protocol."""
+        from skdxa.scans import read_table
+        from skdxa.study import label_columns
+
+        header = read_table(
+            table, text_columns={self.scan_column, self.group_column}, sheet=self.sheet
+        ).columns
+        return label_columns(protocol, header, may_lack=may_lack)
 
     def load(self, table, targets, *, width, jobs, anonymize=False, on_error=None):
         """Return the cohort of a table; scans narrower than `width` cannot be used."""
@@ -130,33 +194,64 @@ class Reading:
 
 @dataclass
 class Training:
-    """How the network is trained and cross-validated."""
+    """How the network is trained and cross-validated; what is not given, the protocol says."""
 
-    height: HeightOption = 150
-    width: WidthOption = 150
-    splits: SplitsOption = 5
-    repeats: Annotated[int, typer.Option(min=1, help="Repeats; the paper has 100.")] = 1
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs; the paper has 100.")] = 30
-    validation_fraction: Annotated[
-        float, typer.Option(help="Share of training scans on which the epoch is chosen.")
-    ] = 0.1
-    seed: Annotated[int, typer.Option(help="Seed of simulation, splits and networks.")] = 0
+    height: HeightOption = None
+    width: WidthOption = None
+    splits: SplitsOption = None
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Repeats; the paper has 100.", show_default="1")
+    ] = None
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs; the paper has 100.", show_default="30")
+    ] = None
+    validation_fraction: ValidationFractionOption = None
+    seed: SeedOption = None
 
-    def protocol(self, targets, **options):
-        """Return the protocol of a study of the targets."""
-        from skdxa.study import Protocol
 
-        return Protocol(
-            targets=tuple(targets),
-            n_splits=self.splits,
-            n_repeats=self.repeats,
-            epochs=self.epochs,
-            height=self.height,
-            width=self.width,
-            validation_fraction=self.validation_fraction,
-            random_state=self.seed,
-            **options,
-        )
+def choices_of(options):
+    """Return the options that were given, by the names of a protocol's choices."""
+    return {
+        IN_PROTOCOL.get(name, name): value for name, value in options.items() if value is not None
+    }
+
+
+def read_protocol(config, options, *, targets=None, column=None):
+    """Return the protocol of a file, or the default one, with the options given in its place.
+
+    Parameters
+    ----------
+    config : Path or None
+    options : dict
+        Values by the names of options; None where not given.
+    targets : sequence of str or None
+        In place of the file's.
+    column : list of str or None
+        As ``--column`` takes them, beside the file's.
+
+    Returns
+    -------
+    Protocol
+        Without a primary comparison, which only a study makes.
+    """
+    from skdxa.study import Protocol
+
+    changes = {**choices_of(options), "primary": None}
+    protocol = Protocol.from_toml(config, **changes) if config else Protocol(**changes)
+    return with_columns(protocol, column, targets)
+
+
+def with_columns(protocol, column, targets=None):
+    """Return a protocol with the columns of ``--column`` and targets by skdxa's names.
+
+    Targets may be given by skdxa's names or by those of the table.
+    """
+    columns = {**protocol.columns, **read_names(column, targets)}
+    ours = {theirs: name for name, theirs in columns.items()}
+    chosen = targets or protocol.targets
+    if chosen is not None:
+        chosen = tuple(dict.fromkeys(ours.get(target, target) for target in chosen))
+    return protocol.with_changes(columns=columns, targets=chosen)
 
 
 def as_options(message):

@@ -9,14 +9,21 @@ import typer
 from skdxa.cli._options import (
     AnonymizeOption,
     CheckpointOption,
+    ConfigOption,
+    HeightOption,
     JobsOption,
     OverwriteOption,
     Reading,
     SchedulerOption,
+    SeedOption,
     TargetOption,
+    ValidationFractionOption,
+    WidthOption,
     check_new,
+    choices_of,
     ending_told,
     on_cluster,
+    with_columns,
 )
 
 _METHODS = {
@@ -28,56 +35,62 @@ _METHODS = {
 }
 # From so many trainings on, the command says how long they take before it begins.
 _MANY_TRAININGS = 50
+# Where an option is not given, the protocol has the value.
+_PROTOCOLS = "the protocol's"
 
 
 @dataclass
 class Choices:
     """Choices that replace those of the protocol where they are given."""
 
-    splits: Annotated[int | None, typer.Option(min=2, help="Folds; the paper has 10.")] = None
-    repeats: Annotated[int | None, typer.Option(min=1, help="Repeats; the paper has 100.")] = None
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs; the paper has 100.")] = None
-    subjects: Annotated[int | None, typer.Option(min=1, help="Patients to simulate.")] = None
-    height: Annotated[int | None, typer.Option(min=1, help="Rows of the crop.")] = None
-    width: Annotated[int | None, typer.Option(min=1, help="Columns of the crop.")] = None
-    validation_fraction: Annotated[
-        float | None, typer.Option(help="Share of training scans on which the epoch is chosen.")
+    splits: Annotated[
+        int | None, typer.Option(min=2, help="Folds; the paper has 10.", show_default=_PROTOCOLS)
     ] = None
+    repeats: Annotated[
+        int | None,
+        typer.Option(min=1, help="Repeats; the paper has 100.", show_default=_PROTOCOLS),
+    ] = None
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs; the paper has 100.", show_default=_PROTOCOLS)
+    ] = None
+    subjects: Annotated[
+        int | None, typer.Option(min=1, help="Patients to simulate.", show_default=_PROTOCOLS)
+    ] = None
+    height: HeightOption = None
+    width: WidthOption = None
+    validation_fraction: ValidationFractionOption = None
     interval: Annotated[
         str | None,
         typer.Option(
-            help="Interval: stability, corrected, t (the paper's, too narrow), delong, bootstrap."
+            help="Interval: stability, corrected, t (the paper's, too narrow), delong, bootstrap.",
+            show_default="stability",
         ),
     ] = None
     gaps: Annotated[
         str | None,
-        typer.Option(help="Patients with gaps in clinical columns: leave_out, or impute."),
+        typer.Option(
+            help="Patients with gaps in clinical columns: leave_out, or impute.",
+            show_default="leave_out",
+        ),
     ] = None
-    seed: Annotated[int | None, typer.Option(help="Seed of simulation, splits and networks.")] = (
-        None
-    )
-
-
-_NAMES = {
-    "splits": "n_splits",
-    "repeats": "n_repeats",
-    "subjects": "n_subjects",
-    "seed": "random_state",
-}
+    seed: SeedOption = None
 
 
 def study(
     reading: Reading,
     choices: Choices,
+    table: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Table of scans and labels: CSV, Excel, Parquet; if none, patients are simulated."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the report; made when it is complete.")
     ] = None,
     cohort: Annotated[
         Path | None,
-        typer.Option(
-            help="Table of scans and labels (CSV, Excel, Parquet); if none, patients are "
-            "simulated."
-        ),
+        typer.Option(help="The table, another way to name it."),
     ] = None,
     external: Annotated[
         Path | None, typer.Option(help="Table of another hospital, on which models are tested.")
@@ -89,10 +102,7 @@ def study(
     protocol: Annotated[
         str, typer.Option(help="quick (minutes), or paper (10 folds x 100, 100 epochs).")
     ] = "quick",
-    config: Annotated[
-        Path | None,
-        typer.Option(help="TOML file of choices: columns, primary comparison, seed and so on."),
-    ] = None,
+    config: ConfigOption = None,
     anonymize: AnonymizeOption = False,
     shuffle_labels: Annotated[
         bool, typer.Option("--shuffle-labels", help="Shuffle labels: the AUC must fall to 0.5.")
@@ -110,14 +120,19 @@ def study(
     """Run a whole study: all tasks, tables, figures and an audit, in one report."""
     if out is None and not estimate:
         raise ValueError("--out is missing: name the folder for the report.")
+    if table is not None and cohort is not None:
+        raise ValueError(f"The table is named twice, {table} and --cohort {cohort}: name it once.")
+    table = cohort if table is None else table
     check_new(out, overwrite)
     # Imported here, so that --help and a mistyped option are answered at once.
     from skdxa.study import count_trainings, estimate_study, run_study
 
-    chosen = _protocol(protocol, config, choices, target, shuffle_labels, stack, audit)
+    chosen = _protocol(
+        protocol, config, choices, target, reading.column, shuffle_labels, stack, audit
+    )
     patients = others = None
-    if cohort is not None:
-        patients = _load(reading, cohort, chosen, jobs=jobs, anonymize=anonymize)
+    if table is not None:
+        patients = _load(reading, table, chosen, jobs=jobs, anonymize=anonymize)
         typer.echo(patients.DESCR)
     if external is not None:
         others = _load(
@@ -148,17 +163,13 @@ def study(
     _print(done, chosen, simulated=patients is None)
 
 
-def _protocol(name, config, choices, target, shuffle_labels, stack, audit):
+def _protocol(name, config, choices, target, column, shuffle_labels, stack, audit):
     from skdxa.study import PAPER_EPOCHS, Protocol
 
     bases = {"quick": Protocol.quick, "paper": Protocol.paper}
     if name not in bases:
         raise ValueError(f"--protocol must be quick or paper; got {name!r}.")
-    changes = {
-        _NAMES.get(key, key): value for key, value in asdict(choices).items() if value is not None
-    }
-    if target:
-        changes["targets"] = tuple(target)
+    changes = choices_of(asdict(choices))
     if shuffle_labels:
         changes["shuffle_labels"] = True
     if not stack:
@@ -166,6 +177,7 @@ def _protocol(name, config, choices, target, shuffle_labels, stack, audit):
     if not audit:
         changes["audit"] = False
     chosen = Protocol.from_toml(config, **changes) if config else bases[name](**changes)
+    chosen = with_columns(chosen, column, target)
     if chosen.epochs != PAPER_EPOCHS:
         fewer = "fewer" if chosen.epochs < PAPER_EPOCHS else "more"
         typer.echo(
@@ -176,13 +188,7 @@ def _protocol(name, config, choices, target, shuffle_labels, stack, audit):
 
 def _load(reading, table, protocol, *, jobs, anonymize, may_lack=False):
     """Load a cohort with the labels that the protocol names and the table has."""
-    from skdxa.scans import read_table
-    from skdxa.study import label_columns
-
-    header = read_table(
-        table, text_columns={reading.scan_column, reading.group_column}, sheet=reading.sheet
-    ).columns
-    targets = label_columns(protocol, header, may_lack=may_lack)
+    targets = reading.labels_of(table, protocol, may_lack=may_lack)
     return reading.load(table, targets, width=protocol.width, jobs=jobs, anonymize=anonymize)
 
 

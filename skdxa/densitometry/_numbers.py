@@ -38,13 +38,13 @@ def one_per_row(array, table):
 
 
 def first_place(values, marked):
-    """Say where the first marked value stands: " in row 'a', column 'bmd_L1'"."""
+    """Say where the first marked value stands: " at index 'a', column 'bmd_L1'"."""
     position = tuple(int(axis[0]) for axis in np.nonzero(np.atleast_1d(marked)))
     if isinstance(values, pd.DataFrame):
         row, column = position
-        return f" in row {values.index[row]!r}, column {values.columns[column]!r}"
+        return f" at index {values.index[row]!r}, column {values.columns[column]!r}"
     if isinstance(values, pd.Series):
-        return f" in row {values.index[position[0]]!r}"
+        return f" at index {values.index[position[0]]!r}"
     if np.ndim(values) == 0:
         return ""
     return f" at position {position[0] if len(position) == 1 else position}"

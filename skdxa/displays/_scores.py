@@ -42,7 +42,7 @@ def known_scores(score, known, name):
     if missing.size:
         raise ValueError(
             f"{name} lacks a finite number for {missing.size} of {known.sum()} labelled scans, "
-            f"the first in row {missing[0]} (counted from 0): curves are compared on the same "
+            f"the first at position {missing[0]} (from 0): curves are compared on the same "
             "scans, so set the labels of these to NaN in y."
         )
     return score[known]
@@ -89,7 +89,7 @@ def known_risk(name, risk, known):
     if outside.size:
         row = np.flatnonzero(known)[outside[0]]
         raise ValueError(
-            f"the risk of {name!r} is {risk[outside[0]]:g} in row {row} (counted from 0), not a "
+            f"the risk of {name!r} is {risk[outside[0]]:g} at position {row} (from 0), not a "
             "probability from 0 to 1: turn other scores into risks first, for example with "
             "logistic regression, out of fold."
         )

@@ -194,14 +194,14 @@ def _check_same_folds(first, second):
         unequal = np.flatnonzero(a != b)
         if unequal.size:
             raise ValueError(
-                f"the results have other {name} in {unequal.size} of {len(a)} rows, the first in "
-                f"row {unequal[0]}. {advice}"
+                f"the results have other {name} in {unequal.size} of {len(a)} rows, the first at "
+                f"position {unequal[0]}. {advice}"
             )
     unequal = np.argwhere(first.fold_of != second.fold_of)
     if unequal.size:
         repeat, row = unequal[0]
         raise ValueError(
-            f"the results have other folds: in repeat {repeat}, row {row} is in fold "
+            f"the results have other folds: in repeat {repeat}, position {row} is in fold "
             f"{first.fold_of[repeat, row]} and in fold {second.fold_of[repeat, row]}. {advice}"
         )
 

@@ -428,8 +428,8 @@ def _check_sizes(strata, patients, labels, n_splits):
         label = label.tolist() if isinstance(label, np.ndarray) else label
         raise ValueError(
             f"fewer {'scans' if patients is None else 'patients'} ({sizes.min()}) have the label "
-            f"{label!r}, as in row {row}, than n_splits={n_splits}: take fewer folds, or leave "
-            "that label out."
+            f"{label!r}, as at position {row}, than n_splits={n_splits}: take fewer folds, or "
+            "leave that label out."
         )
 
 
@@ -441,15 +441,15 @@ def _fold_of_splits(splits, y):
         twice = np.flatnonzero(in_test & (fold_of >= 0))
         if twice.size:
             raise ValueError(
-                f"split {number} tests row {twice[0]} a second time before every row has been "
-                "tested once: each row must be scored once per repeat. Take a splitter whose "
+                f"split {number} tests position {twice[0]} a second time before every row has "
+                "been tested once: each row must be scored once per repeat. Take a splitter whose "
                 "test parts do not overlap."
             )
         wrong = np.flatnonzero(in_train == in_test)
         if wrong.size:
             parts = "both parts" if in_train[wrong[0]] else "neither part"
             raise ValueError(
-                f"row {wrong[0]} is in {parts} of split {number} ({wrong.size} such row(s)): the "
+                f"position {wrong[0]} is in {parts} of split {number} ({wrong.size} such): the "
                 "training part must hold all rows that are not tested."
             )
         if not in_test.any() or len(np.unique(y[in_train])) < 2:
@@ -463,7 +463,7 @@ def _fold_of_splits(splits, y):
     if n_folds or not repeats:
         never = np.flatnonzero(fold_of < 0)
         raise ValueError(
-            f"the splitter never tests row {never[0]} ({never.size} such row(s)) in repeat "
+            f"the splitter never tests position {never[0]} ({never.size} such) in repeat "
             f"{len(repeats)}: each row must be scored once per repeat."
         )
     if len({int(repeat.max()) for repeat in repeats}) > 1:

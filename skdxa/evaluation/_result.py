@@ -110,7 +110,7 @@ class CrossValidationResult:
             first = scores.iloc[bad[0]]
             raise ValueError(
                 f"scores must be finite; {bad.size} are not, the first in repeat "
-                f"{first['repeat']:g}, row {first['row']:g}."
+                f"{first['repeat']:g}, position {first['row']:g}."
             )
         self._score = scores["score"].to_numpy(float).reshape(n_repeats, n_scans)
         fold_of = scores["fold"].to_numpy(int).reshape(n_repeats, n_scans)

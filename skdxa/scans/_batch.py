@@ -39,7 +39,7 @@ _THREADED = {"tensorflow", "jax", "torch"}
 class Job:
     """One scan to read."""
 
-    line: int
+    row: int
     path: str
     given_mm: tuple | None
     default_mm: tuple | None
@@ -50,7 +50,7 @@ class Job:
 class Read:
     """One scan that was read, or why it cannot be used."""
 
-    line: int
+    row: int
     shown: str
     pixels: np.ndarray | None = None
     facts: dict | None = None
@@ -146,7 +146,7 @@ def settle_unstated(read, spacing_mm):
 
 
 def _read_one(job, *, spacing_mm, variable, unit, min_columns):
-    read = Read(job.line, job.shown)
+    read = Read(job.row, job.shown)
     try:
         given_mm = job.given_mm and check_spacing(job.given_mm, name="(row_mm, column_mm)")
         scan = read_scan(job.path, spacing_mm=given_mm, unit=unit, variable=variable)

@@ -45,7 +45,7 @@ def load_cohort(
     table : str, path-like or DataFrame
         One row per scan. A file is CSV as spreadsheets write it (commas, semicolons or tabs;
         decimal points or commas; UTF-8, UTF-16 or Windows-1252), Excel (``.xlsx``) or
-        Parquet. Empty lines are skipped. Optional columns ``row_mm`` and ``column_mm`` give
+        Parquet. Empty rows are skipped. Optional columns ``row_mm`` and ``column_mm`` give
         the height and width of a scan's pixels in mm, which override what its file says.
     scans : str or path-like, default="."
         Folder that the paths in `scan_column` are relative to.
@@ -104,7 +104,7 @@ def load_cohort(
             The table without the targets, numbered from 0. The column ``scan``
             holds the resampled arrays, in place of `scan_column`; its type states their
             spacing, and their unit if it is the same for all. Later errors about a scan
-            name its line and path.
+            name its row and path.
         target : DataFrame of shape (n_scans, n_targets)
             0.0, 1.0, or NaN where unknown.
         groups : ndarray of shape (n_scans,)
@@ -114,12 +114,12 @@ def load_cohort(
         simulated : bool
             False.
         sources : DataFrame of n_scans rows
-            Where each scan comes from: its line in the table (``row``), ``path``,
+            Where each scan comes from: its row in the table (``row``), ``path``,
             ``format``, ``unit``, ``rows`` and ``columns`` in the file, ``row_mm`` and
             ``column_mm`` there, what states them (``spacing_source``: "table", an element of
             the DICOM header, "default_spacing_mm" or "assumed"), and the file's ``sha256``.
         excluded : DataFrame
-            One row per scan left out: its line in the table (``row``), its path
+            One row per scan left out: its row in the table (``row``), its path
             (``scan``), the ``reason``, its ``kind`` in a few words, for a flow chart, and
             its patient (``group``) if `group_column` is given.
         DESCR : str
@@ -130,8 +130,8 @@ def load_cohort(
     CohortError
         If the table cannot be used (a column is missing, a label is unknown, a
         scan or a patient is not given, a file is listed twice), if scans cannot be
-        used and `on_error` is "raise", or if none is left. Lines are numbered as a
-        spreadsheet numbers them: the header is line 1.
+        used and `on_error` is "raise", or if none is left. Rows are numbered as a
+        spreadsheet shows them: the header is row 1.
     ScanError
         If `spacing_mm` or `default_spacing_mm` is not a pair of positive numbers, or `unit`
         is unknown.
@@ -195,17 +195,17 @@ def load_cohort(
         groups = pseudonyms.of_patients(groups)
         table[group_column] = groups
 
-    shown = {line: pseudonyms.of_path(table.at[line, scan_column]) for line in paths}
+    shown = {row: pseudonyms.of_path(table.at[row, scan_column]) for row in paths}
     jobs = [
         Job(
-            line,
+            row,
             path,
-            given_spacing(table, line),
+            given_spacing(table, row),
             default_spacing_mm,
             # With its folder, so that a message says where the file was looked for.
-            shown[line] if anonymize else printable(path),
+            shown[row] if anonymize else printable(path),
         )
-        for line, path in paths.items()
+        for row, path in paths.items()
     ]
     read = read_all(
         jobs,
@@ -217,12 +217,12 @@ def load_cohort(
         min_columns=min_columns,
     )
     n_assumed = settle_unstated(read, spacing_mm)
-    kept = [item.line for item in read if item.pixels is not None]
+    kept = [item.row for item in read if item.pixels is not None]
     excluded = pd.DataFrame(
         [
             {
-                "row": item.line,
-                "scan": shown[item.line],
+                "row": item.row,
+                "scan": shown[item.row],
                 "reason": item.fault,
                 "kind": item.kind,
             }
@@ -240,14 +240,14 @@ def load_cohort(
     data = data.rename(columns={scan_column: "scan"})
     sources = pd.DataFrame([item.facts for item in read if item.pixels is not None])
     sources.insert(0, "row", kept)
-    sources.insert(1, "path", [shown[line] for line in kept])
+    sources.insert(1, "path", [shown[row] for row in kept])
     units = sources["unit"].unique()
     data["scan"] = pd.Series(
         ScanArray(
             [item.pixels for item in read if item.pixels is not None],
             spacing_mm,
             units[0] if len(units) == 1 else None,
-            [f"line {line}, {shown[line]}" for line in kept],
+            [f"row {row} of the table, {shown[row]}" for row in kept],
         )
     )
     cohort = Bunch(

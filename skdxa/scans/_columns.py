@@ -9,7 +9,7 @@ import pandas as pd
 
 from skdxa.exceptions import CohortError
 from skdxa.scans._labels import read_labels
-from skdxa.scans._lines import MOST_LISTED, list_lines
+from skdxa.scans._rows import MOST_LISTED, list_rows
 from skdxa.validation import as_patients, printable
 
 _SPACING_COLUMNS = ("row_mm", "column_mm")
@@ -17,7 +17,7 @@ _PLAIN_NUMBER = r"0|[1-9][0-9]{0,17}"  # Without leading zeros, and within 64 bi
 
 
 def check_table(table, folder, scan_column, targets, group_column, meanings):
-    """Return paths, labels and patients by line, or raise all faults of the table at once."""
+    """Return paths, labels and patients by row, or raise all faults of the table at once."""
     problems, paths, groups = [], None, None
     target = pd.DataFrame(index=table.index)
     missing = _check_columns(table, scan_column, targets, group_column, problems)
@@ -38,12 +38,12 @@ def check_table(table, folder, scan_column, targets, group_column, meanings):
     return paths, target, groups
 
 
-def given_spacing(table, line):
+def given_spacing(table, row):
     """Return the spacing that the table states for a scan, or None."""
     if not set(_SPACING_COLUMNS) <= set(table.columns):
         return None
     # As objects, the numbers are Python's, which read well in a message.
-    spacing_mm = tuple(table[name].astype(object).at[line] for name in _SPACING_COLUMNS)
+    spacing_mm = tuple(table[name].astype(object).at[row] for name in _SPACING_COLUMNS)
     return None if all(map(pd.isna, spacing_mm)) else spacing_mm
 
 
@@ -97,7 +97,7 @@ def _check_given(values, what):
     missing = values.index[_is_missing(values)]
     if len(missing):
         raise CohortError(
-            f"column '{values.name}' names no {what} in {list_lines(missing)}. Fill in the {what} "
+            f"column '{values.name}' names no {what} in {list_rows(missing)}. Fill in the {what} "
             "or delete the row."
         )
 
@@ -113,24 +113,24 @@ def _patients(column):
 
 
 def _paths(values, folder, problems):
-    """Return the path of each line's scan, and add faults to a list."""
+    """Return the path of each row's scan, and add faults to a list."""
     with _collected(problems):
         _check_given(values, "scan")
     if not folder.is_dir():
         problems.append(f"the folder of scans {printable(folder)} does not exist.")
     given = values[~_is_missing(values)]
-    paths = {line: str(folder / str(value)) for line, value in given.items()}
-    first_line, twice = {}, []
-    for line, path in paths.items():
-        before = first_line.setdefault(_real_path(path), line)
-        if before != line:
+    paths = {row: str(folder / str(value)) for row, value in given.items()}
+    first_row, twice = {}, []
+    for row, path in paths.items():
+        before = first_row.setdefault(_real_path(path), row)
+        if before != row:
             twice.append(
-                f"lines {before} and {line} of the table name the same scan, "
-                f"{printable(str(values[line]))}. Delete one, or correct its path."
+                f"rows {before} and {row} of the table name the same scan, "
+                f"{printable(str(values[row]))}. Delete one, or correct its path."
             )
     problems += twice[:MOST_LISTED]
     if len(twice) > MOST_LISTED:
-        problems.append(f"{len(twice) - MOST_LISTED} more lines name a scan of another line.")
+        problems.append(f"{len(twice) - MOST_LISTED} more rows name a scan of another row.")
     return paths
 
 

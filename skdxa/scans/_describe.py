@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from skdxa.scans._lines import MOST_LISTED
+from skdxa.scans._rows import MOST_LISTED
 
 _MANY_EXCLUDED = 0.1
 
@@ -67,7 +67,7 @@ def warn_of_cohort(cohort):
         )
     same = sources.assign(group=cohort.groups)[sources["sha256"].duplicated(keep=False)]
     copies = [
-        f"lines {', '.join(map(str, rows['row']))}"
+        f"rows {', '.join(map(str, rows['row']))}"
         for _, rows in same.groupby("sha256", sort=False)
         if rows["group"].nunique() > 1
     ]
@@ -83,7 +83,7 @@ def warn_of_cohort(cohort):
 
 
 def list_excluded(excluded, n_scans, on_error):
-    listed = [f"  line {one.row}: {one.reason}" for one in excluded.head(MOST_LISTED).itertuples()]
+    listed = [f"  row {one.row}: {one.reason}" for one in excluded.head(MOST_LISTED).itertuples()]
     if len(excluded) > MOST_LISTED:
         listed.append(f"  and {len(excluded) - MOST_LISTED} more")
     advice = (

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skdxa.exceptions import CohortError
-from skdxa.scans._lines import list_lines
+from skdxa.scans._rows import list_rows
 
 _MOST_WORDS = 8
 
@@ -55,7 +55,7 @@ def read_labels(values, meanings):
     Parameters
     ----------
     values : Series
-        The column; its index is the line of the table.
+        The column; its index is the row of the table.
     meanings : dict of str to float
         As `check_meanings` returns it. Unless it names a number, 0 and 1 mean themselves.
 
@@ -81,7 +81,7 @@ def read_labels(values, meanings):
     found = values[wrong.index].map(lambda value: str(value).strip())
     counts = found.value_counts(sort=False)
     listed = [
-        f"'{word}' in {list_lines(found.index[found == word])}"
+        f"'{word}' in {list_rows(found.index[found == word])}"
         for word in counts.index[:_MOST_WORDS]
     ]
     more = f", and {len(counts) - _MOST_WORDS} other words" if len(counts) > _MOST_WORDS else ""

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skdxa.exceptions import CohortError
-from skdxa.scans._lines import list_lines
+from skdxa.scans._rows import list_rows
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -23,7 +23,7 @@ _WHOLE_NUMBER = re.compile(r"[-+]?\d+")
 
 
 def read_table(table, *, text_columns, sheet=None):
-    r"""Return a table whose index is the line, as a spreadsheet numbers it.
+    r"""Return a table whose index is the row, as a spreadsheet numbers it.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def read_table(table, *, text_columns, sheet=None):
     Returns
     -------
     table : DataFrame
-        The header is line 1. Empty lines and columns are left out.
+        The header is row 1. Empty rows and columns are left out.
 
     Raises
     ------
@@ -136,8 +136,8 @@ def _read_excel(content, source, sheet):
         raise CohortError(f"{source} is empty.")
     cells = sheets[sheet if sheet is not None else next(iter(sheets))]
     rows = {
-        line: [_cell_text(cell) for cell in row]
-        for line, row in enumerate(cells.itertuples(index=False), start=1)
+        number: [_cell_text(cell) for cell in row]
+        for number, row in enumerate(cells.itertuples(index=False), start=1)
     }
     return rows, "."
 
@@ -152,25 +152,26 @@ def _cell_text(cell):
 
 
 def _read_text(content, source):
-    """Return the cells of each line of a text file, and the decimal mark if it is certain."""
+    """Return the cells of each row of a text file, and the decimal mark if it is certain."""
     text = _decode(content, source)
     lines = text.splitlines()
-    # Excel writes this line in front where the delimiter is not the system's own.
+    # Excel writes this line in front where the delimiter is not the system's own, and neither
+    # shows nor numbers it.
     named = re.fullmatch('"?sep=(.)"?', lines[0], re.IGNORECASE) if lines else None
     delimiter = named.group(1) if named else _find_delimiter(text)
     rows = {}
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    line = 0
+    number = 0
     try:
-        for line, row in enumerate(reader, start=1):
-            rows[line] = [cell.strip() for cell in row]
+        for number, row in enumerate(reader, start=0 if named else 1):
+            rows[number] = [cell.strip() for cell in row]
     except csv.Error as error:
         raise CohortError(
-            f"{source} cannot be read after line {line} ({error}). A quotation mark may be "
+            f"{source} cannot be read after row {number} ({error}). A quotation mark may be "
             "missing."
         ) from None
     if named:
-        del rows[1]
+        del rows[0]
     # Where commas separate cells, a comma within a number can separate thousands too.
     return rows, None if delimiter == "," else ","
 
@@ -212,10 +213,10 @@ def _find_delimiter(text):
 
 
 def _typed(rows, decimal, source, text_columns):
-    """Return a table with numbers as numbers, from the cells of each line as text."""
-    rows = {line: row for line, row in rows.items() if any(row)}
-    header_line, header = next(iter(rows.items()))
-    del rows[header_line]
+    """Return a table with numbers as numbers, from the cells of each row as text."""
+    rows = {number: row for number, row in rows.items() if any(row)}
+    header_row, header = next(iter(rows.items()))
+    del rows[header_row]
     width = len(header)
     longest = max(map(len, rows.values()), default=0)
     # Spreadsheets leave empty columns behind.
@@ -224,22 +225,26 @@ def _typed(rows, decimal, source, text_columns):
         for column in range(max(width, longest))
         if any(column < len(row) and row[column] for row in (header, *rows.values()))
     ]
-    short = [line for line, row in rows.items() if len(row) < width]
+    short = [number for number, row in rows.items() if len(row) < width]
     if short:
         raise CohortError(
-            f"{source} has {width} columns, but fewer cells in {list_lines(short)}: "
-            f"{len(rows[short[0]])} in line {short[0]}. It may have been cut short; complete "
-            "it or delete the line."
+            f"{source} has {width} columns, but fewer cells in {list_rows(short)}: "
+            f"{len(rows[short[0]])} in row {short[0]}. It may have been cut short; complete "
+            "it or delete the row."
         )
     unnamed = [column + 1 for column in used if column >= width or not header[column]]
     if unnamed:
-        line = next(
-            (line for line, row in rows.items() if len(row) >= unnamed[0] and row[unnamed[0] - 1]),
-            header_line,
+        number = next(
+            (
+                number
+                for number, row in rows.items()
+                if len(row) >= unnamed[0] and row[unnamed[0] - 1]
+            ),
+            header_row,
         )
         raise CohortError(
             f"{source} has no name for column {unnamed[0]} in its header, but a cell there in "
-            f"line {line}. Name the column, or put cells that hold the delimiter in quotes."
+            f"row {number}. Name the column, or put cells that hold the delimiter in quotes."
         )
     names = [header[column] for column in used]
     columns = []
@@ -266,15 +271,15 @@ def _decimal_points(cells, name, source, decimal):
         return cells
     if point.any():
         raise CohortError(
-            f"{source}: column '{name}' writes numbers with a comma in line "
-            f"{comma.index[comma][0]} and with a point in line {point.index[point][0]}. Write "
+            f"{source}: column '{name}' writes numbers with a comma in row "
+            f"{comma.index[comma][0]} and with a point in row {point.index[point][0]}. Write "
             "all in one way."
         )
     if decimal is None and cells[comma].str.fullmatch(_THOUSANDS).all():
-        line = comma.index[comma][0]
+        row = comma.index[comma][0]
         raise CohortError(
-            f"{source}: '{cells[line]}' in column '{name}', line {line}, can mean "
-            f"{cells[line].replace(',', '')} or {cells[line].replace(',', '.', 1)}. Write it "
+            f"{source}: '{cells[row]}' in column '{name}', row {row}, can mean "
+            f"{cells[row].replace(',', '')} or {cells[row].replace(',', '.', 1)}. Write it "
             "without the comma or with a decimal point."
         )
     return cells.where(~comma, cells.str.replace(",", "."))

@@ -197,7 +197,7 @@ def _strata(stratify, groups, patient, first_row):
         in_another = np.flatnonzero(stratify != stratify[first_row][patient])
         if in_another.size:
             raise ValueError(
-                f"patient {groups[in_another[0]]} lies in more than one stratum (row "
+                f"patient {groups[in_another[0]]} lies in more than one stratum (position "
                 f"{in_another[0]}): "
                 "stratify by a variable that is constant within each patient."
             )

@@ -54,8 +54,8 @@ def consensus(ratings, rule="all"):
     if unreadable.size:
         row, rater = unreadable[0]
         raise ValueError(
-            f"ratings must be 0, 1 or NaN, got {values[row, rater]:g} in row {row} from rater "
-            f"{rater + 1}."
+            f"ratings must be 0, 1 or NaN, got {values[row, rater]:g} at position {row} from "
+            f"rater {rater + 1}."
         )
     more_than_half = n_raters // 2 + 1
     needed = {"all": n_raters, "majority": more_than_half, "any": 1}[rule]

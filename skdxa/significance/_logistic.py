@@ -291,7 +291,7 @@ def _float_column(column, name):
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         raise ValueError(
-            f"column {name!r} has {bad.size} missing or infinite value(s), the first in row "
+            f"column {name!r} has {bad.size} missing or infinite value(s), the first at index "
             f"{column.index[bad[0]]}: leave these patients out of every model to be compared."
         )
     if np.ptp(values) <= 1e-12 * np.abs(values).max():

@@ -150,7 +150,7 @@ def _check_counts(n_hits, n_total):
     right = (hits % 1 == 0) & (total % 1 == 0) & (hits >= 0) & (hits <= total)
     if not right.all():
         row = np.flatnonzero(~right)[0]
-        where = f" in row {row}" if np.ndim(n_hits) else ""
+        where = f" at position {row}" if np.ndim(n_hits) else ""
         raise ValueError(
             "n_hits and n_total must be whole numbers with 0 <= n_hits <= n_total, "
             f"got {hits[row]:g} and {total[row]:g}{where}."

@@ -52,7 +52,7 @@ def rater_agreement(ratings, *, weights=None, categories=None, level=0.95):
     Raises
     ------
     ValueError
-        If a rating is missing, naming rater and row (leave the row out, for example
+        If a rating is missing, naming rater and index (leave the row out, for example
         with ``dropna``), if a rating is not among `categories`, or if there are fewer than
         two raters or scans.
 
@@ -402,7 +402,7 @@ def _check_ratings(ratings):
         else:
             rater += 1
         raise ValueError(
-            f"rater {rater} gave no rating in row {row} ({len(missing)} missing in all): "
+            f"rater {rater} gave no rating at index {row} ({len(missing)} missing in all): "
             "leave out the scans that were not rated by all."
         )
     if len(values) < 2:

@@ -5,6 +5,7 @@ from skdxa.study._drift import compare_with_training
 from skdxa.study._estimate import StudyEstimate, count_trainings, estimate_study
 from skdxa.study._explain import explain_scans
 from skdxa.study._fracture import fracture_benchmarks
+from skdxa.study._known_columns import known_columns
 from skdxa.study._model import fit_model
 from skdxa.study._output import write_csv
 from skdxa.study._predict import predict_scans
@@ -24,6 +25,7 @@ __all__ = [
     "explain_scans",
     "fit_model",
     "fracture_benchmarks",
+    "known_columns",
     "label_columns",
     "predict_scans",
     "review_cohort",

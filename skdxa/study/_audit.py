@@ -15,15 +15,13 @@ from sklearn.preprocessing import StandardScaler
 from skdxa.exceptions import ScanError
 from skdxa.preprocessing import find_spine_line, scan_features
 from skdxa.significance import delong_interval
+from skdxa.study._known_columns import SCANNER_NAMES, YEAR_NAMES
 from skdxa.study._similar import similar_pairs
 from skdxa.study._tasks import known_rows
 from skdxa.validation import has_repeated_patients, patient_codes, split_patients
 
 FINE, LOOK, FAULT, OPEN = "nothing found", "look at this", "fault", "open"
 
-# Columns of the data that tell how a scan was made.
-_MACHINES = ("scanner", "device", "site", "hospital", "centre", "center")
-_YEARS = ("year", "scan_year", "exam_year")
 # Pixels: the strip at each side of a scan, and the segments that it is divided into.
 _STRIP, _SEGMENTS = 12, 4
 # A label is told by something it should not be told by from this AUC on, if the lower end of the
@@ -97,15 +95,17 @@ def audit_patients(cohort, fold_of):
     ]
     if crossing:
         one, other, alike = crossing[0]
-        listed = ", ".join(f"{first} and {second}" for first, second, _ in crossing[:5])
+        row = _table_rows(cohort)
+        listed = ", ".join(f"{row[first]} and {row[second]}" for first, second, _ in crossing[:5])
         return AuditItem(
             name,
             question,
             FAULT,
             f"{len(crossing)} pairs of scans listed for different patients show bones as alike as "
             f"those of one patient, and lie in different folds: rows {listed}"
-            f"{' and more' if len(crossing) > 5 else ''}. The most alike, {one} and {other}, "
-            f"correlate by {alike:.2f}. Look at them; if they are twins, give both one patient.",
+            f"{' and more' if len(crossing) > 5 else ''}. The most alike, {row[one]} and "
+            f"{row[other]}, correlate by {alike:.2f}. Look at them; if they are twins, give "
+            "both one patient.",
         )
     several = (
         "some have several scans" if has_repeated_patients(cohort.groups) else "one scan each"
@@ -117,6 +117,12 @@ def audit_patients(cohort, fold_of):
         f"{len(np.unique(patient_codes(cohort.groups)))} patients, {several}; no patient is in "
         "two folds of a repeat, and no two scans of different patients look like scans of one.",
     )
+
+
+def _table_rows(cohort):
+    """Return the row of each scan in the user's table, or the index in the cohort without one."""
+    sources = cohort.get("sources")
+    return list(cohort.data.index if sources is None else sources["row"])
 
 
 def audit_shuffled(result, n_repeats=1):
@@ -247,9 +253,9 @@ def machine_columns(cohort):
     found = {}
     data = cohort.data
     for name in data.columns:
-        if str(name).lower() in _MACHINES and data[name].nunique() > 1:
+        if str(name).lower() in SCANNER_NAMES and data[name].nunique() > 1:
             found[str(name)] = data[name].astype(str).to_numpy()
-        if str(name).lower() in _YEARS:
+        if str(name).lower() in YEAR_NAMES:
             years = pd.to_numeric(data[name], errors="coerce")
             if years.nunique() > 1:
                 late = years > years.median()

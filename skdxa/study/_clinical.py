@@ -6,6 +6,7 @@ from skdxa.evaluation import Folds
 from skdxa.exceptions import CohortError
 from skdxa.study._fracture import compare_predictors
 from skdxa.study._fracture_predictors import read_predictors
+from skdxa.study._known_columns import HIP, VERTEBRAE
 from skdxa.study._protocol import REFERENCES
 from skdxa.study._steps import LeftOut
 from skdxa.study._tasks import known_rows
@@ -16,8 +17,7 @@ _SENSITIVITY = 0.6
 
 def clinical_columns(protocol):
     """Return the clinical columns that a study knows, in the order of the tables."""
-    vertebrae = [f"bmd_L{number}" for number in range(1, 5)]
-    return ["age", *vertebrae, "bmd_neck", "bmd_total_hip", protocol.texture]
+    return ["age", *VERTEBRAE, *HIP, protocol.texture]
 
 
 def compare_clinical(protocol, cohort, task, result):

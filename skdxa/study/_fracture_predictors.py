@@ -6,11 +6,10 @@ import pandas as pd
 from skdxa.densitometry import minimum_t_score, t_score
 from skdxa.evaluation import CrossValidationResult, Folds
 from skdxa.exceptions import CohortError
+from skdxa.study._known_columns import HIP, VERTEBRAE
 from skdxa.validation import check_known, check_same_rows, fill_masked, split_patients
 
 NETWORK = "deep_learning"
-_VERTEBRAE = ("bmd_L1", "bmd_L2", "bmd_L3", "bmd_L4")
-_HIP = {"bmd_neck": "femoral_neck", "bmd_total_hip": "total_hip"}
 
 
 def read_labels(target, trained_on, scored_on):
@@ -20,7 +19,7 @@ def read_labels(target, trained_on, scored_on):
         invalid = np.flatnonzero(~np.isin(labels, (0, 1)) & ~np.isnan(labels))
         if invalid.size:
             raise CohortError(
-                f"Label {column!r} must be 0, 1 or unknown; it is {labels[invalid[0]]:g} in row "
+                f"Label {column!r} must be 0, 1 or unknown; it is {labels[invalid[0]]:g} at index "
                 f"{target.index.tolist()[invalid[0]]!r}."
             )
         for value, kind in ((1, "positive"), (0, "negative")):
@@ -30,7 +29,7 @@ def read_labels(target, trained_on, scored_on):
     if unknown.size:
         raise CohortError(
             f"Label {trained_on!r}, which models are trained on, is unknown in {unknown.size} of "
-            f"{len(y)} rows, the first being row {target.index.tolist()[unknown[0]]!r}: leave "
+            f"{len(y)} rows, the first at index {target.index.tolist()[unknown[0]]!r}: leave "
             "these scans out of the cohort."
         )
     return y, scored_y
@@ -60,7 +59,7 @@ def read_predictors(data, texture, reference, *, gaps=False):
         if bad.size:
             raise CohortError(
                 f"Column {name!r} is {values[bad[0]]} in {bad.size} of {len(values)} rows, the "
-                f"first being row {data.index.tolist()[bad[0]]!r}: leave these scans out of the "
+                f"first at index {data.index.tolist()[bad[0]]!r}: leave these scans out of the "
                 "cohort, or fill the gaps."
             )
         # A table of one column, so that t_score can name it.
@@ -75,13 +74,13 @@ def read_predictors(data, texture, reference, *, gaps=False):
         return not gaps or all(name in data for name in names)
 
     found = {}
-    if has(*_VERTEBRAE):
-        spine = lowest([t_score(column(name), reference, site="spine") for name in _VERTEBRAE])
+    if has(*VERTEBRAE):
+        spine = lowest([t_score(column(name), reference, site="spine") for name in VERTEBRAE])
         found["spine_t_score"] = -spine
-    if has(*_HIP):
-        hip = lowest([t_score(column(name), reference, site=site) for name, site in _HIP.items()])
+    if has(*HIP):
+        hip = lowest([t_score(column(name), reference, site=site) for name, site in HIP.items()])
         found["hip_t_score"] = -hip
-    if has(*_VERTEBRAE, *_HIP):
+    if has(*VERTEBRAE, *HIP):
         found["min_t_score"] = -lowest([spine, hip])
     if has("age"):
         found["age"] = column("age").to_numpy()[:, 0]

@@ -18,6 +18,7 @@ from skdxa.study._output import (
     write_csv,
 )
 from skdxa.study._protocol import PAPER_TARGETS, Protocol
+from skdxa.study._tasks import rename_columns
 
 _REVIEW_FILE = re.compile(r"scans\.csv|flow\.png|contact_sheet_\d+\.png")
 _PER_SHEET = 48
@@ -33,8 +34,8 @@ def review_cohort(cohort, protocol=None, *, out=None, overwrite=False):
         From `skdxa.scans.load_cohort`, with ``on_error="exclude"`` so that the scans that
         cannot be used are listed too.
     protocol : Protocol or None, default=None
-        The choices of the study, of which targets, folds and the size of the crop count
-        here; None looks at the scans alone.
+        The choices of the study, of which targets, names of columns, folds and the size of
+        the crop count here; None looks at the scans alone.
     out : str, path-like or None, default=None
         Folder to make, with ``scans.csv`` (the table `scans`), ``flow.png`` (the flow chart)
         and ``contact_sheet_1.png`` and so on (every scan, those with a remark first; 480 at
@@ -85,9 +86,15 @@ def review_cohort(cohort, protocol=None, *, out=None, overwrite=False):
     cohort = Bunch(**{**cohort, "groups": check_cohort(cohort)[2]})
     scans = _scans(cohort, Protocol.width if protocol is None else protocol.width)
     problems = []
-    for target in _targets(protocol, cohort):
+    named = cohort
+    if protocol is not None:
         try:
-            check_target(protocol, cohort, target)
+            named = rename_columns(cohort, protocol.columns)
+        except CohortError as error:
+            problems.append(str(error))
+    for target in _targets(protocol, named):
+        try:
+            check_target(protocol, named, target)
         except CohortError as error:
             problems.append(str(error))
     if out is not None:
@@ -142,7 +149,7 @@ def _scans(cohort, width):
 
 
 def _without_folders(scans):
-    """Return the table as it is written: folders can name patients, and the line tells scans."""
+    """Return the table as it is written: folders can name patients, and the row tells scans."""
     left_out = excluded_records(scans.loc[~scans["usable"], ["scan", "reason"]])
     written = scans.assign(scan=base_names(scans["scan"]))
     written.loc[~scans["usable"], "reason"] = [record["reason"] for record in left_out]
@@ -161,9 +168,7 @@ def _draw(cohort, scans, folder):
         shown = order[start : start + _PER_SHEET].to_numpy()
         sheet = ContactSheetDisplay.from_scans(
             cohort.data.iloc[shown],
-            names=[
-                f"line {usable.at[n, 'row']}\n{Path(usable.at[n, 'scan']).name}" for n in shown
-            ],
+            names=[f"row {usable.at[n, 'row']}\n{Path(usable.at[n, 'scan']).name}" for n in shown],
             remarks=usable["remarks"][shown].tolist(),
             title=title,
         )

@@ -336,7 +336,7 @@ def scan_names(X, *, column="scan"):
     >>> import pandas as pd
     >>> from skdxa.validation import scan_names
     >>> scan_names(pd.DataFrame({"scan": [None, None]}, index=["P1", "P2"]))
-    ["The scan of row 'P1'", "The scan of row 'P2'"]
+    ["The scan at index 'P1'", "The scan at index 'P2'"]
     """
     if isinstance(X, pd.Series):
         column = X.name or column
@@ -345,7 +345,7 @@ def scan_names(X, *, column="scan"):
         files = getattr(scans.array, "names", None) if isinstance(scans, pd.Series) else None
         files = [None] * len(X) if files is None else files
         return [
-            f"The {column} of row {label!r}" + (f" ({file})" if file else "")
+            f"The {column} at index {label!r}" + (f" ({file})" if file else "")
             for label, file in zip(X.index, files, strict=True)
         ]
     return [f"Scan {position}" for position in range(len(X))]

@@ -17,7 +17,7 @@ def test_check_reports_whether_a_study_could_start(files, tmp_path):
     assert ran.exit_code == 0, ran.output
     assert "Cohort of 24 scans of 12 patients" in ran.output
     assert "To look at: 24 scans." in ran.output
-    assert "line 2: 0.npy: unlike a lumbar spine: no spine stands out" in ran.output
+    assert "row 2: 0.npy: unlike a lumbar spine: no spine stands out" in ran.output
     assert ran.output.endswith("A study could start.\n")
 
     out = tmp_path / "review"
@@ -98,3 +98,27 @@ def test_check_compares_with_a_model(files, model_file):
     assert ran.exit_code == 0, ran.output
     assert "Compared with the scans that scoliosis.skdxa was trained on, " in ran.output
     assert "width_mm" in ran.output
+
+
+def test_check_takes_the_protocol_and_the_columns_of_a_study(files, tmp_path):
+    table = pd.read_csv(files / "table.csv").rename(columns={"scoliosis": "Cobb > 10"})
+    table.assign(Age=60).to_csv(tmp_path / "table.csv", index=False)
+    config = tmp_path / "study.toml"
+    config.write_text('n_splits = 20\ncolumns = { scoliosis = "Cobb > 10", age = "Age" }\n')
+    arguments = ("check", tmp_path / "table.csv", "--scans", files, "--config", config)
+    ran = run_command(*arguments)
+    assert ran.exit_code == 1
+    assert "Cobb > 10: 11 positive, 12 negative, 1 unknown" in ran.output
+    assert "have the label 0, but 20 folds need" in ran.stderr
+    # An option replaces what the file says, and adds to its columns.
+    ran = run_command(*arguments, "--splits", 3)
+    assert ran.exit_code == 0, ran.output
+    ran = run_command(*arguments, "--splits", 3, "--column", "tbs=TBS L1-L4")
+    assert ran.exit_code == 1
+    assert "The cohort has no column 'TBS L1-L4', which the protocol's columns name" in ran.stderr
+    for target in ("scoliosis", "Cobb > 10"):
+        ran = run_command(
+            "check", tmp_path / "table.csv", "--scans", files, "--splits", 3,
+            "--target", target, "--column", "scoliosis=Cobb > 10",
+        )  # fmt: skip
+        assert ran.exit_code == 0, ran.output

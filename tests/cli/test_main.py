@@ -1,14 +1,19 @@
 import os
+import shlex
 import signal
 import sys
 import warnings
 
 import pandas as pd
 import pytest
+import typer
 from commands import run_command
 
 from skdxa import __version__
-from skdxa.cli import main
+from skdxa.cli import app, main
+from skdxa.cli._exit import STATUSES
+from skdxa.cli._main import EXAMPLES
+from skdxa.study import known_columns
 
 
 @pytest.mark.usefixtures("as_it_was")
@@ -64,3 +69,28 @@ def test_messages_name_the_options_of_the_command(files, monkeypatch, capsys, tm
     with pytest.raises(SystemExit):
         main()
     assert "as in --label Yes=1 --label No=0." in capsys.readouterr().err
+
+
+def test_columns_that_skdxa_knows_are_listed():
+    printed = run_command("columns").output
+    for name in known_columns()["name"]:
+        assert f"\n{name}" in f"\n{printed}"
+    assert "bmd_L1 (g/cm2)\n    BMD of vertebra L1.\n    Used for: T-scores" in printed
+    assert "Also called: device, site" in printed
+
+
+@pytest.mark.parametrize("name", [command.__name__ for command in EXAMPLES])
+def test_examples_of_the_commands_are_understood(name):
+    (example,) = (text for command, text in EXAMPLES.items() if command.__name__ == name)
+    program, *arguments = shlex.split(example)
+    assert (program, arguments[0]) == ("skdxa", name)
+    command = typer.main.get_command(app)
+    context = command.commands[name].make_context(name, arguments[1:])
+    assert [p.name for p in command.commands[name].params if p.name not in context.params] == []
+    shown = " ".join(run_command(name, "--help").output.split())
+    assert f"Example: {example}" in shown
+
+
+def test_a_mistyped_option_ends_with_status_2():
+    assert run_command("check", "table.csv", "--tarjet", "x").exit_code == 2
+    assert {0, 1, 2, 3, 130, 143} == set(STATUSES)

@@ -106,3 +106,54 @@ def test_command_does_not_overwrite_unasked(tmp_path):
     ran = run_command("study", "--out", tmp_path / "new", "--protocol", "long")
     assert "--protocol must be quick or paper; got 'long'" in str(ran.exception)
     assert np.array_equal(list(tmp_path.iterdir()), [out])
+
+
+def test_a_table_is_named_in_one_of_two_ways(asked, files, tmp_path):
+    for number, table in enumerate((["--cohort"], [])):
+        ran = run_command("study", *table, files / "table.csv", "--out", tmp_path / str(number))
+        assert ran.exit_code == 0, ran.output
+        assert len(asked[number].cohort.data) == 24
+    twice = run_command("study", "a.csv", "--cohort", "b.csv", "--out", tmp_path / "c")
+    assert "named twice, a.csv and --cohort b.csv: name it once" in str(twice.exception)
+
+
+def renamed(files, tmp_path):
+    """Write the table with another name for the label, beside the scans."""
+    table = pd.read_csv(files / "table.csv").rename(columns={"scoliosis": "Cobb > 10"})
+    path = tmp_path / "renamed.csv"
+    table.assign(Age=60).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("target", ["scoliosis", "Cobb > 10"])
+def test_columns_are_named_on_the_command_line_as_in_a_protocol(asked, files, tmp_path, target):
+    config = tmp_path / "study.toml"
+    config.write_text('columns = { age = "Age" }\nprimary = { target = "scoliosis" }\n')
+    ran = run_command(
+        "study", renamed(files, tmp_path), "--scans", files, "--out", tmp_path / "out", "--config",
+        config, "--target", target, "--column", "scoliosis=Cobb > 10",
+    )  # fmt: skip
+    assert ran.exit_code == 0, ran.output
+    assert asked[0].protocol.columns == {"age": "Age", "scoliosis": "Cobb > 10"}
+    assert asked[0].protocol.targets == ("scoliosis",)
+    assert list(asked[0].cohort.target) == ["Cobb > 10"]
+
+
+def test_a_column_that_nothing_would_use_is_refused(asked, files, tmp_path):
+    for text, message in (
+        ("agee=Age", "--column agee=Age: skdxa knows no column agee.*Did you mean age"),
+        ("age", "--column age must be a name that skdxa has, '=' and the name in the table"),
+    ):
+        ran = run_command(
+            "study", files / "table.csv", "--out", tmp_path / "out", "--column", text
+        )
+        with pytest.raises(ValueError, match=message):
+            raise ran.exception
+    assert not asked
+    # A label of the user's own, and one reader's labels.
+    ran = run_command(
+        "study", files / "table.csv", "--out", tmp_path / "out", "--target", "curve",
+        "--column", "curve=scoliosis", "--column", "curve_r1=patient",
+    )  # fmt: skip
+    assert ran.exit_code == 0, ran.output
+    assert asked[0].protocol.columns == {"curve": "scoliosis", "curve_r1": "patient"}

@@ -109,7 +109,7 @@ def test_areas_give_the_density_of_the_region():
     score = spine_t_score(bmd, FINNISH_WOMEN, areas=areas)
     assert score["a"] == pytest.approx((content / 40 - 1.20) / 0.12)
     assert score.attrs["reference"] == FINNISH_WOMEN.name
-    with pytest.raises(ValueError, match=r"areas must be positive.* in row 'a', column 'L4'"):
+    with pytest.raises(ValueError, match=r"areas must be positive.* at index 'a', column 'L4'"):
         spine_t_score(bmd, FINNISH_WOMEN, areas=areas, evaluable=bmd > 0)
 
 

@@ -162,7 +162,7 @@ def test_errors(result):
         draw(_OUTCOME, np.where(is_highest, 1.0, _RISK))
     with pytest.raises(ValueError, match="y and groups must have the same rows"):
         draw(_OUTCOME, _RISK, groups=range(239))
-    with pytest.raises(ValueError, match=r"'model' is -0.1 in row \d+ .*not a probability"):
+    with pytest.raises(ValueError, match=r"'model' is -0.1 at position \d+ .*not a probability"):
         draw(_OUTCOME, np.where(is_highest, -0.1, _RISK))
     scores = replace(result, response_method="decision_function")
     with pytest.raises(ValueError, match="the result 'b' has the values of a decision_function"):

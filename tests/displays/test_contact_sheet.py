@@ -16,7 +16,7 @@ SCANS[1][2, 3] = 0.5
 def test_a_page_of_scans():
     display = ContactSheetDisplay.from_scans(
         SCANS,
-        names=["line 2\na.npy", "line 3\na_very_long_name_of_a.npy", "line 4\nc.npy"],
+        names=["row 2\na.npy", "row 3\na_very_long_name_of_a.npy", "row 4\nc.npy"],
         remarks=["", "saturated: 10 % at the largest value", ""],
         title="Simulated scans",
         n_columns=2,
@@ -26,8 +26,8 @@ def test_a_page_of_scans():
         shown = np.ma.filled(image.get_array().astype(float), np.nan)
         np.testing.assert_allclose(shown, scan, rtol=1e-6)
     texts = [label.get_text() for label in display.labels_]
-    assert texts[0] == "line 2\na.npy"
-    assert texts[1].splitlines()[:2] == ["line 3", "a_very_\u2026of_a.npy"]
+    assert texts[0] == "row 2\na.npy"
+    assert texts[1].splitlines()[:2] == ["row 3", "a_very_\u2026of_a.npy"]
     assert max(map(len, texts[1].splitlines())) <= 17
     assert display.axes_[1].spines["left"].get_linewidth() == 2
     assert display.axes_[0].spines["left"].get_linewidth() < 2

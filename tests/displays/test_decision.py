@@ -210,9 +210,9 @@ def test_decision_errors(make_result):
     with pytest.raises(ValueError, match=r"one number for each of 10 scans.*shape \(10, 2\)"):
         draw(_OUTCOME, np.column_stack([1 - _RISK, _RISK]))
     missing = np.where(_RISK == 0.3, np.nan, _RISK)
-    with pytest.raises(ValueError, match=r"'b' lacks a finite number for 1 of 10.*in row 4 "):
+    with pytest.raises(ValueError, match=r"'b' lacks a finite number for 1 of 10.*at position 4 "):
         draw(_OUTCOME, {"a": _RISK, "b": missing})
-    with pytest.raises(ValueError, match=r"'model' is -0.1 in row 3 .*not a probability"):
+    with pytest.raises(ValueError, match=r"'model' is -0.1 at position 3 .*not a probability"):
         draw(_OUTCOME, np.where(_RISK == 0.2, -0.1, _RISK))
     with pytest.raises(ValueError, match="thresholds must lie between 0 and 1"):
         draw(_OUTCOME, _RISK, thresholds=[0, 0.5])

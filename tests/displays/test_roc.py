@@ -200,7 +200,7 @@ def test_a_benchmark_needs_a_score_of_every_labelled_scan(result, ax):
     score, y = np.arange(10.0), result.y.astype(float)
     score[[3, 6]] = np.nan, np.inf
     message = (
-        "benchmark 'TBS' lacks a finite number for 2 of 10 labelled scans, the first in row 3"
+        "benchmark 'TBS' lacks a finite number for 2 of 10 labelled scans, the first at position 3"
     )
     with pytest.raises(ValueError, match=message):
         RepeatedRocDisplay.from_result(result, benchmarks={"age": y, "TBS": score}, ax=ax)

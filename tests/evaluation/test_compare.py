@@ -207,15 +207,21 @@ def test_other_folds_labels_and_patients_are_refused(folds, models, y):
         compare(models[0], noisy(Folds(folds.fold_of[:3], y), 0, 1, 3))
     moved = folds.fold_of.copy()
     moved[2, [7, 8]] = (moved[2, 7] + 1) % 5, (moved[2, 8] + 1) % 5
-    with pytest.raises(ValueError, match=r"other folds: in repeat 2, row 7 is in fold \d and"):
+    with pytest.raises(
+        ValueError, match=r"other folds: in repeat 2, position 7 is in fold \d and"
+    ):
         compare(models[0], noisy(Folds(moved, y), 0, 1))
     other = y.copy()
     other[[5, 9]] = 1 - other[[5, 9]]
-    with pytest.raises(ValueError, match=r"other labels in 2 of 150 rows, the first in row 5\."):
+    with pytest.raises(
+        ValueError, match=r"other labels in 2 of 150 rows, the first at position 5\."
+    ):
         compare(models[0], noisy(Folds(folds.fold_of, other), 0, 1))
     patients = np.arange(N_SCANS)
     patients[11] = 10
-    with pytest.raises(ValueError, match="other patients in 1 of 150 rows, the first in row 11"):
+    with pytest.raises(
+        ValueError, match="other patients in 1 of 150 rows, the first at position 11"
+    ):
         compare(models[0], noisy(Folds(folds.fold_of, y, patients), 0, 1))
     # The names of the patients do not matter.
     named = noisy(Folds(folds.fold_of, y, [f"P{999 - i}" for i in range(N_SCANS)]), 0, 1)

@@ -392,17 +392,17 @@ def test_unknown_labels_are_refused(table):
         ({"y": np.arange(97)}, r"y must hold two labels, got 97: 0, 1, 2, 3, 4, \.\.\."),
         (
             {"y": np.arange(97) < 2},
-            r"fewer scans \(2\) have the label True, as in row 0, than n_splits=3",
+            r"fewer scans \(2\) have the label True, as at position 0, than n_splits=3",
         ),
         ({"y": np.zeros(96)}, "X and y must have the same rows, got 97 and 96"),
         ({"groups": [None, *range(96)]}, "groups is missing for 1 of 97 scans"),
         (
             {"groups": np.arange(97) // 49},
-            r"fewer patients \(2\) have the label \d, as in row \d, than n_splits=3",
+            r"fewer patients \(2\) have the label \d, as at position \d, than n_splits=3",
         ),
         (
             {"stratify": np.c_[np.arange(97) < 1, np.zeros(97)]},
-            r"fewer scans \(1\) have the label \[1.0, 0.0\], as in row 0",
+            r"fewer scans \(1\) have the label \[1.0, 0.0\], as at position 0",
         ),
         ({"y": pd.Series(np.tile([0, 1], 49)[:97], index=range(1, 98))}, "different indices"),
         ({"n_splits": 1}, "The 'n_splits' parameter of repeated_cross_validate must be an int"),

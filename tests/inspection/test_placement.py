@@ -52,6 +52,6 @@ def test_maps_that_do_not_fit_are_one_clear_error(pipeline, scans):
     heat = np.zeros((6, 14, 10))
     with pytest.raises(ValueError, match="There are 5 maps for 6 scans"):
         to_scan(heat[:5], scans, pipeline)
-    message = r"The scan of row 'a' became an image of shape \(14, 10\); its map .* \(10, 14\)"
+    message = r"The scan at index 'a' became an image of shape \(14, 10\); its map .* \(10, 14\)"
     with pytest.raises(ScanError, match=message):
         to_scan(heat.swapaxes(1, 2), scans, pipeline)

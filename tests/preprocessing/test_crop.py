@@ -106,7 +106,7 @@ def test_a_scan_narrower_than_the_crop_is_one_clear_error():
     with pytest.raises(ScanError, match=message):
         SpineCropper(20, 50).fit_transform(scans)
     table = pd.DataFrame({"scan": scans}, index=["P01", "P02"])
-    with pytest.raises(ScanError, match=r"^The scan of row 'P02' has 40 columns"):
+    with pytest.raises(ScanError, match=r"^The scan at index 'P02' has 40 columns"):
         SpineCropper(20, 50).fit_transform(table)
 
 

@@ -62,9 +62,12 @@ def test_another_column_may_hold_the_scans():
         (np.full((1, 7, 9), np.nan), "Scan 0 holds no scanned pixel: all are NaN"),
         (
             pd.DataFrame({"scan": [np.zeros((7, 9)), np.nan]}, index=["P01", "P02"]),
-            r"The scan of row 'P02' is missing \(it is nan\)",
+            r"The scan at index 'P02' is missing \(it is nan\)",
         ),
-        (pd.Series([np.full((7, 9), np.nan)], index=[41]), "The scan of row 41 holds no scanned"),
+        (
+            pd.Series([np.full((7, 9), np.nan)], index=[41]),
+            "The scan at index 41 holds no scanned",
+        ),
     ],
 )
 @pytest.mark.parametrize(

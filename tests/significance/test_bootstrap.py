@@ -125,7 +125,10 @@ def test_missing_bca_interval_is_not_hidden():
         ({"groups": ["a", "b", None, "a"]}, "groups is missing for 1 of 4 scans.* position 2"),
         ({"stratify": [0, 1, np.nan, 1]}, "stratify is missing"),
         ({"stratify": [0, 1, 1, 1]}, "at least two patients in each stratum"),
-        ({"groups": ["a", "b", "b", "c"], "stratify": [0, 0, 1, 1]}, r"patient b .*\(row 2\)"),
+        (
+            {"groups": ["a", "b", "b", "c"], "stratify": [0, 0, 1, 1]},
+            r"patient b .*\(position 2\)",
+        ),
         ({"groups": ["a", "b"]}, "inconsistent numbers of samples"),
     ],
 )

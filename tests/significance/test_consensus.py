@@ -42,7 +42,7 @@ def test_consensus_keeps_the_index(dtype):
 
 
 def test_bad_consensus():
-    with pytest.raises(ValueError, match="got 2 in row 1 from rater 2"):
+    with pytest.raises(ValueError, match="got 2 at position 1 from rater 2"):
         consensus([[0, 1], [0, 2]])
     with pytest.raises(ValueError, match="ratings must be 0, 1 or NaN"):
         consensus([["yes", "no"], ["no", "no"]])

@@ -99,7 +99,7 @@ def test_kinds_of_table_agree():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"tbs": [1.2, np.nan, 1.3, 1.1, np.nan, 1.2, 1.3, 1.1]}, "'tbs' has 2 .* in row 1"),
+        ({"tbs": [1.2, np.nan, 1.3, 1.1, np.nan, 1.2, 1.3, 1.1]}, "'tbs' has 2 .* at index 1"),
         ({"tbs": [1.2, np.inf, 1.3, 1.1, 1.1, 1.2, 1.3, 1.1]}, "'tbs' has 1 missing or inf"),
         ({"sex": list("FMFMFFMF")}, "'sex' must hold numbers .* 0 and 1"),
         ({"site": [2] * 8}, "'site' is constant"),

@@ -107,7 +107,7 @@ def test_one_patient_has_no_interval():
         ([1, 0], 1, ["a", None], "groups is missing for 1 of 2 scans"),
         ([1, 0], [1, 1, 1], ["a", "b"], "n_hits and n_total must have the same rows"),
         ([1, np.nan], 1, ["a", "b"], "n_hits has 1 NaN"),
-        ([1, 2], 1, ["a", "b"], "0 <= n_hits <= n_total, got 2 and 1 in row 1"),
+        ([1, 2], 1, ["a", "b"], "0 <= n_hits <= n_total, got 2 and 1 at position 1"),
     ],
 )
 def test_bad_clustered_counts(n_hits, n_total, groups, message):

@@ -207,10 +207,10 @@ def test_single_other_rating_has_no_jackknife():
         ([[0], [1]], "two raters or more; got shape"),
         ([0, 1, 1], "two raters or more; got shape"),
         ([[0, 1]], "agreement needs at least two scans, got 1"),
-        ([[0, 1], [np.nan, 1], [np.nan, 0]], r"rater 1 gave no rating in row 1 \(2 missing"),
+        ([[0, 1], [np.nan, 1], [np.nan, 0]], r"rater 1 gave no rating at index 1 \(2 missing"),
         (
             pd.DataFrame({"r1": [0, 1], "r2": [0, None]}, index=["p7", "p9"]),
-            "rater r2 gave no rating in row p9",
+            "rater r2 gave no rating at index p9",
         ),
     ],
 )

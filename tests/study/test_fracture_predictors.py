@@ -75,14 +75,14 @@ def broken(**changes):
     [
         ({"bmd_L3": None}, "data has no column 'bmd_L3'; it has .*'bmd_L4'"),
         ({"fracture_5y": None}, "target has no column 'fracture_5y'; it has .*'fracture_ever'"),
-        ({"bmd_neck": (1007, np.nan)}, "Column 'bmd_neck' is nan in 1 of 240 rows, .* row 1007"),
-        ({"tbs": (1003, None)}, "Column 'tbs' is nan in 1 of 240 rows, .* row 1003"),
-        ({"age": (1009, np.inf)}, "Column 'age' is inf in 1 .* row 1009"),
+        ({"bmd_neck": (1007, np.nan)}, "Column 'bmd_neck' is nan in 1 of 240 rows, .* index 1007"),
+        ({"tbs": (1003, None)}, "Column 'tbs' is nan in 1 of 240 rows, .* index 1003"),
+        ({"age": (1009, np.inf)}, "Column 'age' is inf in 1 .* index 1009"),
         ({"age": (1009, "old")}, "Column 'age' must hold numbers: .*old"),
-        ({"bmd_L2": (1004, 950)}, "must be in g/cm2.* 950 in row .*1004.*, column 'bmd_L2'"),
+        ({"bmd_L2": (1004, 950)}, "must be in g/cm2.* 950 at index .*1004.*, column 'bmd_L2'"),
         (
             {"fracture_ever": (1011, 2)},
-            "'fracture_ever' must be 0, 1 or unknown; it is 2 in row 1011",
+            "'fracture_ever' must be 0, 1 or unknown; it is 2 at index 1011",
         ),
         ({"fracture_5y": (1011, 0.5)}, r"'fracture_5y' must be 0, 1 or unknown; it is 0\.5"),
         (

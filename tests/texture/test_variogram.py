@@ -294,15 +294,17 @@ def test_what_a_function_finds_is_checked(table):
             raise ScanError("no spine here.")
         return np.ones_like(scan)
 
-    with pytest.raises(ScanError, match=r"The scan of row 8: no spine here\."):
+    with pytest.raises(ScanError, match=r"The scan at index 8: no spine here\."):
         VariogramSlope(regions=refuse).fit(table)
-    with pytest.raises(ScanError, match="row 7: the image of labels that regions found has the s"):
+    with pytest.raises(
+        ScanError, match="index 7: the image of labels that regions found has the s"
+    ):
         VariogramSlope(regions=lambda scan: scan[1:]).fit(table)
     with pytest.raises(ScanError, match="No label that regions found is above 0"):
         VariogramSlope(regions=np.zeros_like).fit(table)
     with pytest.raises(IndexError) as failed:
         VariogramSlope(regions=lambda scan: scan[99]).fit(table)
-    assert failed.value.__notes__[0].startswith("The scan of row 7: regions failed to find")
+    assert failed.value.__notes__[0].startswith("The scan at index 7: regions failed to find")
     model = VariogramSlope(regions=np.ones_like).fit(table)
     with pytest.raises(ScanError, match="Scan 1 holds infinite pixels"):
         model.transform([np.zeros((7, 9)), np.full((7, 9), np.inf)])
@@ -325,7 +327,7 @@ def test_flat_regions_are_nan_and_named(table):
         for scan, labels in zip(table["scan"], table["labels"], strict=True)
     ]
     model = VariogramSlope(regions="labels").fit(table)
-    with pytest.warns(RuntimeWarning, match="3 of 6 variograms .* scan of row 7, region 2"):
+    with pytest.warns(RuntimeWarning, match="3 of 6 variograms .* scan at index 7, region 2"):
         slopes = model.transform(flat)
     assert np.isnan(slopes).tolist() == [[False, True]] * 3
     flat["labels"] = [np.where(labels == 2, 0, labels) for labels in table["labels"]]
@@ -379,7 +381,7 @@ def test_fit_keeps_the_columns_of_the_last_table(table):
         ({"regions": {"L1": (0, 5, 3)}}, r"regions\['L1'\] must be four whole numbers"),
         ({"regions": {"L1": (5, 5, 0, 9)}}, r"regions\['L1'\] must be four whole numbers"),
         ({"regions": {"L1": (0.5, 5, 0, 9)}}, r"regions\['L1'\] must be four whole numbers"),
-        ({"regions": "age"}, "The age of row 7 must be a two-dimensional array"),
+        ({"regions": "age"}, "The age at index 7 must be a two-dimensional array"),
     ],
 )
 def test_bad_parameters(table, parameters, message):
@@ -392,11 +394,13 @@ def test_bad_labels(table):
         return table.assign(labels=[change(labels) for labels in table["labels"]])
 
     model = VariogramSlope(regions="labels").fit(table)
-    with pytest.raises(ScanError, match=r"labels of row 7 has the shape \(29, 40\); its scan has"):
+    with pytest.raises(
+        ScanError, match=r"labels at index 7 has the shape \(29, 40\); its scan has"
+    ):
         model.transform(relabelled(lambda labels: labels[1:]))
-    with pytest.raises(ScanError, match="labels of row 7 must hold whole numbers from 0"):
+    with pytest.raises(ScanError, match="labels at index 7 must hold whole numbers from 0"):
         model.transform(relabelled(lambda labels: labels / 2))
-    with pytest.raises(ScanError, match="scan of row 7: label 3 is above 2, the largest in fit"):
+    with pytest.raises(ScanError, match="scan at index 7: label 3 is above 2, the largest in fit"):
         model.transform(relabelled(lambda labels: labels + 1))
     with pytest.raises(ScanError, match="No label in the column 'labels' is above 0"):
         VariogramSlope(regions="labels").fit(relabelled(lambda labels: 0 * labels))
@@ -414,7 +418,7 @@ def test_a_refit_may_find_more_regions(table):
 def test_bad_scans(table):
     model = VariogramSlope(regions={"lower": (16, 28, 8, 41)}).fit(table)
     with pytest.raises(
-        ScanError, match="row 7 has 30 rows and 40 columns; region 'lower' reaches"
+        ScanError, match="index 7 has 30 rows and 40 columns; region 'lower' reaches"
     ):
         model.transform(table)
     with pytest.raises(ScanError, match=r"X must be a DataFrame.*Put a single scan into a list"):
@@ -423,7 +427,7 @@ def test_bad_scans(table):
         VariogramSlope().fit("scans")
     with pytest.raises(ScanError, match="X holds no scans"):
         VariogramSlope().fit([])
-    with pytest.raises(ScanError, match="The scan of row 8 is missing"):
+    with pytest.raises(ScanError, match="The scan at index 8 is missing"):
         VariogramSlope().fit(table.assign(scan=[table["scan"].iloc[0], None, np.nan]))
     with pytest.raises(ScanError, match="Scan 1 holds infinite pixels"):
         VariogramSlope().fit([np.zeros((7, 9)), np.full((7, 9), np.inf)])
