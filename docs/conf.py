@@ -23,6 +23,7 @@ copyright = "2026, the skdxa developers"
 release = version = skdxa.__version__
 
 extensions = [
+    "command_line",
     "matplotlib.sphinxext.plot_directive",
     "mathml",
     "myst_parser",
@@ -50,7 +51,7 @@ html_math_renderer = "mathml"
 # Summaries are read from other pages, which browsers refuse where the pages are files.
 html_show_search_summary = False
 html_theme_options = {
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 8,
     "logo": {"text": "skdxa"},
     "navigation_with_keys": False,
     "pygments_dark_style": "github-dark",
@@ -61,7 +62,16 @@ html_theme_options = {
 # A page without parts has nothing to show on its left.
 html_sidebars = {
     name: []
-    for name in ("index", "changelog", "citing", "faq", "glossary", "limits", "simulation")
+    for name in (
+        "index",
+        "changelog",
+        "citing",
+        "command_line",
+        "faq",
+        "glossary",
+        "limits",
+        "simulation",
+    )
 }
 
 autosummary_generate = True
