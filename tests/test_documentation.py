@@ -168,9 +168,10 @@ def check_printed(shown, printed):
 
 
 def test_tutorial_runs(in_folder, run, capsys):
-    names, n_commands = {"__name__": "__main__"}, 0
+    n_commands = 0
     for page in ("index", "files", "study", "model"):
-        printed = None
+        # Each page imports what it needs, and may be read in a session of its own.
+        names, printed = {"__name__": "__main__"}, None
         for kind, block in steps(DOCS / "tutorial" / f"{page}.rst"):
             if kind == "python":
                 capsys.readouterr()

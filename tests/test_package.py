@@ -231,6 +231,7 @@ def test_docstrings_are_idiomatic():
 # What several modules of a package have in common, tested apart from them.
 THEMES = {
     "check_site",
+    "command_line_page",
     "damaged_files",
     "documentation",
     "examples",

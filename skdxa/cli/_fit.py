@@ -15,6 +15,7 @@ from skdxa.cli._options import (
     TableArgument,
     Training,
     check_new,
+    intervals_in_words,
     read_protocol,
 )
 
@@ -77,10 +78,12 @@ def fit(
         report=typer.echo,
     )
     if fitted.result is not None:
-        performance = performance_table({target: fitted.result}, threshold=fitted.threshold)
+        performance = performance_table(
+            {target: fitted.result}, threshold=fitted.threshold, interval=protocol.interval
+        )
         typer.echo(
-            "\nOut of fold, each scan by the networks that were not trained on it; "
-            "95 % intervals.\n"
+            "\nOut of fold, each scan by the networks that were not trained on it. "
+            f"{intervals_in_words(protocol.interval, protocol.n_repeats)}\n"
         )
         typer.echo(format_table(performance, to="text"))
         if final == "folds":

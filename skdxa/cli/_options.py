@@ -254,6 +254,21 @@ def with_columns(protocol, column, targets=None):
     return protocol.with_changes(columns=columns, targets=chosen)
 
 
+_INTERVALS = {
+    "stability": "Means over the folds, with 95 % stability intervals.",
+    "corrected": "Means over the folds, with 95 % intervals by the corrected resampled t.",
+    "t": "Means over the folds, with 95 % intervals by Student's t, which are too narrow.",
+    "delong": "Pooled scores of the median repeat, with 95 % intervals by DeLong and Wilson.",
+    "bootstrap": "Pooled scores of the median repeat, with 95 % intervals by the bootstrap.",
+}
+
+
+def intervals_in_words(interval, n_repeats):
+    """Return a sentence on what a table of performance states, and by which interval."""
+    # With one repeat the stability is unknown.
+    return _INTERVALS["corrected" if (interval, n_repeats) == ("stability", 1) else interval]
+
+
 def as_options(message):
     """Return a message with the command's options in place of a function's arguments."""
     for argument, option in _AS_OPTIONS:

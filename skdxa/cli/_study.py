@@ -22,17 +22,11 @@ from skdxa.cli._options import (
     check_new,
     choices_of,
     ending_told,
+    intervals_in_words,
     on_cluster,
     with_columns,
 )
 
-_METHODS = {
-    "stability": "Means over the folds (stability; with one repeat corrected resampled t)",
-    "corrected": "Means over the folds (corrected resampled t)",
-    "t": "Means over the folds (Student's t, which is too narrow)",
-    "delong": "Pooled scores of the median repeat (DeLong, Wilson)",
-    "bootstrap": "Pooled scores of the median repeat (bootstrap)",
-}
 # From so many trainings on, the command says how long they take before it begins.
 _MANY_TRAININGS = 50
 # Where an option is not given, the protocol has the value.
@@ -199,7 +193,8 @@ def _print(done, protocol, *, simulated):
     kind = "simulated patients" if simulated else "patients"
     shuffled = ", labels shuffled" if protocol.shuffle_labels else ""
     typer.echo(
-        f"\nOut of fold, {kind}{shuffled}. {_METHODS[protocol.interval]}; 95 % intervals.\n"
+        f"\nOut of fold, {kind}{shuffled}. "
+        f"{intervals_in_words(protocol.interval, protocol.n_repeats)}\n"
     )
     networks = done.table[done.table["predictor"] == "Deep learning"]
     typer.echo(format_table(networks, to="text"))

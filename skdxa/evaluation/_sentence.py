@@ -3,7 +3,8 @@
 import numpy as np
 
 _METHODS = {
-    "stability": "with the noise of the training scans",
+    "stability": "a stability interval, which allows for chance in the choice of both the "
+    "training scans and the scored scans",
     "corrected": "corrected resampled t",
     "t": "Student's t, which takes folds for independent and is too narrow",
     "delong": "DeLong's",
@@ -25,7 +26,7 @@ def sentence_of(result, name, *, y, threshold, interval, level, random_state):
     mean = "mean AUC" if interval in ("stability", "corrected", "t") else "AUC"
     method = _METHODS[interval]
     if interval == "stability" and result.n_repeats == 1:
-        # With one repeat that noise is unknown.
+        # With one repeat the part of the training scans is unknown.
         method = _METHODS["corrected"]
     whom = f"{known.sum()} scans"
     if n_patients != known.sum():

@@ -76,7 +76,7 @@ def model_file(files, tmp_path_factory):
             path,
         )
     assert ran.exit_code == 0, ran.output
-    assert "that were not trained on it; 95 % intervals." in ran.output
+    assert "not trained on it. Means over the folds, with 95 % intervals by the" in ran.output
     assert "New scans get the mean over the networks of the folds" in ran.output
     assert f"Written to {path}. Positive is a probability of at least" in ran.output
     return path

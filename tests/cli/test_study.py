@@ -42,7 +42,9 @@ def test_command_on_files(files, tmp_path, monkeypatch):
     assert ran.exit_code == 0, ran.output
     assert "fewer epochs: 1; the paper has 100" in ran.output
     assert "scoliosis: 11 positive, 12 negative, 1 unknown" in ran.output
-    assert "Out of fold, patients. Means over the folds (stability" in ran.output
+    assert "Out of fold, patients. Means over the folds, with 95 % intervals by the corrected" in (
+        ran.output
+    )
     assert "External hospital: Cohort of 24 scans" in ran.output
     assert json.loads((out / "manifest.json").read_text())["scans"]["scoliosis"]["n"] == 23
     assert "scoliosis" in pd.read_csv(out / "tables" / "table2.csv")["experiment"].tolist()
