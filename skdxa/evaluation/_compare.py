@@ -94,11 +94,12 @@ def compare(
     a nested model is not equal in this sense. Whether one model at hand scores new patients
     better than another is the question of `skdxa.significance.delong_test`.
 
-    In simulated cohorts without a difference it claims one in at most 5 % of the cohorts, and the
-    interval holds most differences in more than 95 %. The gain of a nested model by a useful
-    column is an exception, held in 90 %: where the gain of a cohort is small by chance, so is its
-    standard error, and the larger end of the interval is then too near to 0
-    (``experiments/coverage.py compare``).
+    In 1,000 simulated cohorts of each of 12 pairs of models without a difference in AUC it claims
+    one in 0.5 to 5.2 %, and a difference in another metric in at most 4.3 %
+    (``experiments/coverage.py compare``). The interval holds most differences in more than 95 % of
+    the cohorts. The gain of a nested model by a useful column is an exception, held in 90 %: where
+    the gain of a cohort is small by chance, so is its standard error, and the larger end of the
+    interval is then too near to 0.
 
     References
     ----------
