@@ -191,7 +191,7 @@ class ScanArray(ExtensionArray):
         return self._scans.copy() if copy else self._scans
 
     def astype(self, dtype, copy=True):
-        """Return the scans as another type: this type itself, or `object`.
+        """Return the scans as another type: this type itself, `object`, or `str`.
 
         Parameters
         ----------
@@ -205,8 +205,13 @@ class ScanArray(ExtensionArray):
         ScanArray or ndarray
             The column.
         """
+        dtype = pd.api.types.pandas_dtype(dtype)
         if dtype == self.dtype:
             return self.copy() if copy else self
+        if dtype == np.dtype(str):
+            # What `str` means in pandas 2, where texts are objects.
+            texts = [np.nan if scan is None else str(scan) for scan in self._scans]
+            return np.array(texts, dtype=object)
         if pd.api.types.is_object_dtype(dtype):
             return self._scans.copy() if copy else self._scans
         return super().astype(dtype, copy=copy)

@@ -24,6 +24,8 @@ pytestmark = [
     # dask leaves the sockets of killed workers to Python.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    # 2026-12: joblib 1.5 warns of its own backend for dask, as joblib 1.6 does no more.
+    pytest.mark.filterwarnings("ignore:`apply_async` is deprecated:DeprecationWarning"),
 ]
 # Labels larger than what joblib sends along with each task.
 Y = np.tile([0, 1], 150)

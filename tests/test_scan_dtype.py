@@ -108,7 +108,10 @@ def test_text_equality_and_memory(table):
     assert array.astype(DENSITY, copy=False) is array
     assert array.astype(object).dtype == object
     assert array.astype(object, copy=False).shape == (3,)
-    assert array.astype(str).shape == (3,)
+    assert list(array.astype(str)) == [str(scan) for scan in array]
+    assert list(array.astype(np.dtype(str))) == [str(scan) for scan in array]
+    gap = array.take([1, -1], allow_fill=True).astype(np.dtype(str))
+    assert list(pd.isna(gap)) == [False, True]
     assert np.array(array, dtype=object).shape == (3,)
     assert np.asarray(array).shape == (3,)
     assert ScanArray(array).dtype == ScanDtype()

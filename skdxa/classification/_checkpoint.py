@@ -106,9 +106,8 @@ class TrainingCheckpoint:
         temporary = self.path.with_name(f".{self.path.name}.{uuid4().hex}.tmp")
         try:
             with open(temporary, "xb") as file:
-                np.savez(
-                    file, allow_pickle=False, **arrays, **{_ABOUT: np.array(json.dumps(about))}
-                )
+                # Without allow_pickle, which NumPy 2.0 takes for one more array. All are numbers.
+                np.savez(file, **arrays, **{_ABOUT: np.array(json.dumps(about))})
             os.replace(temporary, self.path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -266,7 +266,7 @@ def added_value_test(
     bar = tqdm(desc="added value", total=(n_draws + 1) * n_each, unit="fit", disable=not progress)
     with bar:
         result, (statistic, estimate) = cross_validate(positive, 0)
-        seconds = result.folds[["fit_time", "score_time"]].sum(axis=None)
+        seconds = result.folds[["fit_time", "score_time"]].to_numpy().sum()
         seconds *= n_draws / min(effective_n_jobs(n_jobs), n_each)
         say(f"The {n_draws * n_each:,} trainings of the draws take about {_duration(seconds)}.")
         gains = []

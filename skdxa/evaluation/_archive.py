@@ -11,10 +11,13 @@ _ABOUT = "about"
 
 def write_arrays(path, arrays, about):
     """Write arrays of numbers or texts, and a dict that JSON can hold."""
+    arrays = {**arrays, _ABOUT: np.array(json.dumps(about))}
+    # NumPy 2.0 takes the option allow_pickle, which refuses objects, for one more array.
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise ValueError(f"{name!r} holds objects, which are neither numbers nor texts.")
     with replacing(path) as file:
-        np.savez_compressed(
-            file, allow_pickle=False, **arrays, **{_ABOUT: np.array(json.dumps(about))}
-        )
+        np.savez_compressed(file, **arrays)
 
 
 def read_arrays(path):

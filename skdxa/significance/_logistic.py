@@ -324,8 +324,13 @@ def fit_logistic(y, columns, names, patient=None):
         factor = n_patients / (n_patients - 1)
     with warnings.catch_warnings(), np.errstate(over="ignore", divide="ignore"):
         warnings.simplefilter("ignore", ModelWarning)
-        result = Logit(y, design, check_rank=False).fit(disp=0, **covariance_options)
-    if not result.mle_retvals["converged"]:
+        try:
+            result = Logit(y, design, check_rank=False).fit(disp=0, **covariance_options)
+            converged = result.mle_retvals["converged"]
+        except np.linalg.LinAlgError:
+            # Where the classes are separated, the Hessian tends to a singular matrix.
+            converged = False
+    if not converged:
         _check_separation(y, design, names)
         raise ValueError(
             "the logistic model did not converge: its columns almost separate the classes of y."

@@ -368,9 +368,21 @@ def test_bad_target_spacing(folder, table):
         load_cohort(table, scans=folder, target_columns="scoliosis", spacing_mm=0.6)
 
 
-@pytest.mark.parametrize("dtype", ["Int64", "boolean", "category", "str"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "Int64",
+        "boolean",
+        "category",
+        "string",
+        # pandas 2 makes the word "None" of a gap.
+        pytest.param(
+            "str", marks=pytest.mark.skipif(pd.__version__.startswith("2."), reason="pandas 2")
+        ),
+    ],
+)
 def test_labels_of_other_types(folder, table, dtype):
-    values = ["1", None, "0", "1"] if dtype == "str" else [1, None, 0, 1]
+    values = ["1", None, "0", "1"] if dtype in ("string", "str") else [1, None, 0, 1]
     table["scoliosis"] = pd.array(values, dtype=dtype) if dtype != "category" else values
     if dtype == "category":
         table["scoliosis"] = table["scoliosis"].astype("category")
