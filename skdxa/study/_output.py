@@ -11,8 +11,8 @@ from sklearn.utils import Bunch
 
 # A spreadsheet runs a cell that begins so as a formula.
 _FORMULA = re.compile(r"[=+\-@\t\r]")
-# How tempfile ends a name.
-_HIDDEN = re.compile(r"[a-z0-9_]{8}")
+# The hidden folder of a report: the report's own name, and how tempfile ends a name.
+_HIDDEN = re.compile(r"\.(?P<out>[^/\\]+)-[a-z0-9_]{8}")
 
 
 def write_csv(table, path, *, index=True):
@@ -170,17 +170,40 @@ def new_folder(out, *, overwrite, check):
             out.rename(former)
             path.rename(out)
         else:
-            number = 1
-            while folder.out.exists():
-                number += 1
-                folder.out = out.with_name(f"{out.name}-{number}")
+            folder.out = _free_name(out)
             path.rename(folder.out)
     finally:
-        shutil.rmtree(path, ignore_errors=True)
-        if former.exists() and not out.exists():
-            # The run ended between the two renames.
-            former.rename(out)
+        _settle(path, former, out)
+
+
+def _settle(path, former, out):
+    """Remove what a run has left, and put back the report that its own has not replaced.
+
+    Parameters
+    ----------
+    path : Path
+        The hidden folder of the new report, which is gone if it has been renamed.
+    former : Path
+        The hidden folder of the report that was to be replaced; it may be missing.
+    out : Path
+        What `former` was called. If another program has made that meanwhile, a number is
+        added.
+    """
+    is_replaced = not path.exists() and out.exists()
+    shutil.rmtree(path, ignore_errors=True)
+    if is_replaced:
         shutil.rmtree(former, ignore_errors=True)
+    elif former.is_dir():
+        former.rename(_free_name(out))
+
+
+def _free_name(out):
+    """Return a path that does not exist: `out`, or with a number added to its name."""
+    free, number = out, 1
+    while free.exists():
+        number += 1
+        free = out.with_name(f"{out.name}-{number}")
+    return free
 
 
 def remove_abandoned(out, own, name=None):
@@ -194,24 +217,21 @@ def remove_abandoned(out, own, name=None):
         The hidden folder of this run, which stays.
     name : str or None, default=None
         Of a folder that is known to be of a run that has ended, and is removed with what it
-        holds; what that run was about to replace comes back. None removes the empty ones, of
-        which that is not known.
+        holds; the report that this run was about to replace comes back under its own name,
+        which differs from that of `out` where the run was to make another folder. None
+        removes the empty folders, of which that is not known.
     """
-    former = out.with_name(f"{name}-former")
-    if name is not None and former.is_dir():
-        if not out.exists():
-            # The run was killed between the two renames.
-            former.rename(out)
-        shutil.rmtree(former, ignore_errors=True)
-    for path in out.parent.glob(f".{out.name}-*"):
-        if path == own or not _HIDDEN.fullmatch(path.name.removeprefix(f".{out.name}-")):
-            continue
-        if path.name == name:
-            shutil.rmtree(path, ignore_errors=True)
-        elif name is None:
-            with suppress(OSError):
-                # Only an empty one can be removed.
-                path.rmdir()
+    if name is None:
+        for path in out.parent.iterdir():
+            hidden = _HIDDEN.fullmatch(path.name)
+            if path != own and hidden and hidden["out"] == out.name:
+                with suppress(OSError):
+                    # Only an empty one can be removed.
+                    path.rmdir()
+        return
+    hidden = _HIDDEN.fullmatch(name)
+    if hidden and (path := out.with_name(name)) != own:
+        _settle(path, out.with_name(f"{name}-former"), out.with_name(hidden["out"]))
 
 
 def _umask():

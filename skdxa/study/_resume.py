@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import re
 from contextlib import contextmanager
 
@@ -27,9 +28,9 @@ def remove_former(work, out, own):
     noted = work / _UNFINISHED
     if noted.exists():
         # The work folder is held, so that the run that noted this name has ended.
-        remove_abandoned(out, own, name=noted.read_text())
+        remove_abandoned(out, own, name=os.fsdecode(noted.read_bytes()))
     with replacing(noted) as file:
-        file.write(own.name.encode())
+        file.write(os.fsencode(own.name))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import os
 import re
 import stat
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -19,6 +20,7 @@ from skdxa.study._output import (
     remove_abandoned,
     write_csv,
 )
+from skdxa.study._resume import remove_former
 
 
 def test_no_cell_runs_as_a_formula(tmp_path):
@@ -109,6 +111,80 @@ def test_a_run_killed_while_it_replaced_a_folder(tmp_path, renamed):
     remove_abandoned(out, tmp_path / ".out-12345678", name=".out-abcdefgh")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert [path.name for path in out.iterdir()] == ["new" if renamed else "old"]
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        ([".A-abcdefgh"], {"A": "old", "B": None}),
+        ([".A-abcdefgh", "B"], {"A": "old", "B": "new"}),
+        (["A", "B"], {"A": "new", "B": "new"}),
+        # Another program has made A after the kill: the former report is the only copy.
+        ([".A-abcdefgh", "A"], {"A": "new", "A-2": "old", "B": None}),
+    ],
+)
+def test_a_run_killed_while_it_replaced_another_folder(tmp_path, made, expected):
+    """A study is begun again with its checkpoint, but is to make the folder B in place of A."""
+    work = tmp_path / "checkpoint"
+    work.mkdir()
+    (work / "report_folder").write_text(".A-abcdefgh")
+    former = tmp_path / ".A-abcdefgh-former"
+    former.mkdir()
+    (former / "old").touch()
+    for name in made:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "new").touch()
+    own = tmp_path / ".B-12345678"
+    own.mkdir()
+    remove_former(work, tmp_path / "B", own)
+    names = {name for name, content in expected.items() if content}
+    assert {path.name for path in tmp_path.iterdir()} == {*names, "checkpoint", own.name}
+    assert {name: next((tmp_path / name).iterdir()).name for name in names} == {
+        name: expected[name] for name in names
+    }
+    assert (work / "report_folder").read_text() == own.name
+
+
+@pytest.mark.parametrize("noted", [b"", b"\xff\xfe", b"../A-abcdefgh", b".A-abcdefgh-former"])
+def test_a_damaged_note_of_the_folder_removes_nothing(tmp_path, noted):
+    work, own = tmp_path / "checkpoint", tmp_path / ".B-12345678"
+    for folder in (work, own, tmp_path / ".A-abcdefgh-former", tmp_path / "A-abcdefgh"):
+        folder.mkdir()
+    (work / "report_folder").write_bytes(noted)
+    before = {path.name for path in tmp_path.iterdir()}
+    remove_former(work, tmp_path / "B", own)
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_a_report_that_finds_its_folder_taken_does_not_delete_the_former(tmp_path, monkeypatch):
+    out, rename = tmp_path / "out", Path.rename
+    out.mkdir()
+    (out / "old").touch()
+
+    def another_program_is_first(path, target):
+        rename(path, target)
+        if target.name.endswith("-former"):
+            out.mkdir()
+            (out / "theirs").touch()
+
+    monkeypatch.setattr(Path, "rename", another_program_is_first)
+    with (
+        pytest.raises(OSError, match="out"),
+        new_folder(out, overwrite=True, check=lambda: None),
+    ):
+        pass
+    found = {path.name: [file.name for file in path.iterdir()] for path in tmp_path.iterdir()}
+    assert found == {"out": ["theirs"], "out-2": ["old"]}
+
+
+def test_abandoned_folders_of_a_report_whose_name_is_a_pattern_are_removed(tmp_path):
+    for name in (".out[1]-abcdefgh", ".out1-abcdefgh", ".out[1]-12345678"):
+        (tmp_path / name).mkdir()
+    remove_abandoned(tmp_path / "out[1]", tmp_path / ".out[1]-12345678")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".out1-abcdefgh",
+        ".out[1]-12345678",
+    ]
 
 
 def test_an_error_names_the_file():
