@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from skdxa.densitometry import FINNISH_WOMEN, cobb_angle, evaluable_vertebrae, t_score
-from skdxa.displays import ScanDisplay
+from skdxa.displays import PALETTE, ScanDisplay
 from skdxa.simulation import make_spine_scan
 
 plt.rcParams["font.size"] = 11
@@ -17,7 +17,7 @@ corners = dict(zip(("T12", *names, "L5"), spine.endplates, strict=True))
 ScanDisplay.from_scan(spine.scan, vertebrae=corners, ax=left, style={"labels": {"fontsize": 10}})
 for quad in corners.values():
     middle = np.array([quad[[0, 2]].mean(axis=0), quad[[1, 3]].mean(axis=0)])
-    left.plot(*middle.T, color="tab:orange", lw=2)
+    left.plot(*middle.T, color=PALETTE["orange"], lw=2)
 angle = cobb_angle(spine.endplates, spacing_mm=(1, 1))
 left.set_title(f"Cobb angle {angle:.0f} degrees", fontsize=11)
 
@@ -27,7 +27,7 @@ counts = evaluable_vertebrae(single).reason == ""
 right.axvline(-2.5, color="0.4", ls=":")
 right.text(-2.45, 3.45, "-2.5", fontsize=10)
 for row, (score, count) in enumerate(zip(single, counts, strict=True)):
-    colour, note = ("tab:blue", "counts") if count else ("tab:orange", "left out")
+    colour, note = (PALETTE["blue"], "counts") if count else (PALETTE["orange"], "left out")
     right.plot(score, row, "o", color=colour, ms=9)
     right.annotate(
         note, (score, row), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=10

@@ -2,6 +2,8 @@
 
 from matplotlib import pyplot as plt
 
+from skdxa.displays import PALETTE
+
 plt.rcParams["font.size"] = 11
 DURATION = (3.0, 3.4, 2.8, 3.1)
 # Worker 3 dies at this time.
@@ -17,7 +19,7 @@ while waiting:
     if dies:
         end, lost = DEATH[1], split
         waiting.insert(1, split)
-    colour = "0.7" if dies else "tab:orange" if split == lost else "tab:blue"
+    colour = "0.7" if dies else PALETTE["orange"] if split == lost else PALETTE["blue"]
     ax.barh(worker, end - start - 0.06, left=start, height=0.7, color=colour)
     text = f"{split} x" if dies else f"{split}"
     ax.text(

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from scipy.special import expit
 
+from skdxa.displays import PALETTE
 from skdxa.evaluation import conformal_p_values
 
 plt.rcParams["font.size"] = 11
@@ -26,9 +27,9 @@ bottom.plot(new, p_values["positive"], lw=2)
 bottom.axhline(0.1, color="0.4", lw=1)
 plausible = (p_values > 0.1).to_numpy()
 for call, rows, colour in (
-    ("negative", plausible[:, 0] & ~plausible[:, 1], "tab:blue"),
+    ("negative", plausible[:, 0] & ~plausible[:, 1], PALETTE["blue"]),
     ("cannot say", plausible[:, 0] & plausible[:, 1], "0.5"),
-    ("positive", ~plausible[:, 0] & plausible[:, 1], "tab:orange"),
+    ("positive", ~plausible[:, 0] & plausible[:, 1], PALETTE["orange"]),
 ):
     bottom.fill_between(new, 0, 1, where=rows, color=colour, alpha=0.15)
     if rows.any():

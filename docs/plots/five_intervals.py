@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from sklearn.linear_model import LogisticRegression
 
+from skdxa.displays import PALETTE
 from skdxa.evaluation import repeated_cross_validate
 
 plt.rcParams["font.size"] = 11
@@ -17,7 +18,7 @@ figure, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
 names = ("stability", "corrected", "delong", "bootstrap", "t")
 for row, name in enumerate(names):
     auc = result.summary(interval=name, n_resamples=500, random_state=0).loc["auc"]
-    colour = "tab:orange" if name == "t" else "tab:blue"
+    colour = PALETTE["orange"] if name == "t" else PALETTE["blue"]
     ax.plot(auc[["low", "high"]], [row, row], lw=3, color=colour)
     ax.plot(auc["estimate"], row, "o", color=colour, ms=8)
     ax.text(auc["high"] + 0.01, row, f"{auc['low']:.2f} to {auc['high']:.2f}", va="center")

@@ -3,6 +3,8 @@
 from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
+from skdxa.displays import PALETTE
+
 plt.rcParams["font.size"] = 11
 # Name, side of a map in pixels, number of maps.
 LAYERS = (
@@ -21,7 +23,12 @@ for name, side, n_maps in LAYERS:
         shift = 3.0 * number
         ax.add_patch(
             Rectangle(
-                (left + shift, shift - size / 2), size, size, fc="#cfe2f3", ec="tab:blue", lw=1
+                (left + shift, shift - size / 2),
+                size,
+                size,
+                fc="#cfe2f3",
+                ec=PALETTE["blue"],
+                lw=1,
             )
         )
     middle = left + (size + 3.0 * (shown - 1)) / 2
@@ -29,7 +36,7 @@ for name, side, n_maps in LAYERS:
     ax.text(middle, -52, text, ha="center", va="top", fontsize=9.5)
     left += max(size + 3.0 * shown, 38) + 12
 for name, height, text in (("dense", 40, "64\nunits"), ("output", 7, "1\nunit")):
-    ax.add_patch(Rectangle((left, -height / 2), 7, height, fc="#f9d9b8", ec="tab:orange"))
+    ax.add_patch(Rectangle((left, -height / 2), 7, height, fc="#f9d9b8", ec=PALETTE["orange"]))
     ax.text(left + 3.5, -52, f"{name}\n{text}", ha="center", va="top", fontsize=9.5)
     left += 48
 ax.set(xlim=(-6, left - 18), ylim=(-98, 56), aspect="equal")

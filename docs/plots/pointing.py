@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib import pyplot as plt
 
+from skdxa.displays import PALETTE
 from skdxa.simulation import make_spine_scan
 
 plt.rcParams["font.size"] = 11
@@ -18,7 +19,7 @@ left.set_title("no laminae at L3", fontsize=11)
 
 # Of experiments/pointing.py: the mean, lowest and highest of three networks, and two controls.
 names = ("trained\nnetwork", "random\nweights", "random\npixel")
-right.bar(names, [91, 8, 6], color=["tab:blue", "0.6", "0.6"])
+right.bar(names, [91, 8, 6], color=[PALETTE["blue"], "0.6", "0.6"])
 right.errorbar(0, 91, yerr=np.array([[3], [2]]), color="black", capsize=5)
 for place, share in enumerate((91, 8, 6)):
     right.text(place + 0.12, share + 2, f"{share} %", fontsize=11)

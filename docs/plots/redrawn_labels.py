@@ -2,6 +2,8 @@
 
 from matplotlib import pyplot as plt
 
+from skdxa.displays import PALETTE
+
 plt.rcParams["font.size"] = 11
 # Per cent of 400 simulated cohorts (three scans: 200): likelihood ratio, redrawn labels.
 CLAIMED = {
@@ -20,8 +22,8 @@ figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 rows = range(len(CLAIMED))
 likelihood, redrawn = zip(*CLAIMED.values(), strict=True)
 ax.hlines(rows, redrawn, likelihood, color="0.8", lw=2, zorder=0)
-ax.plot(likelihood, rows, "s", color="tab:orange", label="likelihood ratio")
-ax.plot(redrawn, rows, "o", color="tab:blue", label="redrawn labels")
+ax.plot(likelihood, rows, "s", color=PALETTE["orange"], label="likelihood ratio")
+ax.plot(redrawn, rows, "o", color=PALETTE["blue"], label="redrawn labels")
 ax.axvline(5, color="0.4", ls=":")
 ax.set_yticks(rows, CLAIMED)
 ax.invert_yaxis()

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib import pyplot as plt
 
+from skdxa.displays import PALETTE
 from skdxa.simulation import make_spine_scan
 
 plt.rcParams["font.size"] = 11
@@ -18,4 +19,4 @@ figure, axes = plt.subplots(1, 4, figsize=(6, 1.75), layout="constrained")
 for ax, (name, (pixels, aspect)) in zip(axes, exports.items(), strict=True):
     ax.imshow(pixels, cmap="gray", aspect=aspect)
     ax.set_title(name, fontsize=10)
-    ax.set(xticks=[], yticks=[], facecolor="tab:blue")
+    ax.set(xticks=[], yticks=[], facecolor=PALETTE["blue"])

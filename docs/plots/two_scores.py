@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from sklearn.metrics import roc_curve
 
+from skdxa.displays import PALETTE
 from skdxa.significance import delong_interval, delong_test, rater_agreement
 
 plt.rcParams["font.size"] = 11
@@ -33,7 +34,7 @@ table = rater_agreement(ratings)
 rows = range(len(table))
 kappa.hlines(rows, table["low"], table["high"], lw=2)
 kappa.plot(table["kappa"], rows, "s", label="kappa")
-kappa.plot(table["agreement"], rows, "o", color="tab:orange", label="agreement")
+kappa.plot(table["agreement"], rows, "o", color=PALETTE["orange"], label="agreement")
 kappa.set_yticks(rows, table.index)
 kappa.set(xlim=(0.4, 1.02), ylim=(3.6, -1.4), ylabel="pair of readers")
 kappa.set_title("three readers", fontsize=11)

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib import pyplot as plt
 
+from skdxa.displays import PALETTE
 from skdxa.texture import variogram
 
 plt.rcParams["font.size"] = 11
@@ -24,7 +25,7 @@ def random_field(hurst):
 
 figure, axes = plt.subplots(1, 3, figsize=(6, 2.2), width_ratios=[1, 1, 1.5], layout="constrained")
 for ax, hurst, colour, mark in zip(
-    axes, (0.25, 0.75), ("tab:orange", "tab:blue"), "os", strict=False
+    axes, (0.25, 0.75), (PALETTE["orange"], PALETTE["blue"]), "os", strict=False
 ):
     field = random_field(hurst)
     ax.imshow(field, cmap="gray", aspect=SPACING[0] / SPACING[1])

@@ -17,11 +17,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from skdxa.displays import ScanDisplay
+from skdxa.displays import PALETTE, ScanDisplay
 from skdxa.preprocessing import SpineCropper, find_spine_line
 from skdxa.simulation import make_spine_scan
 
-plt.style.use("seaborn-v0_8-colorblind")
+plt.rc("axes", prop_cycle=plt.cycler(color=PALETTE.values()))
 
 spines = {
     "straight": make_spine_scan(2, random_state=0),
@@ -88,7 +88,12 @@ rows_mm = 1.05 * (np.arange(len(spine.scan)) + 0.5)
 lines = {"truth": spine.spine_line} | {
     kind: search(spine.scan) for kind, search in searches.items()
 }
-styles = (("-", "C5", 6), (":", "C2", 4), ("--", "C3", 2.5), ("-", "C4", 1.5))
+styles = (
+    ("-", PALETTE["sky"], 6),
+    (":", PALETTE["orange"], 4),
+    ("--", PALETTE["purple"], 2.5),
+    ("-", PALETTE["yellow"], 1.5),
+)
 for (kind, columns), (dashes, color, width) in zip(lines.items(), styles, strict=True):
     ax.plot(0.60 * (columns + 0.5), rows_mm, dashes, color=color, lw=width, label=kind)
 ax.set_title("Simulated, Cobb angle 38°", fontsize=11)

@@ -20,10 +20,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_rgba
 
-from skdxa.displays import SCAN_COLORMAP
+from skdxa.displays import PALETTE, SCAN_COLORMAP
 from skdxa.simulation import make_spine_cohort, make_spine_scan
 
-plt.style.use("seaborn-v0_8-colorblind")
+plt.rc("axes", prop_cycle=plt.cycler(color=PALETTE.values()))
 
 cohort = make_spine_cohort(9, random_state=4)
 cohort.data.drop(columns="scan").head()
@@ -40,7 +40,9 @@ style = {"cmap": SCAN_COLORMAP, "aspect": row_mm / column_mm, "vmin": -0.1, "vma
 figure, axes = plt.subplots(3, 3, figsize=(5.4, 6.8), layout="constrained")
 for i, axis in enumerate(axes.flat):
     axis.imshow(cohort.data["scan"][i], **style)
-    axis.plot(cohort.spine_lines[i], np.arange(len(cohort.spine_lines[i])), lw=1, c="C4")
+    axis.plot(
+        cohort.spine_lines[i], np.arange(len(cohort.spine_lines[i])), lw=1, c=PALETTE["yellow"]
+    )
     labels = [name for name in ("scoliosis", "unreliable") if cohort.target[name][i] == 1]
     affected = int(cohort.truth.filter(like="affected").iloc[i].sum())
     axis.set_title(
@@ -152,8 +154,8 @@ print(f"requested {seen.cobb_angle:.1f} degrees, measured {angle:.1f}")
 figure, axis = plt.subplots(figsize=(4.5, 4.7), layout="constrained")
 axis.imshow(seen.scan, **style)
 for box in corners / [column_mm, row_mm]:
-    axis.plot(*box[[0, 1, 3, 2, 0]].T, c="C4", lw=1.5)
-axis.plot(seen.spine_line, np.arange(len(seen.spine_line)), c="C5", lw=1.5)
+    axis.plot(*box[[0, 1, 3, 2, 0]].T, c=PALETTE["yellow"], lw=1.5)
+axis.plot(seen.spine_line, np.arange(len(seen.spine_line)), c=PALETTE["sky"], lw=1.5)
 axis.set(xlim=(0, 299), ylim=(len(seen.scan) - 1, 0))
 axis.set_title("Simulated: endplates and spine line", fontsize=11)
 axis.set_axis_off()
@@ -195,7 +197,7 @@ for axis in axes.flat:
 for axis, (name, parameters) in zip(axes.flat, findings_alone.items(), strict=False):
     spine = make_spine_scan(**parameters, random_state=11)
     axis.imshow(spine.scan, **style)
-    axis.contour(spine.lesion_masks[name], levels=[0.5], colors="C4", linewidths=1)
+    axis.contour(spine.lesion_masks[name], levels=[0.5], colors=PALETTE["yellow"], linewidths=1)
     axis.set(xlim=(75, 225), ylim=(150, 15))
     axis.set_title(name.replace("_", "\n" if len(name) > 14 else " "), fontsize=10)
 figure.supxlabel("Simulated scans", fontsize=10)

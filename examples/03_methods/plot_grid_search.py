@@ -20,11 +20,12 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_sp
 from sklearn.pipeline import make_pipeline
 
 from skdxa.classification import SpineCNNClassifier
+from skdxa.displays import PALETTE
 from skdxa.preprocessing import SpineCropper
 from skdxa.significance import delong_interval
 from skdxa.simulation import make_spine_cohort
 
-plt.style.use("seaborn-v0_8-colorblind")
+plt.rc("axes", prop_cycle=plt.cycler(color=PALETTE.values()))
 
 cohort = make_spine_cohort(400, random_state=7)
 y = cohort.target["unreliable"].astype(int)

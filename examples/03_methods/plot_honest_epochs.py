@@ -30,8 +30,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from skdxa.classification import SpineCNNClassifier
+from skdxa.displays import PALETTE
 
-plt.style.use("seaborn-v0_8-colorblind")
+plt.rc("axes", prop_cycle=plt.cycler(color=PALETTE.values()))
 
 
 def cross_validated_aucs(seed, n_images=60):
@@ -74,7 +75,9 @@ bias.rename(index=lambda choice: choice.replace("\n", " ")).round(3)
 
 figure, ax = plt.subplots(figsize=(4.6, 4), layout="constrained")
 rng = np.random.default_rng(0)
-for place, (choice, color) in enumerate(zip(choices, ("C2", "C0"), strict=True)):
+for place, (choice, color) in enumerate(
+    zip(choices, (PALETTE["orange"], PALETTE["blue"]), strict=True)
+):
     ax.plot(place + rng.uniform(-0.12, 0.12, size=len(aucs)), aucs[choice], "o", c="0.6", ms=5)
     ax.errorbar(
         place,

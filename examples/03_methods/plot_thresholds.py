@@ -23,6 +23,7 @@ from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClas
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skdxa.displays import PALETTE
 from skdxa.evaluation import (
     repeated_cross_validate,
     sensitivity_score,
@@ -31,7 +32,7 @@ from skdxa.evaluation import (
 )
 from skdxa.simulation import make_spine_cohort
 
-plt.style.use("seaborn-v0_8-colorblind")
+plt.rc("axes", prop_cycle=plt.cycler(color=PALETTE.values()))
 
 cohort = make_spine_cohort(1000, random_state=0)
 X = cohort.data[["bmd_neck", "bmd_total_hip", "tbs", "age"]]
@@ -72,7 +73,7 @@ for name, metric, dashes in (
     ("specificity", specificity_score, "--"),
 ):
     ax.plot(steps, [metric(y, score >= step) for step in steps], dashes, lw=2, label=name)
-ax.axvline(thresholds["at_least"], color="C2", lw=1.5, label='"at least 60 %"')
+ax.axvline(thresholds["at_least"], color=PALETTE["orange"], lw=1.5, label='"at least 60 %"')
 ax.axvline(0.5, color="0.4", ls=":", lw=2, label="one half")
 ax.set(xlabel="Threshold", ylabel="Share of the patients", xlim=(0, 0.6), ylim=(0, 1.02))
 ax.set_title(f"{len(y)} simulated patients, {y.sum()} with a fracture", fontsize=11)

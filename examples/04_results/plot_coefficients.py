@@ -21,11 +21,11 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
 from skdxa.densitometry import FINNISH_WOMEN, t_score
-from skdxa.displays import ForestDisplay
+from skdxa.displays import PALETTE, ForestDisplay
 from skdxa.significance import Interval, likelihood_ratio_test, logistic_table
 from skdxa.simulation import make_spine_cohort
 
-plt.style.use("seaborn-v0_8-colorblind")
+plt.rc("axes", prop_cycle=plt.cycler(color=PALETTE.values()))
 
 cohort = make_spine_cohort(500, random_state=12)
 X = pd.DataFrame(
@@ -100,7 +100,9 @@ def p_values(seed):
 p = pd.DataFrame([p_values(seed) for seed in range(300)])
 significant = (p < 0.05).mean()
 figure, ax = plt.subplots(figsize=(4.6, 4), layout="constrained")
-for (kind, values), color, width in zip(p.items(), ("C2", "C0"), (3.5, 2), strict=True):
+for (kind, values), color, width in zip(
+    p.items(), (PALETTE["orange"], PALETTE["blue"]), (3.5, 2), strict=True
+):
     ax.ecdf(values, color=color, lw=width, label=kind)
 ax.plot([0, 1], [0, 1], ":", color="0.5", lw=1.5, label="valid p-value")
 ax.axvline(0.05, color="0.5", lw=0.8)

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from skdxa.classification import SpineCNNClassifier
-from skdxa.displays import ExplanationDisplay
+from skdxa.displays import PALETTE, ExplanationDisplay
 from skdxa.inspection import (
     deletion_insertion,
     grad_cam,
@@ -33,7 +33,7 @@ from skdxa.inspection import (
 from skdxa.preprocessing import HorizontalFlip, SpineCropper
 from skdxa.simulation import make_spine_scan
 
-plt.style.use("seaborn-v0_8-colorblind")
+plt.rc("axes", prop_cycle=plt.cycler(color=PALETTE.values()))
 
 
 def patient(number):
@@ -139,8 +139,16 @@ pointing = pd.DataFrame(
 )
 blind = localization_score(maps["Grad-CAM"], few_truth, tolerance_mm=5.0)["hit_by_chance"].mean()
 figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
-ax.plot(pointing["random weights"], pointing.index, "x", c="C2", ms=9, mew=2.5, label="random")
-ax.plot(pointing["trained"], pointing.index, "o", c="C0", ms=10, label="trained")
+ax.plot(
+    pointing["random weights"],
+    pointing.index,
+    "x",
+    c=PALETTE["orange"],
+    ms=9,
+    mew=2.5,
+    label="random",
+)
+ax.plot(pointing["trained"], pointing.index, "o", c=PALETTE["blue"], ms=10, label="trained")
 ax.axvline(blind, color="0.4", ls=":", lw=2, label="random pixel")
 ax.set(xlim=(-0.05, 1.05), xlabel=f"Share of {len(few)} simulated patients hit")
 ax.margins(y=0.12)
@@ -174,7 +182,18 @@ curves = {
 }
 figure, axes = plt.subplots(1, 2, figsize=(5.6, 4.8), sharey=True, layout="constrained")
 for number, (name, curve) in enumerate(curves.items()):
-    look = {"ls": "-", "color": ("C0", "C1", "C2", "C3", "C5", "0.1", "0.5")[number]}
+    look = {
+        "ls": "-",
+        "color": (
+            PALETTE["blue"],
+            PALETTE["green"],
+            PALETTE["orange"],
+            PALETTE["purple"],
+            PALETTE["sky"],
+            "0.1",
+            "0.5",
+        )[number],
+    }
     look |= {"lw": 2, "marker": "osD^vPx"[number], "markevery": 4, "ms": 6}
     axes[0].plot(curve.share, curve.deletion.mean(axis=0), **look, label=name)
     axes[1].plot(curve.share, curve.insertion.mean(axis=0), **look)
@@ -211,7 +230,7 @@ ax.boxplot(
     orientation="horizontal",
     tick_labels=list(similarity),
     widths=0.6,
-    medianprops={"color": "C2", "linewidth": 2},
+    medianprops={"color": PALETTE["orange"], "linewidth": 2},
 )
 ax.axvline(0, color="0.4", ls=":", lw=1.5)
 ax.set(xlim=(-1, 1), xlabel="Rank correlation with random networks")

@@ -19,13 +19,13 @@ from sklearn.pipeline import make_pipeline
 
 from skdxa.classification import SpineCNNClassifier, make_stack
 from skdxa.densitometry import FINNISH_WOMEN, minimum_t_score, t_score
-from skdxa.displays import DecisionCurveDisplay, ForestDisplay, RepeatedRocDisplay
+from skdxa.displays import PALETTE, DecisionCurveDisplay, ForestDisplay, RepeatedRocDisplay
 from skdxa.evaluation import format_table, performance_table, repeated_cross_validate
 from skdxa.preprocessing import SpineCropper
 from skdxa.significance import delong_test
 from skdxa.simulation import make_spine_cohort
 
-plt.style.use("seaborn-v0_8-colorblind")
+plt.rc("axes", prop_cycle=plt.cycler(color=PALETTE.values()))
 
 cohort = make_spine_cohort(600, random_state=11)
 vertebrae = [f"bmd_L{number}" for number in (1, 2, 3, 4)]
