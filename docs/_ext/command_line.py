@@ -6,6 +6,7 @@ and ``.. known-columns::`` the columns of a table that skdxa knows.
 """
 
 import re
+import textwrap
 import types
 from dataclasses import fields
 from inspect import signature
@@ -136,7 +137,8 @@ class Commands(Generated):
             yield from [marked(command.help), "", ".. code-block:: text", ""]
             yield from [f"    {usage_of(name, command)}", "", "For example:", ""]
             example = command.epilog.removeprefix("Example: ")
-            yield from [".. code-block:: console", "", f"    $ {example}", ""]
+            wrapped = " \\\n        ".join(textwrap.wrap(example, 80, break_on_hyphens=False))
+            yield from [".. code-block:: console", "", *f"    $ {wrapped}".splitlines(), ""]
             yield from [f".. program:: skdxa {name}", "", *described(callback, command)]
 
 

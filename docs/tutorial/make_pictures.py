@@ -15,7 +15,7 @@ IMAGES = Path(__file__).resolve().parents[1] / "images"
 # Pixels across; a page of the documentation shows at most half of them.
 WIDTH = 1080
 # Rows of the contact sheet and of the report that are shown, in pixels of the source.
-SHEET_ROWS, REPORT_ROWS = 500, 815
+SHEET_ROWS, REPORT_ROWS = 500, 905
 
 
 def save(image, name, width=WIDTH):
