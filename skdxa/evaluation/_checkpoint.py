@@ -3,14 +3,15 @@
 import inspect
 import json
 import re
+import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
-from scipy.stats.distributions import rv_frozen
+from sklearn.base import BaseEstimator
 
+from skdxa._description import NotDescribable, digest, digests_of_function
 from skdxa.evaluation._archive import read_arrays, write_arrays
 from skdxa.exceptions import CheckpointError
 from skdxa.validation import holding, replacing
@@ -21,6 +22,15 @@ _MOST_LISTED = 5
 _TEMPORARY = re.compile(r"\.(manifest\.json|repeat-\d+-fold-\d+\.npz)\.[0-9a-f]{32}\.tmp")
 # Parameters that change how a model is fitted, but not the model.
 _WITHOUT_EFFECT = {"memory", "n_jobs", "verbose"}
+# What the clones of an estimator have beside its parameters.
+_KEPT_BY_CLONES = {"set_output": "_sklearn_output_config", "requests": "_metadata_request"}
+_HASH = "sha256:"
+# Of the manifest: raised where the same run is described differently.
+_FORMAT = "2"
+# On which the digests of functions depend.
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+_READABLE = (type(None), bool, int, float, str)
+_LONGEST_READABLE = 80
 
 
 class Checkpoint:
@@ -171,20 +181,38 @@ def describe_run(estimator, X, settings, labels, params, fold_of):
     -------
     dict
         Texts, and dicts and lists of them.
+
+    Raises
+    ------
+    CheckpointError
+        If there is something of which a later run could not tell whether it has changed.
     """
-    return {
+    described = {
+        "format": _FORMAT,
+        "python": _PYTHON,
         "setting": {name: repr(value) for name, value in settings.items()},
-        "estimator": _describe_name(type(estimator)),
-        "estimator parameter": _describe_parameters(estimator),
-        "fit parameter": {name: _digest(value) for name, value in (params or {}).items()},
-        "data": {
+    }
+    parts = {
+        "estimator": lambda: _describe_class(type(estimator)),
+        "estimator parameter": lambda: _describe_parameters(estimator),
+        "fit parameter": lambda: {name: _digest(value) for name, value in (params or {}).items()},
+        "data": lambda: {
             **{
                 name: "none" if value is None else _digest(value) for name, value in labels.items()
             },
             **_describe_data(X),
         },
-        "splits": _digest(fold_of),
     }
+    for name, describe in parts.items():
+        try:
+            described[name] = describe()
+        except NotDescribable as error:
+            raise CheckpointError(
+                f"a checkpoint cannot tell later whether the {name} is still the same: "
+                f"{error} cannot be described. Use only what can be pickled there, or run "
+                "without a checkpoint."
+            ) from error
+    return described | {"splits": _digest(fold_of)}
 
 
 def _describe_data(X):
@@ -197,24 +225,31 @@ def _digest(values):
     """Return a hash of the values that does not depend on their layout in memory."""
     if isinstance(values, (pd.Series, pd.Index)):
         values = values.to_numpy()
-    if isinstance(values, np.ndarray) and values.dtype != object:
-        return joblib.hash(np.ascontiguousarray(values))
-    if isinstance(values, (list, tuple, np.ndarray)):
-        return joblib.hash(
-            [np.ascontiguousarray(v) if isinstance(v, np.ndarray) else v for v in values]
-        )
-    return joblib.hash(values)
+    return digest(values)
 
 
 def _describe_parameters(estimator):
+    """Describe the parameters of an estimator, which are all that its clones have."""
     parameters = estimator.get_params(deep=True)
     # The steps of a pipeline are parameters too, listed with parameters of their own.
-    listed = {id(value) for value in parameters.values()}
-    return {
+    listed = {
+        id(value)
+        for name, value in parameters.items()
+        if any(other.startswith(f"{name}__") for other in parameters)
+    }
+    described = {
         name: _describe(value, listed)
         for name, value in parameters.items()
         if name.rpartition("__")[-1] not in _WITHOUT_EFFECT
     }
+    if _keeps_its_state(estimator):
+        described["state"] = _hashed(estimator)
+    for name, value in {"": estimator, **parameters}.items():
+        if hasattr(value, "get_params") and not inspect.isclass(value):
+            for what, attribute in _KEPT_BY_CLONES.items():
+                if hasattr(value, attribute):
+                    described[f"{name} {what}".strip()] = _hashed(getattr(value, attribute))
+    return described
 
 
 def _describe(value, listed=frozenset()):
@@ -224,44 +259,79 @@ def _describe(value, listed=frozenset()):
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         return repr(value)
     if isinstance(value, dict):
-        return {repr(key): _describe(item, listed) for key, item in value.items()}
+        return {
+            _describe_key(key): _hashed(item) if _is_fitted(item) else _describe(item, listed)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [_describe(item, listed) for item in value]
     if inspect.isclass(value):
-        return _describe_name(value)
-    if inspect.isroutine(value):
+        return _describe_class(value)
+    if inspect.ismethod(value):
+        described = _describe_function(value.__func__)
+        return {**described, "object": _hashed(value.__self__)}
+    if inspect.isfunction(value):
         return _describe_function(value)
-    name = _describe_name(type(value))
-    if hasattr(value, "get_params"):
+    if hasattr(value, "get_params") and not _keeps_its_state(value):
+        name = _describe_class(type(value))
         return name if id(value) in listed else [name, _describe_parameters(value)]
-    if hasattr(value, "get_config"):  # Keras: a hash would hold its automatic name
-        return [name, _describe(value.get_config())]
-    if isinstance(value, rv_frozen):  # holds the state of NumPy's global generator
-        return [name, value.dist.name, _describe(value.args), _describe(value.kwds)]
-    try:
-        return f"{name} {_digest(value)}"
-    except Exception:  # Pickle calls the value's own methods, which may raise anything.
-        return name
+    return f"{_name_of(type(value))} {_hashed(value)}"
 
 
-def _describe_name(value):
-    return f"{value.__module__}.{value.__qualname__}"
+def _describe_key(key):
+    return (
+        repr(key) if isinstance(key, (bool, int, float, str, bytes, type(None))) else _hashed(key)
+    )
+
+
+def _describe_class(value):
+    """Describe a class by its name and, if it is the user's own, its code."""
+    return f"{_name_of(value)} {_hashed(value)}"
 
 
 def _describe_function(function):
-    # With its source, since a function that builds a network is edited more often than renamed.
-    try:
-        return f"{_describe_name(function)} {joblib.hash(inspect.getsource(function))}"
-    except (OSError, TypeError):
-        return function.__qualname__
+    """Describe a function by its name and, one by one, by what it consists of and refers to."""
+    described = {"function": _name_of(function)}
+    for label, (value, found) in digests_of_function(function).items():
+        readable = type(value) in _READABLE and len(repr(value)) <= _LONGEST_READABLE
+        described[label] = repr(value) if readable else f"{_HASH}{found}"
+    return described
+
+
+def _name_of(value):
+    return f"{value.__module__}.{value.__qualname__}"
+
+
+def _hashed(value):
+    return f"{_HASH}{digest(value)}"
+
+
+def _keeps_its_state(estimator):
+    """Return whether clones keep what an estimator has learned, as those of a FrozenEstimator."""
+    clone = getattr(type(estimator), "__sklearn_clone__", None)
+    return clone is not None and clone is not BaseEstimator.__sklearn_clone__
+
+
+def _is_fitted(value):
+    """Return whether a value is an estimator that has learned something.
+
+    Clones of an estimator copy what the dicts among its parameters hold, with all its state.
+    """
+    if not hasattr(value, "get_params") or inspect.isclass(value):
+        return False
+    return any(name.endswith("_") for name in getattr(value, "__dict__", ()))
 
 
 def _refuse_another_run(folder, before, now):
+    if before.get("format") != _FORMAT:
+        raise CheckpointError(
+            f"the checkpoint folder {folder} was begun by another version of skdxa, which "
+            "described a run differently. Take another folder."
+        )
     before, now = _flat(before), _flat(now)
+    begun_with, python = before.pop("python", None), now.pop("python", None)
     differences = [
-        f"{name} was {before.get(name, 'absent')}, is {now.get(name, 'absent')}"
-        if _is_readable(name)
-        else f"{name} changed"
+        _difference(name, before.get(name, "absent"), now.get(name, "absent"))
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     ]
@@ -272,11 +342,19 @@ def _refuse_another_run(folder, before, now):
             + "; ".join(differences[:_MOST_LISTED])
             + (f"; and {more} more" if more > 0 else "")
             + ". Undo the change, or take another folder."
+            + (
+                f" It was begun with Python {begun_with}, with which functions are not compared."
+                if begun_with != python
+                else ""
+            )
         )
 
 
-def _is_readable(name):
-    return name.startswith(("setting", "estimator"))
+def _difference(name, before, now):
+    before, now = (re.sub(rf" ?{_HASH}[0-9a-f]+", "", text) for text in (before, now))
+    if before == now or "" in (before, now) or not name.startswith(("setting", "estimator")):
+        return f"{name} changed"
+    return f"{name} was {before}, is {now}"
 
 
 def _flat(tree, name=""):

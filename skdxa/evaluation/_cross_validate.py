@@ -149,8 +149,9 @@ def repeated_cross_validate(
         the message then names the repeat and the fold, and the cause is chained. Other
         errors of an estimator than a ValueError are raised as a RuntimeError.
     CheckpointError
-        If the folder belongs to another run, naming the differences, or a file in it is
-        damaged.
+        If the folder belongs to another run, naming the differences, is in use or cannot be
+        written to, or a file in it is damaged; if a parameter holds what a later run could not
+        compare, such as a function that uses an open file.
     TrainingError
         If a worker process is killed, as for want of memory.
     RuntimeError
@@ -188,10 +189,13 @@ def repeated_cross_validate(
     Every parameter `random_state` of the estimator and its steps that is None is set by it.
     A parameter that is set to a number keeps that number in every fold.
 
-    A checkpoint's manifest binds it to data, labels, folds and parameters, functions
-    among them by their source text. A changed version of a library, or changed methods of
-    a class, go unnoticed. Workers that have access to the folder write the files;
-    otherwise this process writes them when the scores arrive. None is a pickle.
+    A checkpoint's manifest binds it to data, labels, folds and parameters. Functions and classes
+    of one's own are known by what they do and by all that they refer to: defaults, variables of
+    an enclosing function, globals, other functions, the object of a method. Comments and their
+    lines in a file may change. What belongs to an installed package is known by its name, so
+    that another version of it goes unnoticed; so does another content of files that `X` or a
+    function only names. Workers that have access to the folder write the files; otherwise this
+    process writes them when the scores arrive. None is a pickle.
 
     On a dask cluster (``joblib.parallel_config(backend="dask")``) the splits of a worker that
     dies are run by another one, and so are those that are cancelled since the data of the worker

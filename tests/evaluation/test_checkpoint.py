@@ -2,11 +2,13 @@
 
 import contextlib
 import errno
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,6 +18,7 @@ import pytest
 from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneGroupOut, RandomizedSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -328,9 +331,17 @@ class Optimizer:
         return {"rate": self.rate}
 
 
-class Unpicklable:
-    def __reduce__(self):
-        raise TypeError("no")
+def network_of(units):
+    """Return a builder that is known by its variable alone."""
+
+    def build(image_shape):
+        return image_shape, units
+
+    return build
+
+
+def scaled_by(factor):
+    return StandardScaler().fit([[0.0], [float(factor)]])
 
 
 @pytest.mark.parametrize(
@@ -342,7 +353,8 @@ class Unpicklable:
         ({"a": np.arange(3)}, {"a": np.arange(3)}),
         (np.random.RandomState(0), np.random.RandomState(0)),
         (Optimizer(0.1), Optimizer(0.1)),
-        (Unpicklable(), Unpicklable()),
+        (network_of(2), network_of(2)),
+        (FrozenEstimator(StandardScaler()), FrozenEstimator(StandardScaler())),
         (stats.uniform(0, 1), stats.uniform(0, 1)),
         (LogisticRegression(), LogisticRegression(n_jobs=2)),
         (np.log, np.log),
@@ -372,11 +384,122 @@ def test_equal_parameters_are_described_alike(first, second):
         (LogisticRegression, RandomForestClassifier),
         (LogisticRegression(), RandomForestClassifier()),
         ({"step": [LogisticRegression()]}, {"step": [LogisticRegression(C=2)]}),
+        (network_of(2), network_of(64)),
+        (scaled_by(1).transform, scaled_by(2).transform),
+        (partial(network_of, 2), partial(network_of, 64)),
+        (FrozenEstimator(scaled_by(1)), FrozenEstimator(scaled_by(2))),
+        (FrozenEstimator(LogisticRegression()), FrozenEstimator(LogisticRegression(C=2))),
+        ({"step": scaled_by(1)}, {"step": scaled_by(2)}),
+        (
+            [StandardScaler()],
+            [StandardScaler().set_output(transform="pandas")],
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_unequal_parameters_are_distinguished(first, second):
     assert _describe(first) != _describe(second)
+
+
+FIRST_COLUMN = 0
+
+
+def columns_from(first):
+    def columns(X):
+        return X[:, first:]
+
+    return columns
+
+
+def columns_by_global(X):
+    return X[:, FIRST_COLUMN:]
+
+
+class ColumnsFrom:
+    def __init__(self, first):
+        self.first = first
+
+    def cut(self, X):
+        return X[:, self.first :]
+
+
+def columns_without_source(first):
+    namespace = {}
+    exec(f"def columns(X):\n    return X[:, {first}:]\n", namespace)
+    return namespace["columns"]
+
+
+def fitted_scaler(first):
+    return scaled_by(1 + first).transform
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (columns_from, r"parameter functiontransformer__func variable first was 0, is 1\. Undo"),
+        (lambda first: columns_by_global, r"__func global FIRST_COLUMN was 0, is 1\. Undo"),
+        (lambda first: ColumnsFrom(first).cut, r"functiontransformer__func object changed\."),
+        (columns_without_source, r"functiontransformer__func code changed\."),
+        (fitted_scaler, r"functiontransformer__func object changed\."),
+    ],
+    ids=["variable", "global", "object", "no source", "fitted object"],
+)
+def test_scores_of_another_function_are_not_taken(tmp_path, monkeypatch, make, message):
+    X, y = np.random.default_rng(0).normal(size=(42, 1)), np.tile([0, 0, 1], 14)
+    X = np.hstack([X, X]) if make is not fitted_scaler else X
+
+    def run(first):
+        monkeypatch.setattr(sys.modules[__name__], "FIRST_COLUMN", first)
+        model = make_pipeline(FunctionTransformer(make(first)), LogisticRegression())
+        return repeated_cross_validate(
+            model, X, y, random_state=0, checkpoint=tmp_path, n_splits=3, n_repeats=1,
+            progress=False,
+        )  # fmt: skip
+
+    scores = run(0).scores
+    with pytest.raises(CheckpointError, match=message):
+        run(1)
+    # Made anew, the same function goes on.
+    assert run(0).scores.equals(scores)
+
+
+def test_a_function_that_cannot_be_described_is_refused_before_the_first_fit(tmp_path, data):
+    lock = threading.Lock()
+
+    def columns(X):
+        with lock:
+            return numeric_columns(X)
+
+    model = make_pipeline(FunctionTransformer(columns), LogisticRegression())
+    with pytest.raises(
+        CheckpointError,
+        match=r"the estimator parameter is still the same: a _thread\.lock \(cannot pickle "
+        r".* in the variable lock of .*columns cannot be described\. Use only .* without a check",
+    ):
+        repeated_cross_validate(model, *data, checkpoint=tmp_path / "new", **SHORT)
+    assert not (tmp_path / "new").exists()
+    repeated_cross_validate(model, *data, **SHORT)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_named(finished):
+    folder, go_on = finished
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["format"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match=r"begun by another version of skdxa"):
+        go_on()
+
+
+def test_another_python_is_named_only_where_something_differs(finished, data):
+    folder, go_on = finished
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["python"] = "3.1"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    go_on()
+    with pytest.raises(CheckpointError, match=r"C was 1\.0, is 2.* begun with Python 3\.1, with"):
+        repeated_cross_validate(
+            numbers_of(C=2), *data, **SHORT | {"random_state": 0}, checkpoint=folder
+        )
 
 
 def test_a_search_over_distributions_resumes(tmp_path, data):
