@@ -61,14 +61,16 @@ class AuditItem:
     finding: str
 
 
-def audit_patients(cohort, fold_of):
+def audit_patients(cohort, folds):
     """Look for scans of one patient in several folds, under one name or under several.
 
     Parameters
     ----------
     cohort : Bunch
-        The scans that were cross-validated.
-    fold_of : ndarray of int of shape (n_repeats, n_scans)
+        All scans of the study.
+    folds : dict of str to ndarray of int of shape (n_repeats, n_scans)
+        The folds of each task that was cross-validated, by its title; -1 for scans that have
+        no label in it.
 
     Returns
     -------
@@ -76,46 +78,54 @@ def audit_patients(cohort, fold_of):
     """
     question = "Are the scans of a patient, and copies of a scan, always in one fold?"
     name = "Patients apart"
-    split = split_patients(fold_of, cohort.groups)
-    if len(split):
-        return AuditItem(
-            name,
-            question,
-            FAULT,
-            f"{len(split)} patients have scans in several folds, the first being {split[0]}.",
-        )
+    groups = np.asarray(cohort.groups)
+    for title, fold_of in folds.items():
+        labelled = (fold_of >= 0).all(axis=0)
+        split = split_patients(fold_of[:, labelled], groups[labelled])
+        if len(split):
+            return AuditItem(
+                name,
+                question,
+                FAULT,
+                f"{title}: {len(split)} patients have scans in several folds, the first being "
+                f"{split[0]}.",
+            )
     try:
-        pairs = similar_pairs(cohort.data["scan"], cohort.groups)
+        pairs = similar_pairs(cohort.data["scan"], groups)
     except (ScanError, ValueError) as error:
         return AuditItem(name, question, OPEN, f"The scans could not be compared: {error}")
-    crossing = [
-        pair
-        for pair in pairs
-        if pair[1] < fold_of.shape[1] and (fold_of[:, pair[0]] != fold_of[:, pair[1]]).any()
-    ]
+    crossing = {pair: _crossed(folds, *pair[:2]) for pair in pairs}
+    crossing = {pair: titles for pair, titles in crossing.items() if titles}
     if crossing:
-        one, other, alike = crossing[0]
+        one, other, alike = next(iter(crossing))
         row = _table_rows(cohort)
-        listed = ", ".join(f"{row[first]} and {row[second]}" for first, second, _ in crossing[:5])
+        listed = ", ".join(
+            f"{row[first]} and {row[second]}" for first, second, _ in [*crossing][:5]
+        )
+        titles = [title for title in folds if any(title in found for found in crossing.values())]
         return AuditItem(
             name,
             question,
             FAULT,
             f"{len(crossing)} pairs of scans listed for different patients show bones as alike as "
-            f"those of one patient, and lie in different folds: rows {listed}"
-            f"{' and more' if len(crossing) > 5 else ''}. The most alike, {row[one]} and "
-            f"{row[other]}, correlate by {alike:.2f}. Look at them; if they are twins, give "
-            "both one patient.",
+            f"those of one patient, and lie in different folds ({', '.join(titles)}): rows "
+            f"{listed}{' and more' if len(crossing) > 5 else ''}. The most alike, {row[one]} and "
+            f"{row[other]}, correlate by {alike:.2f}. Look at them; if they are twins, give both "
+            "one patient.",
         )
-    several = (
-        "some have several scans" if has_repeated_patients(cohort.groups) else "one scan each"
-    )
+    several = "some have several scans" if has_repeated_patients(groups) else "one scan each"
     return AuditItem(
         name,
         question,
         FINE,
-        f"{len(np.unique(patient_codes(cohort.groups)))} patients, {several}; no patient is in "
-        "two folds of a repeat, and no two scans of different patients look like scans of one.",
+        f"{len(np.unique(patient_codes(groups)))} patients, {several}; no patient is in two "
+        f"folds of a repeat, and of all {len(groups)} scans, each compared with every other, "
+        + (
+            "no two of different patients look like scans of one."
+            if not pairs
+            else f"{len(pairs)} pairs of different patients look like scans of one but lie in the "
+            "same fold in every repeat, or lack a label."
+        ),
     )
 
 
@@ -123,6 +133,15 @@ def _table_rows(cohort):
     """Return the row of each scan in the user's table, or the index in the cohort without one."""
     sources = cohort.get("sources")
     return list(cohort.data.index if sources is None else sources["row"])
+
+
+def _crossed(folds, one, other):
+    """Return the titles of the tasks in which two scans lie in different folds of a repeat."""
+    return [
+        title
+        for title, fold_of in folds.items()
+        if (fold_of[:, [one, other]] >= 0).all() and (fold_of[:, one] != fold_of[:, other]).any()
+    ]
 
 
 def audit_shuffled(result, n_repeats=1):

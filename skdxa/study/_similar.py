@@ -15,7 +15,8 @@ _SHIFT, _STEP = 24, 1
 # From experiments/twins.py: of simulated patients scanned again, with new placement, noise and
 # bowel, 92 % are above it, and in two cohorts of 1,000 no pair of different ones.
 ALIKE = 0.91
-_MOST_SCANS = 4000
+# Scans whose correlations with all others are held in memory at a time.
+_BLOCK = 500
 
 
 def similar_pairs(scans, groups, *, limit=ALIKE):
@@ -33,41 +34,51 @@ def similar_pairs(scans, groups, *, limit=ALIKE):
     Returns
     -------
     pairs : list of (int, int, float)
-        Positions of both scans and their correlation, the most alike first. Beyond 4000
-        scans only the first 4000 are compared.
+        Positions of both scans and their correlation, the most alike first.
 
     Notes
     -----
     The crop about the spine is filtered, so that neither brightness nor noise counts, and
     clipped, so that metal does not outweigh bone. The correlation is the largest over shifts of
     up to 25 mm along the spine, as the scan is or mirrored.
+
+    Every scan is compared with every other, which takes time in proportion to the square of
+    their number, and 60 KiB of memory per scan.
     """
-    scans, groups = scans[:_MOST_SCANS], np.asarray(groups)[:_MOST_SCANS]
+    groups = np.asarray(groups)
+    starts = range(0, len(groups), _BLOCK)
+    detail = np.concatenate([_detail(scans[start : start + _BLOCK]) for start in starts])
+    middle = detail[:, _SHIFT:-_SHIFT]
+    both_ways = _unit(middle), _unit(middle[:, :, ::-1])
+    alike = {}
+    for start in starts:
+        block = detail[start : start + _BLOCK]
+        best = np.full((len(detail), len(block)), -1, dtype=np.float32)
+        product = np.empty_like(best)
+        for shift in range(-_SHIFT, _SHIFT + 1, _STEP):
+            moved = _unit(block[:, _SHIFT + shift : block.shape[1] - _SHIFT + shift])
+            for still in both_ways:
+                np.maximum(best, np.matmul(still, moved.T, out=product), out=best)
+        first, second = np.nonzero(best >= limit)
+        apart = groups[first] != groups[start + second]
+        for one, other in zip(first[apart].tolist(), second[apart].tolist(), strict=True):
+            # Each pair is met twice, with the one scan shifted and with the other.
+            pair = min(one, start + other), max(one, start + other)
+            alike[pair] = max(alike.get(pair, -1.0), float(best[one, other]))
+    return sorted(((*pair, value) for pair, value in alike.items()), key=lambda pair: -pair[2])
+
+
+def _detail(scans):
+    """Return the filtered and clipped crops of scans."""
     crops = SpineCropper(height=_HEIGHT, width=_WIDTH).fit_transform(scans)
-    crops = np.asarray(crops, dtype=np.float32)
     detail = np.stack(
         [
             ndimage.gaussian_filter(crop, _FINE) - ndimage.gaussian_filter(crop, _COARSE)
-            for crop in crops
+            for crop in np.asarray(crops, dtype=np.float32)
         ]
     )[:, 5:-5, 15:-15]
     limits = np.quantile(np.abs(detail), 0.98, axis=(1, 2), keepdims=True)
-    detail = detail.clip(-limits, limits)
-    middle = detail[:, _SHIFT:-_SHIFT]
-    both_ways = _unit(middle), _unit(middle[:, :, ::-1])
-    best = np.full((len(detail), len(detail)), -1, dtype=np.float32)
-    for shift in range(-_SHIFT, _SHIFT + 1, _STEP):
-        moved = _unit(detail[:, _SHIFT + shift : detail.shape[1] - _SHIFT + shift])
-        for still in both_ways:
-            np.maximum(best, still @ moved.T, out=best)
-    best = np.maximum(best, best.T)
-    first, second = np.nonzero(np.triu(best >= limit, k=1))
-    apart = groups[first] != groups[second]
-    pairs = [
-        (int(one), int(other), float(best[one, other]))
-        for one, other in zip(first[apart], second[apart], strict=True)
-    ]
-    return sorted(pairs, key=lambda pair: -pair[2])
+    return detail.clip(-limits, limits)
 
 
 def _unit(detail):

@@ -26,12 +26,8 @@ def audit_data(state):
     if not trained:
         raise LeftOut("No task was cross-validated.")
     first = trained[0]
-    items = [
-        audit.audit_patients(
-            audit.task_cohort(state.cohort, first),
-            state.results[first.target].fold_assignment.fold_of,
-        )
-    ]
+    folds = {task.in_text: _folds_of_all(state, task) for task in trained}
+    items = [audit.audit_patients(state.cohort, folds)]
     outcomes = {}
     for task in trained:
         cohort = audit.task_cohort(state.cohort, task)
@@ -88,6 +84,15 @@ def audit_data(state):
         audit.audit_geometry(state.cohort),
     ]
     state.audit += items
+
+
+def _folds_of_all(state, task):
+    """Return the folds of a task, one column per scan of the cohort: -1 without a label."""
+    fold_of = state.results[task.target].fold_assignment.fold_of
+    known = known_rows(state.cohort, task.target)
+    of_all = np.full((len(fold_of), len(known)), -1)
+    of_all[:, known] = fold_of
+    return of_all
 
 
 def audit_shuffled(task, state):

@@ -48,20 +48,60 @@ def test_twins_under_other_names_are_found_and_other_patients_are_not():
     assert similar_pairs(cohort.data["scan"], cohort.groups) == []
 
     cohort.groups = np.arange(n_scans)
-    found = audit.audit_patients(cohort, np.random.RandomState(0).randint(0, 3, (1, n_scans)))
+    drawn = np.random.RandomState(0).randint(0, 3, (1, n_scans))
+    found = audit.audit_patients(cohort, {"scoliosis": drawn})
     assert found.verdict == "fault"
     assert "pairs of scans listed for different patients show bones as alike" in found.finding
     # All in one fold: no twin is trained on while the other is scored.
-    assert audit.audit_patients(cohort, np.zeros((1, n_scans), int)).verdict == "nothing found"
+    found = audit.audit_patients(cohort, {"scoliosis": np.zeros((1, n_scans), int)})
+    assert found.verdict == "nothing found"
+    assert f"{len(pairs)} pairs of different patients look like scans of one" in found.finding
+
+
+@pytest.mark.parametrize("block", [7, 8, 40])
+def test_all_scans_are_compared_with_all_others(monkeypatch, block):
+    cohort = small_cohort(40)
+    scans = cohort.data["scan"]
+    for one, other in ((0, 39), (6, 7), (36, 20)):
+        scans[one] = scans[other].copy()
+    expected = similar_pairs(scans, np.arange(40))
+    monkeypatch.setattr("skdxa.study._similar._BLOCK", block)
+    pairs = similar_pairs(scans, np.arange(40))
+    assert {pair[:2] for pair in pairs} >= {(0, 39), (6, 7), (20, 36)}
+    assert sorted(pair[:2] for pair in pairs) == sorted(pair[:2] for pair in expected)
+    assert sorted(pair[2] for pair in pairs) == pytest.approx(sorted(pair[2] for pair in expected))
+
+
+def test_scans_without_a_label_of_the_first_task_are_compared_too():
+    cohort = small_cohort(40)
+    cohort.data.at[39, "scan"] = cohort.data.at[2, "scan"].copy()
+    drawn = folds_of(cohort)
+    drawn[:, [2, 39]] = 0, 1
+    # The first task has labels for the first half alone, the second one for all.
+    half = np.where(np.arange(40) < 20, drawn, -1)
+    found = audit.audit_patients(cohort, {"scoliosis": half, "fracture": drawn})
+    assert found.verdict == "fault"
+    assert "and lie in different folds (fracture): rows 2 and 39. The" in found.finding
+    found = audit.audit_patients(cohort, {"scoliosis": half})
+    assert found.verdict == "nothing found"
+    assert "of all 40 scans, each compared with every other, 1 pairs of different" in found.finding
+    # A patient's scans in two folds of the second task.
+    cohort.groups[39] = cohort.groups[2]
+    found = audit.audit_patients(cohort, {"scoliosis": half, "fracture": drawn})
+    assert found.verdict == "fault"
+    assert found.finding.startswith("fracture: 1 patients have scans in several folds, the first")
 
 
 def test_copies_of_scans_are_found_and_patients_in_two_folds_are_named():
     cohort = small_cohort(40)
     fold_of = folds_of(cohort)
-    assert audit.audit_patients(cohort, fold_of).verdict == "nothing found"
+    folds = {"scoliosis": fold_of}
+    found = audit.audit_patients(cohort, folds)
+    assert found.verdict == "nothing found"
+    assert found.finding.endswith("no two of different patients look like scans of one.")
     other = np.flatnonzero(fold_of[0] != fold_of[0, 0])[0]
     cohort.data.at[other, "scan"] = cohort.data.at[0, "scan"].copy()
-    found = audit.audit_patients(cohort, fold_of)
+    found = audit.audit_patients(cohort, folds)
     assert found.verdict == "fault"
     assert "1 pairs of scans listed for different patients" in found.finding
     assert f"rows 0 and {other}. The most alike, 0 and {other}, correlate by 1.00" in found.finding
@@ -70,17 +110,15 @@ def test_copies_of_scans_are_found_and_patients_in_two_folds_are_named():
     found = audit.audit_patients(cohort, fold_of)
     assert f"rows 2 and {other + 2}. The most alike, 2 and {other + 2}, corr" in found.finding
     cohort.groups[other] = cohort.groups[0]
-    found = audit.audit_patients(cohort, fold_of)
-    assert (found.verdict, found.finding[:45]) == (
-        "fault",
-        "1 patients have scans in several folds, the f"[:45],
-    )
+    found = audit.audit_patients(cohort, folds)
+    assert found.verdict == "fault"
+    assert found.finding.startswith("scoliosis: 1 patients have scans in several folds, the first")
 
 
 def test_scans_that_cannot_be_compared_leave_the_question_open():
     cohort = small_cohort(30)
     cohort.data.at[3, "scan"] = np.full((5, 5), np.inf, dtype=np.float32)
-    assert audit.audit_patients(cohort, folds_of(cohort)).verdict == "open"
+    assert audit.audit_patients(cohort, {"scoliosis": folds_of(cohort)}).verdict == "open"
 
 
 def test_a_label_in_the_margin_is_found():

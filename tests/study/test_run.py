@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from skdxa.simulation import make_spine_cohort
 from skdxa.study import Protocol, run_study
 from skdxa.study._fracture_predictors import read_predictors
 from skdxa.study._plan import study_steps
+from skdxa.study._step_audit import audit_data
 from skdxa.study._step_models import cross_validate
 from skdxa.study._step_tables import tabulate_performance
 from skdxa.study._steps import Step
@@ -173,6 +175,25 @@ def test_the_audit_answers_every_question(whole):
     assert verdicts["Spacing and unit"] == "open"
     assert verdicts["Told by year: scoliosis"] == "nothing found"
     assert (verdicts != "fault").all()
+
+
+def test_the_audit_compares_scans_without_a_label_of_the_first_task(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "skdxa.study._run.study_steps",
+        lambda protocol, tasks, external: [
+            *(Step(task.title, partial(cross_validate, task)) for task in tasks),
+            Step("Table 1", tabulate_performance),
+            Step("Audit", audit_data),
+        ],
+    )
+    cohort = small_cohort()
+    cohort.data.at[80, "scan"] = cohort.data.at[3, "scan"].copy()
+    cohort.target.loc[70:, "scoliosis"] = np.nan
+    protocol = Protocol(targets=("scoliosis", "unreliable"), n_splits=3, n_repeats=9)
+    study = run(protocol, cohort, tmp_path / "out")
+    found = study.audit.set_index("name").loc["Patients apart"]
+    assert found["verdict"] == "fault"
+    assert "different folds (unreliable BMD): rows 3 and 80. The most alike" in found["finding"]
 
 
 def test_a_task_without_columns_is_left_out_and_a_named_one_is_an_error(short, tmp_path):
