@@ -11,6 +11,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.tree import ExtraTreeClassifier
+from tally import Tally
 
 from skdxa.evaluation import Folds, added_value_test
 from skdxa.evaluation._added_value import (
@@ -49,7 +50,7 @@ class Spy(LinearDiscriminantAnalysis):
 
 @pytest.fixture
 def seen(monkeypatch):
-    monkeypatch.setattr(Spy, "seen", [])
+    monkeypatch.setattr(Spy, "seen", Tally())
     return Spy.seen
 
 

@@ -9,6 +9,7 @@ from scipy import stats
 from scipy.special import expit, logit
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
+from tally import Tally
 
 from skdxa.evaluation import Folds, half_sampling_interval, repeated_cross_validate
 from skdxa.evaluation._half_sampling import interval_from_halves
@@ -38,7 +39,7 @@ class CountingClassifier(LogisticRegression):
 
 @pytest.fixture
 def seen():
-    CountingClassifier.seen = []
+    CountingClassifier.seen = Tally()
     yield CountingClassifier.seen
     CountingClassifier.seen = None
 

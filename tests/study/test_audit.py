@@ -107,7 +107,7 @@ def test_copies_of_scans_are_found_and_patients_in_two_folds_are_named():
     assert f"rows 0 and {other}. The most alike, 0 and {other}, correlate by 1.00" in found.finding
     # With a table, scans are named by their rows there.
     cohort.sources = pd.DataFrame({"row": np.arange(len(fold_of[0])) + 2})
-    found = audit.audit_patients(cohort, fold_of)
+    found = audit.audit_patients(cohort, folds)
     assert f"rows 2 and {other + 2}. The most alike, 2 and {other + 2}, corr" in found.finding
     cohort.groups[other] = cohort.groups[0]
     found = audit.audit_patients(cohort, folds)

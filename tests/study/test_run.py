@@ -16,6 +16,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch
 from study_cohorts import cheap_model, small_cohort
+from tally import Tally
 
 from skdxa import __version__
 from skdxa.classification import make_stack
@@ -340,7 +341,7 @@ def test_same_seed_same_table_for_any_number_of_processes(short, tmp_path):
 def test_an_interrupted_study_goes_on_where_it_was(short, tmp_path, monkeypatch):
     out, cohort = tmp_path / "out", small_cohort()
     expected = run(QUICK, cohort, tmp_path / "expected").table
-    fits = []
+    fits = Tally()
 
     class Counting(LogisticRegression):
         def fit(self, X, y):
