@@ -1,10 +1,11 @@
-"""The layer that most of a training step is spent in.
+"""The layers that most of a training step is spent in.
 
 Convolution, bias, ReLU and max-pooling are written as one function with its own
 gradient. It is the same function as Keras's ``Conv2D`` followed by ``MaxPooling2D``;
 only the order of the backward pass differs: where the pooled output is zero no gradient
 passes, so ReLU's gradient and the bias's are taken on the pooled map, a quarter
-of the full one's size. ``benchmarks/training.py`` measures what that is worth.
+of the full one's size. ``benchmarks/training.py`` measures what that is worth, and
+``benchmarks/README.md`` lists the time of each step.
 """
 
 from skdxa.classification._keras import keras, tf
@@ -102,12 +103,17 @@ class VariableDropout(keras.layers.Dropout):
         """Return the features, in training without a random share of them."""
         if not training:
             return inputs
-        return tf.nn.experimental.stateless_dropout(
-            inputs,
-            rate=tf.cast(self.variable_rate, inputs.dtype),
-            seed=self.seed_generator.next(),
-            noise_shape=None,
+        # 16 random bits for each feature; TensorFlow's own dropout draws 32, and keeps 7 of them
+        # in bfloat16.
+        n, n_features = tf.shape(inputs)[0], inputs.shape[1]
+        words = tf.random.stateless_uniform(
+            (n, -(-n_features // 2)), self.seed_generator.next(), None, None, tf.int32
         )
+        numbers = tf.reshape(tf.bitcast(words, tf.int16), (n, -1))[:, :n_features]
+        lowest_kept = tf.minimum(tf.round(self.variable_rate * 2**16), 2**16 - 1) - 2**15
+        scale = tf.cast(1 / (1 - self.variable_rate), inputs.dtype)
+        kept = numbers >= tf.cast(lowest_kept, tf.int16)
+        return tf.where(kept, inputs * scale, tf.zeros_like(inputs))
 
 
 def _conv_relu_pool(inputs, kernel, bias, window):
@@ -128,13 +134,7 @@ def _conv_relu_pool(inputs, kernel, bias, window):
                 strides=ksize,
                 padding="VALID",
             )
-            d_kernel = tf.raw_ops.Conv2DBackpropFilter(
-                input=inputs,
-                filter_sizes=kernel.shape,
-                out_backprop=d_maps,
-                strides=[1, 1, 1, 1],
-                padding="SAME",
-            )
+            d_kernel = _kernel_gradient(inputs, d_maps, kernel)
             return _input_gradient(d_maps, kernel), d_kernel, _sum_over_pixels(upstream)
 
         return pooled, gradient
@@ -144,14 +144,33 @@ def _conv_relu_pool(inputs, kernel, bias, window):
 
 def _convolve(inputs, kernel, bias):
     """Convolve ('same'), add the bias, cut off below zero."""
-    if not _half_empty(kernel.shape[3]):
+    if not _in_pairs(inputs, kernel.shape[3]):
         return tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(inputs, kernel, 1, "SAME"), bias))
     pairs = tf.nn.bias_add(_convolve_pairs(inputs, kernel), tf.tile(bias, [2]))
     return _unpair(tf.nn.relu(pairs), inputs.shape[2])
 
 
+def _kernel_gradient(inputs, d_maps, kernel):
+    height, width, _, n_kernels = kernel.shape
+    paired = _in_pairs(inputs, n_kernels) and _pairs_fit(inputs, kernel)
+    if paired:
+        inputs, d_maps = _pair_columns(inputs), _pair_columns(d_maps)
+        width = (width + 1) // 2
+    d_kernel = tf.raw_ops.Conv2DBackpropFilter(
+        input=inputs,
+        filter_sizes=(height, width, inputs.shape[3], d_maps.shape[3]),
+        out_backprop=d_maps,
+        strides=[1, 1, 1, 1],
+        padding="SAME",
+    )
+    if not paired:
+        return d_kernel
+    d_twice = tf.reshape(d_kernel, (height, 2 * width, -1, 2 * n_kernels))
+    return d_twice[:, :-1, :, :n_kernels] + d_twice[:, 1:, :, n_kernels:]
+
+
 def _input_gradient(d_maps, kernel):
-    if not _half_empty(kernel.shape[2]):
+    if not _in_pairs(d_maps, kernel.shape[2]):
         shape = tf.concat([tf.shape(d_maps)[:3], [kernel.shape[2]]], axis=0)
         return tf.raw_ops.Conv2DBackpropInput(
             input_sizes=shape,
@@ -166,9 +185,13 @@ def _input_gradient(d_maps, kernel):
     return _unpair(_convolve_pairs(d_maps, turned), d_maps.shape[2])
 
 
-def _half_empty(n_channels):
-    """Return whether so few output channels would fill at most half of a vector register."""
-    return 2 * n_channels <= _VECTOR_LANES
+def _in_pairs(inputs, n_channels):
+    """Return whether to calculate two neighbouring columns at once.
+
+    That pays where the output's channels fill at most half of a vector register. With a single
+    column, oneDNN 3.7 reads beyond the end of the map.
+    """
+    return 2 * n_channels <= _VECTOR_LANES and inputs.shape[2] > 1
 
 
 def _convolve_pairs(inputs, kernel):
@@ -178,13 +201,32 @@ def _convolve_pairs(inputs, kernel):
     Moved in steps of two columns it gives columns 2j and 2j + 1 at once, which lie in
     memory as in the map that is wanted.
     """
-    height, width = kernel.shape[:2]
+    height, width, n_channels, n_kernels = kernel.shape
     left = tf.pad(kernel, [[0, 0], [0, 1], [0, 0], [0, 0]])
     right = tf.pad(kernel, [[0, 0], [1, 0], [0, 0], [0, 0]])
+    twice = tf.concat([left, right], axis=3)
+    if _pairs_fit(inputs, kernel):
+        shape = (height, (width + 1) // 2, 2 * n_channels, 2 * n_kernels)
+        return tf.nn.conv2d(_pair_columns(inputs), tf.reshape(twice, shape), 1, "SAME")
     rows, columns = height // 2, width // 2
     odd = inputs.shape[2] % 2
     padding = [[0, 0], [rows, rows], [columns, columns + odd], [0, 0]]
-    return tf.nn.conv2d(inputs, tf.concat([left, right], axis=3), (1, 2), padding)
+    return tf.nn.conv2d(inputs, twice, (1, 2), padding)
+
+
+def _pairs_fit(inputs, kernel):
+    """Return whether pairs of columns can be channels of the input as well.
+
+    For that the map must have an even number of columns, and the wider kernel must begin at an
+    even column.
+    """
+    return inputs.shape[2] % 2 == 0 and kernel.shape[1] // 2 % 2 == 0
+
+
+def _pair_columns(maps):
+    """Return two neighbouring columns as channels of one, as they lie in memory."""
+    rows, columns, n_channels = maps.shape[1:]
+    return tf.reshape(maps, (-1, rows, columns // 2, 2 * n_channels))
 
 
 def _unpair(pairs, n_columns):

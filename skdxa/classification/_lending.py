@@ -22,6 +22,7 @@ from pathlib import Path
 import cloudpickle
 import numpy as np
 
+from skdxa.classification._adam import with_fused_update
 from skdxa.classification._builders import forget_builders, identify
 from skdxa.classification._keras import gradient_registry, keras, keras_settings, tf
 from skdxa.classification._layers import VariableDropout
@@ -116,6 +117,7 @@ class _Loan:
         self.optimizer_state = []
         if architecture.optimizer is not None:
             optimizer = keras.optimizers.deserialize(json.loads(architecture.optimizer))
+            optimizer = with_fused_update(optimizer)
             self.network.compile(optimizer, "binary_crossentropy", jit_compile=False)
             optimizer.build(self.network.trainable_variables)
             self.optimizer_state = [variable.numpy() for variable in optimizer.variables]

@@ -122,7 +122,9 @@ def fast_spine_network(image_shape, *, filters, kernel_size, dense_units):
         Not compiled, in the precision of Keras's present policy; its weights have the order
         and shapes of those of `spine_network`.
     """
-    inputs = keras.Input((*image_shape, 1), dtype="float32")
+    # Keras would cast images of another type than that of the input.
+    compute_dtype = keras.config.dtype_policy().compute_dtype
+    inputs = keras.Input((*image_shape, 1), dtype=compute_dtype)
     maps = inputs
     for number, n_kernels in enumerate(filters, start=1):
         maps = ConvReLUPool(n_kernels, kernel_size, name=f"conv{number}")(maps)
@@ -303,10 +305,10 @@ class EpochNetwork(keras.Model):
         loss = self.compute_loss(
             y=labels[:, None], y_pred=scores, sample_weight=weights, training=training
         )
-        squares = [
-            tf.reduce_sum(tf.square(tf.convert_to_tensor(k))) for k in self._knobs.penalised
-        ]
-        return (loss + self._knobs.l2 * tf.add_n(squares) if squares else loss), scores[:, 0]
+        half_squares = [tf.nn.l2_loss(tf.convert_to_tensor(k)) for k in self._knobs.penalised]
+        if half_squares:
+            loss += 2 * self._knobs.l2 * tf.add_n(half_squares)
+        return loss, scores[:, 0]
 
 
 def _check_finite(epoch, logs):

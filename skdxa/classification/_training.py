@@ -23,7 +23,7 @@ from skdxa.classification._network import KeepBestEpoch, check_probabilities
 # After the modules above, which check Keras's backend and quieten TensorFlow.
 from scikeras.wrappers import KerasClassifier
 
-# Images that are scored before training, to see whether a network returns probabilities.
+# Images that are scored before training, to see whether a user's network returns probabilities.
 _CHECKED_AT_START = 64
 
 
@@ -73,7 +73,8 @@ def train(classifier, training, held_out, weight_seed, order_seed):
             l2=classifier.l2,
             dropout=classifier.dropout,
         )
-        check_probabilities(network.scores(images[:_CHECKED_AT_START, ..., np.newaxis]))
+        if classifier.network is not None:
+            check_probabilities(network.scores(images[:_CHECKED_AT_START, ..., np.newaxis]))
         if state is not None:
             set_training_values(architecture, state.values)
             if keeper is not None:
