@@ -113,7 +113,10 @@ class _Loan:
     def __init__(self, architecture):
         self.architecture = architecture
         self.model = architecture.build_model()
-        self.network = EpochNetwork(self.model.inputs[0], self.model.outputs[0], name="spine_cnn")
+        inputs, outputs = self.model.inputs[0], self.model.outputs[0]
+        # In the type of its input, so that images are kept in that and not cast for each batch.
+        with keras_settings("bfloat16" if inputs.dtype == "bfloat16" else "float32"):
+            self.network = EpochNetwork(inputs, outputs, name="spine_cnn")
         self.optimizer_state = []
         if architecture.optimizer is not None:
             optimizer = keras.optimizers.deserialize(json.loads(architecture.optimizer))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from skdxa.classification import SpineCNNClassifier, _lending, clear_networks
+from skdxa.classification._adam import FusedAdam
 
 
 @pytest.fixture
@@ -187,3 +188,21 @@ def test_precision_follows_the_processor(monkeypatch):
     assert has_bfloat16() is False
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
     assert has_bfloat16() is False
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_images_are_kept_in_the_precision_of_the_network(precision, images):
+    X, y = images
+    architecture = _lending.Architecture.of(small(), X.shape[1:], precision)
+    with _lending.lend(architecture) as network:
+        kept, *_ = network._as_tensors(X[..., None], y)
+    assert kept.dtype.name == precision
+    # Keras casts the images of a batch where this type is another.
+    assert network.inputs[0].dtype == network.compute_dtype == precision
+
+
+def test_adam_is_replaced_by_the_fused_one(images):
+    X, _ = images
+    architecture = _lending.Architecture.of(small(optimizer="adam"), X.shape[1:], "float32")
+    with _lending.lend(architecture) as network:
+        assert type(network.optimizer) is FusedAdam
