@@ -1,5 +1,6 @@
 """Which of L1 to L4 count, and the T-score that they give together."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from skdxa.densitometry._t_score import t_score
 
 _VERTEBRAE = ("L1", "L2", "L3", "L4")
 _FEWEST = 2
+_LEVEL = re.compile(r"[Ll]([1-4])(?!\d)")
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ def evaluable_vertebrae(t_scores, *, abnormal=None, max_difference=1.0):
     Raises
     ------
     ValueError
-        If there are not four columns, or `abnormal` has other rows, or values that are
-        neither true nor false.
+        If there are not four columns, their names say another order, or `abnormal` has other
+        rows, or values that are neither true nor false.
 
     See Also
     --------
@@ -176,8 +178,9 @@ def spine_t_score(bmd, reference, *, site="spine", evaluable=None, areas=None):
     Raises
     ------
     ValueError
-        If shapes or rows do not match, a density is not one in g/cm2, or the area of a
-        vertebra that counts is missing or not positive.
+        If shapes or rows do not match, the names of columns say another order than L1 to L4, a
+        density is not one in g/cm2, or the area of a vertebra that counts is missing or not
+        positive.
 
     See Also
     --------
@@ -284,6 +287,14 @@ def _four_columns(values, name):
             f"{name} must have four columns, {', '.join(_VERTEBRAE)} from the head down, with a "
             f"row per patient; its shape is {array.shape}."
         )
+    if isinstance(values, pd.DataFrame):
+        # Names such as "bmd_L1" that say another order than the one in which values are taken.
+        found = [_LEVEL.findall(str(column))[-1:] for column in values.columns]
+        if found != sorted(found) and sorted(found) == [["1"], ["2"], ["3"], ["4"]]:
+            raise ValueError(
+                f"{name} must have the columns of {', '.join(_VERTEBRAE)} in this order; they are "
+                f"{values.columns.tolist()}. Put them in order first."
+            )
     return array
 
 

@@ -135,8 +135,8 @@ def conformal_calls(p_values, *, error_rate=0.1):
 
     Parameters
     ----------
-    p_values : DataFrame of shape (n_scans, 2)
-        As `conformal_p_values` returns them.
+    p_values : DataFrame with the columns "negative" and "positive"
+        As `conformal_p_values` returns them, in any order.
     error_rate : float, default=0.1
         Share of the scans of each class for which the other class alone may be named, between
         0 and 1.
@@ -150,7 +150,7 @@ def conformal_calls(p_values, *, error_rate=0.1):
     Raises
     ------
     ValueError
-        If `error_rate` does not lie between 0 and 1.
+        If `error_rate` does not lie between 0 and 1, or a column is missing.
 
     Examples
     --------
@@ -163,6 +163,17 @@ def conformal_calls(p_values, *, error_rate=0.1):
     """
     if not (isinstance(error_rate, Real) and 0 < error_rate < 1):
         raise ValueError(f"error_rate must lie between 0 and 1; got {error_rate!r}.")
-    negative, positive = (p_values[name].to_numpy() > error_rate for name in p_values.columns)
+    names = ("negative", "positive")
+    if not isinstance(p_values, pd.DataFrame) or not {*names} <= {*p_values.columns}:
+        found = (
+            f"a table with the columns {p_values.columns.tolist()}"
+            if isinstance(p_values, pd.DataFrame)
+            else f"a {type(p_values).__name__}"
+        )
+        raise ValueError(
+            "p_values must be a DataFrame with the columns 'negative' and 'positive', as "
+            f"conformal_p_values returns it; it is {found}."
+        )
+    negative, positive = (p_values[name].to_numpy() > error_rate for name in names)
     calls = np.where(positive, "positive", "negative")
     return np.where(positive == negative, "cannot say", calls)

@@ -78,6 +78,28 @@ def test_the_limit_between_neighbours_can_be_set():
         evaluable_vertebrae(scores, max_difference=0)
 
 
+def test_columns_in_another_order_are_refused_by_their_names():
+    names = ["bmd_L1", "bmd_L2", "bmd_L3", "bmd_L4"]
+    bmd = pd.DataFrame([[0.90, 0.94, 0.92, 1.30]], columns=names)
+    other = bmd[["bmd_L2", "bmd_L1", "bmd_L3", "bmd_L4"]]
+    areas = other.rename(columns=lambda name: name.replace("bmd", "area")) * 10
+    marks = pd.DataFrame(False, index=[0], columns=["l4", "l3", "l2", "l1"])
+    for refused in (
+        lambda: evaluable_vertebrae(other),
+        lambda: evaluable_vertebrae(bmd, abnormal=marks),
+        lambda: spine_t_score(other, FINNISH_WOMEN),
+        lambda: spine_t_score(bmd, FINNISH_WOMEN, areas=areas),
+        lambda: spine_t_score(bmd, FINNISH_WOMEN, evaluable=marks),
+    ):
+        with pytest.raises(ValueError, match=r"columns of L1, L2, L3, L4 in this order; they are"):
+            refused()
+    # Other names say nothing about the order.
+    expected = spine_t_score(bmd.to_numpy(), FINNISH_WOMEN)
+    for columns in (names, ["DXXL1", "DXXL2", "DXXL3", "DXXL4"], list("dcba"), ["L1"] * 4):
+        found = spine_t_score(bmd.set_axis(columns, axis=1), FINNISH_WOMEN)
+        assert found.tolist() == expected.tolist()
+
+
 def test_tables_of_vertebrae_must_fit():
     with pytest.raises(ValueError, match=r"four columns, L1, L2, L3, L4 .* shape is \(2, 3\)"):
         evaluable_vertebrae(np.zeros((2, 3)))

@@ -23,6 +23,19 @@ def test_by_hand():
     assert conformal_calls(p_values, error_rate=0.7).tolist()[0] == "cannot say"
 
 
+def test_calls_go_by_the_names_of_the_columns():
+    p_values = conformal_p_values(Y, SCORE, [0.05, 0.25, 0.95])
+    expected = ["negative", "negative", "positive"]
+    for table in (p_values, p_values[["positive", "negative"]], p_values.assign(name=list("abc"))):
+        assert conformal_calls(table, error_rate=0.25).tolist() == expected
+    with pytest.raises(
+        ValueError, match=r"'negative' and 'positive', .* columns \['positive'\]\."
+    ):
+        conformal_calls(p_values[["positive"]])
+    with pytest.raises(ValueError, match=r"it is a ndarray\."):
+        conformal_calls(p_values.to_numpy())
+
+
 def test_repeats_and_patients():
     score = np.array([SCORE, np.sqrt(SCORE)])
     both = conformal_p_values(Y, score, [0.25])
