@@ -123,20 +123,20 @@ def test_kinds_of_numbers(table):
     ("column", "values", "message"),
     [
         ("bmi", None, r"no column 'bmi'; its columns are \['age', 'tbs', 'sex'\]"),
-        ("sex", None, r"Column 'sex' holds 'F' in row 11, where a number must stand"),
+        ("sex", None, r"Column 'sex' holds 'F' at index 11, where a number must stand"),
         (
             "tbs",
             [1, 1, None, 1, None],
-            r"Column 'tbs' is nan in 2 of 5 rows, the first being row 17",
+            r"Column 'tbs' is nan in 2 of 5 rows, the first at index 17",
         ),
         (
             "tbs",
             [1, 1, 1, np.inf, 1],
-            r"Column 'tbs' is inf in 1 of 5 rows, the first being row 19",
+            r"Column 'tbs' is inf in 1 of 5 rows, the first at index 19",
         ),
-        ("tbs", [1, pd.NA, 1, None, 2], r"is nan in 2 of 5 rows, the first being row 13"),
-        ("tbs", [1, None, "1,2", 1, 1], r"Column 'tbs' holds '1,2' in row 17"),
-        ("tbs", [1, np.zeros((7, 9)), 1, 1, 1], r"holds a ndarray in row 13"),
+        ("tbs", [1, pd.NA, 1, None, 2], r"is nan in 2 of 5 rows, the first at index 13"),
+        ("tbs", [1, None, "1,2", 1, 1], r"Column 'tbs' holds '1,2' at index 17"),
+        ("tbs", [1, np.zeros((7, 9)), 1, 1, 1], r"holds a ndarray at index 13"),
     ],
 )
 def test_a_bad_column_is_named_with_its_first_row(table, column, values, message):
@@ -149,7 +149,7 @@ def test_a_bad_column_is_named_with_its_first_row(table, column, values, message
 def test_a_gap_in_new_data_is_named_as_well(table):
     tbs = ColumnScores("tbs").fit(table, Y)
     table.loc[19, "tbs"] = np.nan
-    with pytest.raises(CohortError, match="'tbs' is nan in 1 of 5 rows, the first being row 19"):
+    with pytest.raises(CohortError, match="'tbs' is nan in 1 of 5 rows, the first at index 19"):
         tbs.decision_function(table)
 
 
@@ -410,7 +410,7 @@ def test_mistakes_in_a_stack_are_named():
     with pytest.raises(CohortError, match="no column 'person'"):
         noise_stack(group_column="person").fit(X, y)
     gap = X.assign(patient=X["patient"].where(X.index != 1002))
-    with pytest.raises(CohortError, match=r"states no patient for 1 of 12 rows.*row 1002"):
+    with pytest.raises(CohortError, match=r"states no patient for 1 of 12 rows.*index 1002"):
         noise_stack(cv=2).fit(gap, y)
     own = noise_stack(cv=StratifiedKFold(3), group_column=None)
     assert isinstance(own.cv, StratifiedKFold)
@@ -420,7 +420,7 @@ def test_a_gap_in_a_column_is_found_before_the_network_is_trained():
     X, y = make_cohort()
     X.iloc[5, X.columns.get_loc("t_score")] = np.nan
     Spy.fits = []
-    with pytest.raises(CohortError, match=r"'t_score' is nan in 1 of 80 rows.*row 1005"):
+    with pytest.raises(CohortError, match=r"'t_score' is nan in 1 of 80 rows.*index 1005"):
         make_stack(Spy(), "t_score").fit(X, y)
     assert not Spy.fits
 
