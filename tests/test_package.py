@@ -154,8 +154,11 @@ def foreign_private_imports(module, source):
     found = []
     for name, line in imported_names(module, ast.parse(source)):
         root, *parts = name.split(".")
-        if root != "skdxa" or parts[:1] in (["_sklearn"], ["_cluster"], [home]):
+        if root != "skdxa" or parts[0] in ("_sklearn", "_cluster", home):
             continue
+        if parts[0] == "_description":
+            # What its `__init__` has is for all of skdxa.
+            parts = parts[1:]
         if any(part.startswith("_") and not part.endswith("__") for part in parts):
             found.append(f"{module}:{line} imports {name}")
     return found
@@ -175,6 +178,8 @@ def foreign_private_imports(module, source):
         ("from skdxa import __version__", 0),
         ("from skdxa._sklearn import check", 0),
         ("from skdxa._cluster import Losses", 0),
+        ("from skdxa._description import digest", 0),
+        ("from skdxa._description._digest import digest", 1),
         ("from sklearn.utils._bunch import Bunch", 0),
     ],
 )

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from skdxa.evaluation._digest import NotDescribable, digest, digests_of_function
+from skdxa._description import NotDescribable, digest, digests_of_function
 from skdxa.evaluation._archive import read_arrays, write_arrays
 from skdxa.exceptions import CheckpointError
 from skdxa.validation import holding, replacing

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import types
 
-from skdxa.evaluation._digest_library import is_library
+from skdxa._description._library import is_library
 
 _MISSING = object()
 # Python 3.13 marks code with a docstring by it.

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 
-from skdxa.evaluation._digest import NotDescribable, digest, digests_of_function
+from skdxa._description import NotDescribable, digest, digests_of_function
 
 X = np.arange(14.0).reshape(7, 2)
 Y = np.array([0, 1, 0, 1, 0, 1, 1])

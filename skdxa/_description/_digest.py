@@ -1,9 +1,4 @@
-"""A hash of any value by its content, functions and classes among them, alike in every process.
-
-A run that goes on must know whether its functions are still the same. Neither their place in
-memory nor their lines in a file nor the order of a set may matter, and pickled functions depend
-on all of these.
-"""
+"""A hash of any value by its content."""
 
 import copyreg
 import functools
@@ -19,9 +14,9 @@ from scipy.sparse import issparse
 from scipy.stats.distributions import rv_frozen
 from sklearn.base import BaseEstimator
 
-from skdxa.evaluation._digest_code import instructions, values_referred_to
-from skdxa.evaluation._digest_keras import plain_config
-from skdxa.evaluation._digest_library import find, is_library, is_named
+from skdxa._description._code import instructions, values_referred_to
+from skdxa._description._keras import plain_config
+from skdxa._description._library import find, is_library, is_named
 
 _SIMPLE = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
 # Of a class, what does not change how it works, or what Python adds to it.
