@@ -186,9 +186,11 @@ def _describe(model):
     networks = [_describe_network(part) for part in parts if hasattr(part, "weights_")]
     for number, network in enumerate(networks, start=1):
         facts["Network" if len(networks) == 1 else f"Network {number}"] = network
-    threshold, _ = _threshold_of(parts)
+    threshold, _, label = _threshold_of(parts)
     if threshold is not None:
         facts["Threshold"] = _cell(threshold)
+        if _is_of_the_negative(label, parts):
+            facts["Threshold"] += f", of the probability or score of {label!r}"
     facts["Software"] = (
         f"skdxa {skdxa.__version__}, scikit-learn {sklearn.__version__}, "
         f"Python {platform.python_version()}"
@@ -207,18 +209,26 @@ def _describe_network(network):
 
 
 def _threshold_of(parts):
-    """Return the threshold of a model and the method whose values it is of, or twice None."""
-    for part in parts:
+    """Return the threshold of a model and the method and label whose values it is of, or None."""
+    # The outermost, which decides, is the last of the parts.
+    for part in reversed(parts):
         for name in ("best_threshold_", "threshold"):
             if hasattr(part, name) and hasattr(part, "response_method"):
-                return getattr(part, name), part.response_method
-    return None, None
+                label = getattr(part, "pos_label", None)
+                return getattr(part, name), part.response_method, label
+    return None, None, None
+
+
+def _is_of_the_negative(label, parts):
+    """Return whether a threshold is one of the values of the first class, not the second."""
+    return label is not None and label != parts[-1].classes_[1]
 
 
 def _performance(result, parts):
     """Return the summary of a cross-validation, and what it was computed from."""
-    threshold, method = _threshold_of(parts)
-    if isinstance(threshold, str) or method not in ("auto", result.response_method):
+    threshold, method, label = _threshold_of(parts)
+    is_other = method not in ("auto", result.response_method)
+    if isinstance(threshold, str) or is_other or _is_of_the_negative(label, parts):
         threshold = None
     positive = int((result.y == result.classes[1]).sum())
     about = (

@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
@@ -76,7 +77,7 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
     Raises
     ------
     TypeError
-        If the model is of another kind.
+        If the model is of another kind, or its threshold is of the other class (`pos_label`).
     ValueError
         If `names` are not one per scan, or `error_rate` does not lie between 0 and 1.
 
@@ -183,16 +184,16 @@ class ModelParts:
     """
 
     def __init__(self, model):
-        threshold, inner, self.is_calibrated = 0.5, model, False
+        thresholds, inner, self.is_calibrated = [], model, False
         while not isinstance(inner, Pipeline):
-            threshold = getattr(inner, "threshold", threshold)
-            self.is_calibrated |= isinstance(inner, CalibratedClassifierCV)
-            inner = getattr(inner, "estimator_", getattr(inner, "estimator", None))
-            if inner is None:
-                raise TypeError(
-                    "model must hold a pipeline that begins with a ScanReader; it is a "
-                    f"{type(model).__name__}."
-                )
+            if isinstance(inner, FixedThresholdClassifier):
+                thresholds.append(_threshold_of(inner))
+                inner = inner.estimator_
+            elif isinstance(inner, CalibratedClassifierCV | FrozenEstimator):
+                self.is_calibrated |= isinstance(inner, CalibratedClassifierCV)
+                inner = inner.estimator
+            else:
+                raise _refused(model, inner)
         self.pipeline, self.reader = inner, inner.steps[0][1]
         if not isinstance(self.reader, ScanReader):
             raise TypeError(
@@ -203,7 +204,8 @@ class ModelParts:
         self.is_calibrated |= getattr(inner[-1], "weights", None) is not None
         croppers = [step for _, step in inner.steps if isinstance(step, SpineCropper)]
         self.width = croppers[0].width if croppers else Protocol.width
-        self.threshold = 0.5 if threshold == "auto" else float(threshold)
+        # The outermost decides.
+        self.threshold = [*thresholds, 0.5][0]
 
     def prepare(self, column):
         """Return the images that the networks get; a `ScanError` if a step cannot use a scan.
@@ -245,6 +247,33 @@ class ModelParts:
             reader.set_params(array_spacing_mm=spacing_mm)
         reader.scan_dtype_ = trained
         return reader.transform([scan])
+
+
+def _threshold_of(model):
+    """Return the probability of the positive class at which a model decides for it."""
+    positive = model.classes_.tolist()[1]
+    if model.pos_label not in (None, positive):
+        raise TypeError(
+            f"model decides by the probability of {model.pos_label!r}, and the class here by "
+            f"that of the positive class, {positive!r}. Give FixedThresholdClassifier "
+            f"pos_label={positive!r} and a threshold of that probability."
+        )
+    return 0.5 if model.threshold == "auto" else float(model.threshold)
+
+
+def _refused(model, inner):
+    """Return the error for a model that is none of those that can be taken apart."""
+    if isinstance(inner, TunedThresholdClassifierCV):
+        return TypeError(
+            "the threshold of a TunedThresholdClassifierCV is not taken over. Give "
+            "FixedThresholdClassifier(FrozenEstimator(tuned.estimator_), "
+            "threshold=tuned.best_threshold_) in its place, fitted."
+        )
+    hint = " Take its best_estimator_." if hasattr(inner, "best_estimator_") else ""
+    what = f"it is a {type(model).__name__}"
+    if inner is not model:
+        what += f" and holds a {type(inner).__name__}"
+    return TypeError(f"model must hold a pipeline that begins with a ScanReader; {what}.{hint}")
 
 
 def _networks(last):

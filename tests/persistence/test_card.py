@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import FixedThresholdClassifier
 
 from skdxa.evaluation import CrossValidationResult
@@ -67,6 +68,15 @@ def test_the_performance_is_at_the_threshold_of_the_model(models, result, cohort
     card = model_card(model, result=result)
     assert f"| sensitivity | {lower.estimate:.4g} | {lower.low:.4g} |" in card
     assert "Sensitivity, specificity and accuracy are at the threshold 0.3.\n" in card
+    # The threshold that decides is the outer one.
+    outer = FixedThresholdClassifier(FrozenEstimator(model), **options | {"threshold": 0.4})
+    card = model_card(outer.fit(*cohort), result=result)
+    assert "- Threshold: 0.4\n" in card
+    assert "accuracy are at the threshold 0.4.\n" in card
+    other = FixedThresholdClassifier(models["frozen"], **options | {"pos_label": "healthy"})
+    card = model_card(other.fit(*cohort), result=result)
+    assert "- Threshold: 0.3, of the probability or score of 'healthy'\n" in card
+    assert "at the threshold" not in card
     card = model_card(models["pipeline"], result=result)
     assert f"| sensitivity | {at_half.estimate:.4g} | {at_half.low:.4g} |" in card
     assert "at the threshold" not in card

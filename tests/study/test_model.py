@@ -12,6 +12,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.covariance import LedoitWolf
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_curve
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
@@ -293,6 +294,30 @@ def test_models_of_another_kind(fitted):
         predict_scans(hard, [])
     with pytest.raises(ValueError, match="names has 1 names for 2 scans"):
         predict_scans(pipeline, [np.ones((7, 9))] * 2, names=["a"])
+
+
+def test_the_class_is_that_of_the_model_or_the_model_is_refused(fitted):
+    scans, labels = list(fitted.cohort.data["scan"][:5]), [0, 1, 0, 1, 0]
+    frozen = FrozenEstimator(fitted.model.estimator_)
+    scores = predict_scans(frozen.estimator, scans)["probability"]
+    low, high = np.sort(scores)[[1, 3]]
+
+    def decide(model, threshold, **settings):
+        model = FixedThresholdClassifier(
+            model, threshold=threshold, response_method="predict_proba", **settings
+        )
+        return model.fit(fitted.cohort.data["scan"][:5], labels)
+
+    inner = decide(frozen, high)
+    # Of two thresholds, the outer one decides.
+    for model in (inner, decide(FrozenEstimator(inner), low), decide(frozen, low, pos_label=1)):
+        expected = model.predict(fitted.cohort.data["scan"][:5]).tolist()
+        assert predict_scans(model, scans)["class"].tolist() == expected
+    with pytest.raises(TypeError, match=r"probability of 0, .* class, \S*1\S*\. Give Fixed"):
+        predict_scans(decide(frozen, 0.3, pos_label=0), scans)
+    tuned = TunedThresholdClassifierCV(frozen, cv="prefit", refit=False)
+    with pytest.raises(TypeError, match=r"TunedThresholdClassifierCV is not taken over\. Give"):
+        predict_scans(tuned.fit(fitted.cohort.data["scan"][:5], labels), scans)
 
 
 def test_a_model_of_scans_in_several_units_takes_scans_in_any(fitted):
