@@ -394,6 +394,8 @@ def _two_labels(y):
     check_known(y, "y")
     y = plain_labels(y)
     classes = np.unique(y)
+    if not len(classes):
+        raise ValueError("y must hold two labels, and is empty.")
     if len(classes) != 2:
         listed = [*map(repr, classes[:5].tolist()), *["..."] * (len(classes) > 5)]
         raise ValueError(f"y must hold two labels, got {len(classes)}: {', '.join(listed)}.")

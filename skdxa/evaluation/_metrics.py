@@ -40,7 +40,8 @@ def sensitivity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
     Raises
     ------
     ValueError
-        If the lengths differ, a label is missing, or `pos_label` is none of the labels.
+        If the lengths differ, there are no labels or one is missing, or `pos_label` is none of
+        them.
 
     Warns
     -----
@@ -82,7 +83,8 @@ def specificity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
     Raises
     ------
     ValueError
-        If the lengths differ, a label is missing, or `pos_label` is none of the labels.
+        If the lengths differ, there are no labels or one is missing, or `pos_label` is none of
+        them.
 
     Warns
     -----
@@ -105,6 +107,8 @@ def specificity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
 def _recall(y_true, y_pred, pos_label, side, sample_weight):
     y_true, y_pred = (column_or_1d(fill_masked(labels)) for labels in (y_true, y_pred))
     check_consistent_length(y_true, y_pred)
+    if not len(y_true):
+        raise ValueError("y_true and y_pred are empty.")
     for labels, name in ((y_true, "y_true"), (y_pred, "y_pred")):
         check_known(labels, name)
     labels = np.union1d(y_true, y_pred).tolist()

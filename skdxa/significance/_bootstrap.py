@@ -103,7 +103,8 @@ def bootstrap_interval(
         "normal": "normal bootstrap",
     }
     check_option(method, "method", methods)
-    if not isinstance(arrays, (tuple, list)) or any(np.ndim(array) == 0 for array in arrays):
+    is_several = isinstance(arrays, (tuple, list)) and len(arrays) > 0
+    if not is_several or any(np.ndim(array) == 0 for array in arrays):
         raise ValueError("arrays must be a tuple of arrays, such as (y, score) or (score,).")
     arrays = [np.asarray(fill_masked(array)) for array in arrays]
     result = resample(
@@ -203,6 +204,6 @@ def _strata(stratify, groups, patient, first_row):
             )
         of_patient = stratify[first_row]
         strata = [np.flatnonzero(of_patient == stratum) for stratum in np.unique(of_patient)]
-    if min(stratum.size for stratum in strata) < 2:
+    if min((stratum.size for stratum in strata), default=0) < 2:
         raise ValueError("a bootstrap needs at least two patients in each stratum.")
     return strata

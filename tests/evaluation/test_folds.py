@@ -126,6 +126,7 @@ def test_a_splitter_that_separates_a_patients_scans_is_found_out(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"y": []}, r"y must hold two labels, and is empty\."),
         ({"y": [0, 0, 0]}, r"y must hold two labels, got 1: 0\."),
         ({"y": [0, 1, np.nan]}, "y is missing for 1 of 3 scans, the first in position 2"),
         ({"groups": [1, 2]}, "the patient of each of 3 scans"),

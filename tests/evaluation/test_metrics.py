@@ -261,6 +261,13 @@ def test_grouped_metrics_without_positives_or_scans():
 
 
 @pytest.mark.parametrize("score", [sensitivity_score, specificity_score])
+@pytest.mark.parametrize("empty", [[], np.array([]), pd.Series([], dtype=object)])
+def test_no_labels_raise(score, empty):
+    with pytest.raises(ValueError, match=r"^y_true and y_pred are empty\.$"):
+        score(empty, empty)
+
+
+@pytest.mark.parametrize("score", [sensitivity_score, specificity_score])
 def test_a_positive_label_that_is_none_of_the_labels_raises(score):
     texts = ["healthy", "fracture", "healthy", "fracture"]
     with pytest.raises(

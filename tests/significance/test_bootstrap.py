@@ -99,7 +99,7 @@ def test_constant_bootstrap_warns(method):
         bootstrap_interval(np.mean, (np.ones(9),), method=method, n_resamples=50, random_state=0)
 
 
-@pytest.mark.parametrize("arrays", [np.ones(5), [0.1, 0.2], pd.Series([0.1, 0.2])])
+@pytest.mark.parametrize("arrays", [np.ones(5), [0.1, 0.2], pd.Series([0.1, 0.2]), ()])
 def test_bootstrap_takes_a_tuple(arrays):
     with pytest.raises(ValueError, match="arrays must be a tuple of arrays"):
         bootstrap_interval(np.mean, arrays, n_resamples=9)
@@ -135,3 +135,9 @@ def test_missing_bca_interval_is_not_hidden():
 def test_bad_bootstrap(options, message):
     with pytest.raises(ValueError, match=message):
         bootstrap_interval(np.mean, ([1.0, 2.0, 3.0, 4.0],), n_resamples=9, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"stratify": []}, {"groups": []}])
+def test_a_bootstrap_of_nothing_is_refused(options):
+    with pytest.raises(ValueError, match="needs at least two patients in each stratum"):
+        bootstrap_interval(np.mean, ([],), n_resamples=9, **options)
