@@ -75,7 +75,11 @@ class CohortError(ValueError):
 
 
 class CheckpointError(ValueError):
-    """A checkpoint folder belongs to another run; the message names the difference.
+    """A checkpoint cannot be used; the message says why and what to do.
+
+    It belongs to another run, with the differences named; it is in use by a run; a file in it is
+    damaged; it cannot be made or written to; or the run has parts, such as a function that uses an
+    open file, of which a later run could not tell whether they have changed.
 
     Examples
     --------

@@ -160,7 +160,7 @@ def added_value_test(
         text, is constant, depends on others, or separates the classes; or as for
         `repeated_cross_validate`. An error in a draw names the draw.
     CheckpointError
-        If the folder belongs to another run, or a file in it is damaged.
+        As for `repeated_cross_validate`.
 
     See Also
     --------

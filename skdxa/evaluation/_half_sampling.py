@@ -116,7 +116,7 @@ def half_sampling_interval(
         If a half has fewer scans or patients of a class than `n_splits`, `result` is of other
         scans, or as for `repeated_cross_validate`.
     CheckpointError
-        If the folder belongs to another run, or a file in it is damaged.
+        As for `repeated_cross_validate`.
 
     Warns
     -----
