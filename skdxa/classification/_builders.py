@@ -1,26 +1,28 @@
 """Whether two builders of networks are the same, in one process and in others."""
 
-import hashlib
 import io
 import json
 from collections import OrderedDict
 
 import cloudpickle
 
+from skdxa._description import NotDescribable, digest
 from skdxa.classification._keras import keras
 
 # Four for each network that is kept.
-_MOST_UNSTABLE = 32
+_MOST_HELD = 32
 
-# Builders whose pickled form differs from call to call, or that cannot be pickled.
-_unstable = OrderedDict()
+# Builders that cannot be described and are known by their place in memory.
+_held = OrderedDict()
 
 
 def identify(builder):
     """Return a text that is the same for the same builder, and the builder to call.
 
-    A worker process gets a new copy of a builder with every task, so that its content decides.
-    Where pickling gives other bytes each time, or fails, the object itself decides.
+    A worker process gets a new copy of a builder with every task, so that what it does decides,
+    with all that it refers to. A pickled builder would not do as its description: one from a
+    module is pickled by its name, whatever has changed in the module. Where a builder cannot be
+    described, the object itself decides.
 
     Parameters
     ----------
@@ -29,31 +31,34 @@ def identify(builder):
     Returns
     -------
     key : str
+        Begins with "object" where only this process knows the builder.
     content : bytes or callable
         The pickled builder, or the builder where it cannot be pickled.
     """
-    key = f"object {id(builder)}"
-    known, content = _unstable.get(key, (None, None))
-    if known is builder:
-        return key, content
     try:
-        content, again = _pickled(builder), _pickled(builder)
+        key = digest(builder)
+    except NotDescribable:
+        key = f"object {id(builder)}"
+        known, content = _held.get(key, (None, None))
+        if known is builder:
+            return key, content
+    try:
+        content = _pickled(builder)
     except Exception:
         # A closure can hold anything that pickle refuses, each with an error of its own. The
         # builder is then called as it is; `reset` refuses weights that are shared by its calls.
-        content, again = builder, None
-    if content == again:
-        return hashlib.sha256(content).hexdigest(), content
-    # Held, so that no other object gets its number.
-    _unstable[key] = builder, content
-    while len(_unstable) > _MOST_UNSTABLE:
-        _unstable.popitem(last=False)
+        content = builder
+    if key.startswith("object "):
+        # Held, so that no other object gets its number.
+        _held[key] = builder, content
+        while len(_held) > _MOST_HELD:
+            _held.popitem(last=False)
     return key, content
 
 
 def forget_builders():
     """Release the builders that are held."""
-    _unstable.clear()
+    _held.clear()
 
 
 class _Pickler(cloudpickle.Pickler):

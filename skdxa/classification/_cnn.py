@@ -127,8 +127,8 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         the same weights, bit for bit, as if trained at once. Needs a number as
         `random_state`, since other seeds are another training, and no `callbacks`, whose own
         state is not kept. The file holds arrays and no pickle, of about four times the size of
-        the weights. Of a `network`, only a builder that can be pickled is known again; a
-        training with another one begins anew.
+        the weights. Of a `network`, only a builder is known again that uses nothing which
+        cannot be pickled, such as an open file; a training with another one begins anew.
 
     Attributes
     ----------

@@ -1,7 +1,9 @@
+import sys
+
 import numpy as np
 import pytest
 
-from skdxa.classification import SpineCNNClassifier
+from skdxa.classification import SpineCNNClassifier, clear_networks
 from skdxa.exceptions import CheckpointError
 
 
@@ -84,3 +86,28 @@ def test_damaged_checkpoint_is_named(tmp_path, noise):
 def test_checkpoint_with_callbacks_is_refused(tmp_path, noise):
     with pytest.raises(ValueError, match="checkpoint cannot be combined with callbacks"):
         fitted_to(2, tmp_path, *noise, callbacks=[lambda: None])
+
+
+ACTIVATION = "relu"
+
+
+def build_by_global(image_shape):
+    import keras
+
+    inputs = keras.Input((*image_shape, 1))
+    features = keras.layers.Dense(3, activation=ACTIVATION)(keras.layers.Flatten()(inputs))
+    return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(features))
+
+
+def test_checkpoint_of_another_builder_is_not_used(tmp_path, noise, monkeypatch):
+    settings = {"network": build_by_global}
+    first = fitted_to(2, tmp_path, *noise, **settings)
+    assert same_training(fitted_to(2, tmp_path, *noise, **settings), first)
+    assert len(list(tmp_path.iterdir())) == 1
+    # Of the same shape, and under the same name.
+    monkeypatch.setattr(sys.modules[__name__], "ACTIVATION", "tanh")
+    found = fitted_to(2, tmp_path, *noise, **settings)
+    assert len(list(tmp_path.iterdir())) == 2
+    clear_networks()
+    assert same_training(found, fitted_to(2, None, *noise, **settings))
+    assert not same_training(found, first)

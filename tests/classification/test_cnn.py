@@ -328,9 +328,24 @@ def build_by_global(image_shape):
     return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(features))
 
 
+def test_a_builder_whose_global_changes_is_another_builder(stack, monkeypatch):
+    X, y = stack
+    for width in (2, 3, 2):
+        monkeypatch.setattr(sys.modules[__name__], "WIDTH", width)
+        cnn = small(network=build_by_global, epochs=1).fit(X, y)
+        assert cnn.weights_[0].shape[-1] == width
+
+
 def test_a_builder_that_builds_another_model_is_refused(stack, monkeypatch):
     X, y = stack
-    cnn = small(network=build_by_global, epochs=1).fit(X, y)
+    lock = threading.Lock()
+
+    def build(image_shape):
+        # A lock cannot be described, so that only the object says which builder it is.
+        with lock:
+            return build_by_global(image_shape)
+
+    cnn = small(network=build, epochs=1).fit(X, y)
     monkeypatch.setattr(sys.modules[__name__], "WIDTH", 3)
     with pytest.raises(ValueError, match="network built another model than at its first call"):
         cnn.fit(X, y)
