@@ -1,16 +1,15 @@
 """The state of a training, kept in a file, so that a longer training goes on from it."""
 
 import json
-import os
 import zipfile
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from uuid import uuid4
 
 import joblib
 import numpy as np
 
 from skdxa.exceptions import CheckpointError
+from skdxa.validation import replacing
 
 _ABOUT = "about"
 
@@ -103,11 +102,6 @@ class TrainingCheckpoint:
         arrays = {f"values-{number}": value for number, value in enumerate(state.values)}
         arrays |= {f"best-{number}": value for number, value in enumerate(state.best)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f".{self.path.name}.{uuid4().hex}.tmp")
-        try:
-            with open(temporary, "xb") as file:
-                # Without allow_pickle, which NumPy 2.0 takes for one more array. All are numbers.
-                np.savez(file, **arrays, **{_ABOUT: np.array(json.dumps(about))})
-            os.replace(temporary, self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(self.path) as file:
+            # Without allow_pickle, which NumPy 2.0 takes for one more array. All are numbers.
+            np.savez(file, **arrays, **{_ABOUT: np.array(json.dumps(about))})

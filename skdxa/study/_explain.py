@@ -6,7 +6,7 @@ from textwrap import wrap
 import numpy as np
 
 from skdxa.inspection import grad_cam
-from skdxa.study._output import file_names
+from skdxa.study._output import file_names, naming
 from skdxa.study._predict import ModelParts, predict_scans
 
 # Letters of the title that fit on a line.
@@ -78,6 +78,7 @@ def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_
         ).plot(figure)
         figure.suptitle("\n".join(lines), fontsize="small")
         path = out / f"{file}.png"
-        figure.savefig(path, dpi=200)
+        with naming(path):
+            figure.savefig(path, dpi=200)
         pictures.append(str(path))
     return table.assign(picture=pictures)

@@ -14,6 +14,7 @@ from skdxa.study._output import (
     base_names,
     check_out,
     excluded_records,
+    naming,
     new_folder,
     write_csv,
 )
@@ -159,7 +160,8 @@ def _without_folders(scans):
 def _draw(cohort, scans, folder):
     from skdxa.displays import CohortFlowDisplay, ContactSheetDisplay, save_display
 
-    save_display(CohortFlowDisplay.from_cohort(cohort), folder / "flow.png", dpi=200)
+    with naming(folder / "flow.png") as path:
+        save_display(CohortFlowDisplay.from_cohort(cohort), path, dpi=200)
     usable = scans[scans["usable"]].reset_index(drop=True)
     # Those with a remark come first.
     order = np.argsort(usable["remarks"] == "", kind="stable")[: _PER_SHEET * _MOST_SHEETS]
@@ -172,4 +174,5 @@ def _draw(cohort, scans, folder):
             remarks=usable["remarks"][shown].tolist(),
             title=title,
         )
-        save_display(sheet, folder / f"contact_sheet_{page}.png", dpi=150)
+        with naming(folder / f"contact_sheet_{page}.png") as path:
+            save_display(sheet, path, dpi=150)

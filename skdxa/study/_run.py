@@ -330,9 +330,11 @@ def _write(state, manifest):
     if state.external_scores is not None:
         _write_scores(state, state.external_scores, folder / "scores" / "external")
     for path in sorted((state.work / "models").glob("*.skdxa")):
-        copied = folder / "models" / path.name
-        with naming(copied):
-            shutil.copyfile(path, copied)
+        # Read and written apart, so that an error names the file that it concerns:
+        # shutil.copyfile names the file read where the disk of the copy is full.
+        content = path.read_bytes()
+        with naming(folder / "models" / path.name) as copied:
+            copied.write_bytes(content)
     manifest["left_out"], manifest["notes"] = state.left_out, state.notes
     with naming(folder / "manifest.json") as path:
         path.write_text(json.dumps(manifest, indent=2, default=float) + "\n")

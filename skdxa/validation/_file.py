@@ -113,6 +113,11 @@ def replacing(path):
         A new file beside `path`. Without an error it is written to the disk and renamed; with
         one it is removed, and what was at `path` stays.
 
+    Raises
+    ------
+    OSError
+        If the file cannot be written; it names `path`, also where a disk is full.
+
     Examples
     --------
     >>> import tempfile
@@ -132,6 +137,15 @@ def replacing(path):
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        # A write to a full disk names no file, and other errors the temporary one.
+        if error.errno is not None and error.filename in (
+            None,
+            temporary,
+            os.fspath(temporary),
+        ):
+            error.filename, error.filename2 = os.fspath(path), None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import platform
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,16 +68,23 @@ def holding(folder, error):
     try:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         about = {"process": os.getpid(), "machine": platform.node(), "since": started}
-        file.truncate(0)
-        file.write(json.dumps(about))
-        file.flush()
+        try:
+            file.truncate(0)
+            file.write(json.dumps(about))
+            file.flush()
+        except OSError as error:
+            # A write to a full disk names no file.
+            error.filename = os.fspath(path)
+            raise
         try:
             yield
         finally:
             # While it is locked, so that no other run can have taken the same file.
             path.unlink(missing_ok=True)
     finally:
-        file.close()
+        # On a full disk, it tries once more to write.
+        with suppress(OSError):
+            file.close()
 
 
 def _locked(path):

@@ -1,5 +1,6 @@
 """A model for scans to come: fitted, saved, applied, explained and compared."""
 
+import errno
 from copy import copy
 
 import numpy as np
@@ -232,6 +233,18 @@ def test_pictures_of_single_scans(fitted, files, tmp_path):
     assert table["picture"][0] == str(tmp_path / "pictures" / "0.png")
     assert table["picture"].isna().tolist() == [False, True]
     assert pyplot.imread(table["picture"][0]).std() > 0.1
+
+
+def test_a_picture_that_finds_no_space_is_named(fitted, files, tmp_path, monkeypatch):
+    def full(figure, path, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*pictures/0\.png'$"):
+        explain_scans(
+            fitted.model, files[:1], out=tmp_path / "pictures", data=fitted.data,
+            spacing_mm=(1.05, 0.60),
+        )  # fmt: skip
 
 
 def test_drift(fitted):

@@ -1,5 +1,7 @@
 """Look over a cohort before a study."""
 
+import errno
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,6 +80,17 @@ def test_every_scan_is_listed_with_its_remarks(cohort, tmp_path):
     (tmp_path / "review" / "notes").touch()
     with pytest.raises(FileExistsError, match="holds notes, no file of a review"):
         review_cohort(cohort, out=tmp_path / "review", overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["flow.png", "contact_sheet_1.png"])
+def test_a_picture_that_finds_no_space_is_named(cohort, tmp_path, monkeypatch, name):
+    def full(figure, path, **options):
+        if path.name == name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    with pytest.raises(OSError, match=rf"No space left on device: '.*/{name}'$"):
+        review_cohort(cohort, out=tmp_path / "review")
 
 
 def test_what_keeps_a_study_from_starting(cohort):

@@ -23,7 +23,7 @@ from skdxa.classification import make_stack
 from skdxa.densitometry import FINNISH_WOMEN
 from skdxa.exceptions import CheckpointError, CohortError, ModelFileError
 from skdxa.simulation import make_spine_cohort
-from skdxa.study import Protocol, run_study
+from skdxa.study import Protocol, _run, run_study
 from skdxa.study._fracture_predictors import read_predictors
 from skdxa.study._plan import study_steps
 from skdxa.study._step_audit import audit_data
@@ -390,7 +390,7 @@ def test_the_unfinished_folder_of_another_study_is_refused(short, tmp_path):
 _PROGRAM = """
 import sys; sys.path[:0] = [{support!r}]
 from study_cohorts import cheap_model, small_cohort
-from skdxa.study import Protocol, run_study
+from skdxa.study import Protocol, _run, run_study
 from skdxa.study import _run
 from skdxa.study._step_models import cross_validate
 from skdxa.study._step_tables import tabulate_performance
@@ -525,6 +525,38 @@ def test_a_disk_that_fills_up_at_any_step(short, disk, tmp_path):
     for path in (tmp_path / "expected" / "tables").iterdir():
         assert path.read_bytes() == (study.out / "tables" / path.name).read_bytes()
     assert [path.name for path in folder.iterdir()] == ["out"]
+
+
+def test_a_full_disk_of_the_report_is_named_and_not_that_of_the_checkpoint(
+    short, disk, tmp_path, monkeypatch
+):
+    folder, mount = disk
+    steps = _run.study_steps
+
+    def save_a_model(state):
+        (state.work / "models").mkdir(exist_ok=True)
+        (state.work / "models" / "large.skdxa").write_bytes(bytes(2**21))
+
+    monkeypatch.setattr(
+        _run, "study_steps", lambda *arguments: [*steps(*arguments), Step("Save", save_a_model)]
+    )
+    mount("size=1m")
+    with pytest.raises(
+        OSError,
+        match=rf"^{folder}/\S+/models/large\.skdxa cannot be written \(No space left on "
+        rf"device\)\. Free some space, .* kept in {tmp_path}/checkpoint\.$",
+    ):
+        run(ONE, small_cohort(), folder / "out", checkpoint=tmp_path / "checkpoint")
+
+
+@pytest.mark.parametrize(("n_bytes", "name"), [(8192, r"\.lock"), (0, r"study\.json")])
+def test_a_full_disk_of_the_checkpoint_is_named(short, disk, tmp_path, n_bytes, name):
+    folder, _ = disk
+    (folder / "other").write_bytes(bytes(n_bytes))
+    with pytest.raises(
+        OSError, match=rf"^{folder}/work/{name} cannot be written \(No space left on device\)"
+    ):
+        run(ONE, small_cohort(), tmp_path / "out", checkpoint=folder / "work")
 
 
 def test_a_disk_that_must_not_be_written_to(short, disk):

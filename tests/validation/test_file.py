@@ -1,3 +1,4 @@
+import errno
 import os
 import sys
 
@@ -53,3 +54,35 @@ def test_an_interrupted_write_leaves_the_old_file_alone(tmp_path):
         file.write(b"new")
     assert path.read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["one"]
+
+
+def full(*arguments):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def failing(*arguments):
+    raise OSError(errno.EIO, "Input/output error", *arguments[:1], None, *arguments[1:])
+
+
+@pytest.mark.parametrize(("function", "replacement"), [("fsync", full), ("replace", failing)])
+def test_a_write_that_fails_names_the_file(tmp_path, monkeypatch, function, replacement):
+    path = tmp_path / "one"
+    monkeypatch.setattr(os, function, replacement)
+    with pytest.raises(OSError, match=r"device|error") as raised, replacing(path) as file:
+        file.write(b"new")
+    assert raised.value.filename == str(path)
+    assert raised.value.filename2 is None
+    assert os.listdir(tmp_path) == []
+    # What fails beside it keeps its own name.
+    with pytest.raises(FileNotFoundError, match="another") as raised, replacing(path):
+        os.stat(tmp_path / "another")
+    assert raised.value.filename == str(tmp_path / "another")
+
+
+def test_a_folder_that_is_missing_is_named_by_the_file(tmp_path):
+    with (
+        pytest.raises(FileNotFoundError, match="missing") as raised,
+        replacing(tmp_path / "missing" / "one"),
+    ):
+        pass
+    assert raised.value.filename == str(tmp_path / "missing" / "one")
