@@ -18,8 +18,15 @@ _IDENTITY = "study.json"
 _UNFINISHED = "report_folder"
 # As `replacing` names files that are not yet complete.
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
+# What cannot be done to a file, and what to do about it. Permission is refused to those who read
+# as to those who write.
+_REMEDIES = {
+    errno.ENOSPC: ("written", "Free some space"),
+    errno.EDQUOT: ("written", "Free some space"),
+    errno.EROFS: ("written", "Make it writable"),
+    errno.EACCES: ("read or written", "Change its permissions or those of its folder"),
+    errno.EPERM: ("read or written", "Change its permissions or those of its folder"),
+}
 
 
 def remove_former(work, out, own):
@@ -42,14 +49,13 @@ def telling_what_is_kept(work):
     except (FileExistsError, CheckpointError):
         raise
     except OSError as error:
-        if error.errno not in _FULL | _FORBIDDEN:
+        if error.errno not in _REMEDIES:
             error.add_note(f"{kept}.")
             raise
-        what = error.filename or "the report"
-        remedy = "Free some space" if error.errno in _FULL else "Make it writable"
+        what, remedy = _REMEDIES[error.errno]
         raise OSError(
-            f"{what} cannot be written ({error.strerror or error}). {remedy}, and give the same "
-            f"command again. {kept}."
+            f"{error.filename or 'A file'} cannot be {what} ({error.strerror or error}). "
+            f"{remedy}, and give the same command again. {kept}."
         ) from error
     except (KeyboardInterrupt, SystemExit) as end:
         end.add_note(f"{kept}: give the same command again to go on.")

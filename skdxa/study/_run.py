@@ -136,8 +136,8 @@ def run_study(
         If `checkpoint` belongs to another study, is in use by another run, cannot be written
         to, or holds damaged files.
     OSError
-        If the report cannot be written; the message names the file, what to do, and where
-        what is finished is kept.
+        If a file of the report or of `checkpoint` cannot be read or written; the message names
+        the file, what to do, and where what is finished is kept.
     ValueError
         If `checkpoint` lies within `out`, or the protocol's primary comparison names an
         unknown experiment.

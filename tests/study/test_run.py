@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from skdxa.simulation import make_spine_cohort
 from skdxa.study import Protocol, _run, run_study
 from skdxa.study._fracture_predictors import read_predictors
 from skdxa.study._plan import study_steps
+from skdxa.study._resume import telling_what_is_kept
 from skdxa.study._step_audit import audit_data
 from skdxa.study._step_models import cross_validate
 from skdxa.study._step_tables import tabulate_performance
@@ -574,6 +576,20 @@ def test_a_disk_that_must_not_be_written_to(short, disk):
         run(ONE, small_cohort(), folder / "out")
     mount("rw")
     assert run(ONE, small_cohort(), folder / "out").out == folder / "out"
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM])
+@pytest.mark.parametrize(("name", "named"), [("/a/b.npz", "/a/b.npz"), (None, "A file")])
+def test_a_file_that_must_not_be_read_is_not_called_unwritable(tmp_path, code, name, named):
+    with (
+        pytest.raises(
+            OSError,
+            match=rf"^{named} cannot be read or written \({os.strerror(code)}\)\. Change its "
+            rf"permissions or those of its folder, .* again\. What .* kept in {tmp_path}\.$",
+        ),
+        telling_what_is_kept(tmp_path),
+    ):
+        raise OSError(code, os.strerror(code), name)
 
 
 def test_models_that_find_no_space_are_not_left_out(short, tmp_path, monkeypatch):
