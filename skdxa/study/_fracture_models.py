@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skdxa._sklearn import NO_PENALTY
 
-# In place of a risk of 0.
+# No risk is closer to 0 or 1.
 _SMALLEST = 1e-6
 
 
@@ -79,24 +79,26 @@ def predict_out_of_fold(table, y, fold, scored_y=None):
 
 
 def finite_odds(risk):
-    """Return risks of which none is exactly 0 or 1, since the log odds of these are infinite.
+    """Return risks of which none is so close to 0 or 1 that its log odds outweigh all others.
 
     Parameters
     ----------
     risk : array-like
-        Risks; 1e-6 takes the place of 0, and 1 - 1e-6 that of 1, with a warning.
+        Risks; 1e-6 takes the place of all below it, and 1 - 1e-6 that of all above, with a
+        warning, so that their order stays and a risk does not depend on what others are.
 
     Returns
     -------
     risk : array-like
         Of the same type.
     """
-    n_certain = np.count_nonzero((np.asarray(risk) <= 0) | (np.asarray(risk) >= 1))
-    if not n_certain:
+    values = np.asarray(risk)
+    n_extreme = np.count_nonzero((values < _SMALLEST) | (values > 1 - _SMALLEST))
+    if not n_extreme:
         return risk
     warnings.warn(
-        f"{n_certain} risks are exactly 0 or 1, whose log odds are infinite: "
-        f"{_SMALLEST:g} and 1 - {_SMALLEST:g} took their place.",
+        f"{n_extreme} risks are below {_SMALLEST:g} or above 1 - {_SMALLEST:g}, where log odds go "
+        "to infinity: these limits took their place.",
         RuntimeWarning,
         stacklevel=2,
     )

@@ -90,10 +90,22 @@ def test_the_risk_of_a_scan_does_not_depend_on_its_label(cohort, without):
 
 def test_certain_risks_get_finite_odds():
     risk = pd.DataFrame({"a": [0.2, 1.0], "b": [0.0, 0.4]})
-    with pytest.warns(RuntimeWarning, match=r"2 risks are exactly 0 or 1, .*: 1e-06 and 1 - "):
+    with pytest.warns(RuntimeWarning, match=r"2 risks are below 1e-06 or above 1 - 1e-06, "):
         found = finite_odds(risk)
     pd.testing.assert_frame_equal(found, pd.DataFrame({"a": [0.2, 1 - 1e-6], "b": [1e-6, 0.4]}))
     assert finite_odds(found) is found
     # A network's probabilities have single precision, in which 1 - 1e-6 is not 1.
     with pytest.warns(RuntimeWarning, match="1 risks"):
         assert 0.99 < finite_odds(np.ones(1, dtype=np.float32))[0] < 1
+
+
+def test_all_risks_beyond_the_limits_are_counted_and_keep_their_order():
+    risk = np.array([0.0, 1e-9, 5e-7, 1e-6, 0.2, 1 - 1e-6, 1 - 1e-9])
+    with pytest.warns(RuntimeWarning, match="4 risks are below"):
+        found = finite_odds(risk)
+    assert found.tolist() == [1e-6, 1e-6, 1e-6, 1e-6, 0.2, 1 - 1e-6, 1 - 1e-6]
+    # The same without a risk of exactly 0 beside them.
+    with pytest.warns(RuntimeWarning, match="3 risks are below"):
+        assert finite_odds(risk[1:]).tolist() == found.tolist()[1:]
+    single = np.array([1e-6, 0.5, 1 - 1e-6], dtype=np.float32)
+    assert finite_odds(single) is single
