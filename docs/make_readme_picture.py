@@ -24,7 +24,7 @@ print(printed.getvalue(), auc[["estimate", "low", "high"]].round(2).tolist())
 if printed.getvalue() != shown:
     print("The README shows other numbers. Correct it: a fit depends a little on the processor.")
 
-figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+figure = Figure(figsize=(8, 4.2), layout="constrained")
 scan_ax, roc_ax = figure.subplots(1, 2)
 scoliotic = cohort.truth["cobb_angle"].where(cohort.target["scoliosis"] == 1)
 shown = int((scoliotic - 22).abs().idxmin())
@@ -32,7 +32,5 @@ ScanDisplay.from_scan(cohort.data["scan"][shown], spine_line=True, ax=scan_ax)
 scan_ax.set_title(f"Simulated patient, Cobb angle {scoliotic[shown]:.0f}°", fontsize="medium")
 threshold = round(result.thresholds(0.8)["threshold"].item(), 2)
 RepeatedRocDisplay.from_result(result, threshold=threshold, name="network", ax=roc_ax)
-roc_ax.set_title(
-    f"Scoliosis, {len(result.y)} simulated patients, {result.n_folds} folds", fontsize="medium"
-)
+roc_ax.set_title(f"Scoliosis, {len(result.y)} simulated patients", fontsize="medium")
 figure.savefig(ROOT / "docs" / "images" / "readme.png", dpi=150)

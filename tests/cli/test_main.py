@@ -13,6 +13,8 @@ from skdxa import __version__
 from skdxa.cli import app, main
 from skdxa.cli._exit import STATUSES
 from skdxa.cli._main import EXAMPLES
+from skdxa.cli._options import intervals_in_words
+from skdxa.evaluation import INTERVALS
 from skdxa.study import known_columns
 
 
@@ -94,3 +96,10 @@ def test_examples_of_the_commands_are_understood(name):
 def test_a_mistyped_option_ends_with_status_2():
     assert run_command("check", "table.csv", "--tarjet", "x").exit_code == 2
     assert {0, 1, 2, 3, 130, 143} == set(STATUSES)
+
+
+def test_the_interval_of_a_table_is_named():
+    assert "95 % stability intervals" in intervals_in_words("stability", 2)
+    assert intervals_in_words("stability", 1) == intervals_in_words("corrected", 1)
+    assert "corrected resampled t" in intervals_in_words("corrected", 5)
+    assert len({intervals_in_words(name, 2) for name in INTERVALS}) == len(INTERVALS)
