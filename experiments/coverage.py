@@ -309,7 +309,8 @@ def intervals_of(result, cell, n_resamples, seed):
     with warnings.catch_warnings():
         # Cohorts without an interval are counted as missed.
         warnings.filterwarnings(
-            "ignore", "no interval|undefined in|a class has|the DeLong|.*no spread|.*variance is zero"
+            "ignore",
+            "no interval|undefined in|a class has|the DeLong|.*no spread|.*variance is zero",
         )
         table = result.summary(threshold=threshold)
         found = {("stability", name): row[:3] for name, *row in table.itertuples(name=None)}

@@ -154,9 +154,9 @@ def foreign_private_imports(module, source):
     found = []
     for name, line in imported_names(module, ast.parse(source)):
         root, *parts = name.split(".")
-        if root != "skdxa" or parts[0] in ("_sklearn", "_cluster", home):
+        if root != "skdxa" or parts[:1] in (["_sklearn"], ["_cluster"], [home]):
             continue
-        if parts[0] == "_description":
+        if parts[:1] == ["_description"]:
             # What its `__init__` has is for all of skdxa.
             parts = parts[1:]
         if any(part.startswith("_") and not part.endswith("__") for part in parts):

@@ -450,7 +450,7 @@ def test_bad_images(stack):
     with pytest.raises(ScanError, match=r"Scan 3 holds NaN pixels\. SpineCropper fills"):
         small().fit(with_nan, y)
     table = pd.DataFrame({"scan": pd.Series(list(with_nan), index=[f"p{i}" for i in range(N)])})
-    with pytest.raises(ScanError, match="row 'p3' holds NaN pixels"):
+    with pytest.raises(ScanError, match="at index 'p3' holds NaN pixels"):
         small().fit(table, y)
     with pytest.raises(ScanError, match=r"Scan 1 has shape \(17, 14\), not the first scan's"):
         small().fit([X[0], X[1][1:], *X[2:]], y)
