@@ -310,8 +310,11 @@ class _Digest:
             return ["name", reduced, *map(self.of, (kind, value.__doc__))]
         make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
         if isinstance(state, dict) and all(isinstance(name, str) for name in state):
-            # The order in which attributes were set.
-            state = sorted(state.items(), key=lambda pair: pair[0])
+            # Not the order in which attributes were set, nor what pandas has calculated meanwhile.
+            names = sorted(state)
+            if is_library(kind.__module__):
+                names = [name for name in names if name != "_cache"]
+            state = [(name, state[name]) for name in names]
         held = [list(items or ()), list(pairs or ())]
         return ["object", *map(self.of, (make, arguments, state, *held))]
 

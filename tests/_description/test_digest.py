@@ -219,6 +219,14 @@ def test_descriptions_are_the_same_in_a_process_with_other_hashes_of_texts():
         assert dict(line.split(":") for line in found.splitlines()) == here
 
 
+def test_what_pandas_keeps_of_a_dtype_does_not_matter():
+    column = pd.Series(pd.array([1, None], dtype="Int32"))
+    before = digest(column)
+    assert column.dtype.kind == "i"
+    assert column.dtype.itemsize == 4
+    assert digest(column) == before
+
+
 def test_a_copy_from_another_process_is_the_same():
     def build(x):
         return even(x), Shift(x), SIZES
