@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 from tqdm import tqdm
 
 from skdxa._sklearn import Interval, validate_params
-from skdxa.evaluation._checkpoint import Checkpoint, describe_run
+from skdxa.evaluation._checkpoint import Checkpoint, describe_run, described_once
 from skdxa.evaluation._cross_validate import FITTING, repeated_cross_validate, seed_of_run
 from skdxa.evaluation._folds import DRAWING, Folds
 from skdxa.evaluation._result import CrossValidationResult
@@ -223,6 +223,7 @@ def added_value_test(
     patient = patient_codes(groups) if has_repeated_patients(groups) else None
     columns = clinical_columns(clinical)
     redrawn = RedrawnLabels(clinical_risk(positive, columns), positive, patient, n_splits)
+    described = None
     if checkpoint is not None:
         settings = {"test": _METHOD, "n_splits": n_splits, "n_repeats": n_repeats}
         described = describe_run(
@@ -264,7 +265,7 @@ def added_value_test(
         f"{(n_draws + 1) * n_each:,} trainings."
     )
     bar = tqdm(desc="added value", total=(n_draws + 1) * n_each, unit="fit", disable=not progress)
-    with bar:
+    with described_once(estimator, described), bar:
         result, (statistic, estimate) = cross_validate(positive, 0)
         seconds = result.folds[["fit_time", "score_time"]].to_numpy().sum()
         seconds *= n_draws / min(effective_n_jobs(n_jobs), n_each)

@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ _FORMAT = "2"
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _READABLE = (type(None), bool, int, float, str)
 _LONGEST_READABLE = 80
+# An estimator and its description.
+_described_before = ContextVar("_described_before", default=(None, None))
 
 
 class Checkpoint:
@@ -192,6 +195,9 @@ def describe_run(estimator, X, settings, labels, params, fold_of):
         "python": _PYTHON,
         "setting": {name: repr(value) for name, value in settings.items()},
     }
+    known, of_estimator = _described_before.get()
+    if known is estimator:
+        described |= of_estimator
     parts = {
         "estimator": lambda: _describe_class(type(estimator)),
         "estimator parameter": lambda: _describe_parameters(estimator),
@@ -203,9 +209,9 @@ def describe_run(estimator, X, settings, labels, params, fold_of):
             **_describe_data(X),
         },
     }
-    for name, describe in parts.items():
+    for name in [name for name in parts if name not in described]:
         try:
-            described[name] = describe()
+            described[name] = parts[name]()
         except NotDescribable as error:
             raise CheckpointError(
                 f"a checkpoint cannot tell later whether the {name} is still the same: "
@@ -213,6 +219,30 @@ def describe_run(estimator, X, settings, labels, params, fold_of):
                 "without a checkpoint."
             ) from error
     return described | {"splits": _digest(fold_of)}
+
+
+@contextmanager
+def described_once(estimator, described):
+    """Describe an estimator in all runs that are part of one as it is at the beginning.
+
+    Fits may fill a cache to which a function refers. Where the first fits are read from a
+    checkpoint, the cache would be another one when the later runs are described.
+
+    Parameters
+    ----------
+    estimator : estimator
+    described : dict or None
+        The description of the whole run, which None leaves out.
+    """
+    if described is None:
+        yield
+        return
+    kept = {name: described[name] for name in ("estimator", "estimator parameter")}
+    token = _described_before.set((estimator, kept))
+    try:
+        yield
+    finally:
+        _described_before.reset(token)
 
 
 def _describe_data(X):

@@ -191,9 +191,10 @@ def repeated_cross_validate(
 
     A checkpoint's manifest binds it to data, labels, folds and parameters. Functions and classes
     of one's own are known by what they do and by all that they refer to: defaults, variables of
-    an enclosing function, globals, other functions, the object of a method. Comments and their
-    lines in a file may change. What belongs to an installed package is known by its name, so
-    that another version of it goes unnoticed; so does another content of files that `X` or a
+    an enclosing function, globals, other functions, the object of a method. A global that fits
+    change, such as a cache, counts as it is when this function is called. Comments and lines in
+    a file may change. What belongs to an installed package is known by its name, so that
+    another version of it goes unnoticed; so does another content of files that `X` or a
     function only names. Workers that have access to the folder write the files; otherwise this
     process writes them when the scores arrive. None is a pickle.
 

@@ -14,7 +14,7 @@ from skdxa._sklearn import (
     safe_indexing,
     validate_params,
 )
-from skdxa.evaluation._checkpoint import Checkpoint, describe_run, using
+from skdxa.evaluation._checkpoint import Checkpoint, describe_run, described_once, using
 from skdxa.evaluation._cross_validate import FITTING, repeated_cross_validate, seed_of_run
 from skdxa.evaluation._folds import DRAWING, Folds, joint_strata
 from skdxa.evaluation._metrics import METRICS
@@ -174,6 +174,7 @@ def half_sampling_interval(
     y, groups = halves.y, halves.groups
     strata = None if stratify is None else joint_strata(stratify)
     scored_y = None if scored_y is None else np.asarray(fill_masked(scored_y))
+    run_described = None
     if checkpoint is not None:
         settings = {"interval": _METHOD, "n_splits": n_splits, "n_repeats": n_repeats}
         labels = {"y": y, "groups": groups, "stratify": strata}
@@ -205,7 +206,7 @@ def half_sampling_interval(
         bar.update()
         return fitted
 
-    with using(checkpoint), bar:
+    with using(checkpoint), described_once(estimator, run_described), bar:
         if checkpoint is not None:
             # Refuses the folder of another run.
             Checkpoint(checkpoint, run_described)
