@@ -8,6 +8,8 @@ from skdxa.preprocessing import SpineCropper
 # The crop that is compared, in pixels of 1.05 x 0.60 mm. The more bone, the better are scans of
 # one patient told from others: nearly all of a scan's height.
 _HEIGHT, _WIDTH = 150, 100
+# Pixels at each edge of the crop that are left out once it has been filtered.
+_EDGE_ROWS, _EDGE_COLUMNS = 5, 15
 # Standard deviations of Gaussians in pixels, between which detail tells bones apart.
 _FINE, _COARSE = (1.5, 2.0), (10.0, 14.0)
 # Rows by which two scans of one patient may be placed differently.
@@ -43,11 +45,15 @@ def similar_pairs(scans, groups, *, limit=ALIKE):
     up to 25 mm along the spine, as the scan is or mirrored.
 
     Every scan is compared with every other, which takes time in proportion to the square of
-    their number, and 60 KiB of memory per scan.
+    their number, such as 40 seconds of a processor for 3,000 scans and six minutes for 10,000,
+    and memory in proportion to their number.
     """
     groups = np.asarray(groups)
     starts = range(0, len(groups), _BLOCK)
-    detail = np.concatenate([_detail(scans[start : start + _BLOCK]) for start in starts])
+    shape = len(groups), _HEIGHT - 2 * _EDGE_ROWS, _WIDTH - 2 * _EDGE_COLUMNS
+    detail = np.empty(shape, dtype=np.float32)
+    for start in starts:
+        detail[start : start + _BLOCK] = _detail(scans[start : start + _BLOCK])
     middle = detail[:, _SHIFT:-_SHIFT]
     both_ways = _unit(middle), _unit(middle[:, :, ::-1])
     alike = {}
@@ -76,7 +82,7 @@ def _detail(scans):
             ndimage.gaussian_filter(crop, _FINE) - ndimage.gaussian_filter(crop, _COARSE)
             for crop in np.asarray(crops, dtype=np.float32)
         ]
-    )[:, 5:-5, 15:-15]
+    )[:, _EDGE_ROWS:-_EDGE_ROWS, _EDGE_COLUMNS:-_EDGE_COLUMNS]
     limits = np.quantile(np.abs(detail), 0.98, axis=(1, 2), keepdims=True)
     return detail.clip(-limits, limits)
 

@@ -72,6 +72,16 @@ def test_workers_share_the_fits_of_a_step():
     assert estimate.seconds_on[1] == estimate.seconds
 
 
+def test_comparing_all_scans_takes_time_by_the_square_of_their_number():
+    protocol = Protocol(targets=("scoliosis",), n_splits=3, audit=False)
+    few, many = (
+        estimate_study(protocol, n_scans=n_scans, model=cheap_model())
+        for n_scans in (1000, 10_000)
+    )
+    rest = [one.seconds - one.n_trainings * one.seconds_per_training for one in (few, many)]
+    assert rest[1] - rest[0] == pytest.approx(3e-6 * (10_000**2 - 1000**2) / few.n_cores)
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(3, "3 seconds"), (89, "89 seconds"), (90, "1.5 minutes"), (5400, "1.5 hours"),
