@@ -432,8 +432,22 @@ def audit_events(tasks, outcomes, n_variables):
     )
 
 
-def audit_missing(cohort, columns, gaps):
-    """Tell what is missing in clinical columns and labels, and by what rule it was handled."""
+def audit_missing(cohort, columns, gaps, unfillable=()):
+    """Tell what is missing in clinical columns and labels, and by what rule it was handled.
+
+    Parameters
+    ----------
+    cohort : Bunch
+    columns : list of str
+        Of the data, which may lack some.
+    gaps : {"leave_out", "impute"}
+    unfillable : sequence of str, default=()
+        Predictors that were left out because their gaps could not be filled.
+
+    Returns
+    -------
+    AuditItem
+    """
     parts, n_gaps = [], 0
     for name in columns:
         if name in cohort.data:
@@ -449,6 +463,8 @@ def audit_missing(cohort, columns, gaps):
     }[gaps]
     finding = f"Of {len(cohort.data)} scans, clinical columns are "
     finding += f"missing {', '.join(parts)}; they were {rule}. " if parts else "complete. "
+    if unfillable:
+        finding += f"{', '.join(unfillable)} could not be filled in every fold and was left out. "
     finding += f"Labels are unknown: {labels}." if labels else "All labels are known."
     excluded = cohort.get("excluded")
     if excluded is not None and len(excluded):

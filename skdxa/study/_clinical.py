@@ -5,7 +5,7 @@ import numpy as np
 from skdxa.evaluation import Folds
 from skdxa.exceptions import CohortError
 from skdxa.study._fracture import compare_predictors
-from skdxa.study._fracture_predictors import read_predictors
+from skdxa.study._fracture_predictors import read_predictors, unfillable_columns
 from skdxa.study._known_columns import HIP, VERTEBRAE
 from skdxa.study._protocol import REFERENCES
 from skdxa.study._steps import LeftOut
@@ -35,7 +35,8 @@ def compare_clinical(protocol, cohort, task, result):
     -------
     benchmarks : Bunch
         As of `fracture_benchmarks`, with `labels` (scored on, of the scans compared), `n_gaps`
-        and `n_scans`, which the comparison is of.
+        and `n_scans`, which the comparison is of, and `unfillable`, the predictors that are
+        left out because their gaps cannot be filled.
 
     Raises
     ------
@@ -49,10 +50,14 @@ def compare_clinical(protocol, cohort, task, result):
     predictors = read_predictors(data, protocol.texture, reference, gaps=True)
     varying = predictors.columns[predictors.nunique() > 1]
     predictors = predictors[varying]
+    unfillable = []
+    if protocol.gaps == "impute":
+        unfillable = unfillable_columns(predictors, result.fold_assignment.fold_of)
+        predictors = predictors.drop(columns=unfillable)
     if predictors.empty:
         raise LeftOut(
             "The cohort has none of the clinical columns "
-            f"{', '.join(clinical_columns(protocol))}, or they are empty."
+            f"{', '.join(clinical_columns(protocol))}, or they are empty or all in one fold."
         )
     gaps = predictors.isna().any(axis=1).to_numpy()
     kept = ~gaps if protocol.gaps == "leave_out" else np.ones(len(gaps), dtype=bool)
@@ -104,7 +109,12 @@ def compare_clinical(protocol, cohort, task, result):
     except CohortError as error:
         raise LeftOut(str(error)) from error
     return found.__class__(
-        **found, labels=labels, n_gaps=int(gaps.sum()), n_scans=int(kept.sum()), kept=kept
+        **found,
+        labels=labels,
+        n_gaps=int(gaps.sum()),
+        n_scans=int(kept.sum()),
+        kept=kept,
+        unfillable=unfillable,
     )
 
 

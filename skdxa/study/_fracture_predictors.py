@@ -89,6 +89,27 @@ def read_predictors(data, texture, reference, *, gaps=False):
     return pd.DataFrame(found, index=range(len(data)))
 
 
+def unfillable_columns(table, fold_of):
+    """Return the columns whose gaps the training scans of some fold have no median to fill by.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_scans, n_columns)
+    fold_of : ndarray of int of shape (n_repeats, n_scans)
+
+    Returns
+    -------
+    list of str
+        Those whose values all lie in one fold of a repeat.
+    """
+    known = table.notna().to_numpy().T
+    return [
+        name
+        for name, rows in zip(table.columns, known, strict=True)
+        if any(len(np.unique(fold[rows])) < 2 for fold in fold_of)
+    ]
+
+
 def predictors_of_repeats(predictors, cnn, index, n_repeats):
     """Return one table of predictors per repeat, with the network's scores where given."""
     if cnn is None:

@@ -80,7 +80,12 @@ def audit_data(state):
             items.append(audit.audit_raters(task.in_text, state.raters[task.target], accuracy))
     items += [
         audit.audit_events(trained, outcomes, 3),
-        audit.audit_missing(state.cohort, clinical_columns(protocol), protocol.gaps),
+        audit.audit_missing(
+            state.cohort,
+            clinical_columns(protocol),
+            protocol.gaps,
+            list(dict.fromkeys(name for of in state.clinical.values() for name in of.unfillable)),
+        ),
         audit.audit_geometry(state.cohort),
     ]
     state.audit += items

@@ -17,6 +17,7 @@ from sklearn.utils import Bunch
 from skdxa._sklearn import NO_PENALTY
 from skdxa.classification import make_stack
 from skdxa.evaluation import (
+    Folds,
     added_value_test,
     compare,
     repeated_cross_validate,
@@ -25,7 +26,7 @@ from skdxa.evaluation import (
 from skdxa.exceptions import ModelFileError
 from skdxa.persistence import load_model, model_card, save_model
 from skdxa.study._clinical import compare_clinical
-from skdxa.study._fracture_predictors import read_predictors
+from skdxa.study._fracture_predictors import read_predictors, unfillable_columns
 from skdxa.study._output import file_names
 from skdxa.study._protocol import REFERENCES
 from skdxa.study._steps import LeftOut, p_text
@@ -168,6 +169,7 @@ def beside_clinical(task, state):
     """Compare the network of a task with the clinical predictors."""
     found = compare_clinical(state.protocol, state.cohort, task, state.results[task.target])
     state.clinical[task.target] = found
+    _note_unfillable(state, task, found.unfillable, "the comparison with clinical predictors")
     stem, title = file_of(state, task), task.title
     rule = {
         "leave_out": f"{found.n_gaps} scans with gaps in clinical columns were left out.",
@@ -202,6 +204,31 @@ def beside_clinical(task, state):
             )
 
 
+def _note_unfillable(state, task, columns, what):
+    for name in columns:
+        state.notes.append(
+            f"{task.title}: the values of {name} all lie in one fold, whose scans are scored by a "
+            f"model that has no median to fill gaps by. It was left out of {what}."
+        )
+
+
+def _drawn_folds(y, groups, protocol, columns):
+    """Return the folds that a cross-validation of the scans with values in some columns has."""
+    try:
+        return Folds.draw(
+            y,
+            groups=groups,
+            n_splits=protocol.n_splits,
+            n_repeats=1,
+            random_state=protocol.random_state,
+        )
+    except ValueError as error:
+        raise LeftOut(
+            f"The {len(y)} scans with values in {', '.join(columns)} cannot be divided into "
+            f"folds: {error}"
+        ) from error
+
+
 def stack(task, state):
     """Cross-validate network and clinical columns in one nested model."""
     protocol, cohort = state.protocol, state.cohort
@@ -222,6 +249,15 @@ def stack(task, state):
     kept = complete if protocol.gaps == "leave_out" else np.ones(len(table), dtype=bool)
     y = cohort.target.loc[known, task.target].to_numpy().astype(int)[kept]
     labels = cohort.target.loc[known, task.scored_on].to_numpy(dtype=float)[kept]
+    folds = _drawn_folds(y, groups[kept], protocol, columns)
+    if protocol.gaps == "impute":
+        unfillable = unfillable_columns(table[columns], folds.fold_of)
+        _note_unfillable(state, task, unfillable, "the stack")
+        columns = [name for name in columns if name not in unfillable]
+        if not columns:
+            raise LeftOut("The values of each clinical column all lie in one fold.")
+        table = table.drop(columns=unfillable)
+        complete = table[columns].notna().all(axis=1).to_numpy()
     model = make_stack(
         state.models[task.target],
         columns,
@@ -309,10 +345,12 @@ def test_added_value(task, state):
         raise LeftOut("The cohort has no clinical column that the network could add to.")
     kept = predictors[columns].notna().all(axis=1).to_numpy()
     groups = state.cohort.groups[known][kept]
+    y = state.cohort.target.loc[known, task.target].to_numpy().astype(int)[kept]
+    _drawn_folds(y, groups, protocol, columns)
     found = added_value_test(
         state.models[task.target],
         data[kept],
-        state.cohort.target.loc[known, task.target].to_numpy().astype(int)[kept],
+        y,
         predictors.loc[kept, columns].to_numpy(),
         groups=groups if has_repeated_patients(groups) else None,
         n_draws=protocol.added_value_draws,

@@ -1,9 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 from fractures import HIP, MIN, OPTIONS, SPINE, TBS, WITHOUT, make_cohort, risk_columns
 
 from skdxa.densitometry import FINNISH_WOMEN, ReferencePopulation, is_osteoporotic
 from skdxa.study import fracture_benchmarks
+from skdxa.study._fracture_predictors import unfillable_columns
 
 
 def test_a_t_score_of_exactly_minus_2_5_is_osteoporotic():
@@ -98,3 +100,24 @@ def broken(**changes):
 def test_bad_columns_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         fracture_benchmarks(broken(**changes), **OPTIONS)
+
+
+def test_columns_whose_values_all_lie_in_one_fold_cannot_be_filled():
+    fold_of = np.array([[0, 0, 1, 1, 2, 2], [0, 1, 2, 0, 1, 2]])
+    gap = np.nan
+    table = pd.DataFrame(
+        {
+            "whole": [1.0, 2, 3, 4, 5, 6],
+            "two folds": [1, gap, 2, gap, gap, gap],
+            "first repeat": [1, 2, gap, gap, gap, gap],
+            "second repeat": [gap, 2, gap, gap, 5, gap],
+            "one value": [gap, gap, gap, gap, gap, 1],
+            "empty": gap,
+        }
+    )
+    assert unfillable_columns(table, fold_of) == [
+        "first repeat",
+        "second repeat",
+        "one value",
+        "empty",
+    ]

@@ -22,6 +22,7 @@ from tally import Tally
 from skdxa import __version__
 from skdxa.classification import make_stack
 from skdxa.densitometry import FINNISH_WOMEN
+from skdxa.evaluation import Folds
 from skdxa.exceptions import CheckpointError, CohortError, ModelFileError
 from skdxa.simulation import make_spine_cohort
 from skdxa.study import Protocol, _run, run_study
@@ -310,6 +311,15 @@ def test_the_stack_follows_the_rule_for_gaps(tmp_path, monkeypatch, gaps, n_scan
         min_t_score=-predictors["min_t_score"], age=cohort.data["age"], tbs=cohort.data["tbs"]
     )
     y, fold_of = cohort.target["fracture_ever"].to_numpy(), found.result.fold_assignment.fold_of[0]
+    # Those by which it is decided whether a column can be filled.
+    drawn = Folds.draw(
+        y.astype(int),
+        groups=cohort.groups,
+        n_splits=3,
+        n_repeats=1,
+        random_state=protocol.random_state,
+    )
+    np.testing.assert_array_equal(drawn.fold_of[0], fold_of)
     score = np.empty(90)
     for test in (fold_of == fold for fold in range(3)):
         filled = table.fillna(table.loc[~test, columns].median())
@@ -319,6 +329,80 @@ def test_the_stack_follows_the_rule_for_gaps(tmp_path, monkeypatch, gaps, n_scan
         stack.fit(filled[~test], y[~test])
         score[test] = stack.predict_proba(filled[test])[:, 1]
     np.testing.assert_allclose(found.result.repeat_scores(0), score, rtol=1e-6)
+
+
+@pytest.fixture
+def with_stack(monkeypatch):
+    """Leave out all steps but those that need clinical columns."""
+    kept = ("Cross", "Clinical", "Stack", "Added", "Table 1", "Audit: patients")
+    monkeypatch.setattr(
+        _run,
+        "study_steps",
+        lambda *arguments: [
+            step for step in study_steps(*arguments) if step.name.startswith(kept)
+        ],
+    )
+    monkeypatch.setattr("skdxa.study._added_value._N_RESAMPLES", 20)
+    cohort = small_cohort()
+    # So that the folds of the network and of the stack are the same.
+    del cohort.target["fracture_5y"]
+    return cohort
+
+
+def known_in_one_fold(cohort, protocol):
+    """Return three scans of one fold."""
+    folds = Folds.draw(
+        cohort.target["fracture_ever"].astype(int),
+        groups=cohort.groups,
+        n_splits=protocol.n_splits,
+        n_repeats=1,
+        random_state=protocol.random_state,
+    )
+    return np.flatnonzero(folds.fold_of[0] == 1)[:3]
+
+
+def test_a_column_that_cannot_be_filled_in_a_fold_is_left_out(with_stack, tmp_path):
+    cohort = with_stack
+    protocol = Protocol(targets=("fracture_ever",), n_splits=3, stack_folds=2, gaps="impute")
+    known = known_in_one_fold(cohort, protocol)
+    cohort.data.loc[~cohort.data.index.isin(known), "tbs"] = np.nan
+    study = run(protocol, cohort, tmp_path / "out")
+    assert set(study.left_out) == {"Fracture: scoring by fracture_5y"}
+    notes = [note for note in study.manifest["notes"] if "the values of tbs all lie" in note]
+    assert [note.rpartition(" left out of ")[2] for note in notes] == [
+        "the comparison with clinical predictors.",
+        "the stack.",
+    ]
+    assert "Age" in study.clinical["fracture_ever"].results
+    assert "TBS (avg L1-L4)" not in study.clinical["fracture_ever"].results
+    (sentence,) = [text for text in study.sentences["Fracture"] if text.startswith("In a stack")]
+    assert "In a stack trained without a leak, minimum T-score, age and the network" in sentence
+    # Those without a value of the column that was left out have no gap.
+    assert "gaps in" not in sentence
+    assert study.clinical["fracture_ever"].n_gaps == 0
+    finding = study.audit.set_index("name").loc["Missing data", "finding"]
+    assert "tbs could not be filled in every fold and was left out." in finding
+    # As if the column were not there.
+    del cohort.data["tbs"]
+    without = run(protocol, cohort, tmp_path / "without")
+    pd.testing.assert_frame_equal(study.table, without.table)
+
+
+def test_too_few_scans_without_gaps_leave_out_what_needs_them(with_stack, tmp_path):
+    cohort = with_stack
+    protocol = Protocol(targets=("fracture_ever",), n_splits=3, stack_folds=2, added_value_draws=2)
+    cohort.data.loc[2:, "tbs"] = np.nan
+    study = run(protocol, cohort, tmp_path / "out")
+    assert set(study.left_out) == {
+        "Fracture: scoring by fracture_5y",
+        "Clinical predictors beside Fracture",
+        "Stack for Fracture",
+        "Added value for Fracture, with retrained models",
+    }
+    for name in ("Stack for Fracture", "Added value for Fracture, with retrained models"):
+        assert study.left_out[name].startswith(
+            "The 2 scans with values in min_t_score, age, tbs cannot be divided into folds: "
+        )
 
 
 def test_same_seed_same_table_for_any_number_of_processes(short, tmp_path):
