@@ -161,7 +161,8 @@ class ExplanationDisplay(BaseDisplay):
         figure : matplotlib Figure, SubFigure or None, default=None
             Where to draw; None makes a figure of at most 7.2 inches, two columns in print.
             A figure without a layout engine gets a constrained layout. Use a part of
-            ``Figure.subfigures`` to have other pictures beside it.
+            ``Figure.subfigures`` to have other pictures beside it. The pictures take the
+            room that other parts of the figure, such as a title, leave at that time.
         panels : sequence of str or None, default=None
             Which of "input", "grad_cam", "gradients", "feature_maps" and "maximized", always
             in this order; None draws all available ones.

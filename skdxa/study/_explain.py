@@ -69,6 +69,8 @@ def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_
         lines = [*wrap(title, _LETTERS), *wrap(row["remarks"], _LETTERS)]
         images = parts.prepare(parts.read(scan, spacing_mm))
         maps = [grad_cam(cnn, images) for cnn in parts.networks]
+        # First, since the pictures take the room that is left.
+        figure.suptitle("\n".join(lines), fontsize="small")
         ExplanationDisplay(
             images,
             grad_cam=np.mean(maps, axis=0),
@@ -76,7 +78,6 @@ def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_
             titles=[""],
             spacing_mm=parts.reader.spacing_mm,
         ).plot(figure)
-        figure.suptitle("\n".join(lines), fontsize="small")
         path = out / f"{file}.png"
         with naming(path):
             figure.savefig(path, dpi=200)
