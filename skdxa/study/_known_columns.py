@@ -93,8 +93,8 @@ def known_columns():
 
     A table need not have any of them but that of the scans, and what needs a column that it
     lacks is left out of a study. Where a table has another name for a column, `Protocol` takes it
-    in `columns`, and the command in ``--column``. Patients have no name of their own: name their
-    column as `group_column`.
+    in `columns`, and the command in ``--column``. There is no predefined name for the patient
+    column: give your table's name for it as `group_column`.
 
     Returns
     -------
