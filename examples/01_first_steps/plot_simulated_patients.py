@@ -140,8 +140,8 @@ figure.suptitle(
 figure.show()
 
 # %%
-# The truth is exact
-# ------------------
+# The true Cobb angle is known exactly
+# ------------------------------------
 # The Cobb angle, as a radiologist would measure it from the corners of the endplates, is the
 # largest angle between the upper endplate of one vertebra and the lower endplate of another.
 

@@ -95,10 +95,10 @@ display.figure_.show()
 # %%
 # Does it point at the vertebra?
 # ------------------------------
-# Integrated gradients and occlusion compare the scan with an image without the finding. Their
-# default, soft tissue, takes bone away, which removes findings that add bone. Here the finding is
-# missing bone, and the image without it is a healthy spine: the mean of the training crops without
-# a laminectomy. Integrated gradients are computed against both.
+# Integrated gradients and occlusion compare the scan with an image without the finding. By
+# default that image is soft tissue, which contains no bone. This suits findings that add bone or
+# metal. Here bone is absent, and the image without the finding is a healthy spine: the mean of the
+# training crops without a laminectomy. Integrated gradients are computed against both.
 #
 # The pointing game: does the highest pixel of the map lie on the finding, or within 5 mm of it?
 # Controls are networks with random weights on the same scans, and a random pixel.
@@ -263,10 +263,11 @@ table.rename(index=lambda name: name.replace("\n", " ")).round(2)
 # ----------------
 # - Integrated gradients and occlusion need an image without the finding. Compare the two rows of
 #   integrated gradients: against soft tissue the map may point at the vertebra, and yet its
-#   deletion area is larger than that of a random map, because pixels of the gap look like soft
-#   tissue and get nothing. Against a healthy spine the same method passes both tests. Its control
-#   is stricter, though: the difference between scan and healthy spine is itself large at the
-#   finding, so that even networks with random weights hit more often than a random pixel.
+#   deletion area is larger than that of a random map, because the pixels of the gap resemble soft
+#   tissue and therefore get values near zero. Against a healthy spine the same method passes both
+#   tests. Its control is stricter, though: the difference between scan and healthy spine is itself
+#   large at the finding, so that even networks with random weights hit more often than a random
+#   pixel.
 # - Grad-CAM gives one weight to each kernel of the last convolution, and is no finer than its
 #   cells, here of 8 pixels or 8.4 by 4.8 mm. HiResCAM weights each cell by itself.
 # - Both show where kernels are active. In scans the background is near zero, and kernels are

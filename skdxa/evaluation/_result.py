@@ -220,7 +220,7 @@ class CrossValidationResult:
         symmetric on the logit scale, with Student's t on as many degrees of freedom as the
         smaller class has patients, less one. Below 0.5 the squared distance from 0.5 is added to
         the variance: training is not expected to make a model worse than chance, but a model that
-        finds next to nothing has a much lower AUC in some cohorts, since the scans that are scored
+        has almost no signal has a much lower AUC in some cohorts, since the scans that are scored
         are missing in training. (Scores without training, whose `q` is 0, are left as they are.)
         An AUC of 0 or 1 in all folds has Wilson's interval for the patients of the smaller class.
         Those of sensitivity, specificity and accuracy are Wilson's for as many patients as their

@@ -16,9 +16,9 @@ from skdxa.evaluation._ranks import ranks_within
 _FEWEST_SCANS = 3
 # A learner that changes abruptly, or has seeds of its own, varies more from repeat to repeat than
 # from cohort to cohort, so that the variance needs a limit. It must not be low: where a model
-# finds next to nothing, most scores lie near any threshold, and the share above varies among
+# has almost no signal, most scores lie near any threshold, and the share above varies among
 # cohorts by up to ten times the variance of independent patients. With half of this limit, a
-# linear model of three columns had its sensitivity held in 85 to 92 % of simulated cohorts, and
+# linear model of three columns had its sensitivity in the interval in 85 to 92 % of cohorts, and
 # `compare` claimed differences between equal models in 13 % (experiments/coverage.py).
 LARGEST_TRAINING_SHARE = 10.0
 

@@ -97,8 +97,8 @@ def subgroup_table(
     as many degrees of freedom as the smaller class has patients, less one. An AUC below 0.5 and
     sensitivity and specificity have the interval of `CrossValidationResult.summary`. The interval
     of the slope, a mean over the repeats, has the same factor, and that of observed over expected
-    events is symmetric on the logarithmic scale. The slope of a model that finds next to
-    nothing has too narrow an interval: in simulated cohorts without signal it was held in 85 % of
+    events is symmetric on the logarithmic scale. The slope of a model with almost no signal has
+    too narrow an interval: in simulated cohorts without signal it contained the slope in 85 % of
     them (``experiments/coverage.py subgroups``).
 
     The test of an interaction is a Wald test of equal values (AUC, sensitivity and

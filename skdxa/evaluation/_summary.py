@@ -267,8 +267,8 @@ def auc_ends(auc, variance, n_smaller, stability, quantile):
         # The variance of an AUC is at most that of a share of the smaller class.
         low, high = score_interval(auc, n_smaller / stability.g**2, quantile)
     else:
-        # Patients who are scored are missing in training, so that a model that finds next to
-        # nothing has an AUC far below 0.5 in some cohorts. That of trained models is not expected
+        # Patients who are scored are missing in training, so that a model with almost no
+        # signal has an AUC far below 0.5 in some cohorts. That of trained models is not expected
         # below 0.5, so that what is lacking is an error that has been observed.
         lacking = 0.5 - auc if auc < 0.5 and stability.q > _ROUNDING else 0.0
         half = quantile * np.sqrt(variance + lacking**2) / (auc * (1 - auc))

@@ -26,7 +26,7 @@ from skdxa.validation import check_spacing, printable
 _REMEDIES = (
     ("Give spacing_mm,", "State the pixels' size in columns 'row_mm' and 'column_mm',"),
     (
-        "Name the scan's with frame=, counted from 0, or export it as a file of its own.",
+        "Name the scan's frame with frame=, counted from 0, or export it as a file of its own.",
         "Export the scan as a file of its own.",
     ),
     (", or raise max_pixels if the file is what it should be", ""),

@@ -49,7 +49,7 @@ def choose_variable(held, variable, *, what, beneath=dict):
         count = "more than one array" if suited else f"no two-dimensional numeric array{place}"
         raise ScanReadError(
             f"{what} holds {count} that could be the scan. It holds {_listing(held | lower)}. "
-            "Name the scan's with variable=.",
+            "Name the scan's array with variable=.",
             reason="no scan",
         )
     if variable not in held:

@@ -285,7 +285,7 @@ def machine_columns(cohort):
     if sources is not None:
         for name in ("unit", "format", "row_mm", "column_mm"):
             if name in sources and sources[name].nunique() > 1:
-                found[f"{name} of the files"] = sources[name].astype(str).to_numpy()
+                found[f"file {name}"] = sources[name].astype(str).to_numpy()
     return found
 
 
@@ -301,7 +301,7 @@ def machine_features(scans, spacing_mm):
 
 
 def audit_machines(cohort, y, features):
-    """Look for a scanner, site or year that the image tells and that tells the label.
+    """Look for a scanner, site or year that the image predicts and that predicts the label.
 
     Parameters
     ----------
@@ -316,7 +316,7 @@ def audit_machines(cohort, y, features):
     list of AuditItem
         One per column that tells how scans were made.
     """
-    question = "Can it be told from the image, and does it tell the label?"
+    question = "Can it be predicted from the image, and the label from it?"
     columns = machine_columns(cohort)
     if not columns:
         return [
@@ -337,9 +337,9 @@ def audit_machines(cohort, y, features):
         image = _told_by_image(features, kinds)
         shares = ", ".join(f"{kind}: {100 * value:.0f} %" for kind, value in share.items())
         from_image = (
-            "too few scans of a kind to tell them from the image"
+            "too few scans of a kind to predict it from the image"
             if np.isnan(image)
-            else f"the image tells it with an AUC of {image:.2f}"
+            else f"it can be predicted from the image with an AUC of {image:.2f}"
         )
         finding = (
             f"{name}: {from_image}; positive scans by {name}: {shares} (chi-square test, "
@@ -357,7 +357,7 @@ def audit_machines(cohort, y, features):
             verdict = LOOK
         else:
             verdict = FINE
-        items.append(AuditItem(f"Told by {name}", question, verdict, finding))
+        items.append(AuditItem(f"Predictable from the {name}", question, verdict, finding))
     return items
 
 

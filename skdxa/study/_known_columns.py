@@ -78,7 +78,7 @@ KNOWN_COLUMNS = (
         "scanner",
         "any",
         "What made the scan, or where",
-        "the audit: whether it can be told from the image, and tells the label; subgroups",
+        "the audit: whether the image predicts it, and whether it predicts the label; subgroups",
         "audit",
         SCANNER_NAMES[1:],
     ),

@@ -144,7 +144,7 @@ def run_study(
 
     Notes
     -----
-    The files are ``report.html``, one page that needs no network; ``table1.csv``; the folders
+    The files are ``report.html``, one page that can be read offline; ``table1.csv``; the folders
     ``tables`` (every table as CSV), ``figures`` (PNG and SVG), ``scores`` (every out-of-fold
     score: `target`, `repeat`, `fold`, `row` in ``cohort.data``, `patient`, `label`, `score`;
     Parquet where pyarrow is installed, CSV otherwise), ``models`` (those of the median repeat);

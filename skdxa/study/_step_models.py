@@ -364,8 +364,8 @@ def test_added_value(task, state):
     if not kept.all():
         left_out = (
             f" {(~kept).sum()} scans with gaps in these columns were left out, under either rule "
-            "for gaps: where a value is filled in, the scan could hold more than the columns by "
-            "telling that value."
+            "for gaps: the image may reveal the true value that an imputed one replaces, and that "
+            "would count as a gain."
         )
     state.say_of(
         task.title,

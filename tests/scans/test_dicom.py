@@ -418,7 +418,7 @@ def test_functional_groups_of_a_frame(file):
         "RescaleIntercept": 9,
     }
     write_dicom(file, frames, **elements)
-    assert "holds 2 frames. Name the scan's with frame=" in refusal(file)
+    assert "holds 2 frames. Name the scan's frame with frame=" in refusal(file)
     first, second = read_scan(file, frame=0), read_scan(file, frame=1)
     np.testing.assert_allclose(first.pixels, MILLI * 0.001, rtol=1e-6)
     np.testing.assert_allclose(second.pixels, (MILLI + 100) * 0.002, rtol=1e-6)
@@ -680,7 +680,7 @@ def test_frames(file, pixels, syntax, declared, has_offsets):
         data = encapsulate([run_length_encoded(frame) for frame in frames], has_bot=has_offsets)
     elements |= {"Rows": 7, "Columns": 9, "PixelData": data}
     write_dicom(file, pixels, syntax=syntax, **elements)
-    assert "holds 3 frames. Name the scan's with frame=, counted from 0" in refusal(file)
+    assert "holds 3 frames. Name the scan's frame with frame=, counted from 0" in refusal(file)
     for frame in range(3):
         np.testing.assert_array_equal(read_scan(file, frame=frame).pixels, frames[frame])
     assert "none of number 3" in refusal(file, frame=3)

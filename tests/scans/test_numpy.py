@@ -39,7 +39,7 @@ def test_archives(tmp_path, save):
     with path.open("wb") as file:
         save(file, bmd=DENSITY, mask=DENSITY > 1, low=DENSITY)
     assert "more than one array that could be the scan" in refusal(path)
-    assert refusal(path).endswith("Name the scan's with variable=.")
+    assert refusal(path).endswith("Name the scan's array with variable=.")
 
 
 def test_objects_are_never_unpickled(tmp_path):

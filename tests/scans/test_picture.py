@@ -77,7 +77,7 @@ def test_colour_is_refused(tmp_path, mode):
 def test_pages(tmp_path):
     pages = [Image.fromarray(array) for array in (GREY, GREY[::-1].copy())]
     pages[0].save(tmp_path / "scan", "TIFF", save_all=True, append_images=pages[1:])
-    assert "the TIFF picture holds 2 frames. Name the scan's with frame=" in refusal(
+    assert "the TIFF picture holds 2 frames. Name the scan's frame with frame=" in refusal(
         tmp_path / "scan"
     )
     np.testing.assert_array_equal(read_scan(tmp_path / "scan", frame=1).pixels, GREY[::-1])

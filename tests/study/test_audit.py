@@ -191,9 +191,9 @@ def test_a_scanner_that_tells_the_label_is_found(tells_label, verdict):
     cohort = scanned_by(small_cohort(), tells_label)
     features = audit.machine_features(cohort.data["scan"], cohort.spacing_mm)
     (found,) = audit.audit_machines(cohort, cohort.target["scoliosis"] == 1, features)
-    assert found.name == "Told by scanner"
+    assert found.name == "Predictable from the scanner"
     assert found.verdict == verdict
-    assert "the image tells it with an AUC of 1.00" in found.finding
+    assert "it can be predicted from the image with an AUC of 1.00" in found.finding
     assert ("balance the labels within each" in found.finding) == tells_label
 
 
@@ -205,10 +205,10 @@ def test_years_and_files_tell_too_and_without_any_the_question_is_open():
     cohort.data["Year"] = [2000] * 29 + [2001]
     cohort.sources = pd.DataFrame({"unit": ["g/cm2", "grey level"] * 15, "format": "NumPy"})
     columns = audit.machine_columns(cohort)
-    assert list(columns) == ["Year", "unit of the files"]
+    assert list(columns) == ["Year", "file unit"]
     assert sum(columns["Year"] == "late") == 1
     found = audit.audit_machines(cohort, y, features)
-    assert "too few scans of a kind to tell them from the image" in found[0].finding
+    assert "too few scans of a kind to predict it from the image" in found[0].finding
 
 
 def test_shuffled_labels_that_are_predicted_mean_a_leak():

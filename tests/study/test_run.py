@@ -177,7 +177,7 @@ def test_the_audit_answers_every_question(whole):
     assert verdicts["Patients apart"] == "nothing found"
     assert verdicts["Labels shuffled"] == "nothing found"
     assert verdicts["Spacing and unit"] == "open"
-    assert verdicts["Told by year: scoliosis"] == "nothing found"
+    assert verdicts["Predictable from the year: scoliosis"] == "nothing found"
     assert (verdicts != "fault").all()
 
 
