@@ -93,8 +93,8 @@ chosen.round(3)
 # ---------------
 # Three folds are too few for an interval of their mean, so these are DeLong's and Wilson's
 # intervals of the pooled scores (few patients, all simulated). The AUC needs no threshold. The
-# sensitivity was fixed by the choice of the threshold, so it is not a finding. The specificity shows
-# how many negative patients are still called negative at that sensitivity.
+# sensitivity was fixed by the choice of the threshold, so it is not a finding. The specificity
+# shows how many negative patients are still called negative at that sensitivity.
 # :ref:`sphx_glr_auto_examples_03_methods_plot_thresholds.py` applies a threshold to new patients.
 
 summary = result.summary(threshold=threshold, interval="delong")

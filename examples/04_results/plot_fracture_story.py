@@ -202,6 +202,7 @@ print(
 
 # %%
 # If the test shows no gain, there may still be one: the interval contains the gains that are
-# compatible with these patients. The simulated fractures depend on density, texture and age, which the clinical columns measure
-# more accurately than the image, so little gain is expected. The parameter ``image_risk`` of
-# :func:`~skdxa.simulation.make_spine_cohort` adds a risk that only the image reveals.
+# compatible with these patients. The simulated fractures depend on density, texture and age, which
+# the clinical columns measure more accurately than the image, so little gain is expected. The
+# parameter ``image_risk`` of :func:`~skdxa.simulation.make_spine_cohort` adds a risk that only the
+# image reveals.
