@@ -10,8 +10,8 @@ restored. Here is the same figure for two tasks, on simulated patients.
 # %%
 # Training
 # --------
-# The classifier chooses the epoch on a fifth of its training scans. In the paper the epoch was
-# chosen on the fold that is scored;
+# The classifier chooses the epoch on a fifth of its training scans (``validation_fraction=0.2``).
+# In the paper the epoch was chosen on the fold that is scored;
 # :ref:`sphx_glr_auto_examples_03_methods_plot_honest_epochs.py` measures the resulting bias. The
 # crops are averaged over 2 x 2 pixels, so that this page takes less than a minute.
 

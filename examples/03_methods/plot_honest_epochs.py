@@ -20,7 +20,7 @@ An epoch chosen on images split off from the *training* part is independent of t
 # Noise, cross-validated in two ways
 # ----------------------------------
 # Networks, folds and seeds are the same. ``fit(..., X_val=, y_val=)`` chooses the epoch on the
-# images that are scored next; without these arguments, the classifier splits off a fifth of its
+# images that are scored next; without these arguments, the classifier splits off a part of its
 # training images.
 
 import matplotlib.pyplot as plt
