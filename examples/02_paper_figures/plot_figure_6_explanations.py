@@ -70,7 +70,7 @@ with plt.rc_context({"font.size": 12}):
 # sphinx_gallery_start_ignore
 figure.suptitle(
     "Two rows, for scoliosis and for unreliable density: a simulated scan, its heat map, its "
-    "gradients, four feature maps and four patterns. The heat lies on the spine",
+    "gradients, four feature maps and four patterns. The heat lies on the spine and beside it",
     visible=False,
     in_layout=False,
 )
@@ -108,7 +108,7 @@ with plt.rc_context({"font.size": 12}):
 # sphinx_gallery_start_ignore
 figure.suptitle(
     "Two simulated scans called unreliable, each with its heat map and the outlines of "
-    "osteophytes, narrowed discs and facet arthrosis. The heat lies on discs and vertebral edges",
+    "osteophytes, narrowed discs and facet arthrosis. The heat lies on one side, partly beyond them",
     visible=False,
     in_layout=False,
 )
