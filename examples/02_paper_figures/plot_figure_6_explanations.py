@@ -108,7 +108,7 @@ with plt.rc_context({"font.size": 12}):
 # sphinx_gallery_start_ignore
 figure.suptitle(
     "Two simulated scans called unreliable, each with its heat map and the outlines of "
-    "osteophytes, narrowed discs and facet arthrosis. The heat lies on one side, partly beyond them",
+    "osteophytes, narrowed discs and facet arthrosis. The heat lies on one side, partly outside",
     visible=False,
     in_layout=False,
 )
