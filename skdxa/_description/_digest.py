@@ -6,6 +6,7 @@ import hashlib
 import pickle
 import sys
 import types
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -354,7 +355,10 @@ def _is_found(value, name):
     module = getattr(value, "__module__", None)
     if module is not None:
         return find(module, name) is value
-    modules = [module for module in list(sys.modules) if find(module, name) is value]
+    with warnings.catch_warnings():
+        # Modules under their former names warn when they are looked into.
+        warnings.simplefilter("ignore")
+        modules = [module for module in list(sys.modules) if find(module, name) is value]
     return any(map(is_library, modules))
 
 
