@@ -266,8 +266,10 @@ class EpochNetwork(keras.Model):
 
     def _as_tensors(self, x, y, sample_weight=None):
         weights = np.ones(len(y)) if sample_weight is None else sample_weight
+        # TensorFlow's own cast would first copy all images in their own precision.
+        images = np.asarray(x, tf.as_dtype(self.compute_dtype).as_numpy_dtype)
         return (
-            tf.cast(x, self.compute_dtype),
+            tf.convert_to_tensor(images),
             tf.cast(tf.reshape(y, (-1,)), tf.float32),
             tf.cast(weights, tf.float32),
         )

@@ -94,7 +94,8 @@ def train(classifier, training, held_out, weight_seed, order_seed):
                     trainer.fit(
                         images[..., np.newaxis],
                         labels,
-                        sample_weight=weights,
+                        # With weights SciKeras copies all images.
+                        sample_weight=None if np.all(weights == 1) else weights,
                         validation_data=held_out,
                         shuffle_seed=order_seed,
                         initial_epoch=n_done,

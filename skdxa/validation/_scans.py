@@ -215,6 +215,10 @@ def as_stack(X, *, column="scan", shape=None):
     >>> as_stack([np.zeros((7, 9)), np.ones((7, 9))]).shape
     (2, 7, 9)
     """
+    # The array itself, where it is a stack; the mask of a masked array becomes NaN below.
+    is_stack = type(X) in (np.ndarray, np.memmap) and X.ndim == 3 and X.dtype == np.float32
+    if is_stack and X.size and shape in (None, X.shape[1:]) and np.isfinite(X).all():
+        return X
     images = as_scans(X, column=column)
     names = scan_names(X, column=column)
     expected = "the first scan's" if shape is None else "that of the scans in fit,"
@@ -225,9 +229,7 @@ def as_stack(X, *, column="scan", shape=None):
                 f"{name} has shape {image.shape}, not {expected} {shape}. Crop all scans "
                 "to one shape, for example with SpineCropper."
             )
-    # The array itself, where it is a stack; the mask of a masked array has become NaN above.
-    is_stack = type(X) in (np.ndarray, np.memmap) and X.ndim == 3 and X.dtype == np.float32
-    stack = X if is_stack else np.stack(images)
+    stack = np.stack(images)
     finite = np.isfinite(stack).all(axis=(1, 2))
     if not finite.all():
         raise ScanError(
