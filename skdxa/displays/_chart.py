@@ -84,24 +84,7 @@ class Chart:
         # The layout has room for the axes alone, and the chart lies within them.
         for artist in self._artists:
             artist.set_in_layout(False)
-        self._chart = chart
-
-    @property
-    def height(self):
-        """Height in points at the figure's present resolution."""
-        return self._chart.get_window_extent().height * 72 / self._ax.figure.dpi
-
-    def greatest_height(self):
-        """Return the height in points on the coarsest screen, if that is more than at present.
-
-        There, lines of text may be a tenth higher, since their heights are whole pixels.
-        """
-        figure = self._ax.figure.figure
-        present, height = figure.dpi, self.height
-        figure.set_dpi(72)
-        height = max(height, self.height)
-        figure.set_dpi(present)
-        return height
+        self.height = chart.get_window_extent().height * 72 / ax.figure.dpi
 
     def remove(self):
         """Remove all that was drawn."""

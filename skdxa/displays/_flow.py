@@ -116,8 +116,7 @@ class CohortFlowDisplay(BaseDisplay):
         self.ax_.set_axis_off()
         chart = draw_chart(self.ax_, columns, look, width, height)
         if ax is None:
-            height = _SLACK * chart.greatest_height() / 72
-            self.figure_.set_figheight(height + 2 * margins["h_pad"])
+            self.figure_.set_figheight(_SLACK * chart.height / 72 + 2 * margins["h_pad"])
         self.boxes_, self.texts_, self.arrows_ = chart.boxes, chart.texts, chart.arrows
         return self
 

@@ -61,7 +61,7 @@ def test_twins_under_other_names_are_found_and_other_patients_are_not():
 @pytest.mark.parametrize("block", [7, 8, 40])
 def test_all_scans_are_compared_with_all_others(monkeypatch, block):
     cohort = small_cohort(40)
-    scans = cohort.data["scan"]
+    scans = cohort.data["scan"].copy()
     for one, other in ((0, 39), (6, 7), (36, 20)):
         scans[one] = scans[other].copy()
     expected = similar_pairs(scans, np.arange(40))
@@ -170,7 +170,7 @@ def test_a_shortcut_is_judged_beside_the_network(auc, low, network, verdict):
 
 
 def scanned_by(cohort, tells_label):
-    """Give half of the scans a coarser grain, by a scanner that tells the label or does not."""
+    """Put into half of the scans a coarser grain, by a scanner that tells the label or does not."""
     rng = np.random.default_rng(3)
     label = cohort.target["scoliosis"].to_numpy() == 1
     likely = np.where(label, 0.9, 0.2) if tells_label else 0.5
