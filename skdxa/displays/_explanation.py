@@ -20,6 +20,7 @@ from skdxa.displays._panels import (
     BARS,
     HEADINGS,
     OF_KERNELS,
+    TITLE_PLACE,
     PanelGrid,
     add_legend,
 )
@@ -216,7 +217,8 @@ class ExplanationDisplay(BaseDisplay):
                 if panel in _NOTHING and not np.nan_to_num(arrays[place]).any():
                     write_on(ax, 0.95, _NOTHING[panel])
                 if panel in OF_KERNELS:
-                    ax.set_title(self._units_of(arrays)[place[-1]], fontsize="xx-small", pad=1)
+                    unit = self._units_of(arrays)[place[-1]]
+                    ax.set_title(unit, fontsize="xx-small", **TITLE_PLACE)
         masks_of_scans = [
             {name: of_scans[scan] for name, of_scans in masks.items()} for scan in range(n_scans)
         ]

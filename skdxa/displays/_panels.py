@@ -22,6 +22,9 @@ OF_KERNELS = ("feature_maps", "maximized")
 # The scales below the panels, from the lowest to the highest.
 BARS = {"grad_cam": ("0", "max"), "gradients": ("\N{MINUS SIGN}", "0", "+")}
 
+# All titles of the same axes have the same distance; a given height spares a search for one.
+TITLE_PLACE = {"y": 1, "pad": 3}
+
 _NUMERALS = ("I", "II", "III", "IV", "V")
 _TITLE = {"fontsize": "small", "fontweight": "bold"}
 # Size of a heading, and what stands between its numeral and its words; the first that fits.
@@ -101,6 +104,10 @@ class PanelGrid:
             ax = axes[place] = self.figure.add_subplot(self._grid[row : row + height, column])
             ax.set(xticks=[], yticks=[], anchor="NW")
             ax.spines[:].set(color=GREY, linewidth=0.5)
+            if panel in OF_KERNELS:
+                # A layout need not look for the labels of so many axes.
+                for axis in (ax.xaxis, ax.yaxis):
+                    axis.set_visible(False)
         return axes
 
     def add_colorbar(self, panel, image):
@@ -157,7 +164,9 @@ class PanelGrid:
                 n_blank += len(titles[scan]) if titles else 0
                 ax = np.ravel(axes[scan])[0]
                 blank = "\n".join([" "] * n_blank)
-                self._rooms[panel, scan] = ax.set_title(blank, loc="left", pad=3, fontsize="small")
+                self._rooms[panel, scan] = ax.set_title(
+                    blank, loc="left", fontsize="small", **TITLE_PLACE
+                )
 
     def _widths(self, tile, gap):
         """Return the width of each column in inches.

@@ -266,6 +266,17 @@ def test_a_feature_map_lies_on_the_pixels_it_was_pooled_from(cells, covered):
     assert ax.get_facecolor() == (0, 0, 0, 1)
 
 
+def test_the_numbers_of_kernels_are_level_also_beside_a_heading(arrays):
+    display = ExplanationDisplay(**arrays).plot()
+    display.figure_.draw_without_rendering()
+    for panel in ("feature_maps", "maximized"):
+        axes = np.ravel(display.axes_[panel])
+        above = {
+            round(ax.title.get_window_extent().y0 - ax.get_window_extent().y1, 3) for ax in axes
+        }
+        assert len(above) == 1
+
+
 def test_heat_grows_lighter_and_more_opaque(arrays):
     display = ExplanationDisplay(**arrays).plot(panels=["grad_cam"])
     under, over = display.axes_["grad_cam"][0].images
@@ -282,8 +293,8 @@ def check_nothing_overlaps(display):
     figure = display.figure_
     boxes = [text.get_window_extent() for text in [*figure.texts, *written_above(display)]]
     for ax in figure.axes:
-        # The room of what is written above.
-        ax.set_title("", loc="left")
+        # The room of what is written above, at the distance of the other titles.
+        ax.set_title("", loc="left", y=1, pad=3)
         boxes.append(ax.get_tightbbox())
     if display.legend_ is not None:
         boxes.append(display.legend_.get_window_extent())
