@@ -16,7 +16,7 @@ from skdxa.exceptions import ScanError
 from skdxa.preprocessing import find_spine_line, scan_features
 from skdxa.significance import delong_interval
 from skdxa.study._known_columns import SCANNER_NAMES, YEAR_NAMES
-from skdxa.study._similar import similar_pairs
+from skdxa.study._similar import similar_across, similar_pairs
 from skdxa.study._tasks import known_rows
 from skdxa.validation import has_repeated_patients, patient_codes, split_patients
 
@@ -87,8 +87,8 @@ def audit_patients(cohort, folds):
                 name,
                 question,
                 FAULT,
-                f"{title}: {len(split)} patients have scans in several folds, the first being "
-                f"{split[0]}.",
+                f"{title}: {_number(split, 'patient has', 'patients have')} scans in several "
+                f"folds, the first being {split[0]}.",
             )
     try:
         pairs = similar_pairs(cohort.data["scan"], groups)
@@ -107,11 +107,11 @@ def audit_patients(cohort, folds):
             name,
             question,
             FAULT,
-            f"{len(crossing)} pairs of scans listed for different patients show bones as alike as "
-            f"those of one patient, and lie in different folds ({', '.join(titles)}): rows "
-            f"{listed}{' and more' if len(crossing) > 5 else ''}. The most alike, {row[one]} and "
-            f"{row[other]}, correlate by {alike:.2f}. Look at them; if they are twins, give both "
-            "one patient.",
+            f"{_number(crossing, 'pair')} of scans listed for different patients show bones as "
+            f"alike as those of one patient, and lie in different folds ({', '.join(titles)}): "
+            f"rows {listed}{' and more' if len(crossing) > 5 else ''}. The most alike, {row[one]} "
+            f"and {row[other]}, correlate by {alike:.2f}. Look at them; if they are twins, give "
+            "both one patient.",
         )
     several = "some have several scans" if has_repeated_patients(groups) else "one scan each"
     return AuditItem(
@@ -123,10 +123,80 @@ def audit_patients(cohort, folds):
         + (
             "no two of different patients look like scans of one."
             if not pairs
-            else f"{len(pairs)} pairs of different patients look like scans of one but lie in the "
-            "same fold in every repeat, or lack a label."
+            else f"{_number(pairs, 'pair')} of different patients look like scans of one but lie "
+            "in the same fold in every repeat, or lack a label."
         ),
     )
+
+
+def audit_external(cohort, external, targets):
+    """Look for patients of an external cohort among those that its models were trained on.
+
+    Parameters
+    ----------
+    cohort : Bunch
+        All scans of the study.
+    external : Bunch
+        All scans of the other hospital.
+    targets : list of str
+        The targets that models were trained on and tested on there.
+
+    Returns
+    -------
+    AuditItem
+    """
+    name, question = "Hospitals apart", "Is a patient of the external hospital trained on as well?"
+    spacing_mm, spacing_there = (tuple(of.get("spacing_mm") or ()) for of in (cohort, external))
+    if spacing_mm != spacing_there:
+        return AuditItem(
+            name,
+            question,
+            OPEN,
+            f"The scans could not be compared, since those of the cohort have a spacing of "
+            f"{spacing_mm} mm and those of the external hospital one of {spacing_there} mm.",
+        )
+    try:
+        pairs = similar_across(cohort.data["scan"], external.data["scan"])
+    except (ScanError, ValueError) as error:
+        return AuditItem(name, question, OPEN, f"The scans could not be compared: {error}")
+    known, tested = (of.target[targets].notna().to_numpy() for of in (cohort, external))
+    used = [pair for pair in pairs if (known[pair[0]] & tested[pair[1]]).any()]
+    if used:
+        rows, other_rows = _table_rows(cohort), _table_rows(external)
+        listed = [f"row {rows[one]} and row {other_rows[other]} there" for one, other, _ in used]
+        return AuditItem(
+            name,
+            question,
+            FAULT,
+            f"{_number(used, 'pair')} of a scan that models were trained on and a scan of the "
+            "external hospital show bones as alike as those of one patient: "
+            f"{'; '.join(listed[:5])}{'; and more' if len(used) > 5 else ''}. The most alike, "
+            f"{listed[0]}, correlate by {used[0][2]:.2f}. Look at them; if they are of one "
+            "patient, leave the patient out of one of the two cohorts.",
+        )
+    finding = (
+        f"Of {len(external.data)} scans of the external hospital, each compared with the "
+        f"{len(cohort.data)} of the cohort, "
+    )
+    if pairs:
+        finding += f"{_number(pairs, 'pair')} look like scans of one patient, but lack a label."
+    else:
+        finding += "no two look like scans of one patient."
+    named, named_there = (np.asarray(of.groups).astype(str) for of in (cohort, external))
+    # Numbers from 0 are no names, but what stands for them where there are none.
+    counted = [np.array_equal(of.groups, np.arange(len(of.groups))) for of in (cohort, external)]
+    shared = [] if any(counted) else np.intersect1d(named, named_there)
+    if len(shared):
+        finding += (
+            f" {_number(shared, 'patient has', 'patients have')} the same name in both, the first "
+            f"being {shared[0]}, which means nothing where each hospital has numbers of its own."
+        )
+    return AuditItem(name, question, FINE, finding)
+
+
+def _number(found, one, several=None):
+    """Return how many there are, in words for one or for several."""
+    return f"{len(found)} {one if len(found) == 1 else several or f'{one}s'}"
 
 
 def _table_rows(cohort):

@@ -1,4 +1,4 @@
-"""Scans of different patients that look like scans of one."""
+"""Scans of different patients, or of different cohorts, that look like scans of one patient."""
 
 import numpy as np
 from scipy import ndimage
@@ -49,33 +49,74 @@ def similar_pairs(scans, groups, *, limit=ALIKE):
     and memory in proportion to their number.
     """
     groups = np.asarray(groups)
-    starts = range(0, len(groups), _BLOCK)
-    shape = len(groups), _HEIGHT - 2 * _EDGE_ROWS, _WIDTH - 2 * _EDGE_COLUMNS
-    detail = np.empty(shape, dtype=np.float32)
-    for start in starts:
-        detail[start : start + _BLOCK] = _detail(scans[start : start + _BLOCK])
-    middle = detail[:, _SHIFT:-_SHIFT]
+    detail = _detail(scans)
+    # Each pair is met twice, with the one scan shifted and with the other.
+    return _sorted(
+        (min(pair), max(pair), value)
+        for *pair, value in _alike(detail, detail, limit)
+        if groups[pair[0]] != groups[pair[1]]
+    )
+
+
+def similar_across(scans, others, *, limit=ALIKE):
+    """Find pairs of a scan of one cohort and one of another whose bones look alike.
+
+    Parameters
+    ----------
+    scans, others : Series or DataFrame
+        What `SpineCropper` takes, of the same pixel spacing.
+    limit : float, default=0.91
+        Correlation from which two scans are alike, as in `similar_pairs`.
+
+    Returns
+    -------
+    pairs : list of (int, int, float)
+        Position in `scans`, position in `others` and their correlation, the most alike first.
+    """
+    detail, other_detail = _detail(scans), _detail(others)
+    return _sorted(
+        [
+            *_alike(detail, other_detail, limit),
+            *((one, other, value) for other, one, value in _alike(other_detail, detail, limit)),
+        ]
+    )
+
+
+def _alike(still, moved, limit):
+    """Yield the positions of two scans and their correlation, over all shifts of the second."""
+    middle = still[:, _SHIFT:-_SHIFT]
     both_ways = _unit(middle), _unit(middle[:, :, ::-1])
-    alike = {}
-    for start in starts:
-        block = detail[start : start + _BLOCK]
-        best = np.full((len(detail), len(block)), -1, dtype=np.float32)
+    for start in range(0, len(moved), _BLOCK):
+        block = moved[start : start + _BLOCK]
+        best = np.full((len(still), len(block)), -1, dtype=np.float32)
         product = np.empty_like(best)
         for shift in range(-_SHIFT, _SHIFT + 1, _STEP):
-            moved = _unit(block[:, _SHIFT + shift : block.shape[1] - _SHIFT + shift])
-            for still in both_ways:
-                np.maximum(best, np.matmul(still, moved.T, out=product), out=best)
+            shifted = _unit(block[:, _SHIFT + shift : block.shape[1] - _SHIFT + shift])
+            for one_way in both_ways:
+                np.maximum(best, np.matmul(one_way, shifted.T, out=product), out=best)
         first, second = np.nonzero(best >= limit)
-        apart = groups[first] != groups[start + second]
-        for one, other in zip(first[apart].tolist(), second[apart].tolist(), strict=True):
-            # Each pair is met twice, with the one scan shifted and with the other.
-            pair = min(one, start + other), max(one, start + other)
-            alike[pair] = max(alike.get(pair, -1.0), float(best[one, other]))
+        values = best[first, second].tolist()
+        yield from zip(first.tolist(), (start + second).tolist(), values, strict=True)
+
+
+def _sorted(found):
+    """Return each pair once with its largest correlation, the most alike first."""
+    alike = {}
+    for one, other, value in found:
+        alike[one, other] = max(alike.get((one, other), -1.0), value)
     return sorted(((*pair, value) for pair, value in alike.items()), key=lambda pair: -pair[2])
 
 
 def _detail(scans):
-    """Return the filtered and clipped crops of scans."""
+    """Return the filtered and clipped crops of scans, some of them at a time."""
+    shape = len(scans), _HEIGHT - 2 * _EDGE_ROWS, _WIDTH - 2 * _EDGE_COLUMNS
+    detail = np.empty(shape, dtype=np.float32)
+    for start in range(0, len(scans), _BLOCK):
+        detail[start : start + _BLOCK] = _detail_of(scans[start : start + _BLOCK])
+    return detail
+
+
+def _detail_of(scans):
     crops = SpineCropper(height=_HEIGHT, width=_WIDTH).fit_transform(scans)
     detail = np.stack(
         [

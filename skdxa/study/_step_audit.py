@@ -28,6 +28,9 @@ def audit_data(state):
     first = trained[0]
     folds = {task.in_text: _folds_of_all(state, task) for task in trained}
     items = [audit.audit_patients(state.cohort, folds)]
+    if state.external_tests:
+        tested = list(state.external_tests)
+        items.append(audit.audit_external(state.cohort, state.external, tested))
     outcomes = {}
     for task in trained:
         cohort = audit.task_cohort(state.cohort, task)

@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.utils import Bunch
 from study_cohorts import cheap_model, small_cohort
 
 from skdxa.evaluation import Folds, repeated_cross_validate
 from skdxa.significance import Interval, rater_agreement
 from skdxa.simulation import make_spine_cohort
 from skdxa.study import _audit as audit
-from skdxa.study._similar import similar_pairs
+from skdxa.study._similar import similar_across, similar_pairs
 from skdxa.study._step_audit import _kept_area
 from skdxa.study._tasks import Task
 
@@ -72,6 +73,89 @@ def test_all_scans_are_compared_with_all_others(monkeypatch, block):
     assert sorted(pair[2] for pair in pairs) == pytest.approx(sorted(pair[2] for pair in expected))
 
 
+def part_of(cohort, rows):
+    return Bunch(
+        data=cohort.data[rows].reset_index(drop=True),
+        target=cohort.target[rows].reset_index(drop=True),
+        groups=cohort.groups[rows],
+        spacing_mm=cohort.spacing_mm,
+    )
+
+
+@pytest.fixture(scope="module")
+def hospitals():
+    """First scans of patients, and second scans of half of them beside scans of others."""
+    cohort = make_spine_cohort(30, n_scans_per_subject=1.5, random_state=0)
+    first = ~pd.Series(cohort.groups).duplicated().to_numpy()
+    other = np.isin(cohort.groups, cohort.groups[first][20:])
+    return part_of(cohort, first & ~other), part_of(cohort, ~first | other)
+
+
+def test_patients_of_an_external_hospital_who_were_trained_on_are_found(hospitals):
+    cohort, external = hospitals
+    n_shared = np.isin(external.groups, cohort.groups).sum()
+    pairs = similar_across(cohort.data["scan"], external.data["scan"])
+    assert all(cohort.groups[one] == external.groups[other] for one, other, _ in pairs)
+    assert 0.8 * n_shared <= len(pairs) <= n_shared
+    turned = similar_across(external.data["scan"], cohort.data["scan"])
+    assert sorted((other, one, value) for one, other, value in turned) == sorted(pairs)
+
+    found = audit.audit_external(cohort, external, ["scoliosis"])
+    one, other, alike = pairs[0]
+    assert (found.name, found.verdict) == ("Hospitals apart", "fault")
+    assert f"{len(pairs)} pairs of a scan that models were trained on" in found.finding
+    assert f": row {one} and row {other} there; row" in found.finding
+    assert "; and more" in found.finding
+    assert f"The most alike, row {one} and row {other} there, correlate by {alike:.2f}." in (
+        found.finding
+    )
+
+
+def test_what_is_neither_trained_on_nor_tested_is_no_fault(hospitals):
+    cohort, external = hospitals
+    cohort = Bunch(**{**cohort, "target": cohort.target.assign(scoliosis=np.nan)})
+    found = audit.audit_external(cohort, external, ["scoliosis"])
+    assert found.verdict == "nothing found"
+    assert "pairs look like scans of one patient, but lack a label." in found.finding
+    assert audit.audit_external(cohort, external, ["scoliosis", "unreliable"]).verdict == "fault"
+
+
+@pytest.mark.parametrize(
+    ("groups", "told"),
+    [
+        (["A1", "B2"], " 2 patients have the same name in both, the first being A1, which"),
+        (["A1", "C3"], " 1 patient has the same name in both, the first being A1, which"),
+        ([0, 1], ""),
+    ],
+)
+def test_the_same_names_in_two_hospitals_are_told(groups, told):
+    cohort = small_cohort(4)
+    one, other = part_of(cohort, np.arange(4) < 2), part_of(cohort, np.arange(4) >= 2)
+    one.groups, other.groups = np.array(groups), np.array(["A1", "B2"])
+    found = audit.audit_external(one, other, ["scoliosis"])
+    assert found.verdict == "nothing found"
+    expected = (
+        "Of 2 scans of the external hospital, each compared with the 2 of the cohort, no two look "
+        f"like scans of one patient.{told}"
+    )
+    assert found.finding.startswith(expected)
+    assert told or found.finding == expected
+
+
+def test_hospitals_whose_scans_cannot_be_compared_leave_the_question_open(hospitals):
+    cohort, external = hospitals
+    coarse = Bunch(**{**external, "spacing_mm": (2.1, 1.2)})
+    found = audit.audit_external(cohort, coarse, ["scoliosis"])
+    assert found.verdict == "open"
+    assert (
+        "(1.05, 0.6) mm and those of the external hospital one of (2.1, 1.2) mm" in found.finding
+    )
+    tiny = external.data.head(1).assign(scan=pd.Series([np.full((4, 4), np.nan)], dtype=object))
+    found = audit.audit_external(cohort, Bunch(**{**external, "data": tiny}), ["scoliosis"])
+    assert found.verdict == "open"
+    assert found.finding.startswith("The scans could not be compared: ")
+
+
 def test_scans_without_a_label_of_the_first_task_are_compared_too():
     cohort = small_cohort(40)
     cohort.data.at[39, "scan"] = cohort.data.at[2, "scan"].copy()
@@ -84,12 +168,12 @@ def test_scans_without_a_label_of_the_first_task_are_compared_too():
     assert "and lie in different folds (fracture): rows 2 and 39. The" in found.finding
     found = audit.audit_patients(cohort, {"scoliosis": half})
     assert found.verdict == "nothing found"
-    assert "of all 40 scans, each compared with every other, 1 pairs of different" in found.finding
+    assert "of all 40 scans, each compared with every other, 1 pair of different" in found.finding
     # A patient's scans in two folds of the second task.
     cohort.groups[39] = cohort.groups[2]
     found = audit.audit_patients(cohort, {"scoliosis": half, "fracture": drawn})
     assert found.verdict == "fault"
-    assert found.finding.startswith("fracture: 1 patients have scans in several folds, the first")
+    assert found.finding.startswith("fracture: 1 patient has scans in several folds, the first")
 
 
 def test_copies_of_scans_are_found_and_patients_in_two_folds_are_named():
@@ -103,7 +187,7 @@ def test_copies_of_scans_are_found_and_patients_in_two_folds_are_named():
     cohort.data.at[other, "scan"] = cohort.data.at[0, "scan"].copy()
     found = audit.audit_patients(cohort, folds)
     assert found.verdict == "fault"
-    assert "1 pairs of scans listed for different patients" in found.finding
+    assert "1 pair of scans listed for different patients" in found.finding
     assert f"rows 0 and {other}. The most alike, 0 and {other}, correlate by 1.00" in found.finding
     # With a table, scans are named by their rows there.
     cohort.sources = pd.DataFrame({"row": np.arange(len(fold_of[0])) + 2})
@@ -112,7 +196,7 @@ def test_copies_of_scans_are_found_and_patients_in_two_folds_are_named():
     cohort.groups[other] = cohort.groups[0]
     found = audit.audit_patients(cohort, folds)
     assert found.verdict == "fault"
-    assert found.finding.startswith("scoliosis: 1 patients have scans in several folds, the first")
+    assert found.finding.startswith("scoliosis: 1 patient has scans in several folds, the first")
 
 
 def test_scans_that_cannot_be_compared_leave_the_question_open():
@@ -170,7 +254,7 @@ def test_a_shortcut_is_judged_beside_the_network(auc, low, network, verdict):
 
 
 def scanned_by(cohort, tells_label):
-    """Put into half of the scans a coarser grain, by a scanner that tells the label or does not."""
+    """Coarsen the grain of half of the scans, by a scanner that tells the label or does not."""
     rng = np.random.default_rng(3)
     label = cohort.target["scoliosis"].to_numpy() == 1
     likely = np.where(label, 0.9, 0.2) if tells_label else 0.5

@@ -175,6 +175,7 @@ def test_what_was_found_is_said(whole):
 def test_the_audit_answers_every_question(whole):
     verdicts = whole.audit.set_index("name")["verdict"]
     assert verdicts["Patients apart"] == "nothing found"
+    assert verdicts["Hospitals apart"] == "nothing found"
     assert verdicts["Labels shuffled"] == "nothing found"
     assert verdicts["Spacing and unit"] == "open"
     assert verdicts["Predictable from the year: scoliosis"] == "nothing found"
