@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from skdxa._description import NotDescribable, digest, digests_of_function
 from skdxa.evaluation._archive import read_arrays, write_arrays
 from skdxa.exceptions import CheckpointError
-from skdxa.validation import holding, replacing
+from skdxa.validation import holding, remedy_for, replacing
 
 _MANIFEST = "manifest.json"
 _MOST_LISTED = 5
@@ -136,9 +136,11 @@ def _writing(folder):
     try:
         yield
     except OSError as error:
+        remedy = remedy_for(error)
+        remedy = "Take another folder" if remedy is None else f"{remedy}, or take another folder"
         raise CheckpointError(
             f"the checkpoint folder {folder} cannot be written to ({error.strerror or error}). "
-            "Free some space or take another folder; splits that are finished are kept."
+            f"{remedy}; splits that are finished are kept."
         ) from error
 
 

@@ -11,22 +11,13 @@ import numpy as np
 
 from skdxa.exceptions import CheckpointError
 from skdxa.study._output import remove_abandoned
-from skdxa.validation import replacing
+from skdxa.validation import remedy_for, replacing
 
 _IDENTITY = "study.json"
 # Holds the name of the hidden folder in which a report is being made.
 _UNFINISHED = "report_folder"
 # As `replacing` names files that are not yet complete.
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
-# What cannot be done to a file, and what to do about it. Permission is refused to those who read
-# as to those who write.
-_REMEDIES = {
-    errno.ENOSPC: ("written", "Free some space"),
-    errno.EDQUOT: ("written", "Free some space"),
-    errno.EROFS: ("written", "Make it writable"),
-    errno.EACCES: ("read or written", "Change its permissions or those of its folder"),
-    errno.EPERM: ("read or written", "Change its permissions or those of its folder"),
-}
 
 
 def remove_former(work, out, own):
@@ -49,13 +40,15 @@ def telling_what_is_kept(work):
     except (FileExistsError, CheckpointError):
         raise
     except OSError as error:
-        if error.errno not in _REMEDIES:
+        remedy = remedy_for(error)
+        if remedy is None:
             error.add_note(f"{kept}.")
             raise
-        what, remedy = _REMEDIES[error.errno]
+        # Permission is refused to those who read as to those who write.
+        refused = error.errno in (errno.EACCES, errno.EPERM)
         raise OSError(
-            f"{error.filename or 'A file'} cannot be {what} ({error.strerror or error}). "
-            f"{remedy}, and give the same command again. {kept}."
+            f"{error.filename or 'A file'} cannot be {'read or ' * refused}written "
+            f"({error.strerror or error}). {remedy}, and give the same command again. {kept}."
         ) from error
     except (KeyboardInterrupt, SystemExit) as end:
         end.add_note(f"{kept}: give the same command again to go on.")

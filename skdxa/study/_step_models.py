@@ -131,8 +131,8 @@ def _saved_models(state, task):
             tuple(map(int, re.findall(r"\d+", key))): load_model(folder / name)
             for key, name in names.items()
         }
-    except (OSError, ValueError):
-        # Damaged or incomplete: they are trained again.
+    except (OSError, ValueError) as error:
+        state.say(f"The kept models of {task.title} are trained again: {error}")
         return None
 
 

@@ -5,7 +5,13 @@ everywhere. Masked arrays are turned into arrays with NaN here as well, since Nu
 their masks without a warning.
 """
 
-from skdxa.validation._file import irregular_kind, open_regular, printable, replacing
+from skdxa.validation._file import (
+    irregular_kind,
+    open_regular,
+    printable,
+    remedy_for,
+    replacing,
+)
 from skdxa.validation._labels import (
     as_seed,
     check_known,
@@ -56,6 +62,7 @@ __all__ = [
     "plain_labels",
     "positive_and_known",
     "printable",
+    "remedy_for",
     "replacing",
     "scan_dtype_of",
     "scan_names",

@@ -1,5 +1,6 @@
 """Files: only regular ones are opened, and a new one takes the old one's place when complete."""
 
+import errno
 import os
 import stat
 from contextlib import contextmanager
@@ -14,6 +15,37 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 _O_BINARY = getattr(os, "O_BINARY", 0)
+_PERMISSION = "Change its permissions or those of its folder"
+_REMEDIES = {
+    errno.ENOSPC: "Free some space",
+    errno.EDQUOT: "Free some space",
+    errno.EROFS: "Make it writable",
+    errno.EACCES: _PERMISSION,
+    errno.EPERM: _PERMISSION,
+}
+
+
+def remedy_for(error):
+    """Return what to do about a file that cannot be written.
+
+    Parameters
+    ----------
+    error : OSError
+        As opening or writing the file has raised it.
+
+    Returns
+    -------
+    remedy : str or None
+        The beginning of a sentence; None where the error may have many causes.
+
+    Examples
+    --------
+    >>> import errno
+    >>> from skdxa.validation import remedy_for
+    >>> remedy_for(OSError(errno.ENOSPC, "No space left on device"))
+    'Free some space'
+    """
+    return _REMEDIES.get(error.errno)
 
 
 def printable(path):

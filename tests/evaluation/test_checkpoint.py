@@ -614,7 +614,11 @@ def test_a_full_disk_names_the_checkpoint_and_keeps_what_is_finished(tmp_path, d
 
     run = SHORT | {"random_state": 0, "checkpoint": folder}
     monkeypatch.setattr("skdxa.evaluation._checkpoint.write_arrays", write)
-    with pytest.raises(CheckpointError, match=r"full cannot be written to \(No space left on dev"):
+    message = (
+        r"full cannot be written to \(No space left on device\)\. Free some space, or take "
+        "another folder; splits that are finished are kept"
+    )
+    with pytest.raises(CheckpointError, match=message):
         repeated_cross_validate(numbers_of(), *data, **run)
     assert len(list(folder.glob("*.npz"))) == 2
     assert not list(folder.glob(".*"))
@@ -624,9 +628,22 @@ def test_a_full_disk_names_the_checkpoint_and_keeps_what_is_finished(tmp_path, d
     pd.testing.assert_frame_equal(resumed.scores, whole.scores)
 
 
+def test_what_to_do_about_a_refused_permission_is_told(tmp_path, data, monkeypatch):
+    def write(path, arrays, about):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("skdxa.evaluation._checkpoint.write_arrays", write)
+    message = (
+        r"\(Permission denied\)\. Change its permissions or those of its folder, or take anot"
+    )
+    with pytest.raises(CheckpointError, match=message):
+        repeated_cross_validate(numbers_of(), *data, **SHORT, checkpoint=tmp_path / "held")
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, data):
     (tmp_path / "file").write_text("")
-    with pytest.raises(CheckpointError, match=r"file/here cannot be written to \(Not a directory"):
+    message = r"file/here cannot be written to \(Not a directory\)\. Take another folder"
+    with pytest.raises(CheckpointError, match=message):
         repeated_cross_validate(
             numbers_of(), *data, **SHORT, checkpoint=tmp_path / "file" / "here"
         )

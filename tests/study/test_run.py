@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 from study_cohorts import cheap_model, small_cohort
 from tally import Tally
@@ -33,6 +35,7 @@ from skdxa.study._step_audit import audit_data
 from skdxa.study._step_models import cross_validate
 from skdxa.study._step_tables import tabulate_performance
 from skdxa.study._steps import Step
+from skdxa.texture import VariogramSlope
 
 QUICK = Protocol.quick(n_repeats=2, added_value_draws=3)
 ONE = Protocol(targets=("scoliosis",), n_splits=3)
@@ -449,6 +452,24 @@ def test_an_interrupted_study_goes_on_where_it_was(short, tmp_path, monkeypatch)
     assert len(fits) == 3 * 6 + 1 + 3 + 1
     pd.testing.assert_frame_equal(study.table, expected)
     assert not (tmp_path / "out.unfinished").exists()
+
+
+def test_kept_models_that_are_damaged_are_trained_again_and_that_is_told(short, tmp_path):
+    checkpoint, cohort, told = tmp_path / "checkpoint", small_cohort(), []
+    model = make_pipeline(VariogramSlope(), StandardScaler(), LogisticRegression())
+    options = {"model": model, "checkpoint": checkpoint, "report": told.append}
+    expected = run(ONE, cohort, tmp_path / "a", **options).table
+    assert not any("trained again" in line for line in told)
+    damaged = checkpoint / "models" / "scoliosis_fold_1.skdxa"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    study = run(ONE, cohort, tmp_path / "b", **options)
+    (line,) = (line for line in told if "trained again" in line)
+    assert line.startswith(f"The kept models of Scoliosis are trained again: {damaged}")
+    pd.testing.assert_frame_equal(study.table, expected)
+    assert len(list((study.out / "models").glob("*.skdxa"))) == 3
+    told.clear()
+    run(ONE, cohort, tmp_path / "c", **options)
+    assert not any("trained again" in line for line in told)
 
 
 def test_the_unfinished_folder_of_another_study_is_refused(short, tmp_path):
