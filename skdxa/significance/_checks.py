@@ -57,7 +57,7 @@ def check_binary(values, name="y"):
     return values
 
 
-def check_two_classes(values, name="y"):
+def check_both_classes(values, name="y"):
     """Return a float array of zeros and ones with at least one of each."""
     values = check_binary(values, name)
     if values.size == 0 or values.min() == values.max():
@@ -93,7 +93,7 @@ def check_risks(y, prob, groups=None):
     """Return outcomes, risks with finite log odds, and patients as `check_groups` does."""
     check_same_rows(y, prob, ("y", "prob"))
     patient = check_groups(groups, y, "y")
-    y, prob = check_two_classes(y), check_probability(prob, "prob")
+    y, prob = check_both_classes(y), check_probability(prob, "prob")
     certain = np.flatnonzero((prob == 0) | (prob == 1))
     if certain.size:
         raise ValueError(

@@ -10,10 +10,10 @@ from scipy.optimize import linprog
 from sklearn.metrics import roc_auc_score
 
 from skdxa.significance._checks import (
+    check_both_classes,
     check_groups,
     check_level,
     check_option,
-    check_two_classes,
 )
 from skdxa.significance._profile import LogisticProfile
 from skdxa.significance._results import HypothesisTest
@@ -101,7 +101,7 @@ def logistic_table(y, X, *, groups=None, level=0.95, interval="wald"):
         raise ValueError(
             "interval='profile' takes scans as independent: use interval='wald' with groups."
         )
-    y = check_two_classes(y)
+    y = check_both_classes(y)
     names, columns = named_columns(X, "X")
     coef, covariance, llf = fit_logistic(y, columns, names, patient)
     std_err = np.sqrt(np.diag(covariance))
@@ -200,7 +200,7 @@ def likelihood_ratio_test(y, X_small, X_large, *, groups=None):
     """
     check_same_rows(y, X_large, ("y", "X_large"))
     patient = check_groups(groups, y, "y")
-    y = check_two_classes(y)
+    y = check_both_classes(y)
     names, columns = named_columns(X_large, "X_large")
     if X_small is None:
         small_names, small_columns, llf_small = [], columns[:, :0], _llf_null(y)

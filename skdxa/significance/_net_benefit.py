@@ -5,10 +5,10 @@ import pandas as pd
 
 from skdxa.significance._bootstrap import resample
 from skdxa.significance._checks import (
+    check_both_classes,
     check_groups,
     check_level,
     check_probability,
-    check_two_classes,
     check_vector,
 )
 from skdxa.validation import check_same_rows
@@ -76,7 +76,7 @@ def net_benefit(y, prob, thresholds, *, groups=None, level=0.95, n_resamples=0, 
     check_level(level)
     check_same_rows(y, prob, ("y", "prob"))
     patient = check_groups(groups, y, "y")
-    y, prob = check_two_classes(y), check_probability(prob, "prob")
+    y, prob = check_both_classes(y), check_probability(prob, "prob")
     thresholds = check_vector(np.atleast_1d(thresholds), "thresholds")
     if np.any((thresholds <= 0) | (thresholds >= 1)):
         raise ValueError(f"thresholds must lie between 0 and 1, got {thresholds.tolist()}.")

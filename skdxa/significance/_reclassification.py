@@ -6,10 +6,10 @@ import numpy as np
 from scipy import stats
 
 from skdxa.significance._checks import (
+    check_both_classes,
     check_groups,
     check_level,
     check_probability,
-    check_two_classes,
     warn,
 )
 from skdxa.significance._clusters import patients_of_classes, variances_of_two_means
@@ -114,7 +114,7 @@ def reclassification(y, old, new, *, cutoffs=None, groups=None, level=0.95):
     check_level(level)
     check_same_rows(old, new, ("old", "new"))
     check_same_rows(y, new, ("y", "new"))
-    y = check_two_classes(y)
+    y = check_both_classes(y)
     old, new = check_probability(old, "old"), check_probability(new, "new")
     rise = np.where(np.abs(new - old) < _ROUNDING, 0.0, new - old)
     if cutoffs is None:

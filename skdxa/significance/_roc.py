@@ -8,10 +8,10 @@ from scipy.special import expit, logit
 from sklearn.metrics import roc_curve
 
 from skdxa.significance._checks import (
+    check_both_classes,
     check_groups,
     check_level,
     check_option,
-    check_two_classes,
     check_vector,
     warn,
 )
@@ -315,7 +315,7 @@ def roc_points(y, score):
 
 def _checked(y, score, name="score"):
     check_same_rows(y, score, ("y", name))
-    return check_two_classes(y), check_vector(score, name)
+    return check_both_classes(y), check_vector(score, name)
 
 
 def _placements(y, score, name="score"):
@@ -334,7 +334,7 @@ def _placements(y, score, name="score"):
 
 def _patients(y, groups=None):
     """Return the numbers of the patients of the positives and of those of the negatives."""
-    return patients_of_classes(check_groups(groups, y, "y"), check_two_classes(y))
+    return patients_of_classes(check_groups(groups, y, "y"), check_both_classes(y))
 
 
 def _variance(placements, patients):
