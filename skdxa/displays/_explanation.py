@@ -79,7 +79,8 @@ class ExplanationDisplay(BaseDisplay):
         The axes drawn on.
     axes_, images_ : dict of str to ndarray of matplotlib Axes and AxesImage
         For each panel that was drawn, an array of shape (n_scans,); (n_scans, n_kernels) for
-        "feature_maps"; (n_kernels,) for "maximized".
+        "feature_maps"; (n_kernels,) for "maximized". The axis lines of kernels are hidden:
+        ``ax.xaxis.set_visible(True)`` shows labels given to them.
     masks_ : list of dict of str to matplotlib LineCollection
         The outlines on each scan.
     legend_ : matplotlib Legend or None
@@ -218,7 +219,8 @@ class ExplanationDisplay(BaseDisplay):
                     write_on(ax, 0.95, _NOTHING[panel])
                 if panel in OF_KERNELS:
                     unit = self._units_of(arrays)[place[-1]]
-                    ax.set_title(unit, fontsize="xx-small", **TITLE_PLACE)
+                    # In the middle also where a style sets titles at the left, where headings are.
+                    ax.set_title(unit, loc="center", fontsize="xx-small", **TITLE_PLACE)
         masks_of_scans = [
             {name: of_scans[scan] for name, of_scans in masks.items()} for scan in range(n_scans)
         ]

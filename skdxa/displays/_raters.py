@@ -167,7 +167,7 @@ class RaterAgreementDisplay(BaseDisplay):
         rows = np.arange(len(shown))
         self.kappa_ax_.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
         points = look("kappa", color=BLUE, linestyle="none", marker="o", markersize=3, capsize=2.5)
-        # Lists, as Matplotlib 3.11.0 takes an array of a single length for a number.
+        # Lists, as NumPy 2.0 warns of an array of a single length that is taken for a number.
         lengths = [(kappa - low).tolist(), (high - kappa).tolist()]
         self.kappa_ = self.kappa_ax_.errorbar(kappa, rows + 0.2, xerr=lengths, **points)
         # In the middle of the axes and above the whisker, wherever it lies.

@@ -18,7 +18,13 @@ from skdxa.significance import delong_interval
 from skdxa.study._known_columns import SCANNER_NAMES, YEAR_NAMES
 from skdxa.study._similar import similar_across, similar_pairs
 from skdxa.study._tasks import known_rows
-from skdxa.validation import has_repeated_patients, patient_codes, split_patients
+from skdxa.validation import (
+    check_spacing,
+    has_repeated_patients,
+    patient_codes,
+    scan_dtype_of,
+    split_patients,
+)
 
 FINE, LOOK, FAULT, OPEN = "nothing found", "look at this", "fault", "open"
 
@@ -123,8 +129,13 @@ def audit_patients(cohort, folds):
         + (
             "no two of different patients look like scans of one."
             if not pairs
-            else f"{_number(pairs, 'pair')} of different patients look like scans of one but lie "
-            "in the same fold in every repeat, or lack a label."
+            else _number(
+                pairs,
+                "pair of different patients looks like scans of one but lies in the same fold in "
+                "every repeat, or lacks a label.",
+                "pairs of different patients look like scans of one but lie in the same fold in "
+                "every repeat, or lack a label.",
+            )
         ),
     )
 
@@ -146,20 +157,20 @@ def audit_external(cohort, external, targets):
     AuditItem
     """
     name, question = "Hospitals apart", "Is a patient of the external hospital trained on as well?"
-    spacing_mm, spacing_there = (tuple(of.get("spacing_mm") or ()) for of in (cohort, external))
-    if spacing_mm != spacing_there:
-        return AuditItem(
-            name,
-            question,
-            OPEN,
-            f"The scans could not be compared, since those of the cohort have a spacing of "
-            f"{spacing_mm} mm and those of the external hospital one of {spacing_there} mm.",
-        )
+    names = _shared_names(cohort.groups, external.groups)
     try:
+        spacings = [_spacing_of(of) for of in (cohort, external)]
+        if None not in spacings and not np.allclose(*spacings, rtol=1e-3):
+            here, there = (f"{row:g} x {column:g} mm" for row, column in spacings)
+            raise ScanError(
+                f"those of the cohort have pixels of {here}, those of the external hospital "
+                f"{there}."
+            )
         pairs = similar_across(cohort.data["scan"], external.data["scan"])
-    except (ScanError, ValueError) as error:
-        return AuditItem(name, question, OPEN, f"The scans could not be compared: {error}")
-    known, tested = (of.target[targets].notna().to_numpy() for of in (cohort, external))
+    except (ScanError, TypeError, ValueError) as error:
+        finding = f"The scans of the two hospitals could not be compared: {error}{names}"
+        return AuditItem(name, question, OPEN, finding)
+    known, tested = (_labelled_patients(of, targets) for of in (cohort, external))
     used = [pair for pair in pairs if (known[pair[0]] & tested[pair[1]]).any()]
     if used:
         rows, other_rows = _table_rows(cohort), _table_rows(external)
@@ -168,30 +179,55 @@ def audit_external(cohort, external, targets):
             name,
             question,
             FAULT,
-            f"{_number(used, 'pair')} of a scan that models were trained on and a scan of the "
-            "external hospital show bones as alike as those of one patient: "
+            f"{_number(used, 'pair')} of a scan of a patient that models were trained on and a "
+            "scan of the external hospital show bones as alike as those of one patient: "
             f"{'; '.join(listed[:5])}{'; and more' if len(used) > 5 else ''}. The most alike, "
             f"{listed[0]}, correlate by {used[0][2]:.2f}. Look at them; if they are of one "
-            "patient, leave the patient out of one of the two cohorts.",
+            f"patient, leave the patient out of one of the two cohorts.{names}",
         )
-    finding = (
-        f"Of {len(external.data)} scans of the external hospital, each compared with the "
-        f"{len(cohort.data)} of the cohort, "
-    )
+    alike = "no two look like scans of one patient"
     if pairs:
-        finding += f"{_number(pairs, 'pair')} look like scans of one patient, but lack a label."
-    else:
-        finding += "no two look like scans of one patient."
-    named, named_there = (np.asarray(of.groups).astype(str) for of in (cohort, external))
-    # Numbers from 0 are no names, but what stands for them where there are none.
-    counted = [np.array_equal(of.groups, np.arange(len(of.groups))) for of in (cohort, external)]
-    shared = [] if any(counted) else np.intersect1d(named, named_there)
-    if len(shared):
-        finding += (
-            f" {_number(shared, 'patient has', 'patients have')} the same name in both, the first "
-            f"being {shared[0]}, which means nothing where each hospital has numbers of its own."
+        alike = _number(
+            pairs,
+            "pair looks like scans of one patient, but one lacks a label",
+            "pairs look like scans of one patient, but one of each pair lacks a label",
         )
-    return AuditItem(name, question, FINE, finding)
+    return AuditItem(
+        name,
+        question,
+        FINE,
+        f"Of {len(external.data)} scans of the external hospital, each compared with the "
+        f"{len(cohort.data)} of the cohort, {alike}.{names}",
+    )
+
+
+def _spacing_of(cohort):
+    """Return the height and width of a pixel in mm, None where nothing states them."""
+    dtype = scan_dtype_of(cohort.data["scan"])
+    stated = cohort.get("spacing_mm") if dtype is None else dtype.spacing_mm
+    return None if stated is None else check_spacing(stated)
+
+
+def _labelled_patients(cohort, targets):
+    """Return for each scan and target whether its patient has a scan whose label is known."""
+    known = cohort.target[targets].notna().reset_index(drop=True)
+    return known.groupby(patient_codes(np.asarray(cohort.groups))).transform("any").to_numpy()
+
+
+def _shared_names(groups, others):
+    """Tell how many patients of two cohorts have the same name; nothing where they have none."""
+    names = [np.unique(np.asarray(of)) for of in (groups, others)]
+    for of in names:
+        # Numbers in sequence are counted, for want of names.
+        if of.dtype.kind in "iu" and of[0] in (0, 1) and of[-1] - of[0] == len(of) - 1:
+            return ""
+    shared = np.intersect1d(*(of.astype(str) for of in names))
+    if not len(shared):
+        return ""
+    return (
+        f" {_number(shared, 'patient has', 'patients have')} the same name in both, the first "
+        f"being {shared[0]}, which means nothing where each hospital has numbers of its own."
+    )
 
 
 def _number(found, one, several=None):

@@ -131,8 +131,11 @@ def _saved_models(state, task):
             tuple(map(int, re.findall(r"\d+", key))): load_model(folder / name)
             for key, name in names.items()
         }
-    except (OSError, ValueError) as error:
-        state.say(f"The kept models of {task.title} are trained again: {error}")
+    except (AttributeError, OSError, TypeError, ValueError):
+        state.say(
+            f"The kept models of {task.title} are trained again, since a file in {folder} is "
+            "damaged or cannot be read."
+        )
         return None
 
 

@@ -266,9 +266,12 @@ def test_a_feature_map_lies_on_the_pixels_it_was_pooled_from(cells, covered):
     assert ax.get_facecolor() == (0, 0, 0, 1)
 
 
-def test_the_numbers_of_kernels_are_level_also_beside_a_heading(arrays):
-    display = ExplanationDisplay(**arrays).plot()
+@pytest.mark.parametrize("location", ["left", "center"])
+def test_the_numbers_of_kernels_are_level_also_beside_a_heading(arrays, location):
+    with matplotlib.rc_context({"axes.titlelocation": location}):
+        display = ExplanationDisplay(**arrays).plot()
     display.figure_.draw_without_rendering()
+    assert all(ax.get_title("center") for ax in np.ravel(display.axes_["feature_maps"]))
     for panel in ("feature_maps", "maximized"):
         axes = np.ravel(display.axes_[panel])
         above = {

@@ -103,7 +103,7 @@ def test_patients_of_an_external_hospital_who_were_trained_on_are_found(hospital
     found = audit.audit_external(cohort, external, ["scoliosis"])
     one, other, alike = pairs[0]
     assert (found.name, found.verdict) == ("Hospitals apart", "fault")
-    assert f"{len(pairs)} pairs of a scan that models were trained on" in found.finding
+    assert f"{len(pairs)} pairs of a scan of a patient that models were trained" in found.finding
     assert f": row {one} and row {other} there; row" in found.finding
     assert "; and more" in found.finding
     assert f"The most alike, row {one} and row {other} there, correlate by {alike:.2f}." in (
@@ -116,7 +116,9 @@ def test_what_is_neither_trained_on_nor_tested_is_no_fault(hospitals):
     cohort = Bunch(**{**cohort, "target": cohort.target.assign(scoliosis=np.nan)})
     found = audit.audit_external(cohort, external, ["scoliosis"])
     assert found.verdict == "nothing found"
-    assert "pairs look like scans of one patient, but lack a label." in found.finding
+    assert "pairs look like scans of one patient, but one of each pair lacks a label" in (
+        found.finding
+    )
     assert audit.audit_external(cohort, external, ["scoliosis", "unreliable"]).verdict == "fault"
 
 
@@ -142,18 +144,64 @@ def test_the_same_names_in_two_hospitals_are_told(groups, told):
     assert told or found.finding == expected
 
 
-def test_hospitals_whose_scans_cannot_be_compared_leave_the_question_open(hospitals):
+@pytest.mark.parametrize("first", [0, 1])
+def test_counted_patients_have_no_names(first):
+    cohort = small_cohort(4)
+    one, other = part_of(cohort, np.arange(4) < 2), part_of(cohort, np.arange(4) >= 2)
+    one.groups, other.groups = np.array([first, first]), np.array([first, first + 1])
+    assert audit.audit_external(one, other, ["scoliosis"]).finding.endswith("of one patient.")
+
+
+def test_a_patient_is_trained_on_whose_other_scan_has_a_label():
+    cohort = small_cohort(5)
+    one, other = part_of(cohort, np.arange(5) < 4), part_of(cohort, np.arange(5) == 3)
+    one.sources = pd.DataFrame({"row": [2, 4, 6, 8]})
+    one.target.loc[3, "scoliosis"] = np.nan
+    found = audit.audit_external(one, other, ["scoliosis"])
+    assert found.verdict == "nothing found"
+    assert "1 pair looks like scans of one patient, but one lacks a label." in found.finding
+    one.groups = np.array(["A", "B", "C", "C"])
+    found = audit.audit_external(one, other, ["scoliosis"])
+    assert found.verdict == "fault"
+    assert ": row 8 and row 0 there. The most alike" in found.finding
+
+
+@pytest.mark.parametrize("spacing_mm", [np.array([1.05, 0.6]), [1.0500001, 0.6], None])
+def test_spacings_that_are_equal_or_not_stated_are_compared(hospitals, spacing_mm):
     cohort, external = hospitals
-    coarse = Bunch(**{**external, "spacing_mm": (2.1, 1.2)})
-    found = audit.audit_external(cohort, coarse, ["scoliosis"])
-    assert found.verdict == "open"
-    assert (
-        "(1.05, 0.6) mm and those of the external hospital one of (2.1, 1.2) mm" in found.finding
+    plain = external.data.assign(scan=pd.Series([*external.data["scan"]], dtype=object))
+    other = Bunch(**{**external, "data": plain, "spacing_mm": spacing_mm})
+    assert audit.audit_external(cohort, other, ["scoliosis"]).verdict == "fault"
+    del other["spacing_mm"]
+    assert audit.audit_external(cohort, other, ["scoliosis"]).verdict == "fault"
+
+
+@pytest.mark.parametrize(
+    ("spacing_mm", "why"),
+    [
+        (
+            (2.1, 1.2),
+            "those of the cohort have pixels of 1.05 x 0.6 mm, those of the",
+        ),
+        (1.05, "spacing_mm must be two positive numbers"),
+    ],
+)
+def test_hospitals_whose_scans_cannot_be_compared_leave_the_question_open(
+    hospitals, spacing_mm, why
+):
+    cohort, external = hospitals
+    plain = external.data.assign(scan=pd.Series([*external.data["scan"]], dtype=object))
+    external = Bunch(**{**external, "data": plain, "spacing_mm": spacing_mm})
+    external.groups = external.groups.astype(str)
+    found = audit.audit_external(
+        Bunch(**{**cohort, "groups": cohort.groups.astype(str)}), external, ["scoliosis"]
     )
-    tiny = external.data.head(1).assign(scan=pd.Series([np.full((4, 4), np.nan)], dtype=object))
-    found = audit.audit_external(cohort, Bunch(**{**external, "data": tiny}), ["scoliosis"])
     assert found.verdict == "open"
-    assert found.finding.startswith("The scans could not be compared: ")
+    assert found.finding.startswith(f"The scans of the two hospitals could not be compared: {why}")
+    assert "patients have the same name in both" in found.finding
+    tiny = plain.head(1).assign(scan=pd.Series([np.full((4, 4), np.nan)], dtype=object))
+    found = audit.audit_external(cohort, Bunch(**{**hospitals[1], "data": tiny}), ["scoliosis"])
+    assert found.verdict == "open"
 
 
 def test_scans_without_a_label_of_the_first_task_are_compared_too():

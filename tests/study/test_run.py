@@ -464,12 +464,18 @@ def test_kept_models_that_are_damaged_are_trained_again_and_that_is_told(short, 
     damaged.write_bytes(damaged.read_bytes()[:-100])
     study = run(ONE, cohort, tmp_path / "b", **options)
     (line,) = (line for line in told if "trained again" in line)
-    assert line.startswith(f"The kept models of Scoliosis are trained again: {damaged}")
+    assert line == (
+        f"The kept models of Scoliosis are trained again, since a file in {damaged.parent} is "
+        "damaged or cannot be read."
+    )
     pd.testing.assert_frame_equal(study.table, expected)
     assert len(list((study.out / "models").glob("*.skdxa"))) == 3
     told.clear()
     run(ONE, cohort, tmp_path / "c", **options)
     assert not any("trained again" in line for line in told)
+    damaged.with_name("scoliosis.json").write_text("[]")
+    run(ONE, cohort, tmp_path / "d", **options)
+    assert any("trained again" in line for line in told)
 
 
 def test_the_unfinished_folder_of_another_study_is_refused(short, tmp_path):
