@@ -18,7 +18,12 @@ from skdxa.evaluation._folds import DRAWING, Folds
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._stability import cells_of
 from skdxa.significance import logistic_table
-from skdxa.validation import check_same_rows, fill_masked, has_repeated_patients, patient_codes
+from skdxa.validation import (
+    check_aligned,
+    fill_masked,
+    has_repeated_patients,
+    patient_codes,
+)
 
 _METHOD = "labels redrawn from the clinical risk"
 # Probabilities of 0 and 1, as of a saturated network, have no log odds.
@@ -214,8 +219,7 @@ def added_value_test(
     >>> test.n_trainings
     100
     """
-    for name, labels in (("y", y), ("clinical", clinical), ("groups", groups)):
-        check_same_rows(X, labels, ("X", name))
+    check_aligned(X=X, y=y, clinical=clinical, groups=groups)
     seed = seed_of_run(random_state, checkpoint)
     folds = Folds.draw(y, groups=groups, n_splits=n_splits, n_repeats=1, random_state=seed)
     y, groups, classes = folds.y, folds.groups, folds.classes

@@ -5,7 +5,13 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 
-from skdxa.validation import as_patients, check_same_rows, fill_masked, patient_codes
+from skdxa.validation import (
+    as_patients,
+    check_aligned,
+    check_same_rows,
+    fill_masked,
+    patient_codes,
+)
 
 
 def conformal_p_values(y, score, new_score, *, groups=None, fold=None):
@@ -30,8 +36,9 @@ def conformal_p_values(y, score, new_score, *, groups=None, fold=None):
     Returns
     -------
     p_values : DataFrame of shape (n_new, 2)
-        Columns `negative` and `positive`: the share of the scans of that class, the new one
-        among them, whose score is at least as unusual for the class as the new one.
+        With the index of `new_score`, if that is a Series. Columns `negative` and
+        `positive`: the share of the scans of that class, the new one among them, whose score
+        is at least as unusual for the class as the new one.
 
     Raises
     ------
@@ -75,6 +82,8 @@ def conformal_p_values(y, score, new_score, *, groups=None, fold=None):
     0       0.6      0.25
     1       0.2      0.75
     """
+    check_aligned(y=y, score=score if np.ndim(score) == 1 else None, groups=groups, fold=fold)
+    index = new_score.index if isinstance(new_score, pd.Series) else None
     y, score, new_score = (
         np.asarray(fill_masked(values), dtype=float) for values in (y, score, new_score)
     )
@@ -110,7 +119,7 @@ def conformal_p_values(y, score, new_score, *, groups=None, fold=None):
             for one in score
         ]
         p_values[name] = (1 + np.mean(below, axis=0)) / (1 + weight.sum())
-    return pd.DataFrame(p_values)
+    return pd.DataFrame(p_values, index=index)
 
 
 def _calibrated_by(fold, score, new_score):

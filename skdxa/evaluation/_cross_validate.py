@@ -25,7 +25,12 @@ from skdxa.evaluation._patients import with_patients
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import positive_scores, response_method_of
 from skdxa.evaluation._workers import Sendable, start_worker, worker_deaths_told
-from skdxa.validation import as_seed, check_same_rows, fill_masked, has_repeated_patients
+from skdxa.validation import (
+    as_seed,
+    check_aligned,
+    fill_masked,
+    has_repeated_patients,
+)
 
 _CURVE = "history/"
 
@@ -219,13 +224,7 @@ def repeated_cross_validate(
     >>> len(result.scores)
     200
     """
-    for name, labels in (
-        ("y", y),
-        ("groups", groups),
-        ("stratify", stratify),
-        ("cv_groups", cv_groups),
-    ):
-        check_same_rows(X, labels, ("X", name))
+    check_aligned(X=X, y=y, groups=groups, stratify=stratify, cv_groups=cv_groups)
     X = fill_masked(X)
     seed = seed_of_run(random_state, checkpoint)
     if cv is None:

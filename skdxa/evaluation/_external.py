@@ -8,9 +8,19 @@ import pandas as pd
 
 from skdxa.evaluation import _summary
 from skdxa.evaluation._metrics import METRICS, grouped_metrics
-from skdxa.evaluation._scores import default_threshold, positive_scores, response_method_of
+from skdxa.evaluation._scores import (
+    default_threshold,
+    mean_score,
+    positive_scores,
+    response_method_of,
+)
 from skdxa.significance import Calibration, HypothesisTest, calibration, non_inferiority_test
-from skdxa.validation import as_patients, check_same_rows, fill_masked, positive_and_known
+from skdxa.validation import (
+    as_patients,
+    check_aligned,
+    fill_masked,
+    positive_and_known,
+)
 
 _INTERVALS = ("delong", "bootstrap")
 
@@ -184,17 +194,17 @@ def external_test(
                 f"model {number} has the classes {model.classes_.tolist()}, model 0 "
                 f"{classes.tolist()}."
             )
-    X = fill_masked(X)
+    given, X = X, fill_masked(X)
     score = np.array([positive_scores(model, X, response_method) for model in models])
     positive, known = positive_and_known(y, classes, score.shape[1])
-    check_same_rows(X, y, ("X", "y"))
-    check_same_rows(X, groups, ("X", "groups"))
+    by_scan = reference if np.ndim(reference) else None
+    check_aligned(X=given, y=y, groups=groups, reference=by_scan)
     patients = None if groups is None else as_patients(groups, len(known))[known]
     positive, score = positive[known], score[:, known]
     if positive.all() or not positive.any():
         raise ValueError("y must hold both positive and negative labels.")
     threshold = default_threshold(response_method) if threshold is None else threshold
-    score = np.vstack([score, score.mean(axis=0)])
+    score = np.vstack([score, mean_score(score)])
     metrics = pd.DataFrame(
         grouped_metrics(
             np.tile(positive, len(score)),
@@ -231,7 +241,6 @@ def external_test(
     if margin is not None:
         other = reference
         if np.ndim(reference):
-            check_same_rows(X, reference, ("X", "reference"))
             other = np.asarray(fill_masked(reference), dtype=float)[known]
         test = non_inferiority_test(
             positive.astype(int), score[-1], other, margin=margin, groups=patients, level=level

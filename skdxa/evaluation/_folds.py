@@ -15,6 +15,7 @@ from skdxa.evaluation._patients import splits_by_groups
 from skdxa.validation import (
     as_patients,
     as_seed,
+    check_aligned,
     check_known,
     check_same_rows,
     fill_masked,
@@ -45,7 +46,8 @@ class Folds:
     ----------
     fold_of : array-like of int of shape (n_repeats, n_scans)
         The fold in which each scan is left out of training, counted from 0. Every fold of
-        every repeat holds at least one scan.
+        every repeat holds at least one scan. If all repeats hold the same folds in another
+        order, they get the numbers of the first.
     y : array-like of shape (n_scans,)
         Two labels of any type, none missing; the second, sorted, is positive.
     groups : array-like of shape (n_scans,), optional
@@ -104,7 +106,8 @@ class Folds:
         # A frozen dataclass sets its fields through object.
         for name, value in (("y", y), ("groups", groups), ("classes", classes)):
             object.__setattr__(self, name, value)
-        object.__setattr__(self, "fold_of", fold_of.astype(np.int32, copy=False))
+        fold_of = _numbered_alike(fold_of.astype(np.int32, copy=False))
+        object.__setattr__(self, "fold_of", fold_of)
 
     def __repr__(self):
         return (
@@ -156,8 +159,7 @@ class Folds:
             `y` has not two labels, a stratum has fewer scans or patients than `n_splits`,
             or the training part of a fold lacks a label.
         """
-        check_same_rows(y, groups, ("y", "groups"))
-        check_same_rows(y, stratify, ("y", "stratify"))
+        check_aligned(y=y, groups=groups, stratify=stratify)
         y, _ = _two_labels(column_or_1d(fill_masked(y), warn=True))
         groups = None if groups is None else as_patients(groups, len(y))
         strata = y if stratify is None else joint_strata(stratify)
@@ -228,8 +230,7 @@ class Folds:
         >>> Folds.from_splitter(LeaveOneGroupOut(), y, cv_groups=site).fold_of.tolist()
         [[0, 0, 0, 0, 2, 2, 2, 2, 1, 1, 1, 1]]
         """
-        for name, labels in (("X", X), ("groups", groups), ("cv_groups", cv_groups)):
-            check_same_rows(y, labels, ("y", name))
+        check_aligned(y=y, X=X, groups=groups, cv_groups=cv_groups)
         y, _ = _two_labels(column_or_1d(fill_masked(y), warn=True))
         groups = None if groups is None else as_patients(groups, len(y))
         if groups is None and isinstance(cv, Folds):
@@ -484,6 +485,16 @@ def _membership(rows, n_rows, number):
     except IndexError as error:
         raise ValueError(f"split {number} does not fit the {n_rows} rows of y: {error}.") from None
     return found
+
+
+def _numbered_alike(fold_of):
+    """Return the folds with the same numbers in all repeats, where no repeat has others.
+
+    Such repeats train the same models again, which must not count as further evidence.
+    """
+    # The first scan of each scan's fold, whatever the fold's number is.
+    first = np.array([np.unique(one, return_index=True)[1][one] for one in fold_of])
+    return np.tile(fold_of[0], (len(fold_of), 1)) if (first == first[0]).all() else fold_of
 
 
 def _draw(y, patients, strata, n_splits, n_repeats, seed):

@@ -21,7 +21,11 @@ from skdxa.evaluation._metrics import METRICS
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._summary import count_patients, score_interval, tabulate
 from skdxa.significance import Interval as FoundInterval
-from skdxa.validation import check_same_rows, fill_masked, positive_and_known
+from skdxa.validation import (
+    check_aligned,
+    fill_masked,
+    positive_and_known,
+)
 
 _METHOD = "half-sampling"
 
@@ -159,13 +163,7 @@ def half_sampling_interval(
     >>> table.loc["auc", ["low", "estimate", "high"]].astype(float).round(2).tolist()
     [0.74, 0.97, 1.0]
     """
-    for name, labels in (
-        ("y", y),
-        ("groups", groups),
-        ("stratify", stratify),
-        ("scored_y", scored_y),
-    ):
-        check_same_rows(X, labels, ("X", name))
+    check_aligned(X=X, y=y, groups=groups, stratify=stratify, scored_y=scored_y)
     seed = seed_of_run(random_state, checkpoint)
     # Two folds are two halves.
     halves = Folds.draw(

@@ -11,7 +11,12 @@ from sklearn.utils import check_consistent_length, column_or_1d
 
 from skdxa.evaluation._ranks import ranks_within
 from skdxa.significance import roc_points
-from skdxa.validation import as_patients, check_known, check_same_rows, fill_masked
+from skdxa.validation import (
+    as_patients,
+    check_aligned,
+    check_known,
+    fill_masked,
+)
 
 THRESHOLD_RULES = ("at_least", "nearest", "interpolated", "guaranteed")
 METRICS = ("sensitivity", "specificity", "accuracy", "auc")
@@ -250,7 +255,7 @@ def _guaranteed_threshold(y, score, sensitivity, confidence, groups):
         raise ValueError("a sensitivity of 1 cannot be guaranteed by any number of patients.")
     # The check of labels and scores is that of the other rules.
     roc_points(y, score)
-    check_same_rows(y, groups, ("y", "groups"))
+    check_aligned(y=y, score=score, groups=groups)
     positive = np.asarray(y) == 1
     lowest = np.asarray(score, dtype=float)[positive]
     if groups is not None:

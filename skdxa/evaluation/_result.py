@@ -10,7 +10,7 @@ from skdxa.evaluation._folds import Folds
 from skdxa.evaluation._metrics import METRICS, grouped_metrics, threshold_at_sensitivity
 from skdxa.evaluation._pairs import pairs_within_folds, variance_of_patients
 from skdxa.evaluation._result_file import read_result, write_result
-from skdxa.evaluation._scores import default_threshold
+from skdxa.evaluation._scores import default_threshold, mean_score
 from skdxa.evaluation._sentence import sentence_of
 from skdxa.evaluation._stability import (
     cells_of,
@@ -263,6 +263,8 @@ class CrossValidationResult:
         """
         if interval not in INTERVALS:
             raise ValueError(f"interval must be one of {list(INTERVALS)}, got {interval!r}.")
+        if not 0 < level < 1:
+            raise ValueError(f"level must lie between 0 and 1 (0.95 for 95 %), got {level!r}.")
         if other_seeds is not None and interval != "stability":
             raise ValueError(
                 f"other_seeds has no effect on interval={interval!r}: it needs "
@@ -580,7 +582,7 @@ class CrossValidationResult:
         usually separates better than one model does: report the performance of one model
         from `summary` or `repeat_scores`.
         """
-        return self._score.mean(axis=0)
+        return mean_score(self._score)
 
     def confusion_matrix(self, y=None, *, repeat=None, threshold=None):
         """Count actual against predicted labels in one repeat.

@@ -5,6 +5,26 @@ import numpy as np
 from skdxa._sklearn import num_samples
 
 
+def mean_score(score):
+    """Return the mean score of each scan over models, the same in any order of the models.
+
+    Sums in another order differ in their last digits, which would break ties between scans.
+
+    Parameters
+    ----------
+    score : ndarray of shape (n_models, n_scans)
+
+    Returns
+    -------
+    ndarray of shape (n_scans,)
+        Rounded to twelve digits of the largest score.
+    """
+    largest = np.abs(score).max(initial=0)
+    if not 0 < largest < np.inf:
+        return score.mean(axis=0)
+    return score.mean(axis=0).round(11 - int(np.floor(np.log10(largest))))
+
+
 def response_method_of(estimator):
     """Return the name of the method that scores: probabilities where there are any.
 

@@ -8,7 +8,11 @@ from sklearn.utils import check_consistent_length, check_random_state
 
 from skdxa.significance._checks import check_complete, check_level, check_option, warn
 from skdxa.significance._results import Interval
-from skdxa.validation import as_patients, fill_masked
+from skdxa.validation import (
+    as_patients,
+    check_aligned,
+    fill_masked,
+)
 
 
 def bootstrap_interval(
@@ -106,6 +110,8 @@ def bootstrap_interval(
     is_several = isinstance(arrays, (tuple, list)) and len(arrays) > 0
     if not is_several or any(np.ndim(array) == 0 for array in arrays):
         raise ValueError("arrays must be a tuple of arrays, such as (y, score) or (score,).")
+    numbered = {f"arrays[{number}]": array for number, array in enumerate(arrays)}
+    check_aligned(**numbered, groups=groups, stratify=stratify)
     arrays = [np.asarray(fill_masked(array)) for array in arrays]
     result = resample(
         statistic,

@@ -7,6 +7,7 @@ import pandas as pd
 
 from skdxa.validation import (
     as_patients,
+    check_aligned,
     check_same_rows,
     fill_masked,
     has_repeated_patients,
@@ -91,7 +92,7 @@ def check_complete(labels, name):
 
 def check_risks(y, prob, groups=None):
     """Return outcomes, risks with finite log odds, and patients as `check_groups` does."""
-    check_same_rows(y, prob, ("y", "prob"))
+    check_aligned(y=y, prob=prob, groups=groups)
     patient = check_groups(groups, y, "y")
     y, prob = check_both_classes(y), check_probability(prob, "prob")
     certain = np.flatnonzero((prob == 0) | (prob == 1))

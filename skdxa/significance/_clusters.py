@@ -2,7 +2,11 @@
 
 import numpy as np
 
+from skdxa.significance._checks import warn
 from skdxa.significance._wald import deviations
+
+# Variances by patients fail where the scans are, in effect, those of fewer patients than this.
+_FEWEST = 10
 
 
 def patients_of_classes(patient, y):
@@ -12,7 +16,33 @@ def patients_of_classes(patient, y):
     """
     if patient is None:
         patient = np.arange(y.size)
-    return patient[y == 1], patient[y == 0]
+    classes = patient[y == 1], patient[y == 0]
+    for name, of_class in zip(("positive", "negative"), classes, strict=True):
+        warn_of_dominance(np.bincount(of_class), f"{name} scans")
+    return classes
+
+
+def warn_of_dominance(sizes, what):
+    """Warn if a few of many patients have most of the scans.
+
+    Their share of the variance is then left out, since the mean is nearly their own.
+
+    Parameters
+    ----------
+    sizes : ndarray of int
+        Number of scans of each patient.
+    what : str
+        What the scans are called.
+    """
+    n_patients = np.count_nonzero(sizes)
+    # Kish's number of patients with equally many scans.
+    equal = sizes.sum() ** 2 / max(np.sum(sizes.astype(float) ** 2), 1)
+    if equal < min(_FEWEST, n_patients / 2):
+        warn(
+            f"{sizes.max()} of {sizes.sum()} {what} are of one of {n_patients} patients, as if "
+            f"there were {equal:.1f} patients: the interval is too narrow. Take as many scans of "
+            "each patient, such as the first."
+        )
 
 
 def n_patients_of_classes(patients):

@@ -17,7 +17,10 @@ from skdxa.significance._checks import (
 )
 from skdxa.significance._profile import LogisticProfile
 from skdxa.significance._results import HypothesisTest
-from skdxa.validation import check_same_rows, fill_masked
+from skdxa.validation import (
+    check_aligned,
+    fill_masked,
+)
 
 
 def logistic_table(y, X, *, groups=None, level=0.95, interval="wald"):
@@ -95,7 +98,7 @@ def logistic_table(y, X, *, groups=None, level=0.95, interval="wald"):
     """
     check_level(level)
     check_option(interval, "interval", ("wald", "profile"))
-    check_same_rows(y, X, ("y", "X"))
+    check_aligned(y=y, X=X, groups=groups)
     patient = check_groups(groups, y, "y")
     if groups is not None and interval == "profile":
         raise ValueError(
@@ -198,14 +201,13 @@ def likelihood_ratio_test(y, X_small, X_large, *, groups=None):
     >>> round(test.statistic, 2), test.df, round(test.pvalue, 2)
     (0.16, 1, 0.69)
     """
-    check_same_rows(y, X_large, ("y", "X_large"))
+    check_aligned(y=y, X_small=X_small, X_large=X_large, groups=groups)
     patient = check_groups(groups, y, "y")
     y = check_both_classes(y)
     names, columns = named_columns(X_large, "X_large")
     if X_small is None:
         small_names, small_columns, llf_small = [], columns[:, :0], _llf_null(y)
     else:
-        check_same_rows(X_small, X_large, ("X_small", "X_large"))
         small_names, small_columns = named_columns(X_small, "X_small")
         _check_nested(small_columns, small_names, columns)
         llf_small = fit_logistic(y, small_columns, small_names)[2]

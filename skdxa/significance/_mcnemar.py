@@ -5,7 +5,9 @@ from scipy import stats
 
 from skdxa.significance._checks import check_binary, check_groups, check_option, warn
 from skdxa.significance._results import HypothesisTest
-from skdxa.validation import check_same_rows
+from skdxa.validation import (
+    check_aligned,
+)
 
 
 def mcnemar(right_a, right_b, *, groups=None, method="exact"):
@@ -73,7 +75,7 @@ def mcnemar(right_a, right_b, *, groups=None, method="exact"):
     (0.5, 6.0, 0.125)
     """
     check_option(method, "method", ("exact", "mid-p", "corrected", "plain"))
-    check_same_rows(right_a, right_b, ("right_a", "right_b"))
+    check_aligned(right_a=right_a, right_b=right_b, groups=groups)
     a, b = check_binary(right_a, "right_a"), check_binary(right_b, "right_b")
     if a.size == 0:
         raise ValueError("right_a and right_b are empty.")

@@ -11,7 +11,12 @@ from skdxa.significance._checks import (
     check_probability,
     check_vector,
 )
-from skdxa.validation import check_same_rows
+from skdxa.validation import (
+    check_aligned,
+)
+
+# Thresholds such as numpy.arange makes differ in their last digits from risks of the same number.
+_ROUNDING = 1e-12
 
 
 def net_benefit(y, prob, thresholds, *, groups=None, level=0.95, n_resamples=0, random_state=None):
@@ -74,7 +79,7 @@ def net_benefit(y, prob, thresholds, *, groups=None, level=0.95, n_resamples=0, 
     [0.125, 0.25]
     """
     check_level(level)
-    check_same_rows(y, prob, ("y", "prob"))
+    check_aligned(y=y, prob=prob, groups=groups)
     patient = check_groups(groups, y, "y")
     y, prob = check_both_classes(y), check_probability(prob, "prob")
     thresholds = check_vector(np.atleast_1d(thresholds), "thresholds")
@@ -103,7 +108,7 @@ def net_benefit(y, prob, thresholds, *, groups=None, level=0.95, n_resamples=0, 
         return curve
 
     # Each scan's part of the net benefit, by threshold.
-    part = (prob >= thresholds[:, np.newaxis]) * (y - (1 - y) * odds[:, np.newaxis])
+    part = (prob >= thresholds[:, np.newaxis] - _ROUNDING) * (y - (1 - y) * odds[:, np.newaxis])
 
     def benefit_of(rows, weights):
         return np.moveaxis(weights @ part.T / weights.sum(axis=-1, keepdims=True), -1, 0)
@@ -124,4 +129,4 @@ def net_benefit(y, prob, thresholds, *, groups=None, level=0.95, n_resamples=0, 
 
 def _count_from(prob, thresholds):
     """Count the risks that reach each threshold."""
-    return prob.size - np.searchsorted(np.sort(prob), thresholds, side="left")
+    return prob.size - np.searchsorted(np.sort(prob), thresholds - _ROUNDING, side="left")

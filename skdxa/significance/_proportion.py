@@ -10,8 +10,11 @@ from skdxa.significance._checks import (
     check_vector,
     warn,
 )
+from skdxa.significance._clusters import warn_of_dominance
 from skdxa.significance._results import Interval
-from skdxa.validation import check_same_rows
+from skdxa.validation import (
+    check_aligned,
+)
 
 
 def proportion_interval(n_hits, n_total, *, groups=None, level=0.95, method="wilson"):
@@ -115,7 +118,7 @@ def _clustered_interval(n_hits, n_total, groups, level, method, name):
     hits = check_vector(n_hits, "n_hits")
     if np.ndim(n_total) == 0:
         n_total = np.full(hits.size, n_total)
-    check_same_rows(n_hits, n_total, ("n_hits", "n_total"))
+    check_aligned(n_hits=n_hits, n_total=n_total, groups=groups)
     total = check_vector(n_total, "n_total")
     _check_counts(hits, total)
     patient = check_groups(groups, n_hits, "n_hits")
@@ -125,6 +128,7 @@ def _clustered_interval(n_hits, n_total, groups, level, method, name):
         warn(f"{name}: no two patients have scans, so there is no interval.")
         share = float(hits.sum() / n) if n else np.nan
         return Interval(share, np.nan, np.nan, float(level), name, np.nan)
+    warn_of_dominance(total, "scans")
     share = float(hits.sum() / n)
     residuals = (hits - share * total) / n
     variance = n_patients / (n_patients - 1) * float(np.sum(residuals**2))

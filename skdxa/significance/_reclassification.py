@@ -15,7 +15,9 @@ from skdxa.significance._checks import (
 from skdxa.significance._clusters import patients_of_classes, variances_of_two_means
 from skdxa.significance._results import HypothesisTest
 from skdxa.significance._wald import interval_around, wald_test
-from skdxa.validation import check_same_rows
+from skdxa.validation import (
+    check_aligned,
+)
 
 # Smaller changes of a risk are rounding errors.
 _ROUNDING = 1e-12
@@ -112,8 +114,7 @@ def reclassification(y, old, new, *, cutoffs=None, groups=None, level=0.95):
     (0.833, 0.117)
     """
     check_level(level)
-    check_same_rows(old, new, ("old", "new"))
-    check_same_rows(y, new, ("y", "new"))
+    check_aligned(y=y, old=old, new=new, groups=groups)
     y = check_both_classes(y)
     old, new = check_probability(old, "old"), check_probability(new, "new")
     rise = np.where(np.abs(new - old) < _ROUNDING, 0.0, new - old)

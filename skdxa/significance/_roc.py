@@ -22,7 +22,10 @@ from skdxa.significance._clusters import (
 )
 from skdxa.significance._results import HypothesisTest, Interval
 from skdxa.significance._wald import interval_around, wald_test
-from skdxa.validation import check_same_rows
+from skdxa.validation import (
+    check_aligned,
+    check_same_rows,
+)
 
 
 def delong_interval(y, score, *, groups=None, level=0.95, scale="logit"):
@@ -106,6 +109,7 @@ def delong_interval(y, score, *, groups=None, level=0.95, scale="logit"):
     """
     check_level(level)
     check_option(scale, "scale", ("logit", "identity"))
+    check_aligned(y=y, score=score, groups=groups)
     placements = _placements(y, score)
     patients = _patients(y, groups)
     area = float(placements[0].mean())
@@ -196,7 +200,7 @@ def delong_test(y, score_a, score_b, *, groups=None, level=0.95):
     (0.4, 1.43, 0.15)
     """
     check_level(level)
-    check_same_rows(score_a, score_b, ("score_a", "score_b"))
+    check_aligned(y=y, score_a=score_a, score_b=score_b, groups=groups)
     first, second = _placements(y, score_a, "score_a"), _placements(y, score_b, "score_b")
     # Differences are taken first, since var + var - 2 cov would leave a rounding error
     # where both scores order the scans in the same way and the variance is zero.

@@ -14,6 +14,7 @@ from skdxa.validation._file import (
 )
 from skdxa.validation._labels import (
     as_seed,
+    check_aligned,
     check_known,
     check_same_rows,
     check_two_classes,
@@ -46,6 +47,7 @@ __all__ = [
     "as_seed",
     "as_series",
     "as_stack",
+    "check_aligned",
     "check_image",
     "check_known",
     "check_same_rows",

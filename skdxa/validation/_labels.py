@@ -1,5 +1,6 @@
 """What labels of two classes are, and what the rows of two collections share."""
 
+from itertools import combinations
 from numbers import Integral
 
 import numpy as np
@@ -209,6 +210,31 @@ def check_same_rows(first, second, names):
             f"{names[0]} and {names[1]} have different indices: align them first, or pass "
             "NumPy arrays if the order of the rows is what pairs them."
         )
+
+
+def check_aligned(**parts):
+    """Raise a `ValueError` unless several collections have the same rows in the same order.
+
+    Each is compared with every other by `check_same_rows`, since only two of them may have an
+    index.
+
+    Parameters
+    ----------
+    **parts : array-like, sparse matrix, list, Series or DataFrame
+        The collections, by the names that error messages give them; None is skipped.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdxa.validation import check_aligned
+    >>> score, patient = pd.Series([0.2, 0.7]), pd.Series(["P1", "P2"], index=[1, 0])
+    >>> check_aligned(y=[0, 1], score=score, groups=patient)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ValueError: score and groups have different indices: align them first, ...
+    """
+    for (name, one), (other_name, other) in combinations(parts.items(), 2):
+        check_same_rows(one, other, (name, other_name))
 
 
 def as_seed(random_state):

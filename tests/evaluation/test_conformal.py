@@ -103,7 +103,7 @@ def test_scores_are_compared_with_those_of_the_same_model():
 @pytest.mark.parametrize(
     ("fold", "new_score", "reason"),
     [
-        ([0] * 6, [[0.5]], "the fold of each scan"),
+        ([0] * 6, [[0.5]], "y and fold must have the same rows"),
         ([0, 1, 2, 0, 1, 2, 0], [[0.5], [0.5]], "one row for each fold"),
         ([0] * 7, [0.5], "one row for each fold"),
     ],
@@ -116,3 +116,16 @@ def test_bad_folds(fold, new_score, reason):
 def test_folds_of_several_repeats_are_refused():
     with pytest.raises(ValueError, match="score be of one repeat"):
         conformal_p_values(Y, [SCORE, SCORE], [[0.5]], fold=[0] * 7)
+
+
+def test_rows_are_compared_and_new_ones_keep_their_index():
+    y, score = pd.Series([0, 0, 0, 1, 1, 1]), pd.Series([0.1, 0.2, 0.5, 0.4, 0.8, 0.9])
+    new = pd.Series([0.3, 0.7], index=["P8", "P2"])
+    found = conformal_p_values(y, score, new)
+    assert found.index.tolist() == ["P8", "P2"]
+    np.testing.assert_array_equal(found, conformal_p_values(y, score, new.to_numpy()))
+    mixed = score.sample(frac=1, random_state=1)
+    with pytest.raises(ValueError, match="y and score have different indices"):
+        conformal_p_values(y, mixed, new)
+    with pytest.raises(ValueError, match="score and groups have different indices"):
+        conformal_p_values(y.to_numpy(), score, new, groups=mixed)

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupKFold,
     KFold,
     LeaveOneGroupOut,
     PredefinedSplit,
@@ -20,7 +21,7 @@ from sklearn.model_selection import (
     cross_val_score,
 )
 
-from skdxa.evaluation import Folds, repeated_cross_validate
+from skdxa.evaluation import Folds, compare, repeated_cross_validate
 
 
 @pytest.fixture(scope="module")
@@ -251,3 +252,35 @@ def test_other_folds_that_a_splitter_must_not_make(y):
         Folds.from_splitter(LeaveOneGroupOut(), y, cv_groups=np.where(one_class, 1, np.nan))
     with pytest.raises(ValueError, match="y and cv_groups must have the same rows"):
         Folds.from_splitter(LeaveOneGroupOut(), y, cv_groups=rows[1:])
+
+
+def test_the_same_folds_in_another_order_are_the_same_folds():
+    """Of three hospitals, each left out in turn, there are the same folds in every repeat."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 3))
+    y = (X[:, 0] + rng.normal(size=90) > 0).astype(int)
+    site = np.repeat(["A", "B", "C"], 30)
+    run = {"cv_groups": site, "n_repeats": 8, "random_state": 0, "progress": False}
+    found = {}
+    for name, cv in (("left out", LeaveOneGroupOut()), ("drawn", GroupKFold(3, shuffle=True))):
+        one, other = (
+            repeated_cross_validate(LogisticRegression(), x, y, cv=cv, **run)
+            for x in (X, X[:, 1:])
+        )
+        fold_of = one.fold_assignment.fold_of
+        assert (fold_of == fold_of[0]).all()
+        found[name] = [
+            *one.summary().loc["auc", ["estimate", "low", "high"]],
+            *one.summary(interval="corrected").loc["auc", ["low", "high"]],
+            compare(one, other, interval="corrected").pvalue,
+        ]
+    assert found["drawn"] == pytest.approx(found["left out"])
+    # As many patients as folds, each with scans of both labels.
+    folds = Folds.draw(
+        np.tile([0, 1], 50), groups=np.repeat(np.arange(10), 10), n_repeats=3, random_state=0
+    )
+    assert (folds.fold_of == folds.fold_of[0]).all()
+    # Other folds keep their numbers.
+    numbers = [[0, 1, 1, 0], [1, 0, 1, 0]]
+    assert Folds(numbers, [0, 1, 0, 1]).fold_of.tolist() == numbers
+    assert Folds([[0, 1, 1, 0], [1, 0, 0, 1]], [0, 1, 0, 1]).fold_of.tolist() == [[0, 1, 1, 0]] * 2

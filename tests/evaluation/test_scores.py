@@ -5,6 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 
 from skdxa.evaluation import default_threshold, positive_scores, response_method_of
+from skdxa.evaluation._scores import mean_score
 
 X = np.random.default_rng(0).normal(size=(30, 2))
 Y = np.tile(["healthy", "scoliosis", "scoliosis"], 10)
@@ -44,3 +45,22 @@ def test_scores_must_be_finite():
 def test_an_estimator_without_scores_has_no_method():
     with pytest.raises(ValueError, match=r"object has neither .* a label alone is no score\.$"):
         response_method_of(object())
+
+
+def test_mean_scores_and_their_ties_do_not_depend_on_the_order_of_models():
+    votes = np.random.default_rng(0).integers(0, 6, (10, 500))
+    score = votes / 5
+    orders = [np.random.default_rng(seed).permutation(10) for seed in range(5)]
+    means = [mean_score(score[order]) for order in orders]
+    assert all(np.array_equal(mean, means[0]) for mean in means)
+    assert len(np.unique(means[0])) == len(np.unique(votes.sum(axis=0)))
+    assert not all(
+        np.array_equal(score[order].mean(axis=0), score.mean(axis=0)) for order in orders
+    )
+
+
+@pytest.mark.parametrize("size", [1e-9, 3.7, 4e8])
+def test_mean_scores_keep_twelve_digits(size):
+    score = size * np.random.default_rng(0).normal(size=(3, 40))
+    np.testing.assert_allclose(mean_score(score), score.mean(axis=0), rtol=0, atol=1e-11 * size)
+    assert mean_score(np.zeros((2, 3))).tolist() == [0, 0, 0]

@@ -394,3 +394,12 @@ def test_stability_with_folds_that_lack_a_class(result):
     assert "no interval for " in str(caught[-1].message)
     assert "a class has fewer than two patients" in str(caught[-1].message)
     assert summary["low"].isna().all()
+
+
+@pytest.mark.parametrize("interval", ["stability", "corrected", "t", "delong", "bootstrap"])
+@pytest.mark.parametrize("level", [0, 1, 95, -0.5])
+def test_levels_are_checked_by_every_interval(interval, level):
+    folds = Folds.draw(np.tile([0, 1], 20), n_splits=4, n_repeats=2, random_state=0)
+    result = folds.with_scores(np.arange(40.0))
+    with pytest.raises(ValueError, match="level must lie between 0 and 1"):
+        result.summary(interval=interval, level=level, threshold=20)

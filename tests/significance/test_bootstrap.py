@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 from skdxa.significance import bootstrap_interval
 
@@ -129,7 +130,7 @@ def test_missing_bca_interval_is_not_hidden():
             {"groups": ["a", "b", "b", "c"], "stratify": [0, 0, 1, 1]},
             r"patient b .*\(position 2\)",
         ),
-        ({"groups": ["a", "b"]}, "inconsistent numbers of samples"),
+        ({"groups": ["a", "b"]}, r"arrays\[0\] and groups must have the same rows"),
     ],
 )
 def test_bad_bootstrap(options, message):
@@ -141,3 +142,13 @@ def test_bad_bootstrap(options, message):
 def test_a_bootstrap_of_nothing_is_refused(options):
     with pytest.raises(ValueError, match="needs at least two patients in each stratum"):
         bootstrap_interval(np.mean, ([],), n_resamples=9, **options)
+
+
+def test_arrays_of_other_rows_are_refused():
+    y, score = pd.Series([0, 1, 0, 1, 1, 0]), pd.Series([0.2, 0.7, 0.4, 0.3, 0.9, 0.1])
+    mixed = score.sample(frac=1, random_state=1)
+    options = {"n_resamples": 9, "random_state": 0}
+    with pytest.raises(ValueError, match=r"arrays\[0\] and arrays\[1\] have different indices"):
+        bootstrap_interval(roc_auc_score, (y, mixed), **options)
+    with pytest.raises(ValueError, match=r"arrays\[1\] and groups have different indices"):
+        bootstrap_interval(roc_auc_score, (y.to_numpy(), score), groups=mixed, **options)

@@ -191,7 +191,7 @@ def test_nesting_is_of_models_not_of_names():
         likelihood_ratio_test(y, X, X[["min_t"]].assign(other=np.arange(200)))
     with pytest.raises(ValueError, match="no variable beyond those of X_small"):
         likelihood_ratio_test(y, X, X)
-    with pytest.raises(ValueError, match="X_small and X_large must have the same rows"):
+    with pytest.raises(ValueError, match="y and X_small must have the same rows"):
         likelihood_ratio_test(y, X[["age"]][:100], X)
 
 

@@ -95,3 +95,15 @@ def test_nobody_treated_has_a_net_benefit_of_zero():
 def test_bad_options_of_the_band(options, message):
     with pytest.raises(ValueError, match=message):
         net_benefit(Y, OLD, 0.3, **options)
+
+
+def test_risks_equal_to_a_threshold_are_treated_however_the_threshold_was_made():
+    rng = np.random.default_rng(0)
+    prob = rng.integers(1, 99, 400) / 100
+    y = rng.random(400) < prob
+    thresholds = np.arange(0.05, 0.5, 0.05)
+    assert 0.15 not in thresholds
+    options = {"n_resamples": 50, "random_state": 0}
+    drawn = net_benefit(y, prob, thresholds, **options)
+    pd.testing.assert_frame_equal(drawn, net_benefit(y, prob, thresholds.round(2), **options))
+    assert drawn["true_positives"][2] == ((prob >= 0.15) & y).sum()

@@ -47,7 +47,7 @@ def test_one_event_gives_no_standard_error():
 def test_bad_reclassification():
     with pytest.raises(ValueError, match="new must hold probabilities from 0 to 1, got 2"):
         reclassification(Y, OLD, np.full(7, 2))
-    with pytest.raises(ValueError, match="old and new must have the same rows"):
+    with pytest.raises(ValueError, match="y and old must have the same rows"):
         reclassification(Y, OLD[1:], NEW)
 
 

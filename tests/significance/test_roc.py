@@ -342,3 +342,14 @@ def test_bad_groups(groups, message):
         delong_interval(y, NETWORK, groups=groups)
     with pytest.raises(ValueError, match=message):
         delong_test(y, NETWORK, AGE, groups=groups)
+
+
+def test_scores_and_patients_are_compared_where_labels_have_no_index():
+    y, score = np.tile([0, 1], 10), pd.Series(np.arange(20.0))
+    groups = pd.Series(np.arange(20) // 2).sample(frac=1, random_state=0)
+    for call in (
+        lambda: delong_interval(y, score, groups=groups),
+        lambda: delong_test(y, np.arange(20), score, groups=groups),
+    ):
+        with pytest.raises(ValueError, match="and groups have different indices"):
+            call()
