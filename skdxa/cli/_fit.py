@@ -15,6 +15,7 @@ from skdxa.cli._options import (
     TableArgument,
     Training,
     check_new,
+    check_writable,
     intervals_in_words,
     read_protocol,
 )
@@ -55,6 +56,7 @@ def fit(
 ):
     """Cross-validate the paper's network, and write what predicts on new scans to a file."""
     check_new(out, overwrite)
+    check_writable(out)
     from skdxa.evaluation import format_table, performance_table
     from skdxa.persistence import model_card, save_model
     from skdxa.study import fit_model

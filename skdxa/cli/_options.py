@@ -42,6 +42,7 @@ _AS_OPTIONS = (
     (r"\bvariable=", "--variable"),
     (r"\bsheet=", "--sheet"),
     (r"\bunit='([^']*)'", r"--unit '\1'"),
+    (r"\barray_spacing_mm\b", "--spacing"),
     (r"\bn_jobs=1\b", "--jobs 1"),
     (r"\(n_jobs\)", "(--jobs)"),
 )
@@ -280,6 +281,17 @@ def check_new(out, overwrite):
     """Refuse to replace a file or folder without --overwrite."""
     if out is not None and out.exists() and not overwrite:
         raise ValueError(f"{out} exists. Choose another name, or give --overwrite.")
+
+
+def check_writable(out):
+    """Refuse a file that cannot be written, before anything long begins."""
+    folder = out.parent
+    if not folder.is_dir():
+        raise ValueError(f"{out}: its folder does not exist. Make the folder first.")
+    if not os.access(folder, os.W_OK):
+        raise ValueError(
+            f"{out} cannot be written, since its folder does not permit it. Choose another folder."
+        )
 
 
 @contextmanager

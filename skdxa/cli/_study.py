@@ -26,6 +26,7 @@ from skdxa.cli._options import (
     on_cluster,
     with_columns,
 )
+from skdxa.exceptions import CohortError
 
 # From so many trainings on, the command says how long they take before it begins.
 _MANY_TRAININGS = 50
@@ -129,17 +130,31 @@ def study(
         patients = _load(reading, table, chosen, jobs=jobs, anonymize=anonymize)
         typer.echo(patients.DESCR)
     if external is not None:
-        others = _load(
-            replace(reading, scans=external_scans), external, chosen, jobs=jobs,
-            anonymize=anonymize, may_lack=True,
-        )  # fmt: skip
+        try:
+            others = _load(
+                replace(reading, scans=external_scans), external, chosen, jobs=jobs,
+                anonymize=anonymize, may_lack=True,
+            )  # fmt: skip
+        except CohortError as error:
+            raise CohortError(
+                f"The external hospital, {external}: {error} Its table must have the columns of "
+                "the first one."
+            ) from error
         typer.echo(f"External hospital: {others.DESCR}")
     targets = chosen.targets or ("scoliosis", "unreliable", "fracture_ever")
     if patients is not None:
-        targets = [name for name in targets if name in patients.target]
+        given = {name: chosen.columns.get(name, name) for name in targets}
+        targets = [name for name, column in given.items() if column in patients.target]
     n_trainings = count_trainings(chosen, targets)
     if estimate or n_trainings > _MANY_TRAININGS:
-        found = estimate_study(chosen, n_scans=None if patients is None else len(patients.data))
+        if not targets:
+            raise CohortError(
+                f"The table has none of the targets of the protocol: {', '.join(given)}. Name a "
+                "column by --target or --column."
+            )
+        chosen_here = chosen.with_changes(targets=tuple(targets))
+        n_scans = None if patients is None else len(patients.data)
+        found = estimate_study(chosen_here, n_scans=n_scans)
         typer.echo(found.text())
         if estimate:
             return

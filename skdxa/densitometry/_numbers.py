@@ -42,9 +42,10 @@ def first_place(values, marked):
     position = tuple(int(axis[0]) for axis in np.nonzero(np.atleast_1d(marked)))
     if isinstance(values, pd.DataFrame):
         row, column = position
-        return f" at index {values.index[row]!r}, column {values.columns[column]!r}"
+        index, name = values.index.tolist()[row], values.columns[column]
+        return f" at index {index!r}, column {name!r}"
     if isinstance(values, pd.Series):
-        return f" at index {values.index[position[0]]!r}"
+        return f" at index {values.index.tolist()[position[0]]!r}"
     if np.ndim(values) == 0:
         return ""
     return f" at position {position[0] if len(position) == 1 else position}"

@@ -1,5 +1,6 @@
 """What could make a study's numbers too good, looked for in what was run."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -362,7 +363,8 @@ def audit_shortcut(name, question, found, network_auc, *, what, remedy):
     """
     finding = (
         f"{what} alone reach an AUC of {found.estimate:.2f} ({found.low:.2f} to "
-        f"{found.high:.2f}); the network reaches {network_auc:.2f}."
+        f"{found.high:.2f}); the network reaches {network_auc:.2f} (pooled scores, median of the "
+        "repeats)."
     )
     told = found.estimate >= _TOLD and found.low >= _SURELY
     as_good = found.low > 0.55 and found.estimate >= network_auc - 0.02
@@ -381,7 +383,7 @@ def machine_columns(cohort):
         if str(name).lower() in SCANNER_NAMES and data[name].nunique() > 1:
             found[str(name)] = data[name].astype(str).to_numpy()
         if str(name).lower() in YEAR_NAMES:
-            years = pd.to_numeric(data[name], errors="coerce")
+            years = _years(data[name])
             if years.nunique() > 1:
                 late = years > years.median()
                 if late.all() or not late.any():
@@ -393,6 +395,32 @@ def machine_columns(cohort):
             if name in sources and sources[name].nunique() > 1:
                 found[f"file {name}"] = sources[name].astype(str).to_numpy()
     return found
+
+
+def _years(column):
+    """Return the years that a column of years or of dates holds, NaN for what is neither."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return column.dt.year
+    years = pd.to_numeric(column, errors="coerce")
+    # Such as 20260315, as DICOM writes dates.
+    years = years.where(years < 1e7, years // 10_000)
+    with warnings.catch_warnings():
+        # Of dates that begin with the year, which have no order of day and month.
+        warnings.simplefilter("ignore", UserWarning)
+        dates = pd.to_datetime(
+            column.where(years.isna()), errors="coerce", format="mixed", dayfirst=True
+        )
+    return years.fillna(dates.dt.year)
+
+
+def _unread_years(data):
+    """Return the first column of years of which most values are no years and no dates."""
+    for name in data.columns:
+        if str(name).lower() in YEAR_NAMES and data[name].notna().any():
+            unread = _years(data[name]).isna() & data[name].notna()
+            if 2 * unread.sum() > data[name].notna().sum():
+                return name, data[name][unread].iloc[0]
+    return None
 
 
 def machine_features(scans, spacing_mm):
@@ -424,7 +452,7 @@ def audit_machines(cohort, y, features):
     """
     question = "Can it be predicted from the image, and the label from it?"
     columns = machine_columns(cohort)
-    if not columns:
+    if not columns and _unread_years(cohort.data) is None:
         return [
             AuditItem(
                 "Scanner and year",
@@ -435,6 +463,18 @@ def audit_machines(cohort, y, features):
             )
         ]
     items = []
+    unread = _unread_years(cohort.data)
+    if unread is not None:
+        name, value = unread
+        items.append(
+            AuditItem(
+                f"Predictable from the {name}",
+                question,
+                OPEN,
+                f"The column {name!r} holds {value!r} and other values that are no years and no "
+                "dates, so that it was not looked at.",
+            )
+        )
     for name, kinds in columns.items():
         counts = pd.crosstab(kinds, y)
         pvalue = float(chi2_contingency(counts)[1]) if counts.shape[1] == 2 else 1.0
@@ -494,9 +534,9 @@ def audit_epoch(on_scored_fold, within_training):
         "How much would choosing the epoch on the scored fold flatter?",
         FINE,
         f"The epoch was chosen within the training folds: mean AUC {np.mean(within_training):.3f} "
-        f"over {len(within_training)} folds. Chosen on the fold that is then scored, as in the "
-        f"paper, it was {np.mean(on_scored_fold):.3f}: an optimism of {optimism:+.3f}, which is "
-        "not in the numbers of this report.",
+        f"over the {len(within_training)} folds of the first repeat. Chosen on the fold that is "
+        f"then scored, as in the paper, it was {np.mean(on_scored_fold):.3f}: an optimism of "
+        f"{optimism:+.3f}, which is not in the numbers of this report.",
     )
 
 

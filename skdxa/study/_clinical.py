@@ -1,6 +1,7 @@
 """The network beside T-scores, texture and age, for any task of a study."""
 
 import numpy as np
+import pandas as pd
 
 from skdxa.evaluation import Folds
 from skdxa.exceptions import CohortError
@@ -11,6 +12,8 @@ from skdxa.study._protocol import REFERENCES
 from skdxa.study._steps import LeftOut
 from skdxa.study._tasks import known_rows
 
+# Years, beyond which an age is taken for a mistake.
+_OLDEST = 120
 # Where no scan scored is osteoporotic, there is no sensitivity of the T-score to match.
 _SENSITIVITY = 0.6
 
@@ -18,6 +21,42 @@ _SENSITIVITY = 0.6
 def clinical_columns(protocol):
     """Return the clinical columns that a study knows, in the order of the tables."""
     return ["age", *VERTEBRAE, *HIP, protocol.texture]
+
+
+def check_clinical(protocol, cohort, targets):
+    """Raise a `CohortError` if a clinical column cannot be used, before anything is trained.
+
+    Parameters
+    ----------
+    protocol : Protocol
+    cohort : Bunch
+    targets : list of str
+        Rows without a label of any of these are not looked at.
+    """
+    used = cohort.target[targets].notna().any(axis=1).to_numpy()
+    sources = cohort.get("sources")
+    rows = cohort.data.index if sources is None else sources["row"]
+    data = cohort.data.set_axis(pd.Index(rows), axis=0)[used]
+    try:
+        predictors = read_predictors(
+            data, protocol.texture, REFERENCES[protocol.reference], gaps=True
+        )
+        if "age" in predictors:
+            age = predictors["age"].to_numpy()
+            wrong = np.flatnonzero((age < 0) | (age > _OLDEST))
+            if wrong.size:
+                raise CohortError(
+                    f"Column 'age' is {age[wrong[0]]:g} at index {data.index[wrong[0]]}; ages are "
+                    f"in years, from 0 to {_OLDEST}. Correct the cell, or leave it empty."
+                )
+    except ValueError as error:
+        message = str(error)
+        if sources is not None and "at index" in message:
+            message += " The index is the row of the table."
+        for name, column in protocol.columns.items():
+            if repr(name) in message and name != column:
+                message += f" The table calls {name!r} {column!r}."
+        raise CohortError(message) from error
 
 
 def compare_clinical(protocol, cohort, task, result):

@@ -172,4 +172,7 @@ def _float_column(table, column, what):
     try:
         return table[column].to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError) as error:
-        raise CohortError(f"Column {column!r} must hold numbers: {error}.") from error
+        numbers = pd.to_numeric(table[column], errors="coerce")
+        wrong = table[column][numbers.isna() & table[column].notna()]
+        where = f" at index {wrong.index[0]}" if len(wrong) else ""
+        raise CohortError(f"Column {column!r} must hold numbers: {error}{where}.") from error

@@ -9,6 +9,7 @@ from sklearn.utils import Bunch
 
 from skdxa.exceptions import CohortError
 from skdxa.preprocessing import scan_remarks
+from skdxa.study._clinical import check_clinical
 from skdxa.study._cohort import check_cohort, check_target
 from skdxa.study._output import (
     base_names,
@@ -93,9 +94,15 @@ def review_cohort(cohort, protocol=None, *, out=None, overwrite=False):
             named = rename_columns(cohort, protocol.columns)
         except CohortError as error:
             problems.append(str(error))
-    for target in _targets(protocol, named):
+    targets = _targets(protocol, named)
+    for target in targets:
         try:
             check_target(protocol, named, target)
+        except CohortError as error:
+            problems.append(str(error))
+    if protocol is not None:
+        try:
+            check_clinical(protocol, named, [name for name in targets if name in named.target])
         except CohortError as error:
             problems.append(str(error))
     if out is not None:
@@ -123,7 +130,7 @@ def _check_out(out, overwrite):
 
 def _scans(cohort, width):
     """Return the table of all scans listed."""
-    rows = []
+    rows, seen = [], {}
     sources = cohort.get("sources")
     for position, scan in enumerate(cohort.data["scan"]):
         # A simulated cohort has no files.
@@ -138,6 +145,10 @@ def _scans(cohort, width):
             width_mm=width * cohort.spacing_mm[1],
             return_features=True,
         )
+        pixels = np.asarray(scan)
+        same = seen.setdefault((pixels.shape, pixels.tobytes()), source["row"])
+        if same != source["row"]:
+            remarks = [*remarks, f"has the same pixels as row {same}"]
         rows.append({**source, "usable": True, **features, "remarks": "; ".join(remarks)})
     excluded = cohort.excluded.drop(columns="group", errors="ignore")
     rows += [

@@ -19,6 +19,7 @@ from skdxa.classification import set_threads
 from skdxa.exceptions import CheckpointError
 from skdxa.simulation import make_spine_cohort
 from skdxa.study._checklist import checklists
+from skdxa.study._clinical import check_clinical
 from skdxa.study._cohort import check_cohort
 from skdxa.study._fracture import experiment_names
 from skdxa.study._output import (
@@ -178,6 +179,7 @@ def run_study(
     cohort = _prepared(protocol, cohort)
     external = None if external is None else _prepared(protocol, external, may_lack=True)
     tasks, left_out = find_tasks(protocol, cohort)
+    check_clinical(protocol, cohort, [task.target for task in tasks])
     if protocol.primary and protocol.primary["target"] not in [task.target for task in tasks]:
         raise ValueError(
             f"primary names the target {protocol.primary['target']!r}, which the cohort does not "

@@ -193,7 +193,12 @@ def beside_clinical(task, state):
         "and IDI. p-values take the network's scores as given.",
     )
     state.add_table(
-        f"calibration_clinical_{stem}", f"{title}: calibration of the risks", found.calibration
+        f"calibration_clinical_{stem}",
+        f"{title}: calibration of the risks",
+        found.calibration,
+        caption="Of each experiment, the risks that logistic models of its variables predict, "
+        "fitted to the other folds. That of deep learning has the network's score as its only "
+        "variable: these risks are not the network's own, which another table judges.",
     )
     state.add_table(f"net_benefit_{stem}", f"{title}: net benefit", found.net_benefit)
     gained = found.added.query("test == 'DeLong'").set_index("experiment")

@@ -1,3 +1,5 @@
+import os
+
 import pandas as pd
 import pytest
 from commands import run_command
@@ -30,3 +32,17 @@ def test_fit_takes_the_protocol_and_the_columns_of_a_study(files, monkeypatch, t
     assert protocol.primary is None
     assert protocol.targets == ("Cobb > 10",)
     assert list(patients.target) == ["Cobb > 10"]
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_training(files, monkeypatch, tmp_path):
+    monkeypatch.setattr("skdxa.study.fit_model", lambda *args, **options: pytest.fail("trained"))
+    arguments = (files / "table.csv", "--target", "scoliosis", "--out")
+    ran = run_command("fit", *arguments, tmp_path / "none" / "model.skdxa")
+    assert "none/model.skdxa: its folder does not exist. Make the folder first." in str(
+        ran.exception
+    )
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK)
+    ran = run_command("fit", *arguments, tmp_path / "model.skdxa")
+    assert "model.skdxa cannot be written, since its folder does not permit it." in (
+        str(ran.exception)
+    )

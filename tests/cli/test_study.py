@@ -159,3 +159,37 @@ def test_a_column_that_nothing_would_use_is_refused(asked, files, tmp_path):
     )  # fmt: skip
     assert ran.exit_code == 0, ran.output
     assert asked[0].protocol.columns == {"curve": "scoliosis", "curve_r1": "patient"}
+
+
+def test_faults_of_the_external_table_are_told_to_be_its_own(files, asked, tmp_path):
+    table = pd.read_csv(files / "table.csv").rename(columns={"scan": "image"})
+    table.to_csv(tmp_path / "other.csv", index=False)
+    ran = run_command(
+        "study", files / "table.csv", "--target", "scoliosis", "--out", tmp_path / "out",
+        "--external", tmp_path / "other.csv", "--external-scans", files,
+    )  # fmt: skip
+    words = str(ran.exception)
+    assert f"The external hospital, {tmp_path}/other.csv: " in words
+    assert "Its table must have the columns of the first one." in words
+    assert asked == []
+
+
+def test_an_estimate_is_of_the_targets_that_the_table_has(files, monkeypatch, tmp_path):
+    found = []
+
+    def estimate_study(protocol, **options):
+        found.append(protocol)
+        return Bunch(text=lambda: "long")
+
+    monkeypatch.setattr("skdxa.study.estimate_study", estimate_study)
+    table = pd.read_csv(files / "table.csv").rename(columns={"scoliosis": "Skoliose"})
+    table = table[["scan", "Skoliose"]]
+    table.to_csv(tmp_path / "table.csv", index=False)
+    arguments = ("study", tmp_path / "table.csv", "--scans", files, "--estimate")
+    ran = run_command(*arguments, "--column", "scoliosis=Skoliose")
+    assert ran.exit_code == 0, ran.output
+    assert found[0].targets == ("scoliosis",)
+    ran = run_command(*arguments)
+    assert "The table has none of the targets of the protocol: scoliosis, unreliable" in (
+        str(ran.exception)
+    )

@@ -431,3 +431,32 @@ def test_a_damaged_area_is_computed_again(tmp_path, content, area):
     if content is not None:
         path.write_text(content)
     assert _kept_area(path) == area
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        [2018, 2020],
+        [20180305, 20200907],
+        ["05.03.2018", "07.09.2020"],
+        ["2018-03-05", "2020-09-07 10:00"],
+        [pd.Timestamp("2018-03-05"), pd.Timestamp("2020-09-07")],
+    ],
+)
+def test_years_are_read_from_dates_too(late):
+    cohort = small_cohort()
+    y = cohort.target["scoliosis"].to_numpy() == 1
+    cohort.data["year"] = pd.Series([late[int(label)] for label in y])
+    assert audit.machine_columns(cohort)["year"].tolist() == [
+        "late" if label else "early" for label in y
+    ]
+
+
+def test_a_column_of_years_without_years_is_told():
+    cohort = small_cohort()
+    cohort.data["year"] = ["before", "after"] * 45
+    y = cohort.target["scoliosis"].to_numpy() == 1
+    features = np.random.default_rng(0).normal(size=(90, 2))
+    (item,) = audit.audit_machines(cohort, y, features)
+    assert (item.name, item.verdict) == ("Predictable from the year", "open")
+    assert item.finding.startswith("The column 'year' holds 'before' and other values that are no")

@@ -107,3 +107,21 @@ def test_what_keeps_a_study_from_starting(cohort):
     del cohort["target"]
     with pytest.raises(CohortError, match="no 'target'"):
         review_cohort(cohort)
+
+
+def test_the_same_pixels_in_two_rows_are_remarked_on(cohort):
+    assert not review_cohort(cohort).scans["remarks"].str.contains("same").any()
+    cohort.data["scan"] = pd.Series([*cohort.data["scan"]], dtype=object)
+    cohort.data.at[6, "scan"] = cohort.data["scan"][0].copy()
+    remarks = review_cohort(cohort).scans["remarks"]
+    assert remarks[6] == "has the same pixels as row 2"
+    assert remarks[0] == ""
+
+
+def test_clinical_columns_that_a_study_cannot_use_keep_it_from_starting():
+    cohort = make_spine_cohort(60, random_state=0)
+    protocol = Protocol(n_splits=2, targets=("scoliosis",))
+    assert review_cohort(cohort, protocol).problems == []
+    cohort.data.loc[7, "age"] = 999
+    (problem,) = review_cohort(cohort, protocol).problems
+    assert problem.startswith("Column 'age' is 999 at index 7; ages are in years")

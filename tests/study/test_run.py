@@ -28,6 +28,7 @@ from skdxa.evaluation import Folds
 from skdxa.exceptions import CheckpointError, CohortError, ModelFileError
 from skdxa.simulation import make_spine_cohort
 from skdxa.study import Protocol, _run, run_study
+from skdxa.study._clinical import check_clinical
 from skdxa.study._fracture_predictors import read_predictors
 from skdxa.study._plan import study_steps
 from skdxa.study._resume import telling_what_is_kept
@@ -35,6 +36,7 @@ from skdxa.study._step_audit import audit_data
 from skdxa.study._step_models import cross_validate
 from skdxa.study._step_tables import tabulate_performance
 from skdxa.study._steps import Step
+from skdxa.study._tasks import rename_columns
 from skdxa.texture import VariogramSlope
 
 QUICK = Protocol.quick(n_repeats=2, added_value_draws=3)
@@ -841,3 +843,42 @@ def test_simulated_scoliosis_is_found_and_shuffled_labels_are_not(tmp_path):
         protocol.with_changes(shuffle_labels=True), out=tmp_path / "shuffled", progress=False
     )
     assert abs(shuffled.table.loc["scoliosis", "auc"] - 0.5) <= 0.08
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("bmd_L1", 0, r"got 0 at index 34, column 'bmd_L1'\. .* The index is the row of the "
+         r"table\. The table calls 'bmd_L1' 'BMD L1'\.$"),
+        ("age", "67 J.", r"Column 'age' must hold numbers: .* at index 34\."),
+        ("age", 999, r"Column 'age' is 999 at index 34; ages are in years, from 0 to 120\."),
+        ("age", -1, r"Column 'age' is -1 at index 34; ages"),
+    ],
+)  # fmt: skip
+def test_clinical_columns_are_checked_before_anything_is_trained(
+    tmp_path, monkeypatch, column, value, told
+):
+    monkeypatch.setattr(
+        "skdxa.study._step_models.repeated_cross_validate",
+        lambda *args, **options: pytest.fail("trained"),
+    )
+    cohort = small_cohort()
+    cohort.data = cohort.data.astype({"age": object, "bmd_L1": object})
+    cohort.data.loc[32, column] = value
+    cohort.sources = pd.DataFrame({"row": np.arange(90) + 2})
+    cohort.data = cohort.data.rename(columns={"bmd_L1": "BMD L1"})
+    protocol = ONE.with_changes(columns={"bmd_L1": "BMD L1"})
+    with pytest.raises(CohortError, match=told):
+        run(protocol, cohort, tmp_path / "out")
+    assert not (tmp_path / "out.unfinished").exists()
+    # A scan without a label is not used.
+    cohort.target.loc[32] = np.nan
+    renamed = rename_columns(cohort, protocol.columns)
+    check_clinical(protocol, renamed, ["scoliosis"])
+
+
+@pytest.mark.parametrize(("n_repeats", "kind"), [(1, "corrected"), (2, "stability")])
+def test_table_1_names_the_interval_that_it_has(short, tmp_path, n_repeats, kind):
+    study = run(ONE.with_changes(n_repeats=n_repeats), small_cohort(), tmp_path / "out")
+    report = (study.out / "report.html").read_text()
+    assert f"with 95 % intervals ({kind})" in report
