@@ -105,7 +105,7 @@ def audit_patients(cohort, folds):
     crossing = {pair: titles for pair, titles in crossing.items() if titles}
     if crossing:
         one, other, alike = next(iter(crossing))
-        row = _table_rows(cohort)
+        row = table_rows(cohort)
         listed = ", ".join(
             f"{row[first]} and {row[second]}" for first, second, _ in [*crossing][:5]
         )
@@ -174,7 +174,7 @@ def audit_external(cohort, external, targets):
     known, tested = (_labelled_patients(of, targets) for of in (cohort, external))
     used = [pair for pair in pairs if (known[pair[0]] & tested[pair[1]]).any()]
     if used:
-        rows, other_rows = _table_rows(cohort), _table_rows(external)
+        rows, other_rows = table_rows(cohort), table_rows(external)
         listed = [f"row {rows[one]} and row {other_rows[other]} there" for one, other, _ in used]
         return AuditItem(
             name,
@@ -236,7 +236,7 @@ def _number(found, one, several=None):
     return f"{len(found)} {one if len(found) == 1 else several or f'{one}s'}"
 
 
-def _table_rows(cohort):
+def table_rows(cohort):
     """Return the row of each scan in the user's table, or the index in the cohort without one."""
     sources = cohort.get("sources")
     return list(cohort.data.index if sources is None else sources["row"])

@@ -18,6 +18,7 @@ from sklearn.utils import Bunch
 from skdxa.classification import set_threads
 from skdxa.exceptions import CheckpointError
 from skdxa.simulation import make_spine_cohort
+from skdxa.study._audit import table_rows
 from skdxa.study._checklist import checklists
 from skdxa.study._clinical import check_clinical
 from skdxa.study._cohort import check_cohort
@@ -358,8 +359,10 @@ def _scores(state, task):
     result, cohort = state.results[task.target], state.cohort
     rows = positions(known_rows(cohort, task.target))[result.scores["row"]]
     scores = result.frame().rename(columns={"y": "label"}).assign(target=task.target, row=rows)
+    scores["table_row"] = np.asarray(table_rows(cohort))[rows]
     scores["patient"] = np.asarray(cohort.groups)[rows]
-    return scores[["target", "repeat", "fold", "row", "patient", "label", "score"]]
+    names = ["target", "repeat", "fold", "row", "table_row", "patient", "label", "score"]
+    return scores[names]
 
 
 def _manifest(state, seconds):

@@ -1,8 +1,10 @@
 """Steps of a study that test: the primary comparison, and the external hospital."""
 
+import numpy as np
 import pandas as pd
 
 from skdxa.evaluation import compare, external_table, external_test, format_table
+from skdxa.study._audit import table_rows
 from skdxa.study._steps import LeftOut, p_text
 from skdxa.study._tasks import positions
 from skdxa.study._values import NETWORK_ROW, network_threshold, scored_labels
@@ -90,6 +92,7 @@ def test_externally(state):
                 {
                     "target": task.target,
                     "row": positions(known),
+                    "table_row": np.asarray(table_rows(external))[known],
                     "patient": external.groups[known],
                     "label": y.to_numpy(),
                     "score": found.scores["ensemble"].to_numpy(),

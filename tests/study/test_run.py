@@ -148,6 +148,7 @@ def test_scores_models_and_manifest(whole):
     np.testing.assert_array_equal(first["label"], whole.cohort.target["scoliosis"])
     np.testing.assert_array_equal(first["score"], whole.results["scoliosis"].repeat_scores(0))
     external = pd.read_parquet(whole.out / "scores" / "external.parquet")
+    assert external["table_row"].tolist() == external["row"].tolist()
     # The simulated hospital of the tests has fractures too.
     assert set(external["target"]) == {"scoliosis", "unreliable", "fracture_ever"}
     manifest = json.loads((whole.out / "manifest.json").read_text())
@@ -882,3 +883,13 @@ def test_table_1_names_the_interval_that_it_has(short, tmp_path, n_repeats, kind
     study = run(ONE.with_changes(n_repeats=n_repeats), small_cohort(), tmp_path / "out")
     report = (study.out / "report.html").read_text()
     assert f"with 95 % intervals ({kind})" in report
+
+
+def test_scores_name_the_row_of_the_table(short, tmp_path):
+    cohort = small_cohort()
+    cohort.sources = pd.DataFrame({"row": np.arange(90) * 2 + 2})
+    cohort.target.loc[:9, "scoliosis"] = np.nan
+    study = run(ONE, cohort, tmp_path / "out")
+    scores = pd.read_parquet(study.out / "scores" / "scoliosis.parquet")
+    assert scores["row"].min() == 10
+    np.testing.assert_array_equal(scores["table_row"], 2 * scores["row"] + 2)
