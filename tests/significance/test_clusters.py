@@ -56,7 +56,7 @@ def test_a_class_of_one_patient_has_no_variance():
 
 @pytest.mark.parametrize(("n_most", "warns"), [(200, True), (60, True), (8, False), (1, False)])
 def test_patients_with_most_of_the_scans_are_warned_of(n_most, warns):
-    """Of 1,500 simulated intervals of 200 and 40 scans, 35 % held the AUC."""
+    """With 200 scans of one patient beside 40 others, a third of the intervals hold the AUC."""
     patient = np.r_[np.zeros(n_most, int), np.arange(1, 41), 41 + np.arange(80)]
     y = np.r_[np.ones(n_most + 40), np.zeros(80)]
     rng = np.random.default_rng(0)
