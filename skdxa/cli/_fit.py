@@ -85,7 +85,7 @@ def fit(
         )
         typer.echo(
             "\nOut of fold, each scan by the networks that were not trained on it. "
-            f"{intervals_in_words(protocol.interval, protocol.n_repeats)}\n"
+            f"{intervals_in_words(protocol.stated_interval)}\n"
         )
         typer.echo(format_table(performance, to="text"))
         if final == "folds":

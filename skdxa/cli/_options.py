@@ -264,10 +264,9 @@ _INTERVALS = {
 }
 
 
-def intervals_in_words(interval, n_repeats):
+def intervals_in_words(interval):
     """Return a sentence on what a table of performance states, and by which interval."""
-    # With one repeat the stability is unknown.
-    return _INTERVALS["corrected" if (interval, n_repeats) == ("stability", 1) else interval]
+    return _INTERVALS[interval]
 
 
 def as_options(message):

@@ -88,7 +88,11 @@ def study(
         typer.Option(help="The table, another way to name it."),
     ] = None,
     external: Annotated[
-        Path | None, typer.Option(help="Table of another hospital, on which models are tested.")
+        Path | None,
+        typer.Option(
+            help="Table of another hospital, with the same names of columns, on which models are "
+            "tested."
+        ),
     ] = None,
     external_scans: Annotated[
         Path | None, typer.Option(help="Folder of its scans; by default the table's.")
@@ -136,10 +140,7 @@ def study(
                 anonymize=anonymize, may_lack=True,
             )  # fmt: skip
         except CohortError as error:
-            raise CohortError(
-                f"The external hospital, {external}: {error} Its table must have the columns of "
-                "the first one."
-            ) from error
+            raise CohortError(f"The external hospital, {external}: {error}") from error
         typer.echo(f"External hospital: {others.DESCR}")
     targets = chosen.targets or ("scoliosis", "unreliable", "fracture_ever")
     if patients is not None:
@@ -152,9 +153,8 @@ def study(
                 f"The table has none of the targets of the protocol: {', '.join(given)}. Name a "
                 "column by --target or --column."
             )
-        chosen_here = chosen.with_changes(targets=tuple(targets))
         n_scans = None if patients is None else len(patients.data)
-        found = estimate_study(chosen_here, n_scans=n_scans)
+        found = estimate_study(chosen, targets=targets, n_scans=n_scans)
         typer.echo(found.text())
         if estimate:
             return
@@ -208,8 +208,7 @@ def _print(done, protocol, *, simulated):
     kind = "simulated patients" if simulated else "patients"
     shuffled = ", labels shuffled" if protocol.shuffle_labels else ""
     typer.echo(
-        f"\nOut of fold, {kind}{shuffled}. "
-        f"{intervals_in_words(protocol.interval, protocol.n_repeats)}\n"
+        f"\nOut of fold, {kind}{shuffled}. {intervals_in_words(protocol.stated_interval)}\n"
     )
     networks = done.table[done.table["predictor"] == "Deep learning"]
     typer.echo(format_table(networks, to="text"))

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from skdxa.exceptions import ScanError
 from skdxa.preprocessing import find_spine_line, scan_features
 from skdxa.significance import delong_interval
+from skdxa.study._cohort import table_rows
 from skdxa.study._known_columns import SCANNER_NAMES, YEAR_NAMES
 from skdxa.study._similar import similar_across, similar_pairs
 from skdxa.study._tasks import known_rows
@@ -234,12 +235,6 @@ def _shared_names(groups, others):
 def _number(found, one, several=None):
     """Return how many there are, in words for one or for several."""
     return f"{len(found)} {one if len(found) == 1 else several or f'{one}s'}"
-
-
-def table_rows(cohort):
-    """Return the row of each scan in the user's table, or the index in the cohort without one."""
-    sources = cohort.get("sources")
-    return list(cohort.data.index if sources is None else sources["row"])
 
 
 def _crossed(folds, one, other):

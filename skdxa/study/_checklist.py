@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from skdxa.study._values import interval_of, ratings_of
+from skdxa.study._values import ratings_of
 
 # Items in our own short words, by the numbers of the two statements:
 # Collins GS et al., TRIPOD+AI, BMJ 385, e078378 (2024), https://doi.org/10.1136/bmj-2023-078378;
@@ -187,7 +187,7 @@ def _answers(state, versions):
         else None,
         "heterogeneity": "See the table of subgroups." if "subgroups" in state.tables else None,
         "measures": "AUC, sensitivity, specificity and accuracy with 95 % intervals "
-        f"({interval_of(protocol)}); calibration, net benefit, decision thresholds.",
+        f"({protocol.stated_interval}); calibration, net benefit, decision thresholds.",
         "calculation": "Models of the median repeat are in the folder models."
         if any(state.fitted.values())
         else None,

@@ -5,6 +5,7 @@ import pandas as pd
 
 from skdxa.evaluation import Folds
 from skdxa.exceptions import CohortError
+from skdxa.study._cohort import table_rows
 from skdxa.study._fracture import compare_predictors
 from skdxa.study._fracture_predictors import read_predictors, unfillable_columns
 from skdxa.study._known_columns import HIP, VERTEBRAE
@@ -34,9 +35,7 @@ def check_clinical(protocol, cohort, targets):
         Rows without a label of any of these are not looked at.
     """
     used = cohort.target[targets].notna().any(axis=1).to_numpy()
-    sources = cohort.get("sources")
-    rows = cohort.data.index if sources is None else sources["row"]
-    data = cohort.data.set_axis(pd.Index(rows), axis=0)[used]
+    data = cohort.data.set_axis(pd.Index(table_rows(cohort)), axis=0)[used]
     try:
         predictors = read_predictors(
             data, protocol.texture, REFERENCES[protocol.reference], gaps=True
@@ -50,13 +49,15 @@ def check_clinical(protocol, cohort, targets):
                     f"in years, from 0 to {_OLDEST}. Correct the cell, or leave it empty."
                 )
     except ValueError as error:
-        message = str(error)
-        if sources is not None and "at index" in message:
-            message += " The index is the row of the table."
-        for name, column in protocol.columns.items():
-            if repr(name) in message and name != column:
-                message += f" The table calls {name!r} {column!r}."
-        raise CohortError(message) from error
+        known = clinical_columns(protocol)
+        renamed = [
+            f"{name!r} is {column!r} of the table"
+            for name, column in protocol.columns.items()
+            if name in known and name != column
+        ]
+        rows = "" if cohort.get("sources") is None else " An index is a row of the table."
+        names = f" Columns have skdxa's names: {', '.join(renamed)}." if renamed else ""
+        raise CohortError(f"{error}{rows}{names}") from error
 
 
 def compare_clinical(protocol, cohort, task, result):

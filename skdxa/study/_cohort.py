@@ -20,6 +20,12 @@ def check_cohort(cohort):
     return data, target, groups
 
 
+def table_rows(cohort):
+    """Return the row of each scan in the user's table, or the index in the cohort without one."""
+    sources = cohort.get("sources")
+    return list(cohort.data.index if sources is None else sources["row"])
+
+
 def check_target(protocol, cohort, target):
     """Raise a `CohortError` if a cohort has too few labels of a target for a protocol."""
     if target not in cohort.target.columns:

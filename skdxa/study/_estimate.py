@@ -78,13 +78,15 @@ class StudyEstimate:
         )
 
 
-def estimate_study(protocol, *, n_scans=None, model=None):
+def estimate_study(protocol, *, targets=None, n_scans=None, model=None):
     """Measure a few steps, and estimate time, memory and disk of a study.
 
     Parameters
     ----------
     protocol : Protocol
         The choices of the study.
+    targets : sequence of str or None, default=None
+        Those that the cohort has; None takes all of the protocol.
     n_scans : int or None, default=None
         Scans of the cohort; None takes the number of patients to simulate.
     model : classifier or None, default=None
@@ -108,7 +110,8 @@ def estimate_study(protocol, *, n_scans=None, model=None):
     3110
     """
     n_simulated = protocol.n_subjects if n_scans is None else n_scans
-    targets = PAPER_TARGETS if protocol.targets is None else protocol.targets
+    if targets is None:
+        targets = PAPER_TARGETS if protocol.targets is None else protocol.targets
     cohort = make_spine_cohort(_N_SCANS, random_state=0)
     y = np.arange(_N_SCANS) % 2
     pipeline = protocol.pipeline() if model is None else model

@@ -331,6 +331,12 @@ default="finnish_women"
         """Number of networks trained for each target, without stack and audit."""
         return self.n_splits * self.n_repeats
 
+    @property
+    def stated_interval(self):
+        """Kind of interval that tables state: with one repeat the stability is unknown."""
+        one_repeat = self.interval == "stability" and self.n_repeats == 1
+        return "corrected" if one_repeat else self.interval
+
     def pipeline(self):
         """Return the estimator: crop, then the paper's network with flipped copies.
 

@@ -1,5 +1,6 @@
 """Look over a cohort before a study: what would be read, what is odd, what is missing."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -145,8 +146,9 @@ def _scans(cohort, width):
             width_mm=width * cohort.spacing_mm[1],
             return_features=True,
         )
-        pixels = np.asarray(scan)
-        same = seen.setdefault((pixels.shape, pixels.tobytes()), source["row"])
+        pixels = np.ascontiguousarray(scan)
+        key = pixels.shape, hashlib.sha256(pixels).digest()
+        same = seen.setdefault(key, source["row"])
         if same != source["row"]:
             remarks = [*remarks, f"has the same pixels as row {same}"]
         rows.append({**source, "usable": True, **features, "remarks": "; ".join(remarks)})

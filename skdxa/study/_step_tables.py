@@ -19,7 +19,6 @@ from skdxa.study._protocol import REFERENCES
 from skdxa.study._steps import LeftOut
 from skdxa.study._values import (
     NETWORK_ROW,
-    interval_of,
     network_threshold,
     ratings_of,
     risk_of,
@@ -141,7 +140,7 @@ def tabulate_performance(state):
         raise LeftOut("No task was cross-validated.")
     table = pd.DataFrame(rows).set_index("experiment")
     table["patients"] = "simulated" if state.simulated else "real"
-    interval = interval_of(state.protocol)
+    interval = state.protocol.stated_interval
     pooled = interval in ("delong", "bootstrap")
     table["aggregation"] = "pooled" if pooled else "mean of folds"
     texts = format_table(table, to="frame")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from skdxa.evaluation import compare, external_table, external_test, format_table
-from skdxa.study._audit import table_rows
+from skdxa.study._cohort import table_rows
 from skdxa.study._steps import LeftOut, p_text
 from skdxa.study._tasks import positions
 from skdxa.study._values import NETWORK_ROW, network_threshold, scored_labels

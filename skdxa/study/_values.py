@@ -32,12 +32,6 @@ def scored_labels(state, task):
     return state.cohort.target.loc[known, task.scored_on].to_numpy(dtype=float)
 
 
-def interval_of(protocol):
-    """Return the kind of a study's intervals: with one repeat the stability is unknown."""
-    one_repeat = protocol.interval == "stability" and protocol.n_repeats == 1
-    return "corrected" if one_repeat else protocol.interval
-
-
 def ratings_of(cohort, target):
     """Return the ratings of a target, one column per rater, or None."""
     for table in (cohort.get("ratings"), cohort.data):

@@ -15,7 +15,7 @@ from skdxa.cli._exit import STATUSES
 from skdxa.cli._main import EXAMPLES
 from skdxa.cli._options import intervals_in_words
 from skdxa.evaluation import INTERVALS
-from skdxa.study import known_columns
+from skdxa.study import Protocol, known_columns
 
 
 @pytest.mark.usefixtures("as_it_was")
@@ -99,7 +99,9 @@ def test_a_mistyped_option_ends_with_status_2():
 
 
 def test_the_interval_of_a_table_is_named():
-    assert "95 % stability intervals" in intervals_in_words("stability", 2)
-    assert intervals_in_words("stability", 1) == intervals_in_words("corrected", 1)
-    assert "corrected resampled t" in intervals_in_words("corrected", 5)
-    assert len({intervals_in_words(name, 2) for name in INTERVALS}) == len(INTERVALS)
+    assert "95 % stability intervals" in intervals_in_words("stability")
+    assert Protocol(n_repeats=1).stated_interval == "corrected"
+    assert Protocol(n_repeats=2).stated_interval == "stability"
+    assert Protocol(n_repeats=1, interval="t").stated_interval == "t"
+    assert "corrected resampled t" in intervals_in_words("corrected")
+    assert len({intervals_in_words(name) for name in INTERVALS}) == len(INTERVALS)

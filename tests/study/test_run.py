@@ -849,8 +849,8 @@ def test_simulated_scoliosis_is_found_and_shuffled_labels_are_not(tmp_path):
 @pytest.mark.parametrize(
     ("column", "value", "told"),
     [
-        ("bmd_L1", 0, r"got 0 at index 34, column 'bmd_L1'\. .* The index is the row of the "
-         r"table\. The table calls 'bmd_L1' 'BMD L1'\.$"),
+        ("bmd_L1", 0, r"got 0 at index 34, column 'bmd_L1'\. .* An index is a row of the table\. "
+         r"Columns have skdxa's names: 'bmd_L1' is 'BMD L1' of the table\.$"),
         ("age", "67 J.", r"Column 'age' must hold numbers: .* at index 34\."),
         ("age", 999, r"Column 'age' is 999 at index 34; ages are in years, from 0 to 120\."),
         ("age", -1, r"Column 'age' is -1 at index 34; ages"),
