@@ -9,6 +9,8 @@ from sklearn.pipeline import Pipeline
 
 from skdxa.classification import SpineCNNClassifier
 from skdxa.study import _audit as audit
+from skdxa.study import _audit_patients as audit_patients
+from skdxa.study import _audit_shortcuts as audit_shortcuts
 from skdxa.study._clinical import clinical_columns
 from skdxa.study._step_models import cross_validated, file_of, shuffled_labels
 from skdxa.study._steps import LeftOut
@@ -27,10 +29,10 @@ def audit_data(state):
         raise LeftOut("No task was cross-validated.")
     first = trained[0]
     folds = {task.in_text: _folds_of_all(state, task) for task in trained}
-    items = [audit.audit_patients(state.cohort, folds)]
+    items = [audit_patients.audit_patients(state.cohort, folds)]
     if state.external_tests:
         tested = list(state.external_tests)
-        items.append(audit.audit_external(state.cohort, state.external, tested))
+        items.append(audit_patients.audit_external(state.cohort, state.external, tested))
     outcomes = {}
     for task in trained:
         cohort = audit.task_cohort(state.cohort, task)
@@ -44,32 +46,32 @@ def audit_data(state):
         spacing = cohort.spacing_mm
         groups = cohort.groups if has_repeated_patients(cohort.groups) else None
         title = task.in_text
-        features = audit.machine_features(scans, spacing)
-        n_brightness = audit.brightness_features(scans[:1], spacing).shape[1]
+        features = audit_shortcuts.machine_features(scans, spacing)
+        n_brightness = audit_shortcuts.brightness_features(scans[:1], spacing).shape[1]
         items.append(
-            audit.audit_shortcut(
+            audit_shortcuts.audit_shortcut(
                 f"Brightness and size: {title}",
                 "Do a scan's size and brightness alone tell the label?",
-                audit.out_of_fold_logistic(features[:, :n_brightness], y, fold, groups),
+                audit_shortcuts.out_of_fold_logistic(features[:, :n_brightness], y, fold, groups),
                 network,
                 what="Size and brightness",
                 remedy="Look whether positive scans were made or exported in another way; the "
                 "network may have learned no more.",
             )
         )
-        margins = audit.margin_features(scans, spacing, protocol.width * spacing[1])
+        margins = audit_shortcuts.margin_features(scans, spacing, protocol.width * spacing[1])
         items.append(
-            audit.audit_shortcut(
+            audit_shortcuts.audit_shortcut(
                 f"Margins: {title}",
                 "Does what lies beside the spine and at the edges tell the label?",
-                audit.out_of_fold_logistic(margins, y, fold, groups),
+                audit_shortcuts.out_of_fold_logistic(margins, y, fold, groups),
                 network,
                 what="Margins and edges",
                 remedy="Look for marks, text or cut edges outside the spine that depend on the "
                 "label.",
             )
         )
-        for item in audit.audit_machines(cohort, y, features):
+        for item in audit_shortcuts.audit_machines(cohort, y, features):
             if item.verdict != audit.OPEN:
                 items.append(
                     audit.AuditItem(

@@ -12,7 +12,8 @@ from skdxa.evaluation import (
     threshold_at_sensitivity,
 )
 from skdxa.significance import calibration, rater_agreement
-from skdxa.study import _audit as audit
+from skdxa.study._audit import task_cohort
+from skdxa.study._audit_shortcuts import machine_columns
 from skdxa.study._clinical import clinical_columns
 from skdxa.study._fracture_predictors import read_predictors
 from skdxa.study._protocol import REFERENCES
@@ -336,7 +337,7 @@ def tabulate_subgroups(state):
     for task in state.tasks:
         if task.target not in state.results:
             continue
-        cohort = audit.task_cohort(state.cohort, task)
+        cohort = task_cohort(state.cohort, task)
         groups = subgroups_of(cohort, state.protocol)
         if groups.empty:
             continue
@@ -384,7 +385,7 @@ def subgroups_of(cohort, protocol):
         t_score = predictors["min_t_score"]
         low = np.where(t_score >= 2.5, "-2.5 or below", "above -2.5")
         found["minimum T-score"] = pd.Series(low, dtype=object).where(t_score.notna())
-    for name, kinds in audit.machine_columns(cohort).items():
+    for name, kinds in machine_columns(cohort).items():
         if len(np.unique(kinds)) <= _MOST_KINDS:
             found[name] = pd.Series(kinds, dtype=object)
     table = pd.DataFrame({name: column.to_numpy() for name, column in found.items()})

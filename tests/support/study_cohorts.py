@@ -9,6 +9,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
+from skdxa.evaluation import Folds
+
 ROWS, COLUMNS = 71, 113
 
 
@@ -83,3 +85,9 @@ def small_cohort(n=90, *, seed=0, effect=0.25):
         simulated=False,
         DESCR=f"Cohort of {n} scans of {n} patients",
     )
+
+
+def folds_of(cohort, n_splits=3, n_repeats=1):
+    """Return folds of scoliosis that are always the same."""
+    y = cohort.target["scoliosis"].astype(int)
+    return Folds.draw(y, n_splits=n_splits, n_repeats=n_repeats, random_state=0).fold_of
