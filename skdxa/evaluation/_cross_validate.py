@@ -20,7 +20,8 @@ from skdxa._cluster import Losses, dask_client, data_sent, within_one_task
 from skdxa._sklearn import HasMethods, Interval, StrOptions, validate_params
 from skdxa.classification import get_threads, set_threads, trains_network
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest, using
-from skdxa.evaluation._folds import DRAWING, Folds, joint_strata
+from skdxa.evaluation._drawing import joint_strata
+from skdxa.evaluation._folds import DRAWING, Folds
 from skdxa.evaluation._patients import with_patients
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import positive_scores, response_method_of

@@ -16,7 +16,8 @@ from skdxa._sklearn import (
 )
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, described_once, using
 from skdxa.evaluation._cross_validate import FITTING, repeated_cross_validate, seed_of_run
-from skdxa.evaluation._folds import DRAWING, Folds, joint_strata
+from skdxa.evaluation._drawing import joint_strata
+from skdxa.evaluation._folds import DRAWING, Folds
 from skdxa.evaluation._metrics import METRICS
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._summary import count_patients, score_interval, tabulate
