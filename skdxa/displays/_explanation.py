@@ -16,14 +16,7 @@ from skdxa import inspection
 from skdxa._sklearn import Interval, StrOptions, validate_params
 from skdxa.displays._base import BaseDisplay
 from skdxa.displays._explain import choose_kernels, crop_masks, find_patterns, titles_of
-from skdxa.displays._panels import (
-    BARS,
-    HEADINGS,
-    OF_KERNELS,
-    TITLE_PLACE,
-    PanelGrid,
-    add_legend,
-)
+from skdxa.displays._panels import BARS, HEADINGS, OF_KERNELS, TITLE_PLACE, PanelGrid, add_legend
 from skdxa.displays._pictures import (
     check_masks,
     draw_image,

@@ -18,12 +18,7 @@ from skdxa.evaluation._folds import DRAWING, Folds
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._stability import cells_of
 from skdxa.significance import logistic_table
-from skdxa.validation import (
-    check_aligned,
-    fill_masked,
-    has_repeated_patients,
-    patient_codes,
-)
+from skdxa.validation import check_aligned, fill_masked, has_repeated_patients, patient_codes
 
 _METHOD = "labels redrawn from the clinical risk"
 # Probabilities of 0 and 1, as of a saturated network, have no log odds.

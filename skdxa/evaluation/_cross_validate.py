@@ -26,12 +26,7 @@ from skdxa.evaluation._patients import with_patients
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._scores import positive_scores, response_method_of
 from skdxa.evaluation._workers import Sendable, start_worker, worker_deaths_told
-from skdxa.validation import (
-    as_seed,
-    check_aligned,
-    fill_masked,
-    has_repeated_patients,
-)
+from skdxa.validation import as_seed, check_aligned, fill_masked, has_repeated_patients
 
 _CURVE = "history/"
 

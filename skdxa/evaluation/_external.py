@@ -15,12 +15,7 @@ from skdxa.evaluation._scores import (
     response_method_of,
 )
 from skdxa.significance import Calibration, HypothesisTest, calibration, non_inferiority_test
-from skdxa.validation import (
-    as_patients,
-    check_aligned,
-    fill_masked,
-    positive_and_known,
-)
+from skdxa.validation import as_patients, check_aligned, fill_masked, positive_and_known
 
 _INTERVALS = ("delong", "bootstrap")
 
@@ -194,11 +189,11 @@ def external_test(
                 f"model {number} has the classes {model.classes_.tolist()}, model 0 "
                 f"{classes.tolist()}."
             )
-    given, X = X, fill_masked(X)
+    X = fill_masked(X)
     score = np.array([positive_scores(model, X, response_method) for model in models])
     positive, known = positive_and_known(y, classes, score.shape[1])
     by_scan = reference if np.ndim(reference) else None
-    check_aligned(X=given, y=y, groups=groups, reference=by_scan)
+    check_aligned(X=X, y=y, groups=groups, reference=by_scan)
     patients = None if groups is None else as_patients(groups, len(known))[known]
     positive, score = positive[known], score[:, known]
     if positive.all() or not positive.any():

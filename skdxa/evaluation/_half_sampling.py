@@ -8,12 +8,7 @@ from scipy import stats
 from scipy.special import expit, logit
 from tqdm import tqdm
 
-from skdxa._sklearn import (
-    Interval,
-    check_method_params,
-    safe_indexing,
-    validate_params,
-)
+from skdxa._sklearn import Interval, check_method_params, safe_indexing, validate_params
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, described_once, using
 from skdxa.evaluation._cross_validate import FITTING, repeated_cross_validate, seed_of_run
 from skdxa.evaluation._drawing import joint_strata
@@ -22,11 +17,7 @@ from skdxa.evaluation._metrics import METRICS
 from skdxa.evaluation._result import CrossValidationResult
 from skdxa.evaluation._summary import count_patients, score_interval, tabulate
 from skdxa.significance import Interval as FoundInterval
-from skdxa.validation import (
-    check_aligned,
-    fill_masked,
-    positive_and_known,
-)
+from skdxa.validation import check_aligned, fill_masked, positive_and_known
 
 _METHOD = "half-sampling"
 

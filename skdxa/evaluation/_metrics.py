@@ -11,12 +11,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 
 from skdxa.evaluation._ranks import ranks_within
 from skdxa.significance import roc_points
-from skdxa.validation import (
-    as_patients,
-    check_aligned,
-    check_known,
-    fill_masked,
-)
+from skdxa.validation import as_patients, check_aligned, check_known, fill_masked
 
 THRESHOLD_RULES = ("at_least", "nearest", "interpolated", "guaranteed")
 METRICS = ("sensitivity", "specificity", "accuracy", "auc")

@@ -8,11 +8,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 
 from skdxa.significance._checks import check_complete, check_level, check_option, warn
 from skdxa.significance._results import Interval
-from skdxa.validation import (
-    as_patients,
-    check_aligned,
-    fill_masked,
-)
+from skdxa.validation import as_patients, check_aligned, fill_masked
 
 
 def bootstrap_interval(

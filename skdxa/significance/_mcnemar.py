@@ -5,9 +5,7 @@ from scipy import stats
 
 from skdxa.significance._checks import check_binary, check_groups, check_option, warn
 from skdxa.significance._results import HypothesisTest
-from skdxa.validation import (
-    check_aligned,
-)
+from skdxa.validation import check_aligned
 
 
 def mcnemar(right_a, right_b, *, groups=None, method="exact"):

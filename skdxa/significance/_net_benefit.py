@@ -11,9 +11,7 @@ from skdxa.significance._checks import (
     check_probability,
     check_vector,
 )
-from skdxa.validation import (
-    check_aligned,
-)
+from skdxa.validation import check_aligned
 
 # Thresholds such as numpy.arange makes differ in their last digits from risks of the same number.
 _ROUNDING = 1e-12

@@ -15,9 +15,7 @@ from skdxa.significance._checks import (
 from skdxa.significance._clusters import patients_of_classes, variances_of_two_means
 from skdxa.significance._results import HypothesisTest
 from skdxa.significance._wald import interval_around, wald_test
-from skdxa.validation import (
-    check_aligned,
-)
+from skdxa.validation import check_aligned
 
 # Smaller changes of a risk are rounding errors.
 _ROUNDING = 1e-12

@@ -15,9 +15,7 @@ from skdxa.study._clinical import clinical_columns
 from skdxa.study._step_models import cross_validated, file_of, shuffled_labels
 from skdxa.study._steps import LeftOut
 from skdxa.study._tasks import known_rows, positions
-from skdxa.study._values import (
-    scored_labels,
-)
+from skdxa.study._values import scored_labels
 from skdxa.validation import has_repeated_patients, replacing
 
 

@@ -31,10 +31,7 @@ from skdxa.study._output import file_names
 from skdxa.study._protocol import REFERENCES
 from skdxa.study._steps import LeftOut, p_text
 from skdxa.study._tasks import known_rows
-from skdxa.study._values import (
-    network_threshold,
-    scored_labels,
-)
+from skdxa.study._values import network_threshold, scored_labels
 from skdxa.validation import has_repeated_patients, replacing
 
 # Up to so many repeats, the models of all are held until the median repeat is known.

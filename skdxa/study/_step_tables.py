@@ -5,12 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from skdxa.evaluation import (
-    compare,
-    format_table,
-    subgroup_table,
-    threshold_at_sensitivity,
-)
+from skdxa.evaluation import compare, format_table, subgroup_table, threshold_at_sensitivity
 from skdxa.significance import calibration, rater_agreement
 from skdxa.study._audit import task_cohort
 from skdxa.study._audit_shortcuts import machine_columns
@@ -18,13 +13,7 @@ from skdxa.study._clinical import clinical_columns
 from skdxa.study._fracture_predictors import read_predictors
 from skdxa.study._protocol import REFERENCES
 from skdxa.study._steps import LeftOut
-from skdxa.study._values import (
-    NETWORK_ROW,
-    network_threshold,
-    ratings_of,
-    risk_of,
-    scored_labels,
-)
+from skdxa.study._values import NETWORK_ROW, network_threshold, ratings_of, risk_of, scored_labels
 
 _SENSITIVITIES = (0.8, 0.9, 0.95)
 _MOST_KINDS = 12

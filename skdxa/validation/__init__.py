@@ -5,13 +5,7 @@ everywhere. Masked arrays are turned into arrays with NaN here as well, since Nu
 their masks without a warning.
 """
 
-from skdxa.validation._file import (
-    irregular_kind,
-    open_regular,
-    printable,
-    remedy_for,
-    replacing,
-)
+from skdxa.validation._file import irregular_kind, open_regular, printable, remedy_for, replacing
 from skdxa.validation._labels import (
     as_seed,
     check_aligned,
