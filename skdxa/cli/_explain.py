@@ -7,6 +7,7 @@ import typer
 
 from skdxa.cli._new_scans import find_new_scans, print_predictions
 from skdxa.cli._options import (
+    FolderOption,
     ModelArgument,
     NewScansArgument,
     OverwriteOption,
@@ -20,6 +21,7 @@ def explain(
     model: ModelArgument,
     scans: NewScansArgument,
     out: Annotated[Path, typer.Option(help="Folder for one picture per scan.")],
+    folder: FolderOption = None,
     scan_column: ScanColumnOption = "scan",
     spacing: SpacingOption = None,
     positive: Annotated[
@@ -35,7 +37,7 @@ def explain(
     loaded, data = load_model(model, return_data=True)
     table = explain_scans(
         loaded,
-        find_new_scans(scans, scan_column),
+        find_new_scans(scans, scan_column, folder),
         out=out,
         data=data or None,
         positive=positive,

@@ -57,8 +57,19 @@ def common(
     """Deep learning on DXA scans of the lumbar spine. Research software, no medical device."""
 
 
-def _show_warning(message, category, filename, lineno, file=None, line=None):
-    typer.echo(f"Warning: {message}", err=True)
+def _once():
+    """Return a function that prints each warning the first time that it is given.
+
+    A table is read once for its columns and once for its scans, and would be warned of twice.
+    """
+    shown = set()
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        if str(message) not in shown:
+            shown.add(str(message))
+            typer.echo(f"Warning: {message}", err=True)
+
+    return show
 
 
 def _end(number, frame):
@@ -70,7 +81,7 @@ def _end(number, frame):
 
 def main():
     """Run the command; print an error of the user's or a warning as one line."""
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _once()
     signal.signal(signal.SIGTERM, _end)
     try:
         app()

@@ -7,10 +7,11 @@ from skdxa.cli._exit import FAILED, SOME_FAILED
 _TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
 
 
-def find_new_scans(given, scan_column):
+def find_new_scans(given, scan_column, folder=None):
     """Return the paths of scans: files as they are, those in folders, those in tables.
 
-    Hidden files and folders within a folder are left out.
+    Hidden files and folders within a folder are left out. Paths in a table are relative to
+    `folder`, or to the table's own.
     """
     from skdxa.scans import read_table
 
@@ -29,7 +30,10 @@ def find_new_scans(given, scan_column):
                     f"{path} has no column '{scan_column}' of scans; it has "
                     f"{', '.join(map(str, table.columns))}."
                 )
-            paths += [path.parent / scan for scan in table[scan_column].dropna()]
+            if folder is not None and not folder.is_dir():
+                raise ValueError(f"the folder of scans {folder} does not exist.")
+            parent = path.parent if folder is None else folder
+            paths += [parent / scan for scan in table[scan_column].dropna()]
         else:
             paths.append(path)
     if not paths:

@@ -76,6 +76,12 @@ ConfigOption = Annotated[
     ),
 ]
 ScanColumnOption = Annotated[str, typer.Option(help="Column of the scans' paths.")]
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--scans", help="Folder that a table's paths are relative to; by default the table's."
+    ),
+]
 SpacingOption = Annotated[
     tuple[float, float] | None,
     typer.Option(help="Height and width in mm of pixels of which nothing states them."),
@@ -124,12 +130,7 @@ OverwriteOption = Annotated[
 class Reading:
     """How a table and its scans are read."""
 
-    scans: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder that the table's paths are relative to; by default the table's."
-        ),
-    ] = None
+    scans: FolderOption = None
     scan_column: ScanColumnOption = "scan"
     column: ColumnOption = None
     group_column: Annotated[

@@ -7,6 +7,7 @@ import typer
 
 from skdxa.cli._new_scans import find_new_scans, print_predictions
 from skdxa.cli._options import (
+    FolderOption,
     ModelArgument,
     NewScansArgument,
     OverwriteOption,
@@ -20,6 +21,7 @@ def predict(
     model: ModelArgument,
     scans: NewScansArgument,
     out: Annotated[Path, typer.Option(help="Table to write: one row per scan (CSV).")],
+    folder: FolderOption = None,
     scan_column: ScanColumnOption = "scan",
     spacing: SpacingOption = None,
     error_rate: Annotated[
@@ -33,7 +35,7 @@ def predict(
     from skdxa.study import predict_scans, write_csv
 
     loaded, data = load_model(model, return_data=True)
-    paths = find_new_scans(scans, scan_column)
+    paths = find_new_scans(scans, scan_column, folder)
     table = predict_scans(
         loaded, paths, data=data or None, spacing_mm=spacing, error_rate=error_rate
     )

@@ -10,7 +10,7 @@ import pandas as pd
 from skdxa.exceptions import CohortError
 from skdxa.scans._labels import read_labels
 from skdxa.scans._rows import MOST_LISTED, list_rows
-from skdxa.validation import as_patients, printable
+from skdxa.validation import as_patients, in_stored_form, printable
 
 _SPACING_COLUMNS = ("row_mm", "column_mm")
 _PLAIN_NUMBER = r"0|[1-9][0-9]{0,17}"  # Without leading zeros, and within 64 bits.
@@ -136,6 +136,6 @@ def _paths(values, folder, problems):
 
 def _real_path(path):
     try:
-        return os.path.realpath(path)
+        return os.path.realpath(in_stored_form(path))
     except (OSError, ValueError):
         return path  # No file can be there; reading it says why.

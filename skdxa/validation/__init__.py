@@ -5,7 +5,14 @@ everywhere. Masked arrays are turned into arrays with NaN here as well, since Nu
 their masks without a warning.
 """
 
-from skdxa.validation._file import irregular_kind, open_regular, printable, remedy_for, replacing
+from skdxa.validation._file import (
+    in_stored_form,
+    irregular_kind,
+    open_regular,
+    printable,
+    remedy_for,
+    replacing,
+)
 from skdxa.validation._labels import (
     as_seed,
     check_aligned,
@@ -51,6 +58,7 @@ __all__ = [
     "fill_masked",
     "has_repeated_patients",
     "holding",
+    "in_stored_form",
     "irregular_kind",
     "like_input",
     "open_regular",

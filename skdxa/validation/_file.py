@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import unicodedata
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -75,12 +76,45 @@ def printable(path):
     )
 
 
+def in_stored_form(path):
+    """Return a path as the disk writes it, where that differs in the form of Unicode alone.
+
+    An accented letter is one character or a letter and an accent. A table made with one program
+    may hold the first form, and a folder copied from macOS the second.
+
+    Parameters
+    ----------
+    path : str, bytes or path-like
+        A path.
+
+    Returns
+    -------
+    path : str, bytes or path-like
+        The given path, unless a file or folder of an equivalent name exists in its place.
+
+    Examples
+    --------
+    >>> from skdxa.validation import in_stored_form
+    >>> in_stored_form("scan.npy")
+    'scan.npy'
+    """
+    text = os.fsdecode(path)
+    if text.isascii() or os.path.lexists(path):
+        return path
+    place = Path(Path(text).anchor)
+    for part in Path(text).relative_to(place).parts:
+        forms = (part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD")))
+        place /= next((form for form in forms if os.path.lexists(place / form)), part)
+    return str(place)
+
+
 @contextmanager
 def open_regular(path, error):
     """Open a file for reading; refuse anything but a regular file.
 
     The kind of the file is looked up before it is opened, since opening a named pipe or a
-    device can wait for ever, and once more on the open file. Links are followed.
+    device can wait for ever, and once more on the open file. Links are followed, and accented
+    letters may be written in either form of Unicode.
 
     Parameters
     ----------
@@ -108,6 +142,7 @@ def open_regular(path, error):
     """
     kind = None
     try:
+        path = in_stored_form(path)
         kind = irregular_kind(os.stat(path).st_mode)
         # Without this flag, a pipe put in the file's place meanwhile would block.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _O_BINARY

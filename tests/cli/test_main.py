@@ -27,8 +27,9 @@ def test_an_error_is_one_line(monkeypatch, capsys, tmp_path):
     assert capsys.readouterr().err == (
         f"Error: {tmp_path} exists. Choose another name, or give --overwrite.\n"
     )
-    warnings.showwarning("few scans", UserWarning, "file", 1)
-    assert capsys.readouterr().err == "Warning: few scans\n"
+    for text in ("few scans", "few patients", "few scans"):
+        warnings.showwarning(UserWarning(text), UserWarning, "file", 1)
+    assert capsys.readouterr().err == "Warning: few scans\nWarning: few patients\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without a signal")

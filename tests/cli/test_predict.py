@@ -43,6 +43,11 @@ def test_predict_goes_on_where_a_file_is_bad(files, model_file, tmp_path):
         (folder / name / "a.npy").touch()
     ran = run_command("predict", model_file, folder, *arguments)
     assert ran.exit_code == 0, ran.output
+    (tmp_path / "table.csv").write_text("scan\na.npy\n")
+    ran = run_command("predict", model_file, tmp_path / "table.csv", "--scans", folder, *arguments)
+    assert ran.exit_code == 0, ran.output
+    ran = run_command("predict", model_file, tmp_path / "table.csv", "--scans", "no", *arguments)
+    assert "the folder of scans no does not exist" in str(ran.exception)
     (folder / "table.csv").write_text("file,age\na.npy,66\n")
     ran = run_command("predict", model_file, folder / "table.csv", *arguments)
     assert "has no column 'scan' of scans; it has file, age" in str(ran.exception)

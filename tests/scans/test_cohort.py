@@ -1,5 +1,7 @@
 """A table and its scans to a cohort."""
 
+import unicodedata
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -163,6 +165,16 @@ def test_one_patient_written_in_two_ways_is_one(folder):
     path.write_text("\n".join([line.replace("1000", many_digits) for line in lines]) + "\n")
     cohort = load_cohort(path, scans=folder, target_columns="y", group_column="patient")
     assert cohort.groups[0] == cohort.groups[1] != cohort.groups[2]
+
+
+def test_a_scan_named_in_two_forms_of_unicode_is_listed_twice(folder):
+    names = [unicodedata.normalize(form, "Äijö.npy") for form in ("NFC", "NFD")]
+    np.save(folder / names[1], np.zeros((7, 9), dtype=np.float32))
+    table = pd.DataFrame({"scan": names, "patient": [1, 2]})
+    with pytest.raises(CohortError, match="rows 2 and 3 of the table name the same scan"):
+        load_cohort(table, scans=folder, group_column="patient")
+    cohort = load_cohort(table[:1], scans=folder, group_column="patient")
+    assert cohort.data["scan"][0].shape == (7, 9)
 
 
 def test_file_names_of_digits_stay_text(folder):

@@ -1,11 +1,18 @@
 import errno
 import os
 import sys
+import unicodedata
 
 import pytest
 
 from skdxa.exceptions import ScanReadError
-from skdxa.validation import irregular_kind, open_regular, printable, replacing
+from skdxa.validation import (
+    in_stored_form,
+    irregular_kind,
+    open_regular,
+    printable,
+    replacing,
+)
 
 
 def test_a_pipe_put_in_the_files_place_is_found_when_it_is_open(tmp_path, monkeypatch):
@@ -86,3 +93,23 @@ def test_a_folder_that_is_missing_is_named_by_the_file(tmp_path):
     ):
         pass
     assert raised.value.filename == str(tmp_path / "missing" / "one")
+
+
+@pytest.mark.parametrize("forms", [("NFD", "NFD"), ("NFD", "NFC"), ("NFC", "NFD"), ("NFC", "NFC")])
+def test_an_accented_name_is_found_in_either_form_of_unicode(tmp_path, forms):
+    folder, name = map(unicodedata.normalize, forms, ("Mäkelä", "Äijö é.npy"))
+    path = tmp_path / folder / name
+    path.parent.mkdir()
+    path.write_bytes(b"a scan")
+    for form in ("NFC", "NFD"):
+        named = unicodedata.normalize(form, str(path))
+        with open_regular(named, ScanReadError) as file:
+            assert file.read() == b"a scan"
+        assert os.path.samefile(in_stored_form(os.fsencode(named)), path)
+    # A file that is there in both forms is the one that is named.
+    other = path.with_name(unicodedata.normalize("NFD" if forms[1] == "NFC" else "NFC", name))
+    other.write_bytes(b"another")
+    for one in (path, other):
+        assert in_stored_form(one) == one
+    with pytest.raises(ScanReadError, match="no such file"), open_regular("é.npy", ScanReadError):
+        pass
