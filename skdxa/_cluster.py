@@ -3,6 +3,7 @@
 dask is an extra (``pip install "skdxa[dask]"``) and is imported only where joblib uses it.
 """
 
+import sys
 import time
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, nullcontext, suppress
@@ -19,6 +20,18 @@ def dask_client():
     """Return the client of the dask cluster that joblib is set to use, or None without one."""
     backend, _ = get_active_backend()
     return backend.client if type(backend).__name__ == "DaskDistributedBackend" else None
+
+
+def tasks_at_once():
+    """Return how many tasks run at once in the dask worker of this task, or None without one."""
+    if "distributed" not in sys.modules:
+        return None
+    from distributed import get_worker
+
+    try:
+        return get_worker().state.nthreads
+    except ValueError:
+        return None
 
 
 def within_one_task():
@@ -122,9 +135,10 @@ def prepared_workers(name, prepare, *args):
     name : str
         Names the preparation on the cluster.
     prepare : callable
-        Called as ``prepare(*args)``; nothing is called without a dask cluster.
+        Called as ``prepare(*args, tasks_at_once)``, with the number of tasks that the worker
+        runs at once; nothing is called without a dask cluster.
     *args
-        Its arguments.
+        Its first arguments.
     """
     client = dask_client()
     if client is None:
@@ -134,7 +148,7 @@ def prepared_workers(name, prepare, *args):
 
     class Preparation(WorkerPlugin):
         def setup(self, worker):
-            prepare(*args)
+            prepare(*args, worker.state.nthreads)
 
     try:
         client.register_plugin(Preparation(), name=name)

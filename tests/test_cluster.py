@@ -11,7 +11,14 @@ import pytest
 from fragile import Fragile
 from joblib import Parallel, delayed, parallel_config
 
-from skdxa._cluster import Losses, dask_client, data_sent, prepared_workers, within_one_task
+from skdxa._cluster import (
+    Losses,
+    dask_client,
+    data_sent,
+    prepared_workers,
+    tasks_at_once,
+    within_one_task,
+)
 from skdxa.classification import HyperbandSearchCV
 from skdxa.cli._options import on_cluster
 from skdxa.evaluation import repeated_cross_validate
@@ -117,11 +124,24 @@ def test_a_single_worker_is_used(on_dask, monkeypatch):
     assert os.getpid() not in found
 
 
+def note_number(path, n_tasks):
+    path.write_text(str(n_tasks))
+
+
 def test_workers_are_prepared(on_dask, tmp_path):
-    with prepared_workers("test", os.chdir, tmp_path):
-        assert set(on_dask.run(os.getcwd).values()) == {str(tmp_path)}
-    with pytest.raises(ValueError, match="invalid literal"), prepared_workers("test", int, "x"):
+    note = tmp_path / "note"
+    with prepared_workers("test", note_number, note):
+        assert note.read_text() == "1"
+    with (
+        pytest.raises(ValueError, match="base must be"),
+        prepared_workers("test", int, "x"),
+    ):
         pytest.fail("goes on although a worker could not be prepared")
+
+
+def test_a_worker_knows_how_many_tasks_it_runs_at_once(client):
+    assert tasks_at_once() is None
+    assert client.submit(tasks_at_once).result() == 1
 
 
 def test_without_a_cluster_there_is_nothing_to_prepare():

@@ -13,7 +13,13 @@ import pandas as pd
 from sklearn.model_selection import ParameterSampler
 from sklearn.utils import check_random_state
 
-from skdxa._cluster import Losses, call_on_workers, data_sent, prepared_workers, send_more
+from skdxa._cluster import (
+    Losses,
+    call_on_workers,
+    data_sent,
+    prepared_workers,
+    send_more,
+)
 from skdxa._sklearn import BaseSearchCV, fit_context, known_splitter
 from skdxa.classification._cnn import SpineCNNClassifier
 from skdxa.classification._hyperband_table import (
@@ -432,9 +438,9 @@ def _folder_of_states():
             call_on_workers(shutil.rmtree, folder, ignore_errors=True)
 
 
-def _use_threads(n_threads):
+def _use_threads(n_threads, fits_at_once):
     if get_threads() != n_threads:
-        set_threads(n_threads)
+        set_threads(n_threads, fits_at_once=fits_at_once)
 
 
 def _evaluate_again(evaluate_candidates, *args, **kwargs):

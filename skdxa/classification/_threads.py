@@ -37,7 +37,7 @@ def get_threads():
     return threads or cpu_count()
 
 
-def set_threads(n_threads):
+def set_threads(n_threads, *, fits_at_once=None):
     """Set how many threads TensorFlow uses for one fit, in this process and its workers.
 
     The scores of a network depend on the number of threads, and the same number gives the
@@ -46,12 +46,17 @@ def set_threads(n_threads):
     Parameters
     ----------
     n_threads : int
-        Number of threads, at least 1.
+        Number of threads of each operation, at least 1.
+    fits_at_once : int, default=None
+        How many fits this process runs at the same time. TensorFlow then runs
+        ``n_threads * fits_at_once`` operations at once, so that workers do not compete for
+        processors. None leaves its own number, as many as there are processors. Scores do
+        not depend on it, and it has no effect once TensorFlow has started.
 
     Raises
     ------
     ValueError
-        If `n_threads` is no whole number of at least 1.
+        If `n_threads` or `fits_at_once` is no whole number of at least 1.
     RuntimeError
         If TensorFlow has started with another number, which cannot be changed any more.
 
@@ -64,15 +69,19 @@ def set_threads(n_threads):
     The number is passed on by the environment variable TF_NUM_INTRAOP_THREADS, which worker
     processes inherit and which can be set in place of this function. Workers of a dask cluster
     do not inherit it: `HyperbandSearchCV` and `skdxa.evaluation.repeated_cross_validate` set
-    their number.
+    their number. Operations at once are passed on by TF_NUM_INTEROP_THREADS.
 
     Examples
     --------
     >>> from skdxa.classification import set_threads
     >>> set_threads(2)  # doctest: +SKIP
     """
-    if isinstance(n_threads, bool) or not isinstance(n_threads, int) or n_threads < 1:
-        raise ValueError(f"n_threads must be a whole number of at least 1; got {n_threads!r}.")
+    given = {"n_threads": n_threads}
+    if fits_at_once is not None:
+        given["fits_at_once"] = fits_at_once
+    for name, number in given.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1; got {number!r}.")
     tensorflow = _started_tensorflow()
     if tensorflow is not None:
         threading = tensorflow.config.threading
@@ -87,6 +96,8 @@ def set_threads(n_threads):
                     "workers of a dask cluster by Client.restart()."
                 ) from error
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(n_threads)
+    if fits_at_once is not None:
+        os.environ["TF_NUM_INTEROP_THREADS"] = str(n_threads * fits_at_once)
 
 
 def trains_network(estimator):

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
-from skdxa._cluster import Losses, dask_client, data_sent, within_one_task
+from skdxa._cluster import Losses, dask_client, data_sent, tasks_at_once, within_one_task
 from skdxa._sklearn import HasMethods, Interval, StrOptions, validate_params
 from skdxa.classification import get_threads, set_threads, trains_network
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest, using
@@ -409,7 +409,7 @@ def _run_split(work, repeat, fold, *, store, keep_model):
     # Only networks depend on threads, and a process whose TensorFlow has started cannot change
     # their number.
     if n_threads not in (None, get_threads()) and trains_network(work.estimator):
-        set_threads(n_threads)
+        set_threads(n_threads, fits_at_once=tasks_at_once())
     train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
     try:
         with within_one_task():

@@ -30,7 +30,7 @@ def start_worker(parent, n_threads):
         Threads of TensorFlow; None leaves its own number.
     """
     if n_threads is not None:
-        set_threads(n_threads)
+        set_threads(n_threads, fits_at_once=1)
     # On Windows, the number of the parent stays after its end.
     if os.name == "posix":
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -14,8 +14,10 @@ from skdxa.classification import SpineCNNClassifier, set_threads
 X = np.random.default_rng(0).normal(size=(24, 12, 10))
 SpineCNNClassifier(filters=(2,), epochs=1).fit(X, np.tile([0, 1], 12))
 {after}
+import os
 import tensorflow as tf
-print(tf.config.threading.get_intra_op_parallelism_threads())
+at_once = os.environ.get("TF_NUM_INTEROP_THREADS")
+print(tf.config.threading.get_intra_op_parallelism_threads(), at_once)
 """
 
 
@@ -28,9 +30,9 @@ def run(before="", after=""):
 
 def test_threads_are_set_before_tensorflow_is_imported():
     code = "import os, sys; set_threads(1); assert 'tensorflow' not in sys.modules"
-    assert (
-        run(code + "\nimport tensorflow as tf; set_threads(1)", "set_threads(1)").stdout == "1\n"
-    )
+    code += "\nimport tensorflow as tf; set_threads(1)"
+    assert run(code, "set_threads(1)").stdout == "1 None\n"
+    assert run("set_threads(2, fits_at_once=3)").stdout == "0 6\n"
 
 
 def test_threads_cannot_change_later():
@@ -42,3 +44,5 @@ def test_threads_cannot_change_later():
 def test_what_is_no_number_of_threads_is_refused(n_threads):
     with pytest.raises(ValueError, match="n_threads must be a whole number of at least 1"):
         set_threads(n_threads)
+    with pytest.raises(ValueError, match="fits_at_once must be a whole number of at least 1"):
+        set_threads(1, fits_at_once=n_threads)
