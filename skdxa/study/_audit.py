@@ -42,11 +42,16 @@ class AuditItem:
     finding: str
 
 
-def audit_shuffled(result, n_repeats=1):
-    """Judge the AUC that was reached with shuffled labels."""
+def audit_shuffled(result):
+    """Judge the AUC that was reached with shuffled labels.
+
+    The chance range is that of as many independent scans as there are patients of each class,
+    since the scans of a patient have similar scores and the same label.
+    """
     areas = result.repeat_metrics()["auc"]
     positive = result.y == result.classes[1]
-    n_one, n_other = positive.sum(), (~positive).sum()
+    patients = np.arange(len(positive)) if result.groups is None else result.groups
+    n_one, n_other = (len(np.unique(patients[of])) for of in (positive, ~positive))
     spread = np.sqrt((n_one + n_other + 1) / (12 * n_one * n_other))
     reach = 1.96 * spread
     area = areas.mean()
@@ -99,13 +104,29 @@ def audit_raters(title, agreement, accuracy):
 
 
 def audit_events(tasks, outcomes, n_variables):
-    """Count the events per variable of the largest logistic model of each task."""
+    """Count the events per variable of the largest logistic model of each task.
+
+    Parameters
+    ----------
+    tasks : list of Task
+    outcomes : dict of str to tuple
+        By target, what was observed (ndarray of bool) and the patients of the same scans.
+    n_variables : int
+
+    Returns
+    -------
+    AuditItem
+        An event is a patient with a scan of the rarer class.
+    """
     parts, verdict = [], FINE
     for task in tasks:
-        events = int(min(outcomes[task.target].sum(), (~outcomes[task.target]).sum()))
+        observed, patients = outcomes[task.target]
+        events = min(len(np.unique(patients[of])) for of in (observed, ~observed))
         if events / n_variables < _FEW_EVENTS:
             verdict = LOOK
-        parts.append(f"{task.title}: {events} in the rarer class, {events / n_variables:.0f} each")
+        parts.append(
+            f"{task.title}: {events} patients in the rarer class, {events / n_variables:.0f} each"
+        )
     return AuditItem(
         "Events per variable",
         "Are there enough events for the models?",
@@ -142,7 +163,8 @@ def audit_missing(cohort, columns, gaps, unfillable=()):
     labels = ", ".join(f"{name} in {number}" for name, number in unknown.items() if number)
     rule = {
         "leave_out": "left out of the comparison with clinical predictors and of the stack",
-        "impute": "filled by the median of the training folds",
+        "impute": "filled by the median of the training folds (of all scans in the models that "
+        "the tables of coefficients show)",
     }[gaps]
     finding = f"Of {len(cohort.data)} scans, clinical columns are "
     finding += f"missing {', '.join(parts)}; they were {rule}. " if parts else "complete. "

@@ -88,7 +88,7 @@ def audit_patients(cohort, folds):
     )
 
 
-def audit_external(cohort, external, targets):
+def audit_external(cohort, external, labels):
     """Look for patients of an external cohort among those that its models were trained on.
 
     Parameters
@@ -97,8 +97,8 @@ def audit_external(cohort, external, targets):
         All scans of the study.
     external : Bunch
         All scans of the other hospital.
-    targets : list of str
-        The targets that models were trained on and tested on there.
+    labels : dict of str to str
+        By the target that models were trained on, the label that they are scored by there.
 
     Returns
     -------
@@ -118,7 +118,8 @@ def audit_external(cohort, external, targets):
     except (ScanError, TypeError, ValueError) as error:
         finding = f"The scans of the two hospitals could not be compared: {error}{names}"
         return AuditItem(name, question, OPEN, finding)
-    known, tested = (_labelled_patients(of, targets) for of in (cohort, external))
+    known = _labelled_patients(cohort, list(labels))
+    tested = _labelled_patients(external, list(labels.values()))
     used = [pair for pair in pairs if (known[pair[0]] & tested[pair[1]]).any()]
     if used:
         rows, other_rows = table_rows(cohort), table_rows(external)

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import chi2_contingency
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -139,24 +139,31 @@ def machine_features(scans, spacing_mm):
 
 
 def machine_columns(cohort):
-    """Return what tells how scans were made, by name: columns of the data and of the sources."""
+    """Return how scans were made, by the name of a column of the data or of the sources.
+
+    Each column is an array of texts, with a missing value where the table has none.
+    """
     found = {}
     data = cohort.data
     for name in data.columns:
         if str(name).lower() in SCANNER_NAMES and data[name].nunique() > 1:
-            found[str(name)] = data[name].astype(str).to_numpy()
+            values = data[name].astype(object)
+            found[str(name)] = values.map(str).where(values.notna(), None).to_numpy()
         if str(name).lower() in YEAR_NAMES:
             years = _years(data[name])
             if years.nunique() > 1:
                 late = years > years.median()
                 if late.all() or not late.any():
                     late = years >= years.median()
-                found[str(name)] = np.where(late, "late", "early")
+                of_all = pd.Series(np.where(late, "late", "early"), dtype=object)
+                found[str(name)] = of_all.where(years.notna().to_numpy(), None).to_numpy()
     sources = cohort.get("sources")
     if sources is not None:
         for name in ("unit", "format", "row_mm", "column_mm"):
             if name in sources and sources[name].nunique() > 1:
-                found[f"file {name}"] = sources[name].astype(str).to_numpy()
+                values = sources[name].astype(object)
+                stated = values.map(str).where(values.notna(), "not stated")
+                found[f"file {name}"] = stated.to_numpy()
     return found
 
 
@@ -227,22 +234,32 @@ def audit_machines(cohort, y, features):
                 "dates, so that it was not looked at.",
             )
         )
-    for name, kinds in columns.items():
-        counts = pd.crosstab(kinds, y)
-        pvalue = float(chi2_contingency(counts)[1]) if counts.shape[1] == 2 else 1.0
-        share = counts[True] / counts.sum(axis=1) if True in counts else counts.iloc[:, 0] * 0.0
-        told = roc_auc_score(y, pd.Series(kinds).map(share))
-        image = _told_by_image(features, kinds)
+    for name, of_all in columns.items():
+        known = pd.notna(of_all)
+        kinds, labels, patients = of_all[known].astype(str), y[known], cohort.groups[known]
+        if labels.all() or not labels.any():
+            continue
+        counts = pd.crosstab(kinds, labels)
+        # Scans of a patient do not count as independent.
+        first = np.unique(patients, return_index=True)[1]
+        of_patients = pd.crosstab(kinds[first], labels[first])
+        pvalue = float(chi2_contingency(of_patients)[1]) if of_patients.shape[1] == 2 else 1.0
+        share = counts[True] / counts.sum(axis=1)
+        told = roc_auc_score(labels, pd.Series(kinds).map(share))
+        image = _told_by_image(features[known], kinds, patients)
         shares = ", ".join(f"{kind}: {100 * value:.0f} %" for kind, value in share.items())
         from_image = (
-            "too few scans of a kind to predict it from the image"
+            "too few patients of a kind to predict it from the image"
             if np.isnan(image)
             else f"it can be predicted from the image with an AUC of {image:.2f}"
         )
         finding = (
-            f"{name}: {from_image}; positive scans by {name}: {shares} (chi-square test, "
-            f"p = {pvalue:.2g}); alone it predicts the label with an AUC of {told:.2f}."
+            f"{name}: {from_image}; positive scans by {name}: {shares} (chi-square test of one "
+            f"scan per patient, p = {pvalue:.2g}); alone it predicts the label with an AUC of "
+            f"{told:.2f}."
         )
+        if not known.all():
+            finding += f" {(~known).sum()} scans have no value and were left out."
         tells_label = pvalue < 0.01 and told >= 0.6
         tells_image = image >= _TOLD
         if tells_label and tells_image:
@@ -259,20 +276,28 @@ def audit_machines(cohort, y, features):
     return items
 
 
-def _told_by_image(features, kinds):
-    """Return the mean AUC, one kind against the others, of a logistic model of image features."""
-    names, counts = np.unique(kinds, return_counts=True)
-    names = names[counts >= 10]
+def _told_by_image(features, kinds, patients):
+    """Return the mean AUC, one kind against the others, of a logistic model of image features.
+
+    Kinds of fewer than ten patients are left out.
+    """
+    n_patients = pd.Series(patients).groupby(kinds).nunique()
+    names = n_patients.index[n_patients >= 10].to_numpy()
     if len(names) < 2:
         return np.nan
     usable = np.isin(kinds, names)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
     areas = []
     for kind in names[:10]:
         is_kind = kinds[usable] == kind
         score = cross_val_predict(
-            model, features[usable], is_kind, cv=folds, method="decision_function"
+            model,
+            features[usable],
+            is_kind,
+            groups=patients[usable],
+            cv=folds,
+            method="decision_function",
         )
         areas.append(roc_auc_score(is_kind, score))
     return float(np.mean(areas))

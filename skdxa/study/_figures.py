@@ -16,6 +16,7 @@ from skdxa.study._values import (
     NETWORK_ROW,
     is_fracture,
     network_threshold,
+    numbers_in_words,
     ratings_of,
     risk_of,
     scored_labels,
@@ -298,9 +299,10 @@ def calibration(state):
         raise LeftOut("No model gives probabilities.")
     figure = paper_figure(_PAGE, 3.6)
     axes = figure.subplots(1, len(found), squeeze=False)[0]
-    for ax, (task, (labels, risk)), letter in zip(axes, found.items(), _LETTERS, strict=False):
+    for ax, (task, of_task), letter in zip(axes, found.items(), _LETTERS, strict=False):
+        labels, risk, patients = of_task
         try:
-            CalibrationDisplay.from_predictions(labels, risk, ax=ax)
+            CalibrationDisplay.from_predictions(labels, risk, groups=patients, ax=ax)
         except ValueError as error:
             raise LeftOut(f"{task.title}: {error}") from error
         _write_title(state, ax, f"({letter}) {task.title}")
@@ -331,7 +333,7 @@ def decision_curves(state):
             }
             found[task] = clinical.labels, risks
         elif risk_of(state, task) is not None:
-            labels, risk = risk_of(state, task)
+            labels, risk, _ = risk_of(state, task)
             found[task] = labels, {"network": risk}
     if not found:
         raise LeftOut("No model gives probabilities.")
@@ -399,6 +401,6 @@ def forest(state):
         figure,
         "auc_of_all",
         title="AUC of all predictors",
-        caption="Means over the folds with 95 % intervals; the line marks chance.",
+        caption=f"{numbers_in_words(state.protocol)}; the line marks chance.",
         alternative="AUC with interval of every network and clinical predictor, as in Table 1.",
     )

@@ -29,14 +29,15 @@ def audit_data(state):
     folds = {task.in_text: _folds_of_all(state, task) for task in trained}
     items = [audit_patients.audit_patients(state.cohort, folds)]
     if state.external_tests:
-        tested = list(state.external_tests)
-        items.append(audit_patients.audit_external(state.cohort, state.external, tested))
+        labels = state.external_labels
+        items.append(audit_patients.audit_external(state.cohort, state.external, labels))
     outcomes = {}
     for task in trained:
         cohort = audit.task_cohort(state.cohort, task)
         result = state.results[task.target]
         labels = scored_labels(state, task)
-        outcomes[task.target] = labels[~np.isnan(labels)] == 1
+        scored = ~np.isnan(labels)
+        outcomes[task.target] = labels[scored] == 1, cohort.groups[scored]
         y = result.y == result.classes[1]
         fold = result.fold_assignment.fold_of[result.median_repeat()]
         network = result.repeat_metrics()["auc"].median()

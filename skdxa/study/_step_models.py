@@ -175,12 +175,14 @@ def beside_clinical(task, state):
         "leave_out": f"{found.n_gaps} scans with gaps in clinical columns were left out.",
         "impute": f"Gaps in {found.n_gaps} scans were filled by medians of the training folds.",
     }[state.protocol.gaps]
+    # The models of all scans; those of the other tables are fitted by fold.
+    of_all = rule.replace("medians of the training folds", "the medians of all scans")
     state.add_table(
         f"coefficients_{stem}",
         f"{title}: logistic models",
         found.coefficients,
         caption=f"Per standard deviation towards the worse, T-scores by {found.reference}; "
-        f"{found.n_scans} scans. {rule}",
+        f"{np.isfinite(found.labels).sum()} scans with a known label. {of_all}",
     )
     state.add_table(
         f"added_{stem}",

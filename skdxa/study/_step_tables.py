@@ -13,10 +13,21 @@ from skdxa.study._clinical import clinical_columns
 from skdxa.study._fracture_predictors import read_predictors
 from skdxa.study._protocol import REFERENCES
 from skdxa.study._steps import LeftOut
-from skdxa.study._values import NETWORK_ROW, network_threshold, ratings_of, risk_of, scored_labels
+from skdxa.study._values import (
+    NETWORK_ROW,
+    is_pooled,
+    network_threshold,
+    numbers_in_words,
+    raters_in_words,
+    ratings_of,
+    risk_of,
+    scored_labels,
+)
 
 _SENSITIVITIES = (0.8, 0.9, 0.95)
 _MOST_KINDS = 12
+# Columns of subgroups that compare probabilities with the label that is scored.
+_CALIBRATED = [f"{name}{end}" for name in ("o_e", "slope") for end in ("", "_low", "_high")]
 
 
 def describe_patients(state):
@@ -44,8 +55,10 @@ def describe_patients(state):
                     )
                 )
         if "sex" in data:
+            n_known = int(data["sex"].notna().sum())
             for sex, number in data["sex"].value_counts().items():
-                rows.append(_row(name, f"sex {sex}", int(number), number / len(data)))
+                rows.append(_row(name, f"sex {sex}", int(number), number / n_known))
+            rows.append(_row(name, "sex known", n_known, n_known / len(data)))
         for target, labels in cohort.target.items():
             known = labels.dropna()
             if len(known):
@@ -56,7 +69,7 @@ def describe_patients(state):
         "Patients and labels",
         pd.DataFrame(rows),
         caption="Of measurements: number known, mean, standard deviation, minimum and maximum; of "
-        "labels and sex: number and share.",
+        "labels and sex: number and share of the known ones, which are counted as known.",
     )
 
 
@@ -130,9 +143,7 @@ def tabulate_performance(state):
         raise LeftOut("No task was cross-validated.")
     table = pd.DataFrame(rows).set_index("experiment")
     table["patients"] = "simulated" if state.simulated else "real"
-    interval = state.protocol.stated_interval
-    pooled = interval in ("delong", "bootstrap")
-    table["aggregation"] = "pooled" if pooled else "mean of folds"
+    table["aggregation"] = "pooled" if is_pooled(state.protocol) else "mean of folds"
     texts = format_table(table, to="frame")
     texts.insert(0, "Experiment", shown)
     state.add_table(
@@ -140,11 +151,9 @@ def tabulate_performance(state):
         "Table 1. Performance in cross-validation",
         table,
         shown=texts.reset_index(drop=True),
-        caption=f"{'Pooled scores of the median repeat of' if pooled else 'Means over'} "
-        f"{state.protocol.n_splits} folds x {state.protocol.n_repeats}, with 95 % intervals "
-        f"({interval}). A star marks a variable whose p-value in the "
-        "logistic model is below 0.05, unadjusted. Predictors are turned so that higher is worse "
-        "for fractures; an AUC below 0.5 means the opposite direction.",
+        caption=f"{numbers_in_words(state.protocol)}. A star marks a variable whose p-value in "
+        "the logistic model is below 0.05, unadjusted. Predictors are turned so that higher is "
+        "worse for fractures; an AUC below 0.5 means the opposite direction.",
     )
 
 
@@ -186,14 +195,17 @@ def _performance_row(task, predictor, summary, threshold, rule, labels):
 
 def tabulate_raters(state):
     """Tabulate the agreement of the raters of each label."""
-    tables = {}
+    tables, counts, names = {}, [], []
     cohorts = {"Cohort": state.cohort, "External": state.external}
     for task in state.tasks:
         for name, cohort in cohorts.items():
             ratings = None if cohort is None else ratings_of(cohort, task.target)
-            if ratings is None:
+            if ratings is None or len(ratings) < 2:
                 continue
             agreement = rater_agreement(ratings)
+            counts.append(f"{name}, {task.title}: {len(ratings)} of {len(cohort.data)} scans")
+            if raters_in_words(ratings) not in names:
+                names.append(raters_in_words(ratings))
             if cohort is state.cohort:
                 state.raters[task.target] = agreement
             tables[f"{name}: {task.title}"] = agreement
@@ -207,7 +219,8 @@ def tabulate_raters(state):
         "raters",
         "Agreement of raters",
         table,
-        caption="Cohen's kappa of each pair, and Fleiss' of all.",
+        caption="Cohen's kappa of each pair, and Fleiss' of all, of the scans that all raters "
+        f"have rated ({'; '.join(counts)}).{''.join(names)}",
     )
     for task in state.tasks:
         if task.target in state.raters:
@@ -278,9 +291,10 @@ def tabulate_calibration(state):
         found = risk_of(state, task)
         if found is None:
             continue
-        labels, risk = found
+        labels, risk, patients = found
         known = ~np.isnan(labels)
-        fitted = calibration(labels[known], risk[known])
+        patients = None if patients is None else patients[known]
+        fitted = calibration(labels[known], risk[known], groups=patients)
         rows[task.target] = {
             "in_the_large": fitted.in_the_large,
             "in_the_large_low": fitted.in_the_large_interval.low,
@@ -322,7 +336,7 @@ def _covers(interval, value):
 
 def tabulate_subgroups(state):
     """Tabulate the performance of the networks in subgroups of the patients."""
-    tables = {}
+    tables, others = {}, ""
     for task in state.tasks:
         if task.target not in state.results:
             continue
@@ -336,6 +350,13 @@ def tabulate_subgroups(state):
             y=scored_labels(state, task),
             threshold=network_threshold(state, task)[0],
         )
+        if task.is_prediction:
+            # The probabilities are of the label trained on, which is another.
+            tables[task.target][_CALIBRATED] = np.nan
+            others = (
+                f" Calibration is not shown where another label is scored ({task.scored_on}) than "
+                f"trained on ({task.target})."
+            )
     if not tables:
         raise LeftOut("The cohort tells neither age, sex, T-score nor site.")
     table = pd.concat(tables, names=["task", None]).reset_index("task").reset_index(drop=True)
@@ -352,9 +373,8 @@ def tabulate_subgroups(state):
         "Performance in subgroups",
         table,
         caption="Of the networks, with 95 % intervals; subgroups with fewer than ten patients of "
-        "a "
-        "class are not judged. interaction_p tests whether the AUC differs between the subgroups "
-        "of a variable. Models were trained on patients of all subgroups.",
+        "a class are not judged. interaction_p tests whether the AUC differs between the "
+        f"subgroups of a variable. Models were trained on patients of all subgroups.{others}",
     )
 
 
@@ -365,7 +385,7 @@ def subgroups_of(cohort, protocol):
         age = pd.to_numeric(data["age"], errors="coerce")
         if age.nunique() > 1:
             middle = age.median()
-            old = np.where(age >= middle, f"{middle:.0f} and above", f"below {middle:.0f}")
+            old = np.where(age >= middle, f"{middle:g} and above", f"below {middle:g}")
             found["age"] = pd.Series(old, dtype=object).where(age.notna().to_numpy())
     if "sex" in data and data["sex"].nunique() > 1:
         found["sex"] = data["sex"].astype(object)
@@ -375,7 +395,8 @@ def subgroups_of(cohort, protocol):
         low = np.where(t_score >= 2.5, "-2.5 or below", "above -2.5")
         found["minimum T-score"] = pd.Series(low, dtype=object).where(t_score.notna())
     for name, kinds in machine_columns(cohort).items():
-        if len(np.unique(kinds)) <= _MOST_KINDS:
-            found[name] = pd.Series(kinds, dtype=object)
+        kinds = pd.Series(kinds, dtype=object)
+        if kinds.nunique() <= _MOST_KINDS:
+            found[name] = kinds
     table = pd.DataFrame({name: column.to_numpy() for name, column in found.items()})
     return table[[name for name in table if table[name].nunique() > 1]]

@@ -28,17 +28,24 @@ def compare_primary(state):
             raise LeftOut(
                 f"{name!r} is no experiment of {task.title}; there are {[*names] or NETWORK_ROW}."
             )
-    if clinical is None:
+    if clinical is None or (against is None and model == NETWORK_ROW):
+        # Of all scans, also those with gaps in clinical columns.
         results, labels = {NETWORK_ROW: state.results[target]}, scored_labels(state, task)
     else:
         results, labels = clinical.results, clinical.labels
+    of_scans = _scans_in_words(results[model], labels)
     if against is None:
-        auc = results[model].summary(labels, interval=state.protocol.interval).loc["auc"]
+        auc = results[model].summary(
+            labels,
+            interval=state.protocol.interval,
+            random_state=state.protocol.random_state,
+        )
+        auc = auc.loc["auc"]
         apart = "lies" if auc["low"] > 0.5 or auc["high"] < 0.5 else "does not lie"
         text = (
             f"Primary comparison, stated in the protocol: {model} for {task.in_text} has an "
             f"AUC of {auc['estimate']:.2f} (95 % interval {auc['low']:.2f} to {auc['high']:.2f}), "
-            f"which {apart} apart from the chance level of 0.5."
+            f"which {apart} apart from the chance level of 0.5 ({of_scans})."
         )
         state.primary = {**primary, "auc": auc["estimate"], "low": auc["low"], "high": auc["high"]}
     else:
@@ -46,7 +53,7 @@ def compare_primary(state):
         text = (
             f"Primary comparison, stated in the protocol: for {task.in_text}, {model} minus "
             f"{against} is {test.estimate:+.3f} in AUC (95 % interval {test.interval.low:+.3f} to "
-            f"{test.interval.high:+.3f}; {test.method}, {p_text(test.pvalue)})."
+            f"{test.interval.high:+.3f}; {test.method}, {p_text(test.pvalue)}; {of_scans})."
         )
         state.primary = {
             **primary,
@@ -58,6 +65,15 @@ def compare_primary(state):
     state.sentences = {"Primary comparison": [text], **state.sentences}
 
 
+def _scans_in_words(result, labels):
+    """Say how many scans with a known label a result has, and of how many patients."""
+    known = ~np.isnan(labels)
+    n_scans = f"{known.sum()} scans"
+    if not has_repeated_patients(result.groups):
+        return n_scans
+    return f"{n_scans} of {len(np.unique(result.groups[known]))} patients"
+
+
 def test_externally(state):
     """Test the models of the median repeat on the external cohort: Table 2."""
     external = state.external
@@ -65,13 +81,14 @@ def test_externally(state):
         raise LeftOut("No external cohort was given.")
     tests, scores = {}, []
     for task in state.tasks:
-        if task.target not in state.fitted or task.target not in external.target:
+        if task.target not in state.fitted or _external_label(external, task) is None:
             continue
-        labels = external.target[task.target]
+        scored_on = _external_label(external, task)
+        labels = external.target[scored_on]
         known = labels.notna().to_numpy()
         if labels[known].nunique() < 2:
             state.left_out[f"External hospital: {task.title}"] = (
-                f"{task.target} has no two values there."
+                f"{scored_on} has no two values there."
             )
             continue
         models = state.fitted[task.target]
@@ -91,6 +108,7 @@ def test_externally(state):
             pd.DataFrame(
                 {
                     "target": task.target,
+                    "scored_on": scored_on,
                     "row": positions(known),
                     "table_row": np.asarray(table_rows(external))[known],
                     "patient": external.groups[known],
@@ -100,10 +118,12 @@ def test_externally(state):
             )
         )
         auc = tests[task.target].loc["auc"]
+        state.external_labels[task.target] = scored_on
+        by_label = f", scored by {scored_on}" if scored_on != task.target else ""
         state.say_of(
             task.title,
-            f"On {known.sum()} scans of the external hospital, the {len(models)} models of the "
-            f"median repeat reach a mean AUC of {auc['mean']:.2f} ({auc['minimum']:.2f} to "
+            f"On {known.sum()} scans of the external hospital{by_label}, the {len(models)} models "
+            f"of the median repeat reach a mean AUC of {auc['mean']:.2f} ({auc['minimum']:.2f} to "
             f"{auc['maximum']:.2f} among models); their averaged score reaches "
             f"{auc['ensemble']:.2f} (95 % interval {auc['low']:.2f} to {auc['high']:.2f}).",
         )
@@ -116,6 +136,7 @@ def test_externally(state):
         table[f"auc_of_averaged_score{name}"] = [
             test.loc["auc", column] for test in tests.values()
         ]
+    table["scored_on"] = list(state.external_labels.values())
     table["patients"] = "simulated" if external.get("simulated", False) else "real"
     titles = {task.target: task.title for task in state.tasks}
     texts = format_table(table, to="frame").rename(index=titles)
@@ -130,5 +151,22 @@ def test_externally(state):
         table,
         shown=texts.reset_index(),
         caption="Mean, minimum and maximum of the models of the median repeat. Minimum and "
-        "maximum tell how the models differ, not how certain the mean is.",
+        "maximum tell how the models differ, not how certain the mean is."
+        + "".join(
+            f" {titles[target]} is scored by {label}."
+            for target, label in state.external_labels.items()
+            if label != target
+        ),
     )
+
+
+def _external_label(external, task):
+    """Return the label by which a task is scored at the external hospital, or None.
+
+    It is that of the cross-validation where the hospital has both values of it, and otherwise
+    the label trained on.
+    """
+    target = external.target
+    if task.scored_on in target and target[task.scored_on].nunique() == 2:
+        return task.scored_on
+    return task.target if task.target in target else None

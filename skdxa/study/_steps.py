@@ -81,6 +81,7 @@ class StudyState:
     fitted: dict = field(default_factory=dict)
     clinical: dict = field(default_factory=dict)
     external_tests: dict = field(default_factory=dict)
+    external_labels: dict = field(default_factory=dict)
     external_scores: pd.DataFrame | None = None
     stacks: dict = field(default_factory=dict)
     raters: dict = field(default_factory=dict)

@@ -2,8 +2,11 @@
 
 import re
 
-from skdxa.study._fracture_models import finite_odds
+import pandas as pd
+
+from skdxa.study._fracture_models import finite_odds, predict_out_of_fold
 from skdxa.study._tasks import known_rows
+from skdxa.validation import has_repeated_patients
 
 NETWORK_ROW = "Deep learning"
 
@@ -32,26 +35,67 @@ def scored_labels(state, task):
     return state.cohort.target.loc[known, task.scored_on].to_numpy(dtype=float)
 
 
+def is_pooled(protocol):
+    """Return whether the numbers of a study are of pooled scores, in place of means over folds."""
+    return protocol.stated_interval in ("delong", "bootstrap")
+
+
+def numbers_in_words(protocol):
+    """Say what the numbers of the main tables are."""
+    what = "Pooled scores of the median repeat of" if is_pooled(protocol) else "Means over"
+    return (
+        f"{what} {protocol.n_splits} folds x {protocol.n_repeats}, with 95 % intervals "
+        f"({protocol.stated_interval})"
+    )
+
+
 def ratings_of(cohort, target):
-    """Return the ratings of a target, one column per rater, or None."""
+    """Return the ratings of the scans that all raters have rated, or None.
+
+    One column per rater, in the order of the raters' numbers, since the rows of an agreement are
+    named by the columns' positions.
+    """
     for table in (cohort.get("ratings"), cohort.data):
-        if table is not None:
-            names = [
-                name for name in table.columns if re.fullmatch(rf"{re.escape(target)}_r\d+", name)
-            ]
-            if len(names) > 1:
-                return table[names]
+        if table is None:
+            continue
+        numbers = {
+            name: int(name.removeprefix(f"{target}_r"))
+            for name in table.columns
+            if re.fullmatch(rf"{re.escape(target)}_r[0-9]+", str(name))
+        }
+        if len(numbers) > 1:
+            return table[sorted(numbers, key=numbers.get)].dropna()
     return None
 
 
+def raters_in_words(ratings):
+    """Return which columns the raters are, where their numbers do not count from 1, else ""."""
+    if all(str(name).endswith(f"_r{n}") for n, name in enumerate(ratings.columns, start=1)):
+        return ""
+    columns = ", ".join(f"{n} is {name}" for n, name in enumerate(ratings.columns, start=1))
+    return f" Rater {columns}."
+
+
 def risk_of(state, task):
-    """Return a task's labels and the network's risk of them, or None without probabilities."""
-    clinical = state.clinical.get(task.target)
+    """Return labels, the network's risks of them and patients, or None without probabilities.
+
+    All are of the same scans; without patients who have several, the last is None.
+    """
+    clinical, result = state.clinical.get(task.target), state.results.get(task.target)
+    if result is None:
+        return None
+    patients = result.groups if has_repeated_patients(result.groups) else None
     if task.is_prediction and clinical is not None:
         # On the scale of the label that is scored.
-        return clinical.labels, clinical.risks[NETWORK_ROW].to_numpy()
-    result = state.results.get(task.target)
-    if result is None or result.response_method != "predict_proba":
+        risk = clinical.risks[NETWORK_ROW].to_numpy()
+        return clinical.labels, risk, None if patients is None else patients[clinical.kept]
+    if result.response_method != "predict_proba":
         return None
     labels = scored_labels(state, task)
-    return labels, finite_odds(result.repeat_scores(result.median_repeat(labels)))
+    repeat = result.median_repeat(labels)
+    risk = result.repeat_scores(repeat)
+    if task.is_prediction:
+        table = pd.DataFrame({NETWORK_ROW: risk})
+        fold = result.fold_assignment.fold_of[repeat]
+        risk = predict_out_of_fold(table, result.y, fold, labels)
+    return labels, finite_odds(risk), patients

@@ -1,11 +1,13 @@
 """What a study is told about its labels, epochs, raters, events and files."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from study_cohorts import cheap_model, small_cohort
 
-from skdxa.evaluation import repeated_cross_validate
+from skdxa.evaluation import Folds, repeated_cross_validate
 from skdxa.significance import rater_agreement
 from skdxa.study import _audit as audit
 from skdxa.study._step_audit import _kept_area
@@ -35,6 +37,27 @@ def test_shuffled_labels_that_are_predicted_mean_a_leak():
     assert leaked.finding.endswith("have leaked into training.")
 
 
+def test_the_chance_range_of_shuffled_labels_is_that_of_patients():
+    rng = np.random.default_rng(0)
+    n_patients, n_scans = 60, 5
+    patients = np.repeat(np.arange(n_patients), n_scans)
+    areas, verdicts = [], []
+    for _ in range(150):
+        labels = rng.permutation(np.arange(n_patients) % 2)[patients]
+        # Scores that know nothing but are alike within a patient.
+        score = rng.normal(size=n_patients)[patients] + 0.3 * rng.normal(size=patients.size)
+        drawn = Folds.draw(labels, groups=patients, n_splits=3, n_repeats=1, random_state=0)
+        result = drawn.with_scores(score[np.newaxis])
+        verdicts.append(audit.audit_shuffled(result).verdict)
+        areas.append(result.repeat_metrics()["auc"].mean())
+    assert verdicts.count("fault") <= 1
+    low, high = re.search(
+        r"between ([0-9.]+) and ([0-9.]+) in 95 %", audit.audit_shuffled(result).finding
+    ).groups()
+    within = np.mean((np.array(areas) > float(low)) & (np.array(areas) < float(high)))
+    assert within > 0.9
+
+
 def test_what_else_is_told():
     ratings = pd.DataFrame({"r1": [0, 1, 1, 0, 1, 0, 1, 0], "r2": [0, 1, 1, 0, 1, 0, 0, 0]})
     agreement = rater_agreement(ratings)
@@ -42,13 +65,18 @@ def test_what_else_is_told():
     above = audit.audit_raters("Scoliosis", agreement, 0.9)
     assert (above.verdict, "no superiority" in above.finding) == ("look at this", True)
 
-    events = audit.audit_events([TASK], {"scoliosis": np.arange(90) < 60}, 3)
-    assert (events.verdict, "30 in the rarer class, 10 each" in events.finding) == (
+    scans = np.arange(90)
+    events = audit.audit_events([TASK], {"scoliosis": (scans < 60, scans)}, 3)
+    assert (events.verdict, "30 patients in the rarer class, 10 each" in events.finding) == (
         "nothing found",
         True,
     )
-    few = audit.audit_events([TASK], {"scoliosis": np.arange(90) < 20}, 3)
+    few = audit.audit_events([TASK], {"scoliosis": (scans < 20, scans)}, 3)
     assert few.verdict == "look at this"
+    # The same scans, three of each patient.
+    several = audit.audit_events([TASK], {"scoliosis": (scans < 60, scans // 3)}, 3)
+    assert several.verdict == "look at this"
+    assert "10 patients in the rarer class, 3 each" in several.finding
 
     flattered = audit.audit_epoch([0.9, 0.8], [0.8, 0.8])
     assert "an optimism of +0.050" in flattered.finding

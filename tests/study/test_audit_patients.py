@@ -10,6 +10,9 @@ from skdxa.simulation import make_spine_cohort
 from skdxa.study import _audit_patients as audit_patients
 from skdxa.study._similar import similar_across, similar_pairs
 
+# The label that models are trained on, and that they are scored by at the other hospital.
+SCOLIOSIS = {"scoliosis": "scoliosis"}
+
 
 def test_twins_under_other_names_are_found_and_other_patients_are_not():
     cohort = make_spine_cohort(24, n_scans_per_subject=1.5, random_state=0)
@@ -83,7 +86,7 @@ def test_patients_of_an_external_hospital_who_were_trained_on_are_found(hospital
     turned = similar_across(external.data["scan"], cohort.data["scan"])
     assert sorted((other, one, value) for one, other, value in turned) == sorted(pairs)
 
-    found = audit_patients.audit_external(cohort, external, ["scoliosis"])
+    found = audit_patients.audit_external(cohort, external, SCOLIOSIS)
     one, other, alike = pairs[0]
     assert (found.name, found.verdict) == ("Hospitals apart", "fault")
     assert f"{len(pairs)} pairs of a scan of a patient that models were trained" in found.finding
@@ -97,15 +100,13 @@ def test_patients_of_an_external_hospital_who_were_trained_on_are_found(hospital
 def test_what_is_neither_trained_on_nor_tested_is_no_fault(hospitals):
     cohort, external = hospitals
     cohort = Bunch(**{**cohort, "target": cohort.target.assign(scoliosis=np.nan)})
-    found = audit_patients.audit_external(cohort, external, ["scoliosis"])
+    found = audit_patients.audit_external(cohort, external, SCOLIOSIS)
     assert found.verdict == "nothing found"
     assert "pairs look like scans of one patient, but one of each pair lacks a label" in (
         found.finding
     )
-    assert (
-        audit_patients.audit_external(cohort, external, ["scoliosis", "unreliable"]).verdict
-        == "fault"
-    )
+    labels = SCOLIOSIS | {"unreliable": "unreliable"}
+    assert audit_patients.audit_external(cohort, external, labels).verdict == "fault"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_the_same_names_in_two_hospitals_are_told(groups, told):
     cohort = small_cohort(4)
     one, other = part_of(cohort, np.arange(4) < 2), part_of(cohort, np.arange(4) >= 2)
     one.groups, other.groups = np.array(groups), np.array(["A1", "B2"])
-    found = audit_patients.audit_external(one, other, ["scoliosis"])
+    found = audit_patients.audit_external(one, other, SCOLIOSIS)
     assert found.verdict == "nothing found"
     expected = (
         "Of 2 scans of the external hospital, each compared with the 2 of the cohort, no two look "
@@ -135,9 +136,7 @@ def test_counted_patients_have_no_names(first):
     cohort = small_cohort(4)
     one, other = part_of(cohort, np.arange(4) < 2), part_of(cohort, np.arange(4) >= 2)
     one.groups, other.groups = np.array([first, first]), np.array([first, first + 1])
-    assert audit_patients.audit_external(one, other, ["scoliosis"]).finding.endswith(
-        "of one patient."
-    )
+    assert audit_patients.audit_external(one, other, SCOLIOSIS).finding.endswith("of one patient.")
 
 
 def test_a_patient_is_trained_on_whose_other_scan_has_a_label():
@@ -145,11 +144,11 @@ def test_a_patient_is_trained_on_whose_other_scan_has_a_label():
     one, other = part_of(cohort, np.arange(5) < 4), part_of(cohort, np.arange(5) == 3)
     one.sources = pd.DataFrame({"row": [2, 4, 6, 8]})
     one.target.loc[3, "scoliosis"] = np.nan
-    found = audit_patients.audit_external(one, other, ["scoliosis"])
+    found = audit_patients.audit_external(one, other, SCOLIOSIS)
     assert found.verdict == "nothing found"
     assert "1 pair looks like scans of one patient, but one lacks a label." in found.finding
     one.groups = np.array(["A", "B", "C", "C"])
-    found = audit_patients.audit_external(one, other, ["scoliosis"])
+    found = audit_patients.audit_external(one, other, SCOLIOSIS)
     assert found.verdict == "fault"
     assert ": row 8 and row 0 there. The most alike" in found.finding
 
@@ -159,9 +158,9 @@ def test_spacings_that_are_equal_or_not_stated_are_compared(hospitals, spacing_m
     cohort, external = hospitals
     plain = external.data.assign(scan=pd.Series([*external.data["scan"]], dtype=object))
     other = Bunch(**{**external, "data": plain, "spacing_mm": spacing_mm})
-    assert audit_patients.audit_external(cohort, other, ["scoliosis"]).verdict == "fault"
+    assert audit_patients.audit_external(cohort, other, SCOLIOSIS).verdict == "fault"
     del other["spacing_mm"]
-    assert audit_patients.audit_external(cohort, other, ["scoliosis"]).verdict == "fault"
+    assert audit_patients.audit_external(cohort, other, SCOLIOSIS).verdict == "fault"
 
 
 @pytest.mark.parametrize(
@@ -182,14 +181,14 @@ def test_hospitals_whose_scans_cannot_be_compared_leave_the_question_open(
     external = Bunch(**{**external, "data": plain, "spacing_mm": spacing_mm})
     external.groups = external.groups.astype(str)
     found = audit_patients.audit_external(
-        Bunch(**{**cohort, "groups": cohort.groups.astype(str)}), external, ["scoliosis"]
+        Bunch(**{**cohort, "groups": cohort.groups.astype(str)}), external, SCOLIOSIS
     )
     assert found.verdict == "open"
     assert found.finding.startswith(f"The scans of the two hospitals could not be compared: {why}")
     assert "patients have the same name in both" in found.finding
     tiny = plain.head(1).assign(scan=pd.Series([np.full((4, 4), np.nan)], dtype=object))
     found = audit_patients.audit_external(
-        cohort, Bunch(**{**hospitals[1], "data": tiny}), ["scoliosis"]
+        cohort, Bunch(**{**hospitals[1], "data": tiny}), SCOLIOSIS
     )
     assert found.verdict == "open"
 

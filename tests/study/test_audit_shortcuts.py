@@ -1,8 +1,11 @@
 """Shortcuts and machines that tell the label, planted and found, and clean data without any."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.utils import Bunch
 from study_cohorts import folds_of, small_cohort
 
 from skdxa.significance import Interval
@@ -106,7 +109,7 @@ def test_years_and_files_tell_too_and_without_any_the_question_is_open():
     assert list(columns) == ["Year", "file unit"]
     assert sum(columns["Year"] == "late") == 1
     found = audit_shortcuts.audit_machines(cohort, y, features)
-    assert "too few scans of a kind to predict it from the image" in found[0].finding
+    assert "too few patients of a kind to predict it from the image" in found[0].finding
 
 
 @pytest.mark.parametrize(
@@ -136,3 +139,44 @@ def test_a_column_of_years_without_years_is_told():
     (item,) = audit_shortcuts.audit_machines(cohort, y, features)
     assert (item.name, item.verdict) == ("Predictable from the year", "open")
     assert item.finding.startswith("The column 'year' holds 'before' and other values that are no")
+
+
+def test_scans_of_a_patient_are_no_independent_evidence_of_a_scanner():
+    rng = np.random.default_rng(0)
+    patients = np.repeat(np.arange(40), 5)
+    n_remarks = 0
+    for _ in range(40):
+        scanner, label = rng.integers(0, 2, (2, 40))
+        # Features that are alike within a patient, and tell neither.
+        features = rng.normal(size=(40, 3))[patients] + 0.1 * rng.normal(size=(200, 3))
+        cohort = Bunch(
+            data=pd.DataFrame({"scanner": np.where(scanner == 1, "A", "B")[patients]}),
+            groups=patients,
+        )
+        (item,) = audit_shortcuts.audit_machines(cohort, label[patients] == 1, features)
+        n_remarks += item.verdict != "nothing found"
+        image = float(re.search(r"image with an AUC of ([0-9.]+)", item.finding).group(1))
+        assert image < 0.9
+    # p < 0.01 in one of a hundred, and in every fourth if scans are counted as independent.
+    assert n_remarks <= 3
+
+
+def test_a_table_that_names_no_scanner_for_some_scans_is_looked_at_without_them():
+    cohort = small_cohort()
+    y = cohort.target["scoliosis"].to_numpy() == 1
+    cohort.data["scanner"] = pd.Series(np.where(y, "A", "B"), dtype=object)
+    cohort.data.loc[:9, "scanner"] = None
+    cohort.data["year"] = np.where(np.arange(90) < 10, np.nan, 2010 + np.arange(90) % 4)
+    columns = audit_shortcuts.machine_columns(cohort)
+    assert pd.isna(columns["scanner"]).tolist() == [True] * 10 + [False] * 80
+    assert columns["scanner"][10] == ("A" if y[10] else "B")
+    assert pd.isna(columns["year"]).sum() == 10
+    features = np.random.default_rng(0).normal(size=(90, 2))
+    found = audit_shortcuts.audit_machines(cohort, y, features)
+    assert [item.name for item in found] == [
+        "Predictable from the scanner",
+        "Predictable from the year",
+    ]
+    for item in found:
+        assert "10 scans have no value and were left out." in item.finding
+    assert "A: 100 %, B: 0 %" in found[0].finding
