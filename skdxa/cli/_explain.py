@@ -19,9 +19,9 @@ from skdxa.cli._options import (
 
 def explain(
     model: ModelArgument,
-    scans: NewScansArgument,
+    files: NewScansArgument,
     out: Annotated[Path, typer.Option(help="Folder for one picture per scan.")],
-    folder: FolderOption = None,
+    scans: FolderOption = None,
     scan_column: ScanColumnOption = "scan",
     spacing: SpacingOption = None,
     positive: Annotated[
@@ -35,12 +35,14 @@ def explain(
     from skdxa.study import explain_scans
 
     loaded, data = load_model(model, return_data=True)
+    paths, spacings = find_new_scans(files, scan_column, scans)
     table = explain_scans(
         loaded,
-        find_new_scans(scans, scan_column, folder),
+        paths,
         out=out,
         data=data or None,
         positive=positive,
         spacing_mm=spacing,
+        scan_spacings_mm=spacings,
     )
     print_predictions(table, out)

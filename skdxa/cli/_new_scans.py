@@ -12,10 +12,16 @@ def find_new_scans(given, scan_column, folder=None):
 
     Hidden files and folders within a folder are left out. Paths in a table are relative to
     `folder`, or to the table's own.
-    """
-    from skdxa.scans import read_table
 
-    paths = []
+    Returns
+    -------
+    paths : list of Path
+    spacings : list
+        Of each scan, the height and width of a pixel, in mm, that its table states, or None.
+    """
+    from skdxa.scans import given_spacing, read_table
+
+    paths, spacings = [], {}
     for path in given:
         if path.is_dir():
             paths += sorted(
@@ -33,12 +39,14 @@ def find_new_scans(given, scan_column, folder=None):
             if folder is not None and not folder.is_dir():
                 raise ValueError(f"the folder of scans {folder} does not exist.")
             parent = path.parent if folder is None else folder
-            paths += [parent / scan for scan in table[scan_column].dropna()]
+            for row, scan in table[scan_column].dropna().items():
+                spacings[len(paths)] = given_spacing(table, row)
+                paths.append(parent / scan)
         else:
             paths.append(path)
     if not paths:
         raise ValueError("There is no scan in the files and folders given.")
-    return paths
+    return paths, [spacings.get(number) for number in range(len(paths))]
 
 
 def _is_hidden(path):

@@ -78,9 +78,7 @@ ConfigOption = Annotated[
 ScanColumnOption = Annotated[str, typer.Option(help="Column of the scans' paths.")]
 FolderOption = Annotated[
     Path | None,
-    typer.Option(
-        "--scans", help="Folder that a table's paths are relative to; by default the table's."
-    ),
+    typer.Option(help="Folder that a table's paths are relative to; by default the table's."),
 ]
 SpacingOption = Annotated[
     tuple[float, float] | None,

@@ -19,9 +19,9 @@ from skdxa.cli._options import (
 
 def predict(
     model: ModelArgument,
-    scans: NewScansArgument,
+    files: NewScansArgument,
     out: Annotated[Path, typer.Option(help="Table to write: one row per scan (CSV).")],
-    folder: FolderOption = None,
+    scans: FolderOption = None,
     scan_column: ScanColumnOption = "scan",
     spacing: SpacingOption = None,
     error_rate: Annotated[
@@ -35,9 +35,14 @@ def predict(
     from skdxa.study import predict_scans, write_csv
 
     loaded, data = load_model(model, return_data=True)
-    paths = find_new_scans(scans, scan_column, folder)
+    paths, spacings = find_new_scans(files, scan_column, scans)
     table = predict_scans(
-        loaded, paths, data=data or None, spacing_mm=spacing, error_rate=error_rate
+        loaded,
+        paths,
+        data=data or None,
+        spacing_mm=spacing,
+        scan_spacings_mm=spacings,
+        error_rate=error_rate,
     )
     write_csv(table, out, index=False)
     print_predictions(table, out)

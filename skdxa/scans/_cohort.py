@@ -187,7 +187,12 @@ def load_cohort(
     meanings = check_meanings(labels)
     pseudonyms = Pseudonyms(anonymize)
     targets = [target_columns] if isinstance(target_columns, str) else list(target_columns or ())
-    table = read_table(table, text_columns={scan_column, group_column}, sheet=sheet)
+    table = read_table(
+        table,
+        text_columns={scan_column, group_column},
+        sheet=sheet,
+        words={name: set(meanings) for name in targets},
+    )
     paths, target, groups = check_table(
         table, Path(scans), scan_column, targets, group_column, meanings
     )

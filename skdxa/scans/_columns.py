@@ -39,7 +39,37 @@ def check_table(table, folder, scan_column, targets, group_column, meanings):
 
 
 def given_spacing(table, row):
-    """Return the spacing that the table states for a scan, or None."""
+    """Return the pixel spacing that a table states for a scan.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With columns ``row_mm`` and ``column_mm``, or without.
+    row : object
+        Index label of the scan's row, as of `read_table`.
+
+    Returns
+    -------
+    spacing_mm : tuple of float or None
+        Height and width of a pixel, in mm, which override what the scan's file states. One of
+        them is NaN where the table gives the other alone; None without both columns, or where
+        both cells are empty.
+
+    See Also
+    --------
+    load_cohort : Read a table with its scans.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdxa.scans import given_spacing
+    >>> table = pd.DataFrame({"scan": ["a.npy", "b.npy"], "row_mm": [1.05, None]})
+    >>> table["column_mm"] = [0.6, None]
+    >>> given_spacing(table, 0)
+    (1.05, 0.6)
+    >>> given_spacing(table, 1) is None
+    True
+    """
     if not set(_SPACING_COLUMNS) <= set(table.columns):
         return None
     # As objects, the numbers are Python's, which read well in a message.

@@ -4,7 +4,7 @@ from io import BytesIO
 
 import numpy as np
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
-from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION
 
 from skdxa.exceptions import ScanReadError
 from skdxa.scans._content import Content, check_size
@@ -21,6 +21,8 @@ _FORMATS = {
     b"BM": "BMP",
 }
 _WHITE_IS_ZERO = 0
+# Where the header of a PNG file states bits per value, and whether it holds grey values alone.
+_PNG_BITS, _PNG_COLOUR = 24, 25
 # Of a picture in colour, looked at together.
 _PIXELS = 2**20
 
@@ -32,7 +34,8 @@ def looks_like_picture(head):
 
 def read_picture(file, options):
     """Return the grey levels of a picture."""
-    kind = _format(file.read(8))
+    head = file.read(_PNG_COLOUR + 1)
+    kind = _format(head)
     check_picture(file, kind, options.max_pixels)
     try:
         image = Image.open(file, formats=[kind])
@@ -49,6 +52,7 @@ def read_picture(file, options):
         n_frames = getattr(image, "n_frames", 1)
         image.seek(choose_frame(n_frames, options.frame, what=f"the {kind} picture"))
         check_size(image.size[::-1], options.max_pixels, what="the picture")
+        _check_depth(image, kind, head)
         white_is_zero = _is_white_zero(image)
         # What a camera or a viewer turns for display is turned here as well.
         if kind == "PNG":
@@ -68,6 +72,21 @@ def _is_white_zero(image):
     """Return whether the stored values have to be inverted, which Pillow does up to 8 bits."""
     tags = getattr(image, "tag_v2", {})
     return tags.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO and image.mode not in ("1", "L")
+
+
+def _check_depth(image, kind, head):
+    """Refuse grey levels of which Pillow would keep the upper 8 bits alone."""
+    if kind == "PNG":
+        bits, is_grey = head[_PNG_BITS], head[_PNG_COLOUR] == 0
+    else:
+        bits = max(getattr(image, "tag_v2", {}).get(BITSPERSAMPLE, (8,)))
+        is_grey = len(image.getbands()) == 1
+    if bits > 8 and not is_grey:
+        raise ScanReadError(
+            f"the picture holds {bits} bits per value with transparency or colours, of which 8 "
+            f"bits would be read. Export it as {bits}-bit greyscale without an alpha channel.",
+            reason="unsupported image",
+        )
 
 
 def _exif(image):

@@ -20,9 +20,14 @@ _COMMA_NUMBER = re.compile(r"[-+]?\d+,\d+")
 _POINT_NUMBER = re.compile(r"[-+]?\d+\.\d+")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+")
 _WHOLE_NUMBER = re.compile(r"[-+]?\d+")
+# What pandas takes for a missing value by default.
+_MISSING = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+)
 
 
-def read_table(table, *, text_columns, sheet=None):
+def read_table(table, *, text_columns, sheet=None, words=None):
     r"""Return a table whose index is the row, as a spreadsheet numbers it.
 
     Parameters
@@ -34,6 +39,10 @@ def read_table(table, *, text_columns, sheet=None):
         Columns that stay text even where all of their cells look like numbers.
     sheet : str, default=None
         Sheet of an Excel file; None takes the only one that is not empty.
+    words : dict of str to set of str, default=None
+        By column, words such as ``"none"`` or ``"na"`` that are values there, in lower case.
+        Elsewhere a cell that holds one of the words that pandas takes for a missing value is
+        missing.
 
     Returns
     -------
@@ -68,7 +77,7 @@ def read_table(table, *, text_columns, sheet=None):
         table = table.set_axis(range(2, len(table) + 2), axis=0)
     elif isinstance(table, str | os.PathLike):
         source = f"the table {table}"
-        table = _read_file(Path(table), source, text_columns, sheet)
+        table = _read_file(Path(table), source, text_columns, sheet, words or {})
     else:
         raise CohortError(
             f"table must be the path of a table or a DataFrame; got {type(table).__name__}."
@@ -81,7 +90,7 @@ def read_table(table, *, text_columns, sheet=None):
     return table
 
 
-def _read_file(path, source, text_columns, sheet):
+def _read_file(path, source, text_columns, sheet, words):
     try:
         content = path.read_bytes()
     except (OSError, ValueError) as error:
@@ -92,10 +101,10 @@ def _read_file(path, source, text_columns, sheet):
     if content.startswith(b"PAR1"):
         return _read_parquet(content, source)
     if content.startswith(b"PK\x03\x04"):
-        return _typed(*_read_excel(content, source, sheet), source, text_columns)
+        return _typed(*_read_excel(content, source, sheet), source, text_columns, words)
     if content.startswith(_OLD_EXCEL):
         raise CohortError(f"{source} is an old Excel file (.xls). Save it as .xlsx or CSV.")
-    return _typed(*_read_text(content, source), source, text_columns)
+    return _typed(*_read_text(content, source), source, text_columns, words)
 
 
 def _read_parquet(content, source):
@@ -118,7 +127,13 @@ def _read_excel(content, source, sheet):
     """Return the cells of the only sheet that holds any, as text, and no decimal mark."""
     try:
         sheets = pd.read_excel(
-            io.BytesIO(content), sheet_name=None, header=None, dtype=object, engine="openpyxl"
+            io.BytesIO(content),
+            sheet_name=None,
+            header=None,
+            dtype=object,
+            engine="openpyxl",
+            keep_default_na=False,
+            na_values=[""],
         )
     except Exception as error:
         raise CohortError(
@@ -212,7 +227,7 @@ def _find_delimiter(text):
     return max(found, key=found.get, default=",")
 
 
-def _typed(rows, decimal, source, text_columns):
+def _typed(rows, decimal, source, text_columns, words):
     """Return a table with numbers as numbers, from the cells of each row as text."""
     rows = {number: row for number, row in rows.items() if any(row)}
     header_row, header = next(iter(rows.items()))
@@ -255,10 +270,21 @@ def _typed(rows, decimal, source, text_columns):
         columns.append(cells)
     if not rows:
         return pd.DataFrame(columns=names)
-    # pandas recognises all other spellings of missing values, numbers and truth values.
+    # pandas recognises all other spellings of numbers and truth values.
     text = io.StringIO(pd.concat(columns, axis=1).to_csv(header=False, index=False))
     as_text = {position: str for position, name in enumerate(names) if name in text_columns}
-    table = pd.read_csv(text, header=None, dtype=as_text, skip_blank_lines=False)
+    missing = {
+        position: [word for word in _MISSING if word.casefold() not in words.get(name, ())]
+        for position, name in enumerate(names)
+    }
+    table = pd.read_csv(
+        text,
+        header=None,
+        dtype=as_text,
+        skip_blank_lines=False,
+        keep_default_na=False,
+        na_values=missing,
+    )
     return table.set_axis(names, axis=1).set_axis(list(rows), axis=0)
 
 

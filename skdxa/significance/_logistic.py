@@ -275,6 +275,11 @@ def named_columns(X, name):
 
 
 def _float_column(column, name):
+    if column.dtype.kind in "mM":
+        raise ValueError(
+            f"column {name!r} holds dates or times: turn them into numbers in a unit that you "
+            "choose, such as days."
+        )
     try:
         values = column.to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError) as error:

@@ -7,13 +7,22 @@ import numpy as np
 
 from skdxa.inspection import grad_cam
 from skdxa.study._output import file_names, naming
-from skdxa.study._predict import ModelParts, predict_scans
+from skdxa.study._predict import ModelParts, predict_scans, spacings_of
 
 # Letters of the title that fit on a line.
 _LETTERS = 58
 
 
-def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_mm=None):
+def explain_scans(
+    model,
+    scans,
+    *,
+    out,
+    data=None,
+    positive="positive",
+    spacing_mm=None,
+    scan_spacings_mm=None,
+):
     """Draw for each scan the network's input and where it supports the positive class.
 
     The heat map is Grad-CAM; of a model of several networks it is the mean of their maps.
@@ -30,7 +39,7 @@ def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_
         As in `predict_scans`.
     positive : str, default="positive"
         What the positive class is, for the title.
-    spacing_mm : tuple of float or None, default=None
+    spacing_mm, scan_spacings_mm : default=None
         As in `predict_scans`.
 
     Returns
@@ -48,7 +57,10 @@ def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_
 
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    table = predict_scans(model, scans, data=data, spacing_mm=spacing_mm)
+    spacings = spacings_of(scans, scan_spacings_mm)
+    table = predict_scans(
+        model, scans, data=data, spacing_mm=spacing_mm, scan_spacings_mm=spacings
+    )
     parts = ModelParts(model)
     stems = [Path(name).stem for name in table["scan"]]
     # Two folders may hold scans of one name.
@@ -56,7 +68,9 @@ def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_
         [f"{stem}-{n}" if stems.count(stem) > 1 else stem for n, stem in enumerate(stems)]
     )
     pictures = []
-    for (_, row), file, scan in zip(table.iterrows(), files.values(), scans, strict=True):
+    for (_, row), file, scan, own_spacing in zip(
+        table.iterrows(), files.values(), scans, spacings, strict=True
+    ):
         if isinstance(row["error"], str):
             pictures.append(None)
             continue
@@ -67,7 +81,7 @@ def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_
             f"threshold {row['threshold']:.2f}{call}"
         )
         lines = [*wrap(title, _LETTERS), *wrap(row["remarks"], _LETTERS)]
-        images = parts.prepare(parts.read(scan, spacing_mm))
+        images = parts.prepare(parts.read(scan, spacing_mm, own_spacing))
         maps = [grad_cam(cnn, images) for cnn in parts.networks]
         # First, since the pictures take the room that is left.
         figure.suptitle("\n".join(lines), fontsize="small")

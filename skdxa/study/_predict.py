@@ -1,6 +1,7 @@
 """Predictions on new scans, each with the reasons for caution."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,10 @@ from skdxa.exceptions import ScanError
 from skdxa.inspection import network_features, prepare_images
 from skdxa.preprocessing import SpineCropper, scan_remarks
 from skdxa.scan_dtype import ScanArray
-from skdxa.scans import Scan, ScanReader
+from skdxa.scans import Scan, ScanReader, read_scan
 from skdxa.study._model import distance
 from skdxa.study._protocol import Protocol
-from skdxa.validation import check_scan, printable
+from skdxa.validation import check_scan, check_spacing, printable
 
 # Of the training scans, fewer than this share may lie so far away.
 _FAR = 0.005
@@ -40,7 +41,16 @@ _COLUMNS = (
 )
 
 
-def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error_rate=0.1):
+def predict_scans(
+    model,
+    scans,
+    *,
+    data=None,
+    names=None,
+    spacing_mm=None,
+    scan_spacings_mm=None,
+    error_rate=0.1,
+):
     """Predict on new scans; a scan that cannot be used does not stop the others.
 
     Parameters
@@ -61,6 +71,9 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
         Height and width of a pixel, in mm, of arrays and of files that do not state it. None:
         arrays are taken to be of the spacing and unit of the training scans, and such files
         cannot be used.
+    scan_spacings_mm : list or None, default=None
+        For each scan, the height and width of a pixel, in mm, that override what its file
+        states, as those of a cohort's table do; None for a scan leaves that of the file.
     error_rate : float, default=0.1
         Share of the scans of each class for which the other class alone may be named.
 
@@ -79,7 +92,8 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
     TypeError
         If the model is of another kind, or its threshold is of the other class (`pos_label`).
     ValueError
-        If `names` are not one per scan, or `error_rate` does not lie between 0 and 1.
+        If `names` or `scan_spacings_mm` are not one per scan, or `error_rate` does not lie
+        between 0 and 1.
 
     Notes
     -----
@@ -99,11 +113,12 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
     names = [_name(scan, n) for n, scan in enumerate(scans)] if names is None else list(names)
     if len(names) != len(scans):
         raise ValueError(f"names has {len(names)} names for {len(scans)} scans.")
+    stated = spacings_of(scans, scan_spacings_mm)
     rows, usable = [], []
-    for scan, name in zip(scans, names, strict=True):
+    for scan, name, own_spacing in zip(scans, names, stated, strict=True):
         row = {"scan": name}
         try:
-            usable.append(_usable(parts, scan, spacing_mm))
+            usable.append(_usable(parts, scan, spacing_mm, own_spacing))
         except ScanError as error:
             row["error"] = str(error)
         rows.append(row)
@@ -148,6 +163,17 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
                     found.append("unlike the scans trained on, to the network")
     table.loc[good, "remarks"] = ["; ".join(found) for found in remarks]
     return table.astype({"class": "Int64"})
+
+
+def spacings_of(scans, scan_spacings_mm):
+    """Return what overrides the spacing of each scan's file, None where nothing does."""
+    if scan_spacings_mm is None:
+        return [None] * len(scans)
+    if len(scan_spacings_mm) != len(scans):
+        raise ValueError(
+            f"scan_spacings_mm has {len(scan_spacings_mm)} spacings for {len(scans)} scans."
+        )
+    return list(scan_spacings_mm)
 
 
 def _name(scan, position):
@@ -223,7 +249,7 @@ class ModelParts:
             column = step.transform(column)
         return prepare_images(self.networks[0], column)[1]
 
-    def read(self, scan, spacing_mm):
+    def read(self, scan, spacing_mm, own_spacing=None):
         """Return one scan as a column of the type trained on; a `ScanError` if it is of another.
 
         Parameters
@@ -232,12 +258,22 @@ class ModelParts:
             The scan.
         spacing_mm : tuple of float or None
             Spacing of an array, and of a file that does not state it.
+        own_spacing : tuple of float or None, default=None
+            Spacing of this scan, whatever its file states.
 
         Returns
         -------
         column : Series of one scan
         """
         trained = self.reader.scan_dtype_
+        if own_spacing is not None:
+            if isinstance(scan, str | os.PathLike):
+                settings = {"unit": self.reader.unit, "variable": self.reader.variable}
+                scan = read_scan(scan, spacing_mm=own_spacing, **settings)
+            elif isinstance(scan, Scan):
+                scan = replace(scan, spacing=check_spacing(own_spacing))
+            else:
+                spacing_mm = check_spacing(own_spacing)
         if not isinstance(scan, str | os.PathLike | Scan):
             # As the scans trained on, unless told otherwise.
             unit = None if trained is None else trained.unit
@@ -288,9 +324,9 @@ def _networks(last):
     return [last.estimator if isinstance(last, FrozenEstimator) else last]
 
 
-def _usable(parts, scan, spacing_mm):
+def _usable(parts, scan, spacing_mm, own_spacing):
     """Return one scan as a column, with its features and remarks; a `ScanError` if it is not."""
-    column = parts.read(scan, spacing_mm)
+    column = parts.read(scan, spacing_mm, own_spacing)
     # An error that is raised here concerns this scan alone.
     image = parts.prepare(column)
     spacing_mm = parts.reader.spacing_mm

@@ -51,3 +51,27 @@ def test_predict_goes_on_where_a_file_is_bad(files, model_file, tmp_path):
     (folder / "table.csv").write_text("file,age\na.npy,66\n")
     ran = run_command("predict", model_file, folder / "table.csv", *arguments)
     assert "has no column 'scan' of scans; it has file, age" in str(ran.exception)
+
+
+def test_the_spacings_of_a_table_are_those_of_its_scans(files, model_file, tmp_path):
+    pixels = np.load(files / "0.npy")
+    np.save(tmp_path / "a.npy", np.repeat(np.repeat(pixels, 2, axis=0), 2, axis=1))
+    np.save(tmp_path / "b.npy", pixels)
+    table = pd.DataFrame({"scan": ["a.npy", "b.npy"], "row_mm": [0.525, None]})
+    table["column_mm"] = [0.3, None]
+    table.to_csv(tmp_path / "table.csv", index=False)
+    scans = tmp_path / "table.csv", files / "0.npy"
+    out = tmp_path / "predictions.csv"
+    ran = run_command("predict", model_file, *scans, "--out", out, "--spacing", 1.05, 0.6)
+    assert ran.exit_code == 0, ran.output
+    fine, plain, same = pd.read_csv(out)["probability"]
+    assert plain == same
+    # Each pixel in four; a scan of twice the size would have another crop.
+    assert abs(fine - plain) < 0.02
+    table.drop(columns=["row_mm", "column_mm"]).to_csv(tmp_path / "table.csv", index=False)
+    arguments = ("--out", out, "--spacing", 1.05, 0.6, "--overwrite")
+    ran = run_command("predict", model_file, *scans, *arguments)
+    assert abs(pd.read_csv(out)["probability"][0] - plain) > abs(fine - plain)
+    ran = run_command("explain", model_file, tmp_path / "table.csv", "--out", tmp_path / "maps",
+                      "--spacing", 1.05, 0.6)  # fmt: skip
+    assert ran.exit_code == 0, ran.output

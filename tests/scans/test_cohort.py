@@ -442,6 +442,37 @@ def test_latin_1_is_read_with_a_warning(folder):
     assert list(cohort.data) == ["scan", "Größe"]
 
 
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "parquet", "frame"])
+def test_words_that_a_user_maps_are_no_missing_values(folder, kind):
+    words = ["None", "NA", "n/a", "yes", "None", ""]
+    for number in range(len(words)):
+        np.save(folder / f"word{number}.npy", np.full((7, 9), number, dtype=np.float32))
+    table = pd.DataFrame(
+        {
+            "scan": [f"word{number}.npy" for number in range(len(words))],
+            "finding": words,
+            # Not mapped, and therefore missing.
+            "age": ["NA", "70", "None", "71", "72", ""],
+        }
+    )
+    path = folder / f"words.{kind}"
+    if kind == "frame":
+        path = table.assign(age=[np.nan, 70, np.nan, 71, 72, np.nan])
+    elif kind == "parquet":
+        table.assign(age=[np.nan, 70, np.nan, 71, 72, np.nan]).to_parquet(path)
+    else:
+        table.to_csv(path, index=False) if kind == "csv" else table.to_excel(path, index=False)
+    cohort = load_cohort(
+        path,
+        scans=folder,
+        target_columns="finding",
+        labels={"None": 0, "NA": 0, "N/A": 0, "Yes": 1},
+    )
+    np.testing.assert_array_equal(cohort.target["finding"], [0, 0, 0, 1, 0, np.nan])
+    assert cohort.data["age"].tolist()[3:5] == [71, 72]
+    assert cohort.data["age"].isna().sum() == 3
+
+
 def test_excel_and_parquet(folder):
     table = pd.DataFrame(
         {

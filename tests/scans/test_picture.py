@@ -42,6 +42,30 @@ def test_sixteen_bits(tmp_path, kind):
     np.testing.assert_array_equal(read_scan(tmp_path / "scan").pixels, DEEP)
 
 
+def write_png(path, values, colour):
+    """Write a PNG file of 16 bits per value; Pillow writes none with colours or transparency."""
+    rows, columns = values.shape[:2]
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in values)
+    with path.open("wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        header = struct.pack(">IIBBBBB", columns, rows, 16, colour, 0, 0, 0)
+        for name, content in ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")):
+            file.write(struct.pack(">I", len(content)) + name + content)
+            file.write(struct.pack(">I", zlib.crc32(name + content)))
+
+
+@pytest.mark.parametrize(("colour", "n_channels"), [(2, 3), (4, 2), (6, 4)])
+def test_sixteen_bits_are_not_cut_to_eight(tmp_path, colour, n_channels):
+    values = np.repeat(DEEP[:, :, np.newaxis], n_channels, axis=2)
+    if n_channels in (2, 4):
+        values[:, :, -1] = 65535
+    write_png(tmp_path / "scan", values, colour)
+    assert "16 bits per value with transparency or colours" in refusal(tmp_path / "scan")
+    # The same values in grey alone.
+    write_png(tmp_path / "grey", DEEP[:, :, np.newaxis], 0)
+    np.testing.assert_array_equal(read_scan(tmp_path / "grey").pixels, DEEP)
+
+
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits"])
 def test_tiff_of_densities(tmp_path, compression):
     density = np.linspace(0, 1.5, 63, dtype=np.float32).reshape(7, 9)

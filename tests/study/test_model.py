@@ -211,6 +211,36 @@ def test_files_scans_arrays_and_cohorts_are_predicted_alike(fitted, files, tmp_p
     assert predict_scans(model, arrays)["scan"].tolist() == ["scan 0", "scan 1", "scan 2"]
 
 
+def test_the_spacing_of_a_scan_overrides_that_of_its_file(fitted, tmp_path):
+    scans = fitted.cohort.data["scan"][:3]
+    fine = [np.repeat(np.repeat(scan, 2, axis=0), 2, axis=1) for scan in scans]
+    paths = [tmp_path / f"{number}.npy" for number in range(3)]
+    for path, pixels in zip(paths, fine, strict=True):
+        np.save(path, pixels)
+    stated = [(0.525, 0.30), None, (0.525, 0.30)]
+    wrong = (1.05, 0.60)
+    found = predict_scans(fitted.model, paths, spacing_mm=wrong, scan_spacings_mm=stated)
+    one, other = (
+        predict_scans(fitted.model, [Scan(pixels, spacing, "g/cm2", "NumPy") for pixels in fine])
+        for spacing in ((0.525, 0.30), wrong)
+    )
+    expected = one["probability"].where([True, False, True], other["probability"])
+    np.testing.assert_allclose(found["probability"].astype(float), expected.astype(float))
+    assert abs(one["probability"] - other["probability"]).min() > 1e-4
+    as_scans = [Scan(pixels, (9.0, 9.0), "g/cm2", "NumPy") for pixels in fine]
+    for given in (fine, as_scans):
+        again = predict_scans(
+            fitted.model, given, spacing_mm=wrong, scan_spacings_mm=[(0.525, 0.30)] * 3
+        )
+        np.testing.assert_allclose(
+            again["probability"].astype(float), one["probability"].astype(float), rtol=1e-5
+        )
+    found = predict_scans(fitted.model, paths, scan_spacings_mm=[(0.525, np.nan)] * 3)
+    assert found["error"].str.contains("spacing").all()
+    with pytest.raises(ValueError, match="scan_spacings_mm has 1 spacings for 3 scans"):
+        predict_scans(fitted.model, paths, scan_spacings_mm=[None])
+
+
 def test_scans_unlike_those_trained_on_are_far(fitted):
     rng = np.random.default_rng(0)
     noise = [rng.normal(0.5, 0.4, size=(160, 300)) * 8 for _ in range(3)]
