@@ -71,7 +71,7 @@ def test_values_and_defaults_are_stated(page):
             told in part.partition(".. option::")[0]
             for part in text.split(f".. option:: {heading}\n")[1:]
         ), heading
-    assert "    skdxa predict MODEL SCANS... --out OUT [OPTIONS]" in text
+    assert "    skdxa predict MODEL FILES... --out OUT [OPTIONS]" in text
     assert "    $ skdxa predict scoliosis.skdxa next_week --out predictions.csv" in text
 
 
