@@ -9,9 +9,9 @@ from matplotlib.collections import PolyCollection
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skdxa._sklearn import final_step
 from skdxa.displays._base import BaseDisplay, marker_of, title_of
 from skdxa.displays._style import BLUE, GREY, ORANGE
 
@@ -206,7 +206,7 @@ class TrainingCurveDisplay(BaseDisplay):
         ValueError
             If it keeps no history, or has no such metric.
         """
-        classifier = _classifier_of(model)
+        classifier = final_step(model)
         check_is_fitted(classifier)
         history = getattr(classifier, "history_", None)
         if not isinstance(history, dict) or not history:
@@ -278,17 +278,6 @@ class TrainingCurveDisplay(BaseDisplay):
             fold=fold,
         )
         return display.plot(ax, style=style)
-
-
-def _classifier_of(model):
-    """Return the classifier itself, out of pipelines and searches."""
-    while True:
-        if isinstance(model, Pipeline):
-            model = model.steps[-1][1]
-        elif hasattr(model, "best_estimator_"):
-            model = model.best_estimator_
-        else:
-            return model
 
 
 def _curve_of(curves, name):

@@ -12,12 +12,11 @@ from joblib import cpu_count, effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import cross_validate
-from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from skdxa._cluster import Losses, dask_client, data_sent, tasks_at_once, within_one_task
-from skdxa._sklearn import HasMethods, Interval, StrOptions, validate_params
+from skdxa._sklearn import HasMethods, Interval, StrOptions, final_step, validate_params
 from skdxa.classification import get_threads, set_threads, trains_network
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest, using
 from skdxa.evaluation._drawing import joint_strata
@@ -428,7 +427,7 @@ def _run_split(work, repeat, fold, *, store, keep_model):
         kind = ValueError if isinstance(error, ValueError) else RuntimeError
         raise kind(f"repeat {repeat}, fold {fold}: {type(error).__name__}: {error}") from error
     model = found["estimator"][0]
-    step = _final_step(model)
+    step = final_step(model)
     record = {
         "repeat": repeat,
         "fold": fold,
@@ -467,17 +466,6 @@ def _with_seed(estimator, seed, repeat, fold):
     )
     seeds = np.random.SeedSequence(seed, spawn_key=(repeat, fold)).generate_state(len(unset))
     return estimator.set_params(**dict(zip(unset, seeds.tolist(), strict=True)))
-
-
-def _final_step(estimator):
-    """Return the classifier within pipelines and searches."""
-    while True:
-        if isinstance(estimator, Pipeline):
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        else:
-            return estimator
 
 
 def _curves(classifier):
