@@ -15,7 +15,7 @@ from skdxa.evaluation._stability import (
 )
 from skdxa.evaluation._summary import corrected_variance, count_patients, degrees_of_freedom
 from skdxa.significance import HypothesisTest, Interval
-from skdxa.validation import positive_and_known
+from skdxa.validation import check_both_labels, check_level, positive_and_known
 
 _METRICS = (*METRICS, "brier")
 _INTERVALS = ("stability", "corrected")
@@ -124,14 +124,11 @@ def compare(
         raise ValueError(f"metric must be one of {list(_METRICS)}, got {metric!r}.")
     if interval not in _INTERVALS:
         raise ValueError(f"interval must be one of {list(_INTERVALS)}, got {interval!r}.")
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1 (0.95 for 95 %), got {level!r}.")
+    check_level(level)
     folds = result_a.fold_assignment
     _check_same_folds(folds, result_b.fold_assignment)
     positive, known = _labels(folds, y)
-    both = positive[known].any() and not positive[known].all()
-    if not both:
-        raise ValueError("y must hold both positive and negative labels.")
+    check_both_labels(positive[known])
     fold_of = folds.fold_of[:, known]
     n_smaller = count_patients(positive, known, folds.groups)["auc"]
     scores = [

@@ -15,7 +15,13 @@ from skdxa.evaluation._scores import (
     response_method_of,
 )
 from skdxa.significance import Calibration, HypothesisTest, calibration, non_inferiority_test
-from skdxa.validation import as_patients, check_aligned, fill_masked, positive_and_known
+from skdxa.validation import (
+    as_patients,
+    check_aligned,
+    check_both_labels,
+    fill_masked,
+    positive_and_known,
+)
 
 _INTERVALS = ("delong", "bootstrap")
 
@@ -196,8 +202,7 @@ def external_test(
     check_aligned(X=X, y=y, groups=groups, reference=by_scan)
     patients = None if groups is None else as_patients(groups, len(known))[known]
     positive, score = positive[known], score[:, known]
-    if positive.all() or not positive.any():
-        raise ValueError("y must hold both positive and negative labels.")
+    check_both_labels(positive)
     threshold = default_threshold(response_method) if threshold is None else threshold
     score = np.vstack([score, mean_score(score)])
     metrics = pd.DataFrame(

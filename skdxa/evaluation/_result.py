@@ -20,7 +20,7 @@ from skdxa.evaluation._stability import (
     why_unknown,
 )
 from skdxa.evaluation._summary import INTERVALS
-from skdxa.validation import fill_masked, positive_and_known
+from skdxa.validation import check_both_labels, check_level, fill_masked, positive_and_known
 
 
 @dataclass(eq=False)
@@ -263,8 +263,7 @@ class CrossValidationResult:
         """
         if interval not in INTERVALS:
             raise ValueError(f"interval must be one of {list(INTERVALS)}, got {interval!r}.")
-        if not 0 < level < 1:
-            raise ValueError(f"level must lie between 0 and 1 (0.95 for 95 %), got {level!r}.")
+        check_level(level)
         if other_seeds is not None and interval != "stability":
             raise ValueError(
                 f"other_seeds has no effect on interval={interval!r}: it needs "
@@ -677,8 +676,7 @@ class CrossValidationResult:
 
     def _check_scorable(self, y):
         positive, known = self._positive_and_known(y)
-        if positive[known].all() or not positive[known].any():
-            raise ValueError("y must hold both positive and negative labels.")
+        check_both_labels(positive[known])
 
     def _mean_sizes(self):
         return self.folds[["n_train", "n_test"]].mean().to_dict()

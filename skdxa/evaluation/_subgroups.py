@@ -14,7 +14,7 @@ from skdxa.evaluation._scores import default_threshold
 from skdxa.evaluation._stability import Stability, stability_of, training_variance, why_unknown
 from skdxa.evaluation._summary import ALLOWANCE, auc_ends, score_interval
 from skdxa.significance import adjust_pvalues
-from skdxa.validation import fill_masked, patient_codes, positive_and_known
+from skdxa.validation import check_level, fill_masked, patient_codes, positive_and_known
 
 _MEASURES = ("auc", "o_e", "slope", "sensitivity", "specificity")
 _MOST_GROUPS = 20
@@ -137,8 +137,7 @@ def subgroup_table(
     """
     if interaction not in _MEASURES:
         raise ValueError(f"interaction must be one of {list(_MEASURES)}, got {interaction!r}.")
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1 (0.95 for 95 %), got {level!r}.")
+    check_level(level)
     variables = _variables(by, len(result.y))
     scored = _Scored.of(result, y, threshold)
     if np.isnan(scored.stability.q):
