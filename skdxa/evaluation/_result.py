@@ -401,14 +401,19 @@ class CrossValidationResult:
         >>> print(result.sentence("Logistic regression")[:52])
         Logistic regression reached a mean AUC of 0.81 (95 %
         """
+        summary = self.summary(
+            y, threshold=threshold, interval=interval, level=level, random_state=random_state
+        )
+        positive, known = self._positive_and_known(y)
         return sentence_of(
             self,
             name,
-            y=y,
-            threshold=threshold,
+            summary,
+            positive=positive,
+            known=known,
+            threshold=self._threshold(threshold),
             interval=interval,
             level=level,
-            random_state=random_state,
         )
 
     def fold_metrics(self, y=None, *, threshold=None):
