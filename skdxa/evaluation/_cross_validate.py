@@ -2,32 +2,24 @@
 
 import os
 import re
-from dataclasses import dataclass
 from numbers import Integral
 from os import PathLike
 
 import numpy as np
-import pandas as pd
 from joblib import cpu_count, effective_n_jobs
 from joblib.parallel import get_active_backend
-from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import cross_validate
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
-from skdxa._cluster import Losses, dask_client, data_sent, tasks_at_once, within_one_task
-from skdxa._sklearn import HasMethods, Interval, StrOptions, final_step, validate_params
-from skdxa.classification import get_threads, set_threads, trains_network
+from skdxa._cluster import Losses, dask_client, data_sent
+from skdxa._sklearn import HasMethods, Interval, StrOptions, validate_params
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest, using
 from skdxa.evaluation._drawing import joint_strata
 from skdxa.evaluation._folds import DRAWING, Folds
 from skdxa.evaluation._patients import with_patients
-from skdxa.evaluation._result import CrossValidationResult
-from skdxa.evaluation._scores import positive_scores, response_method_of
+from skdxa.evaluation._split import Work, gather, run_split
 from skdxa.evaluation._workers import Sendable, start_worker, worker_deaths_told
 from skdxa.validation import as_seed, check_aligned, fill_masked, has_repeated_patients
-
-_CURVE = "history/"
 
 # Parameters of all functions that fit an estimator fold by fold.
 FITTING = {
@@ -264,7 +256,7 @@ def repeated_cross_validate(
         labels = {"y": y, "groups": groups, "stratify": strata}
         run_described = describe_run(estimator, X, settings, labels, params, folds.fold_of)
 
-    work = _Work(estimator, Sendable(X), y, folds.fold_of, params, seed, n_threads)
+    work = Work(estimator, Sendable(X), y, folds.fold_of, params, seed, n_threads)
 
     def run(splits, keep_model, store):
         # Single scans are arrays that joblib by default takes for too small to share between
@@ -280,7 +272,7 @@ def repeated_cross_validate(
         with data_sent(work):
             workers = Parallel(n_jobs=n_jobs, **settings)
         return workers(
-            delayed(_run_split)(work, repeat, fold, store=store, keep_model=keep_model)
+            delayed(run_split)(work, repeat, fold, store=store, keep_model=keep_model)
             for repeat, fold in splits
         )
 
@@ -329,7 +321,7 @@ def repeated_cross_validate(
                 if store and not store.path(*split).exists():
                     store.write(record)
                 bar.update()
-        result = _gather([records[split] for split in splits], y, groups)
+        result = gather([records[split] for split in splits], y, groups)
         if return_models is not None:
             median = result.median_repeat() if return_models == "median" else None
             wanted = [split for split in splits if median in (None, split[0])]
@@ -387,121 +379,3 @@ def _has_worker_processes(n_jobs):
     """Return whether splits run in processes that joblib starts on this machine."""
     backend, _ = get_active_backend()
     return type(backend).__name__ == "LokyBackend" and effective_n_jobs(n_jobs) > 1
-
-
-@dataclass
-class _Work:
-    """What all splits need."""
-
-    estimator: BaseEstimator
-    data: Sendable
-    y: np.ndarray
-    fold_of: np.ndarray
-    params: dict | None
-    seed: int
-    n_threads: int | None
-
-
-def _run_split(work, repeat, fold, *, store, keep_model):
-    """Fit on all folds but one, score that one, and write the scores to the checkpoint."""
-    n_threads, fold_of = work.n_threads, work.fold_of[repeat]
-    # Only networks depend on threads, and a process whose TensorFlow has started cannot change
-    # their number.
-    if n_threads not in (None, get_threads()) and trains_network(work.estimator):
-        set_threads(n_threads, fits_at_once=tasks_at_once())
-    train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
-    try:
-        with within_one_task():
-            found = cross_validate(
-                _with_seed(work.estimator, work.seed, repeat, fold),
-                work.data.restore(),
-                work.y,
-                cv=[(train, test)],
-                scoring=_score_rows,
-                n_jobs=1,
-                params=work.params,
-                return_estimator=True,
-                error_score="raise",
-            )
-    except Exception as error:
-        kind = ValueError if isinstance(error, ValueError) else RuntimeError
-        raise kind(f"repeat {repeat}, fold {fold}: {type(error).__name__}: {error}") from error
-    model = found["estimator"][0]
-    step = final_step(model)
-    record = {
-        "repeat": repeat,
-        "fold": fold,
-        "n_train": len(train),
-        "n_test": len(test),
-        "fit_time": float(found["fit_time"][0]),
-        "score_time": float(found["score_time"][0]),
-        "best_epoch": float(getattr(step, "best_epoch_", np.nan)),
-        "n_threads": get_threads(),
-        "response_method": response_method_of(model),
-        "arrays": {
-            "row": test,
-            "score": np.concatenate([found[f"test_{place}"] for place in range(len(test))]),
-            **{_CURVE + name: curve for name, curve in _curves(step).items()},
-        },
-    }
-    if store is not None:
-        store.write(record)
-    return record, model if keep_model else None
-
-
-def _score_rows(model, X, y):
-    """Score each row: a scorer for scikit-learn that returns one number per row."""
-    # Only a fitted StackingClassifier has predict_proba.
-    scores = positive_scores(model, X, response_method_of(model))
-    return dict(enumerate(scores.tolist()))
-
-
-def _with_seed(estimator, seed, repeat, fold):
-    """Clone an estimator, and set its unset random states by the seed of the split."""
-    estimator = clone(estimator)
-    unset = sorted(
-        name
-        for name, value in estimator.get_params(deep=True).items()
-        if value is None and name.rpartition("__")[-1] == "random_state"
-    )
-    seeds = np.random.SeedSequence(seed, spawn_key=(repeat, fold)).generate_state(len(unset))
-    return estimator.set_params(**dict(zip(unset, seeds.tolist(), strict=True)))
-
-
-def _curves(classifier):
-    """Return learning curves, one number per epoch; none from a history of another kind."""
-    history = getattr(classifier, "history_", None)
-    if not isinstance(history, dict):
-        return {}
-    curves = {name: np.asarray(curve, dtype=float) for name, curve in history.items()}
-    same_length = len({curve.shape for curve in curves.values()}) == 1
-    return curves if same_length and all(c.ndim == 1 for c in curves.values()) else {}
-
-
-def _gather(records, y, groups):
-    """Join the records of all splits to a result."""
-    scores, histories = [], []
-    for record in records:
-        arrays = record["arrays"]
-        split = {"repeat": record["repeat"], "fold": record["fold"]}
-        scores.append(pd.DataFrame({**split, "row": arrays["row"], "score": arrays["score"]}))
-        curves = {
-            name.removeprefix(_CURVE): array
-            for name, array in arrays.items()
-            if name.startswith(_CURVE)
-        }
-        if curves:
-            n_epochs = len(next(iter(curves.values())))
-            histories.append(
-                pd.DataFrame({**split, "epoch": np.arange(1, n_epochs + 1), **curves})
-            )
-    folds = pd.DataFrame(records).drop(columns=["arrays", "response_method"])
-    kept = {"histories": pd.concat(histories, ignore_index=True)} if histories else {}
-    return CrossValidationResult(
-        pd.concat(scores, ignore_index=True),
-        folds,
-        y,
-        groups,
-        response_method=records[0]["response_method"],
-        **kept,
-    )
