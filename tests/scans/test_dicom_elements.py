@@ -11,9 +11,7 @@ import pydicom
 import pytest
 from dicom_files import with_element
 from pydicom.dataelem import DataElement
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-)
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 from scan_files import PIXELS, refusal, write_dicom
 
 from skdxa.scans import read_scan

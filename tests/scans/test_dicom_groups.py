@@ -5,10 +5,7 @@ import pydicom
 import pytest
 from dicom_files import MILLI, sequence_item
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from scan_files import refusal, write_dicom
 
 from skdxa.scans import read_scan

@@ -7,10 +7,7 @@ from dicom_files import MILLI, sequence_item, with_element
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.pixels import apply_modality_lut
-from pydicom.uid import (
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from scan_files import PIXELS, refusal, write_dicom
 
 from skdxa.scans import read_scan
