@@ -239,16 +239,10 @@ class DecisionCurveDisplay(RiskCurveDisplay):
         {drawn}
         {model_errors}
         """
+        band = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
+        drawing = {"name": name, "ax": ax, "style": style}
         return cls.from_predictions(
-            *predict_risks(model, X, y),
-            thresholds=thresholds,
-            groups=groups,
-            level=level,
-            n_resamples=n_resamples,
-            random_state=random_state,
-            name=name,
-            ax=ax,
-            style=style,
+            *predict_risks(model, X, y), thresholds=thresholds, groups=groups, **band, **drawing
         )
 
     @classmethod
@@ -279,17 +273,9 @@ class DecisionCurveDisplay(RiskCurveDisplay):
         {result_errors}
         """
         labels, risks, groups = risks_of_results(result, y, name)
-        return cls.from_predictions(
-            labels,
-            risks,
-            thresholds=thresholds,
-            groups=groups,
-            level=level,
-            n_resamples=n_resamples,
-            random_state=random_state,
-            ax=ax,
-            style=style,
-        )
+        band = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
+        options = {"thresholds": thresholds, "groups": groups, "ax": ax, "style": style}
+        return cls.from_predictions(labels, risks, **band, **options)
 
 
 def _round_thresholds(prevalence):

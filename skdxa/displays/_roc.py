@@ -238,15 +238,11 @@ class RepeatedRocDisplay(BaseDisplay):
         ValueError
             If the labels do not fit, or a benchmark has no score for a labelled scan.
         """
-        return cls.from_predictions(
-            result_labels(result, y),
-            [result.repeat_scores(repeat) for repeat in range(result.n_repeats)],
-            threshold=_threshold_of(threshold, result.response_method),
-            benchmarks=benchmarks,
-            name=name,
-            ax=ax,
-            style=style,
-        )
+        labels = result_labels(result, y)
+        threshold = _threshold_of(threshold, result.response_method)
+        scores = [result.repeat_scores(repeat) for repeat in range(result.n_repeats)]
+        options = {"benchmarks": benchmarks, "name": name, "ax": ax, "style": style}
+        return cls.from_predictions(labels, scores, threshold=threshold, **options)
 
     @classmethod
     def from_estimator(
@@ -271,15 +267,9 @@ class RepeatedRocDisplay(BaseDisplay):
             If the estimator cannot score, or as for `from_result`.
         """
         labels, score, method = score_scans(estimator, X, y)
-        return cls.from_predictions(
-            labels,
-            score,
-            threshold=_threshold_of(threshold, method),
-            benchmarks=benchmarks,
-            name=name,
-            ax=ax,
-            style=style,
-        )
+        threshold = _threshold_of(threshold, method)
+        options = {"benchmarks": benchmarks, "name": name, "ax": ax, "style": style}
+        return cls.from_predictions(labels, score, threshold=threshold, **options)
 
     @classmethod
     def from_predictions(
