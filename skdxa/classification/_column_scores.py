@@ -13,21 +13,21 @@ from skdxa.validation import check_two_classes
 class ColumnScores(ClassifierMixin, BaseEstimator):
     """Pass-through classifier whose score is a clinical column of the table.
 
-    It learns nothing: `decision_function` hands the column on as it is, with its sign
-    turned where lower means worse, so that a higher score is a higher risk. With it a
-    T-score, a texture or an age goes wherever scikit-learn takes a classifier: into a
-    `StackingClassifier` beside the network, into `cross_validate` or a ROC curve.
+    It learns nothing: `decision_function` returns the column as it is, with its sign turned where
+    lower means worse, so that a higher score is a higher risk. With it a T-score, a texture or an
+    age can be used wherever scikit-learn accepts a classifier: in a `StackingClassifier` beside
+    the network, in `cross_validate` or for a ROC curve.
 
     Parameters
     ----------
     column : str
-        The column of the table to score by. One classifier takes one column, because a
+        The column of the table to score by. One classifier uses one column, because a
         classifier of two classes has one score; `make_stack` makes as many
         classifiers as there are columns.
 
     lower_is_worse : bool, default=False
-        Turn the sign, as T-score, areal density and trabecular bone score (TBS) need
-        it. An AUC below 0.5 is the sign that this was forgotten.
+        Turn the sign, as is necessary for a T-score, areal density and the trabecular bone score
+        (TBS). An AUC below 0.5 suggests that this was forgotten.
 
     Attributes
     ----------
@@ -43,12 +43,12 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
     See Also
     --------
     make_stack : The network and such columns in one logistic model.
-    sklearn.model_selection.FixedThresholdClassifier : Decide at a threshold of one's own.
+    sklearn.model_selection.FixedThresholdClassifier : Decide at a chosen threshold.
 
     Notes
     -----
-    There is no `predict_proba`, for a T-score is no probability; a `StackingClassifier`
-    with ``stack_method="auto"`` therefore takes the scores themselves.
+    There is no `predict_proba`, because a T-score is not a probability; a `StackingClassifier`
+    with ``stack_method="auto"`` therefore uses the scores themselves.
 
     `predict` follows scikit-learn's rule, positive where the score is above 0, which is
     rarely a clinical threshold. For "positive at a T-score of -2.5 or below" wrap the
@@ -83,7 +83,7 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame of shape (n_scans, n_columns)
-            A table with the column; the others, scans among them, are not looked at.
+            A table with the column; the others, scans among them, are ignored.
         y : array-like of shape (n_scans,)
             Two labels of any type.
 
@@ -95,7 +95,7 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
         Raises
         ------
         CohortError
-            If `X` is no table with this column, or the column holds anything but finite
+            If `X` is not a table with this column, or the column holds anything but finite
             numbers; the message names the column and the first such row.
         ValueError
             If `y` has not exactly two classes or holds NaN.
@@ -158,6 +158,6 @@ class ColumnScores(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         tags.classifier_tags.poor_score = True
-        # A column is taken by its name, which an array does not have.
+        # A column is selected by its name, which an array does not have.
         tags.input_tags.two_d_array = False
         return tags

@@ -10,7 +10,7 @@ from skdxa.validation import as_patients
 
 
 def _column(X, column):
-    """Return one column of a table, or say why there is none."""
+    """Return one column of a table, or raise an error that says why there is none."""
     if not isinstance(X, pd.DataFrame):
         raise CohortError(
             f"X must be a DataFrame with the column {column!r}; it is a {type(X).__name__}."
@@ -39,7 +39,7 @@ def finite_column(X, column):
             shown = repr(value) if isinstance(value, str) else f"a {type(value).__name__}"
             raise CohortError(
                 f"Column {column!r} holds {shown} at index {_label(X, wrong)!r}, where a number "
-                "must stand. Write categories as numbers, such as 0 and 1."
+                "is required. Write categories as numbers, such as 0 and 1."
             )
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     unusable = np.flatnonzero(~np.isfinite(numbers))

@@ -11,8 +11,8 @@ from skdxa.classification._columns import patient_column
 class StratifiedPatientKFold(BaseCrossValidator, BaseEstimator):
     """Shuffled stratified folds that find the patient in a column of the table.
 
-    An estimator for its parameters' sake: a nested name such as ``cv__random_state``
-    reaches into it, as it does not into scikit-learn's own splitters.
+    It is an estimator for the sake of its parameters: a nested name such as ``cv__random_state``
+    sets them, which does not work for scikit-learn's own splitters.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class StratifiedPatientKFold(BaseCrossValidator, BaseEstimator):
         Number of folds.
 
     group_column : str or None, default=None
-        Column of the patient. None: each row is a patient of its own.
+        Column of the patient. None: each row is another patient.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the shuffle.
@@ -58,7 +58,7 @@ class StratifiedPatientKFold(BaseCrossValidator, BaseEstimator):
         y : array-like of shape (n_scans,)
             The classes to stratify by.
         groups : None
-            Ignored; the patients stand in `X`.
+            Ignored; the patients are in `X`.
 
         Yields
         ------
@@ -68,9 +68,9 @@ class StratifiedPatientKFold(BaseCrossValidator, BaseEstimator):
         Raises
         ------
         CohortError
-            If `group_column` is not in `X`, or a patient is not given.
+            If `group_column` is not in `X`, or a patient is missing.
         ValueError
-            If fewer patients than folds have a class.
+            If a class has fewer patients than there are folds.
         """
         settings = {"shuffle": True, "random_state": self.random_state}
         if self.group_column is None:
@@ -84,6 +84,6 @@ class StratifiedPatientKFold(BaseCrossValidator, BaseEstimator):
         if fewest < self.n_splits:
             raise ValueError(
                 f"The rarer class has {fewest} {unit} to train on, fewer than the "
-                f"{self.n_splits} inner folds. Take a smaller cv."
+                f"{self.n_splits} inner folds. Use a smaller cv."
             )
         yield from folds

@@ -42,8 +42,7 @@ def make_stack(
 
     lower_is_worse : str or list of str, default=()
         Those of the `columns` whose sign is turned, such as a T-score or TBS. That does
-        not change the predictions: each coefficient then says what more risk by the
-        column adds.
+        not change the predictions: each coefficient then refers to the direction of higher risk.
 
     final_estimator : classifier or None, default=None
         Combines the scores, one row per scan: a column for each of `columns`, in that
@@ -52,14 +51,14 @@ def make_stack(
         standard deviation.
 
     cv : int or cross-validation splitter, default=5
-        Number of inner folds, stratified and shuffled, or a splitter of one's own.
+        Number of inner folds, stratified and shuffled, or a custom splitter.
 
     group_column : str or None, default=None
         Column of the table that holds the patient; all scans of a patient are then in
         one inner fold. Needed as soon as a patient has more than one scan.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds the shuffle of the inner folds. The network has a seed of its own.
+        Seeds the shuffle of the inner folds. The network has its own seed.
 
     Returns
     -------
@@ -70,7 +69,7 @@ def make_stack(
     ------
     ValueError
         If `lower_is_worse` names a column that is not among `columns`, `cv` is below 2,
-        or `group_column` is given along with a splitter of one's own.
+        or `group_column` is given along with a custom splitter.
 
     See Also
     --------
@@ -84,23 +83,22 @@ def make_stack(
     without the network: what to compare with. A fit trains the network `cv` + 1 times.
 
     *Scores.* The network enters as its probability, as in Nissinen et al. 2021 [3]_, the
-    columns as their own values. Log odds may serve better a network that is far too sure
-    of itself: give a `final_estimator` that begins by taking the logit of the last column,
-    with 0 and 1 clipped away.
+    columns as their own values. Log odds may be better for a network whose probabilities are far
+    too extreme: give a `final_estimator` that begins by taking the logit of the last column, with
+    0 and 1 clipped away.
 
-    *Level.* The logistic model takes the scores of the inner networks, and those of the one
-    that is trained on the whole part, for the same quantity. A network that is stopped while
-    its mean score still drifts towards the share of positives (few scans, few epochs, a small
-    learning rate) gives them on different levels: the risks of the stack are then off, and
-    scores of several folds cannot be pooled. Compare the mean of ``stack.transform(X)[:, -1]``
-    with ``y.mean()``.
+    *Level.* The logistic model assumes that the scores of the inner networks, and those of the one
+    that is trained on the whole part, are the same quantity. A network that is stopped while its
+    mean score still drifts towards the share of positives (few scans, few epochs, a small learning
+    rate) gives them on different levels: the risks of the stack are then off, and scores of
+    several folds cannot be pooled. Compare the mean of ``stack.transform(X)[:, -1]`` with
+    ``y.mean()``.
 
-    *Patients.* scikit-learn's `StackingClassifier` does not hand `groups` to its inner
-    folds, hence `group_column`. The outer folds are yours to group: pass `groups` and a
-    `StratifiedGroupKFold` to `cross_validate`. The scans that `SpineCNNClassifier`
-    splits off to choose its epoch are not grouped here. They all lie within the
-    training part, so no score is touched by that, but the epoch is chosen less well;
-    ``validation_fraction=0`` does without them.
+    *Patients.* scikit-learn's `StackingClassifier` does not pass `groups` to its inner folds,
+    hence `group_column`. Group the outer folds yourself: pass `groups` and a
+    `StratifiedGroupKFold` to `cross_validate`. The scans that `SpineCNNClassifier` splits off to
+    choose its epoch are not grouped here. They all lie within the training part, so that no score
+    is affected, but the epoch is chosen less well; with ``validation_fraction=0`` there are none.
 
     References
     ----------
@@ -115,7 +113,7 @@ def make_stack(
 
     Examples
     --------
-    A nearest-neighbour model of one column stands in for the network, to be quick:
+    A nearest-neighbour model of one column replaces the network here, which is faster:
 
     >>> import numpy as np
     >>> import pandas as pd
@@ -153,8 +151,8 @@ def make_stack(
         cv = StratifiedPatientKFold(cv, group_column=group_column, random_state=random_state)
     elif group_column is not None:
         raise ValueError(
-            f"group_column={group_column!r} needs a number of folds as cv; with a splitter of "
-            "your own, keep a patient's scans together there."
+            f"group_column={group_column!r} needs a number of folds as cv; with a custom "
+            "splitter, let the splitter keep a patient's scans together."
         )
     if final_estimator is None:
         logistic = LogisticRegression(C=NO_PENALTY, tol=1e-6, max_iter=1000)

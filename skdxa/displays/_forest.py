@@ -108,7 +108,7 @@ class ForestDisplay(BaseDisplay):
         Parameters
         ----------
         {ax}
-            It is as high as the rows need. Names and numbers stand outside the axes, so that a
+            It is as high as the rows need. Names and numbers are outside the axes, so that a
             figure passed in should have ``layout="constrained"``.
         digits : int, default=2
             Decimals of the numbers.
@@ -224,7 +224,7 @@ class ForestDisplay(BaseDisplay):
         Raises
         ------
         TypeError
-            If what is given is no interval.
+            If a value is not an interval.
         ValueError
             If nothing is given.
         """

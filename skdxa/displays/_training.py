@@ -193,7 +193,7 @@ class TrainingCurveDisplay(BaseDisplay):
         Parameters
         ----------
         model : SpineCNNClassifier, or a Pipeline or search that ends in one
-            Fitted. Any classifier will do whose `history_` is a dict of curves by name, lists
+            Fitted. Any classifier is accepted whose `history_` is a dict of curves by name, lists
             of equal length.
         metric : str, default="loss"
             Name of the training curve; with ``val_`` before it, that of the validation.
@@ -237,8 +237,8 @@ class TrainingCurveDisplay(BaseDisplay):
             From `skdxa.evaluation.repeated_cross_validate`, of a classifier that keeps a
             history.
         repeat, fold : int or None, default=None
-            The fold, both numbers counted from 0; None takes the one with the median
-            AUC. A single repeat need not be named.
+            The fold, both numbers counted from 0; None selects the one with the median AUC. A
+            single repeat need not be named.
         metric : str, default="loss"
             Name of the training curve; with ``val_`` before it, that of the validation.
         band : bool, default=False

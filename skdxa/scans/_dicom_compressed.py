@@ -26,7 +26,7 @@ _END = b"\xff\xd9"
 # Start of a frame in a JPEG or JPEG-LS stream, but for 0xC4, 0xC8 and 0xCC.
 _FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
-# JPEG markers that stand alone.
+# JPEG markers without a length.
 _BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
 
 
@@ -41,8 +41,8 @@ def compressed_frames(pixels, shape, n_frames):
     n_frames : int
         The number that the header states; an error is raised if there are fewer.
     """
-    # The first item is a table of offsets, which is often empty or wrong. Where frames begin
-    # can be told from the fragments themselves.
+    # The first item is a table of offsets, which is often empty or wrong. Where frames begin is
+    # evident from the fragments themselves.
     fragments = _fragments(pixels)[1:]
     if not fragments:
         raise cut_short("no compressed pixels")
@@ -140,8 +140,8 @@ def _check_runs(content, shape):
         raise unusable("BitsAllocated", "is not a whole number of bytes, as run lengths need")
     if n_segments != n_bytes:
         raise cut_short(f"{n_segments} planes of run lengths in place of {n_bytes}")
-    # A run of one pixel takes two bytes, and no encoder does worse. A run of nothing takes one,
-    # so a longer frame could keep the decoder busy for ever.
+    # A run of one pixel needs two bytes, and no encoder needs more. An empty run needs one, so
+    # that a longer frame could occupy the decoder without end.
     longest = _RLE_HEADER + n_bytes * (2 * shape.rows * shape.columns + 2)
     if len(content) > longest:
         raise ScanReadError(
@@ -154,7 +154,7 @@ def _check_runs(content, shape):
 def _unpacked_runs(content, shape):
     """Return the bytes of a frame from its run lengths, the lowest byte of a pixel first.
 
-    pydicom's own decoder, in Python, takes seconds for an image of many short runs.
+    The decoder of pydicom, written in Python, needs seconds for an image of many short runs.
     """
     n_bytes, n_pixels = shape.bits_allocated // 8, shape.rows * shape.columns
     frame = np.empty((n_pixels, n_bytes), dtype=np.uint8)

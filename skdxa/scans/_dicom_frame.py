@@ -1,4 +1,4 @@
-"""What a DICOM header states of the pixels of one frame, and what a decoder is given."""
+"""What a DICOM header states of the pixels of one frame, and what a decoder receives."""
 
 import math
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Shape:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What is handed to a decoder: the frame alone, or all frames where they share bytes."""
+    """What a decoder receives: the frame alone, or all frames where they share bytes."""
 
     content: bytes
     index: int = 0

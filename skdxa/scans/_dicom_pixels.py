@@ -131,8 +131,7 @@ def _native_frames(pixels, shape, n_frames):
         _check_padding(pixels, n_bytes, excess)
 
     def read(frame):
-        # Frames of single bits, and those in swapped pairs of bytes, need not begin at a byte
-        # of their own.
+        # Frames of single bits, and those in swapped pairs of bytes, need not begin at a new byte.
         share_bytes = shape.bits_allocated == 1 or pixels.syntax == ExplicitVRBigEndian
         first, last = frame * shape.n_bytes, (frame + 1) * shape.n_bytes
         if share_bytes:
@@ -197,7 +196,7 @@ def _decode(decoder, frame, pixels, shape, high_bit):
         )
     except MemoryError:
         raise
-    # Each decoder has errors of its own.
+    # Each decoder has its own errors.
     except Exception as error:
         raise _damaged(pixels.syntax, decoder, error) from None
     if is_odd:
@@ -211,7 +210,7 @@ def _check_bits(array, bits_stored, *, is_signed):
     if not is_signed:
         low, high = 0, 2**bits_stored - 1
     if array.min() < low or array.max() > high:
-        raise unusable("HighBit", "contradicts BitsStored, so that the pixels cannot be told")
+        raise unusable("HighBit", "contradicts BitsStored, so that the pixel values are ambiguous")
 
 
 def _damaged(syntax, decoder, error):

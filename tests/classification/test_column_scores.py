@@ -104,7 +104,7 @@ def test_kinds_of_numbers(table):
     ("column", "values", "message"),
     [
         ("bmi", None, r"no column 'bmi'; its columns are \['age', 'tbs', 'sex'\]"),
-        ("sex", None, r"Column 'sex' holds 'F' at index 11, where a number must stand"),
+        ("sex", None, r"Column 'sex' holds 'F' at index 11, where a number is required"),
         (
             "tbs",
             [1, 1, None, 1, None],
