@@ -2,7 +2,8 @@
 
 scikit-learn offers no public way to check parameters with its own messages, or to read the
 output container that a user has asked for. If a release moves one of these names, only this
-module changes. What skdxa has to write differently for the sake of one release is here as well.
+module changes. What skdxa has to write differently for the sake of one release is here as
+well, and what it has to know of the parts of scikit-learn's meta-estimators.
 """
 
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from sklearn.base import _fit_context as fit_context
 from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -53,6 +55,7 @@ __all__ = [
     "check_feature_names",
     "check_method_params",
     "check_sample_weight",
+    "final_step",
     "fit_context",
     "known_splitter",
     "num_samples",
@@ -67,6 +70,17 @@ __all__ = [
 def output_container(transformer):
     """Return what ``set_output`` asks of a transformer: "default", "pandas" or "polars"."""
     return _get_output_config("transform", transformer)["dense"]
+
+
+def final_step(estimator):
+    """Return the classifier within pipelines and searches."""
+    while True:
+        if isinstance(estimator, Pipeline):
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        else:
+            return estimator
 
 
 @contextmanager

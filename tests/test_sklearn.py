@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skdxa._sklearn import NO_PENALTY
+from skdxa._sklearn import NO_PENALTY, final_step
 
 
 # scikit-learn 1.8.0 warns of infinity itself, which is what the constant is for (2026-12).
@@ -26,3 +29,16 @@ def test_no_penalty_is_silent():
     X, y = [[0], [1], [2], [3]], [0, 1, 0, 1]
     # Warnings are errors.
     assert np.isfinite(LogisticRegression(C=NO_PENALTY).fit(X, y).coef_).all()
+
+
+def test_final_step_of_pipelines_and_searches():
+    X, y = np.arange(20.0)[:, np.newaxis], np.tile([0, 1], 10)
+    model = LogisticRegression()
+    assert final_step(model) is model
+    inner = make_pipeline(StandardScaler(), model)
+    assert final_step(make_pipeline(StandardScaler(), inner)) is model
+    search = GridSearchCV(inner, {}, cv=2)
+    assert final_step(search) is search
+    found = final_step(make_pipeline(StandardScaler(), search).fit(X, y))
+    assert found is search.best_estimator_.steps[-1][1]
+    assert found.coef_.shape == (1, 1)

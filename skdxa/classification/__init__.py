@@ -7,12 +7,14 @@ predict, so that a pipeline is built, or a saved one read, without loading them.
 import importlib
 
 from skdxa.classification._cnn import SpineCNNClassifier
+from skdxa.classification._column_scores import ColumnScores
 from skdxa.classification._hyperband import (
     PAPER_SEARCH_SPACE,
     HyperbandSearchCV,
 )
 from skdxa.classification._hyperband_table import hyperband_table
-from skdxa.classification._stacking import ColumnScores, StratifiedPatientKFold, make_stack
+from skdxa.classification._patient_folds import StratifiedPatientKFold
+from skdxa.classification._stacking import make_stack
 from skdxa.classification._threads import get_threads, set_threads, trains_network
 
 __all__ = [

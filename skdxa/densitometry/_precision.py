@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 
 from skdxa.densitometry._numbers import as_floats, first_place, same_kind
+from skdxa.validation import check_level
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,7 @@ def least_significant_change(precision_sd, *, level=0.95):
     >>> print(f"{least_significant_change(0.010):.4f} g/cm2")
     0.0277 g/cm2
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1 (0.95 for 95 %); got {level!r}.")
+    check_level(level)
     sd = as_floats(precision_sd, "precision_sd")
     bad = (sd < 0) | np.isinf(sd)
     if bad.any():

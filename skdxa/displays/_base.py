@@ -13,7 +13,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from skdxa.displays._style import BLUE, COLUMN_WIDTH, DASHES, GREEN, ORANGE, PURPLE
 
-# What a placeholder stands for in the docstrings of a display's methods, so that a parameter of
+# What replaces a placeholder in the docstrings of a display's methods, so that a parameter of
 # several methods is described once. `{drawn}` ends the parameters of class methods, `{plotted}`
 # and `{returned}` those of `plot`. A text may hold the placeholders that follow it.
 _DOCSTRINGS = {
@@ -53,14 +53,14 @@ prob : array-like of shape (n_scans,), or dict of str to such
     With `predict_proba`. It must not have seen these scans.
 {scans}""",
     "{scans}": """X : array-like, list or DataFrame of shape (n_scans, ...)
-    As the model takes it.
+    In the form that the model expects.
 y : array-like of shape (n_scans,)
     Labels as in training, or 0 and 1; NaN where unknown.""",
     "{results}": """result : CrossValidationResult, or dict of str to such
     From `skdxa.evaluation.repeated_cross_validate`, of classifiers that predict
     probabilities; a dict holds several, of the same scans, by name.
 y : array-like of shape (n_scans,) or None, default=None
-    Other labels to judge by than those trained on; NaN where unknown.""",
+    Labels to evaluate by, if other than those trained on; NaN where unknown.""",
     "{model_errors}": """
 Raises
 ------
@@ -70,7 +70,7 @@ ValueError
 Raises
 ------
 ValueError
-    If the scores are no probabilities, the results are not of the same scans and
+    If the scores are not probabilities, the results are not of the same scans and
     labels, or as for `from_predictions`.""",
 }
 _OPTIONS = ("ax", "figure", "n_columns", "title", "digits", "style")
@@ -163,9 +163,10 @@ class BaseDisplay:
         """Draw a legend outside the axes: at their right if they are wide, else below.
 
         `wanted` holds its properties; a place among them is kept. Without `is_outside`, or where
-        the figure has no layout that makes room, it stands at `inside` as long as it hides no
-        curve; else the figure gets a constrained layout. With `grow` the figure gets higher by a
-        legend below the axes. Letters shrink where much of the axes would be lost.
+        the figure has no layout that makes room, it is placed at `inside` if it hides no curve
+        there; otherwise the figure gets a constrained layout. With `grow` the height of the figure
+        increases by that of a legend below the axes. The font is smaller where the axes would lose
+        much of their size.
         """
         sizes = [wanted["fontsize"]] if "fontsize" in wanted else ["small", "x-small", "xx-small"]
         wanted = {"edgecolor": "none", "fontsize": sizes[0]} | wanted
@@ -178,7 +179,7 @@ class BaseDisplay:
             if not self._has_layout():
                 self.figure_.figure.set_layout_engine("constrained")
         room = self.ax_.get_position(original=True).transformed(self.figure_.transSubfigure)
-        # Ticks, labels and a colour bar stand between the axes and the legend.
+        # Ticks, labels and a colour bar are between the axes and the legend.
         around, axes, dpi = self.ax_.get_tightbbox(), self.ax_.bbox, self.figure_.dpi
         right, below = around.x1 - axes.x1, around.y0 - axes.y0
         scale, across = self.figure_.dpi_scale_trans, self.ax_.transAxes
@@ -194,7 +195,7 @@ class BaseDisplay:
         }
         wide, tried = min(axes.width, room.height), []
         for fontsize in sizes:
-            # What each place leaves of the axes; the first that leaves enough is taken.
+            # The size that each place leaves for the axes; the first that leaves enough is used.
             options = wanted | {"fontsize": fontsize} | at_right
             left = room.width - right - self._size_of_legend(options)[0]
             if left >= wide:
@@ -238,7 +239,7 @@ class BaseDisplay:
         self.figure_.set_figheight(self.figure_.get_figheight() + height / self.figure_.dpi)
 
     def _has_layout(self):
-        """Return whether the figure finds room for what stands around its axes."""
+        """Return whether the figure has a layout that makes room around its axes."""
         return self.figure_.figure.get_layout_engine() is not None
 
     def _can_have_layout(self):

@@ -15,7 +15,7 @@ from skdxa.displays._style import COLUMN_WIDTH, GREY, ink
 from skdxa.significance import calibration_curve
 
 _N_BINS = 50
-# The axes reach a little beyond the largest risk, below which a histogram takes this share.
+# The axes reach a little beyond the largest risk, below which a histogram has this share.
 _MARGIN, _STRIP = 1.04, 0.17
 
 
@@ -24,7 +24,7 @@ class CalibrationDisplay(RiskCurveDisplay):
     """Observed against predicted risk, with the histogram of the predicted risks.
 
     The smooth calibration curve of Harrell [1]_ with its confidence band. Where it lies above
-    the diagonal, risks are too low. Below the axis of zero risk stand the histograms of the
+    the diagonal, risks are too low. Below the axis of zero risk are the histograms of the
     predicted risks: scans with the outcome upwards, those without it downwards, each as a share
     of its class.
 
@@ -102,9 +102,9 @@ class CalibrationDisplay(RiskCurveDisplay):
         Parameters
         ----------
         {ax}
-            By default the legend stands beneath the axes or at their right. In a figure without
-            a layout engine it stands inside them, and where it would hide a curve the figure
-            gets a constrained layout.
+            By default the legend is below the axes or at their right. In a figure without a layout
+            engine it is inside them, and where it would hide a curve the figure gets a constrained
+            layout.
         style : dict or None, default=None
             Matplotlib properties by artist: "curves", "bands" and "histograms" (all of them;
             what is left open, such as colour and dashes, differs from one to the next),
@@ -113,7 +113,7 @@ class CalibrationDisplay(RiskCurveDisplay):
         """
         look = self._merger(style)
         n_curves = len(self.curves)
-        # Of the figure's width the axes take five sixths.
+        # The axes are five sixths as wide as the figure.
         self._set_axes(ax, height=COLUMN_WIDTH * (1 + n_curves * _STRIP * 5 / 6))
         tables = self._tables()
         largest = max(table[["risk", "observed"]].max(axis=None) for table in tables.values())
@@ -149,10 +149,10 @@ class CalibrationDisplay(RiskCurveDisplay):
             xlim=(0, limit),
             ylim=(-n_curves * _STRIP * limit, limit),
             aspect="equal",
-            # At the lower edge, where constrained layout then knows what stands beneath.
+            # Anchored at the lower edge, so that constrained layout reserves the space below.
             anchor="S",
         )
-        # The label stands beside the curves alone, since histograms have no risk on this axis.
+        # The label is beside the curves alone, since histograms have no risk on this axis.
         self.ax_.set_ylabel("Observed risk", y=(n_curves * _STRIP + 0.5) / (n_curves * _STRIP + 1))
         ticks = self.ax_.get_yticks()
         self.ax_.set_yticks(ticks[(ticks >= 0) & (ticks <= limit)])
@@ -171,7 +171,7 @@ class CalibrationDisplay(RiskCurveDisplay):
             np.histogram(table["risk"], edges, weights=n_scans)[0] / n_scans.sum()
             for n_scans in n_of_class
         ]
-        # The highest bar takes all the room that there is.
+        # The highest bar has the full height that is available.
         unit = 0.42 * _STRIP * limit / np.max(shares)
         self.ax_.axhline(middle, color=GREY, linewidth=0.5, zorder=1)
         for side, which in (("bottom", "positive"), ("top", "negative")):

@@ -19,14 +19,14 @@ from skdxa.displays._text import NO_BREAK, width_of, wrap
 # Everything below is in points.
 _FONT_SIZE, _SMALLEST_FONT_SIZE = 8.0, 5.0
 _PADDING, _GAP, _LINE = 3.5, 12.0, 0.8
-# Share of a column that the boxes of the main stem take where others branch off.
+# Share of a column's width that the boxes of the main stem have where others branch off.
 _STEM = 0.6
 # Between the labels of a target, and before the further lines of a reason.
 _BETWEEN = "   "
 
 
 def draw_chart(ax, columns, look, width, height=np.inf):
-    """Draw the chart of the largest letters that fit, at most those of the style."""
+    """Draw the chart in the largest font that fits, at most that of the style."""
     largest = smallest = Text(**look("texts", fontsize=_FONT_SIZE)).get_fontsize()
     high = ""
     if np.isfinite(height):
@@ -150,7 +150,7 @@ class Chart:
         return box
 
     def _style(self, is_head, **more):
-        """Return the style of a chart's text, of its own size and the head bold."""
+        """Return the style of a chart's text in the size of the chart, the head bold."""
         style = self._look("texts", color=ink(), usetex=False, parse_math=False) | more
         return style | {"fontsize": self._font_size} | ({"fontweight": "bold"} if is_head else {})
 

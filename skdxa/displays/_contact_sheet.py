@@ -30,9 +30,9 @@ class ContactSheetDisplay(BaseDisplay):
     scans : list of ndarray of shape (n_rows, n_columns)
         Pixels; NaN where the scanner did not scan.
     names : list of str
-        What stands under each scan, in one line or several; longer lines than fit are cut.
+        Text under each scan, in one line or several; lines that are too long are shortened.
     remarks : list of str
-        What is odd about each scan, in a few words; empty where nothing is. Scans with a
+        What is unusual about each scan, in a few words; empty where nothing is. Scans with a
         remark have a coloured frame.
     spacing_mm : tuple of float, default=(1.05, 0.60)
         Height and width of a pixel in mm.
@@ -52,7 +52,7 @@ class ContactSheetDisplay(BaseDisplay):
 
     See Also
     --------
-    skdxa.study.review_cohort : Finds what is odd about scans.
+    skdxa.study.review_cohort : Finds what is unusual about scans.
 
     Examples
     --------
@@ -91,7 +91,7 @@ class ContactSheetDisplay(BaseDisplay):
         if figure is None:
             from matplotlib import pyplot
 
-            # Wide enough for a name, however few the scans.
+            # Wide enough for a name, even with few scans.
             width = PAGE_WIDTH * max(n_columns, 3) / 8
             shapes = np.array([scan.shape for scan in self.scans]) * self.spacing_mm
             tallest = (shapes[:, 0] / shapes[:, 1]).max()
@@ -156,12 +156,11 @@ class ContactSheetDisplay(BaseDisplay):
         X : DataFrame, Series, list or ndarray of shape (n_scans, n_rows, n_columns)
             The scans; `cohort.data` as it is.
         names : list of str or None, default=None
-            What stands under each scan; None numbers them from 0.
+            Text under each scan; None numbers them from 0.
         remarks : list of str or None, default=None
-            What is odd about each scan; empty where nothing is.
+            What is unusual about each scan; empty where nothing is.
         spacing_mm : tuple of float or None, default=None
-            Height and width of a pixel in mm; None takes what the scans state, and else
-            1.05 x 0.60.
+            Height and width of a pixel in mm; None uses what the scans state, or else 1.05 x 0.60.
         title : str or None, default=None
             Title of the page.
         {drawn}

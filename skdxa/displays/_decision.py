@@ -23,10 +23,10 @@ _LOW, _HIGH = -0.15, 1.1
 
 @dataclass(eq=False, repr=False)
 class DecisionCurveDisplay(RiskCurveDisplay):
-    """Net benefit of treating by predicted risk, against the risk from which one treats.
+    """Net benefit of treating by predicted risk, against the threshold risk.
 
-    The decision curve of Vickers and Elkin [1]_. A model is of use at the thresholds at
-    which its curve lies above both treating everyone and treating nobody.
+    The decision curve of Vickers and Elkin [1]_. A model is useful at the thresholds at which its
+    curve lies above both that of treating everyone and that of treating nobody.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ class DecisionCurveDisplay(RiskCurveDisplay):
     -----
     Net benefit is the share of true positives, less that of false positives at the odds
     of the threshold [2]_. It depends on calibration: a network whose probabilities
-    are too high or too low, as after training with class weights, gets a poor curve
-    however well it separates.
+    are too high or too low, as after training with class weights, has a poor curve no matter how
+    well it separates the classes.
 
     By default curves have no band, and a small difference may be chance. The band that
     `n_resamples` asks for is that of a bootstrap of patients, at each threshold. It is of one
@@ -180,10 +180,10 @@ class DecisionCurveDisplay(RiskCurveDisplay):
         ----------
         {predictions}
         thresholds : array-like of shape (n_thresholds,) or None, default=None
-            Risks from which one would treat, strictly between 0 and 1. None takes evenly
-            spaced ones, 100 to 999 of them and each a round number, from near 0 to 3.25
-            times the prevalence (at most 0.99). Clinical reasons are better: the risks at
-            which doctors or patients would begin to disagree.
+            Risks at and above which patients would be treated, strictly between 0 and 1. None uses
+            evenly spaced ones, 100 to 999 of them and each a round number, from near 0 to 3.25
+            times the prevalence (at most 0.99). Clinical reasons are better: the risks at which
+            doctors or patients would begin to disagree.
         {groups}
         {level}
         n_resamples : int, default=0
@@ -239,16 +239,10 @@ class DecisionCurveDisplay(RiskCurveDisplay):
         {drawn}
         {model_errors}
         """
+        band = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
+        drawing = {"name": name, "ax": ax, "style": style}
         return cls.from_predictions(
-            *predict_risks(model, X, y),
-            thresholds=thresholds,
-            groups=groups,
-            level=level,
-            n_resamples=n_resamples,
-            random_state=random_state,
-            name=name,
-            ax=ax,
-            style=style,
+            *predict_risks(model, X, y), thresholds=thresholds, groups=groups, **band, **drawing
         )
 
     @classmethod
@@ -279,23 +273,15 @@ class DecisionCurveDisplay(RiskCurveDisplay):
         {result_errors}
         """
         labels, risks, groups = risks_of_results(result, y, name)
-        return cls.from_predictions(
-            labels,
-            risks,
-            thresholds=thresholds,
-            groups=groups,
-            level=level,
-            n_resamples=n_resamples,
-            random_state=random_state,
-            ax=ax,
-            style=style,
-        )
+        band = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
+        options = {"thresholds": thresholds, "groups": groups, "ax": ax, "style": style}
+        return cls.from_predictions(labels, risks, **band, **options)
 
 
 def _round_thresholds(prevalence):
     """Return thresholds of two or three digits, to a little beyond three times the prevalence."""
     largest = min(_REACH * prevalence, _LARGEST)
-    # Whole numbers over a power of ten are the very floats that one types: a risk of 0.07
+    # Whole numbers over a power of ten are exactly the floats of the typed numbers: a risk of 0.07
     # reaches the threshold 0.07.
     per_unit = 10 ** (2 - int(np.floor(np.log10(largest))))
     return np.arange(1, int(largest * per_unit) + 1) / per_unit

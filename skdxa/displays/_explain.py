@@ -24,10 +24,10 @@ def find_patterns(classifier, layer, units, n_steps, random_state):
 
 
 def choose_kernels(maps, n_maps, random_state):
-    """Draw kernels at random, silent ones only if there are not enough others."""
+    """Draw kernels at random, inactive ones only if there are not enough others."""
     drawn = random_state.permutation(maps.shape[1])
-    silent = maps.max(axis=(0, 2, 3))[drawn] == 0
-    return np.sort(drawn[np.argsort(silent, kind="stable")][:n_maps])
+    inactive = maps.max(axis=(0, 2, 3))[drawn] == 0
+    return np.sort(drawn[np.argsort(inactive, kind="stable")][:n_maps])
 
 
 def titles_of(X, y, classifier, images, target):
@@ -51,7 +51,7 @@ def crop_masks(masks, X, model, shape):
     if not masks:
         return None
     n_scans, *shape = shape
-    # Every pixel of an image gets its number, and is looked for on the scan.
+    # Every pixel of an image gets a number, which is then located on the scan.
     numbers = np.arange(np.prod(shape)).reshape(shape)
     placed = inspection.to_scan([numbers] * n_scans, X, model)
     cropped = {}

@@ -1,4 +1,4 @@
-"""What a network looks at on scans."""
+"""Pictures that explain a network's scores."""
 
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
@@ -37,23 +37,23 @@ _CUT = 99.5
 
 @dataclass(eq=False, repr=False)
 class ExplanationDisplay(BaseDisplay):
-    """What a network looks at: one row of pictures per scan.
+    """Pictures that explain a network's scores, in one row per scan.
 
     As figure 6 of Nissinen et al. 2021 [1]_: (I) the cropped input; (II) Grad-CAM over it,
     brightest where it is highest; (III) the gradient at each pixel, white positive, black
-    negative and grey zero; (IV) what some kernels of the last convolution make of the scan;
-    (V) the patterns that excite these kernels most, known by the kernels' numbers. All have
-    the proportions of the body. Patterns belong to the network and not to a scan: they are
-    drawn once, beside all rows.
+    negative and grey zero; (IV) the outputs of some kernels of the last convolution for the scan;
+    (V) the patterns that excite these kernels most, identified by the kernels' numbers. All have
+    the proportions of the body. Patterns belong to the network and not to a scan: they are drawn
+    once, beside all rows.
 
     Parameters
     ----------
     images : ndarray of shape (n_scans, n_rows, n_columns)
-        What the network gets, without NaN.
+        The input of the network, without NaN.
     grad_cam, gradients : ndarray of shape (n_scans, n_rows, n_columns) or None, default=None
         Heat maps, not negative, and derivatives of the score by each pixel.
     feature_maps : ndarray of shape (n_scans, n_kernels, map_rows, map_columns), default=None
-        What each kernel makes of each scan; its pixels may be larger than the scan's.
+        The output of each kernel for each scan; its pixels may be larger than the scan's.
     maximized : ndarray of shape (n_kernels, n_rows, n_columns) or None, default=None
         The pattern of each kernel.
     units : array-like of int, shape (n_kernels,), or None, default=None
@@ -92,7 +92,7 @@ class ExplanationDisplay(BaseDisplay):
     Every scan has its own scales: the input from its 1st to its 99.5th percentile, the
     heat map from zero to its maximum, the gradient symmetric about zero up to the 99.5th
     percentile of its size. A kernel has one scale for all scans, from zero, so that its maps
-    can be compared; a black map means that the kernel is silent. Its pixels cover those of
+    can be compared; a black map means that the kernel is inactive. Its pixels cover those of
     the image that they were pooled from; what pooling left out, at the right and the lower
     edge, is black.
 
@@ -149,15 +149,15 @@ class ExplanationDisplay(BaseDisplay):
     def plot(self, figure=None, *, panels=None, title=None, style=None):
         """Draw a row of pictures for each scan.
 
-        An explanation needs many axes, so a figure takes the place of the usual `ax`.
+        An explanation needs many axes, so that the parameter is a figure and not the usual `ax`.
 
         Parameters
         ----------
         figure : matplotlib Figure, SubFigure or None, default=None
             Where to draw; None makes a figure of at most 7.2 inches, two columns in print.
-            A figure without a layout engine gets a constrained layout. Use a part of
-            ``Figure.subfigures`` to have other pictures beside it. The pictures take the
-            room that other parts of the figure, such as a title, leave at that time.
+            A figure without a layout engine gets a constrained layout. Use one of
+            ``Figure.subfigures`` to have other pictures beside it. The pictures fill the room that
+            other parts of the figure, such as a title, leave at that time.
         panels : sequence of str or None, default=None
             Which of "input", "grad_cam", "gradients", "feature_maps" and "maximized", always
             in this order; None draws all available ones.
@@ -322,15 +322,15 @@ class ExplanationDisplay(BaseDisplay):
             The class that is explained; the positive one, ``classes_[1]``, by default.
         panels : sequence of str, default=all five
             Which of "input", "grad_cam", "gradients", "feature_maps" and "maximized"; the
-            others are not computed. "maximized" takes the most time.
+            others are not computed. "maximized" is the slowest.
         layer : str or None, default=None
             Name of the convolution for Grad-CAM, feature maps and patterns; the last by
             default.
         variant : {"grad_cam", "grad_cam++", "hires_cam"}, default="grad_cam"
             How the heat map is made; see `skdxa.inspection.grad_cam`.
         n_maps : int, default=8
-            How many kernels are drawn at random, all if there are fewer. Those silent on
-            all scans are drawn only if there are not enough others.
+            How many kernels are selected at random; all if there are fewer. Those inactive on all
+            scans are drawn only if there are not enough others.
         units : array-like of int or None, default=None
             Numbers of the kernels, the first being 0, in place of random ones.
         n_steps : int, default=200

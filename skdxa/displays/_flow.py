@@ -25,8 +25,8 @@ class CohortFlowDisplay(BaseDisplay):
 
     As figure 2 of Nissinen et al. 2021 [1]_ and the diagrams that STARD [2]_ asks for:
     scans listed, those left out by reason, those kept with the number of their patients,
-    and for each target how many are positive (1), negative (0) and unknown. Several
-    cohorts stand side by side.
+    and for each target how many are positive (1), negative (0) and unknown. Several cohorts are
+    side by side.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class CohortFlowDisplay(BaseDisplay):
     boxes_, arrows_ : list of matplotlib FancyBboxPatch and of FancyArrowPatch
         The boxes, row by row, and the arrows with the lines that they branch from.
     texts_ : list of matplotlib Text
-        The heads of the boxes, what stands below them, and the cohorts' names.
+        The heads of the boxes, the text below them, and the cohorts' names.
 
     See Also
     --------
@@ -143,7 +143,7 @@ class CohortFlowDisplay(BaseDisplay):
             left out are grouped by the column `kind` of its `excluded`, or by `reason` if
             there is none. If it has a column `group`, their patients are counted too.
         targets : str, list of str or None, default=None
-            Columns of `cohort.target`; None takes all with a known label.
+            Columns of `cohort.target`; None uses all with a known label.
         names : dict of str to str, or None, default=None
             What the chart calls targets.
         {drawn}
@@ -166,8 +166,7 @@ class CohortFlowDisplay(BaseDisplay):
             What the chart calls each cohort, and the cohort; "(simulated)" is added to
             the name of one that is.
         targets : str, list of str or None, default=None
-            Targets to show, of each cohort those that it has; None takes all with a known
-            label.
+            Targets to show, of each cohort those that it has; None uses all with a known label.
         names : as in `from_cohort`
             What the chart calls targets.
         {drawn}

@@ -108,7 +108,7 @@ class ForestDisplay(BaseDisplay):
         Parameters
         ----------
         {ax}
-            It is as high as the rows need. Names and numbers stand outside the axes, so that a
+            It is as high as the rows need. Names and numbers are outside the axes, so that a
             figure passed in should have ``layout="constrained"``.
         digits : int, default=2
             Decimals of the numbers.
@@ -224,7 +224,7 @@ class ForestDisplay(BaseDisplay):
         Raises
         ------
         TypeError
-            If what is given is no interval.
+            If a value is not an interval.
         ValueError
             If nothing is given.
         """
@@ -241,13 +241,9 @@ class ForestDisplay(BaseDisplay):
             [getattr(interval, column) for column in _COLUMNS] for interval in intervals.values()
         ]
         table = pd.DataFrame(rows, index=pd.Index([*intervals], name="name"), columns=_COLUMNS)
-        display = cls(
-            table.astype(dict.fromkeys(_COLUMNS[:4], float)),
-            metric=metric,
-            reference=reference,
-            aggregation=aggregation,
-        )
-        return display.plot(ax, digits=digits, style=style)
+        table = table.astype(dict.fromkeys(_COLUMNS[:4], float))
+        labels = {"metric": metric, "reference": reference, "aggregation": aggregation}
+        return cls(table, **labels).plot(ax, digits=digits, style=style)
 
     @classmethod
     def from_table(
@@ -304,15 +300,9 @@ class ForestDisplay(BaseDisplay):
             for name, row in zip(table.index, table[columns].to_numpy(float), strict=True)
         }
         kinds = set(table["aggregation"]) if "aggregation" in table else set()
-        return cls.from_intervals(
-            intervals,
-            metric=metric,
-            reference=reference,
-            aggregation=kinds.pop() if len(kinds) == 1 else None,
-            ax=ax,
-            digits=digits,
-            style=style,
-        )
+        aggregation = kinds.pop() if len(kinds) == 1 else None
+        labels = {"metric": metric, "reference": reference, "aggregation": aggregation}
+        return cls.from_intervals(intervals, **labels, ax=ax, digits=digits, style=style)
 
     @classmethod
     def from_results(
@@ -354,22 +344,14 @@ class ForestDisplay(BaseDisplay):
         if metric not in METRICS:
             raise ValueError(f"metric must be one of {list(METRICS)}, got {metric!r}.")
         options = {"interval": interval, "level": level, "n_resamples": n_resamples}
+        options |= {"threshold": threshold, "random_state": random_state}
         intervals = {
-            name: result.summary(y, threshold=threshold, random_state=random_state, **options).loc[
-                metric
-            ]
-            for name, result in results.items()
+            name: result.summary(y, **options).loc[metric] for name, result in results.items()
         }
         kinds = {row["aggregation"] for row in intervals.values()}
-        return cls.from_intervals(
-            intervals,
-            metric=metric,
-            reference=reference,
-            aggregation=kinds.pop() if kinds else None,
-            ax=ax,
-            digits=digits,
-            style=style,
-        )
+        aggregation = kinds.pop() if kinds else None
+        labels = {"metric": metric, "reference": reference, "aggregation": aggregation}
+        return cls.from_intervals(intervals, **labels, ax=ax, digits=digits, style=style)
 
 
 def _kind(level, method):

@@ -27,7 +27,7 @@ TITLE_PLACE = {"y": 1, "pad": 3}
 
 _NUMERALS = ("I", "II", "III", "IV", "V")
 _TITLE = {"fontsize": "small", "fontweight": "bold"}
-# Size of a heading, and what stands between its numeral and its words; the first that fits.
+# Size of a heading, and what separates its numeral from its words; the first that fits is used.
 _HEADINGS = (("small", " "), ("x-small", " "), ("x-small", "\n"), ("xx-small", "\n"))
 # Inches: the height of a scan in a figure made here, and the least in any; between panels; and
 # around each picture.
@@ -40,8 +40,8 @@ class PanelGrid:
     """A grid of axes: columns of pictures for each panel, rows for each scan.
 
     Constrained layout makes room for all text, scales and legends. Then the columns get the
-    width of the largest pictures that fit, and a last column and row get what remains, so that
-    the pictures stand side by side at the upper left.
+    width of the largest pictures that fit, and a last column and row get what remains, so that the
+    pictures are side by side at the upper left.
 
     `shapes` holds the shape of each panel's array of pictures, from left to right, `aspect` is
     the width of a picture by its height, and `titles` are those of the scans or None.
@@ -66,7 +66,7 @@ class PanelGrid:
         if self._is_new:
             from matplotlib import pyplot
 
-            # More than is needed, which `fit` takes away.
+            # More than is needed; `fit` removes the rest.
             width = widths.sum() + 4 * _PAD * len(widths)
             size = np.clip(width, COLUMN_WIDTH, PAGE_WIDTH), n_scans * (_HEIGHT + 1) + 2
             figure = pyplot.figure(figsize=size)
@@ -97,7 +97,7 @@ class PanelGrid:
         axes = np.empty(shape, dtype=object)
         for place in np.ndindex(shape):
             scan, tile = (0, *place) if panel == "maximized" else (*place, 0)[:2]
-            # Patterns belong to no scan, and go on beside the next one.
+            # Patterns belong to no scan, and continue beside the next one.
             down, right = divmod(tile, across[panel])
             row, column = scan * self._down + down, self._columns.tolist().index(panel) + right
             height = 1 if panel in OF_KERNELS else self._down
@@ -154,8 +154,8 @@ class PanelGrid:
     def _make_room(self, n_lines):
         """Put blank titles over the pictures that have text above them, as high as that text.
 
-        `n_lines` are those of headings. Constrained layout would take the text itself for a part
-        of the first picture, although it may go on above the next one.
+        `n_lines` are those of headings. Constrained layout would treat the text itself as part of
+        the first picture, although it may continue above the next one.
         """
         for panel, axes in self.axes.items():
             titles = self._titles if panel == self._columns[0] else []

@@ -17,7 +17,7 @@ ON_SCANS = {"path_effects": [withStroke(linewidth=2, foreground="black")]}
 
 
 def draw_image(ax, pixels, spacing_mm, limits, look, artist, **defaults):
-    """Draw pixels in mm from the picture's upper left corner, grey unless told otherwise.
+    """Draw pixels in mm from the picture's upper left corner, grey unless set otherwise.
 
     `look` merges the style of an artist into defaults.
     """
@@ -82,7 +82,7 @@ def mask_edges(mask, spacing_mm):
 
 
 def draw_masks(ax, masks, spacing_mm, look, linewidth=1.2):
-    """Outline masks, each in its own colour; an empty one says so in the legend."""
+    """Outline masks, each in another colour; the legend marks an empty one."""
     outlines = {}
     for (name, mask), color in zip(masks.items(), cycle(_MASK_COLOURS), strict=False):
         label = name.replace("_", " ") + ("" if mask.any() else " (none)")
@@ -116,7 +116,10 @@ def draw_scale(ax):
 
 
 def write_on(ax, height, text):
-    """Write on a scan, which is dark whatever the figure, at a share of its height."""
+    """Write on a scan at a share of its height.
+
+    Letters are white, since a scan is dark regardless of the figure's background.
+    """
     ax.text(
         0.05,
         height,
@@ -126,6 +129,6 @@ def write_on(ax, height, text):
         color="white",
         fontsize="xx-small",
         **ON_SCANS,
-        # A picture narrower than its text is not to be moved away from the others.
+        # The layout must not move a picture that is narrower than its text away from the others.
         in_layout=False,
     )

@@ -106,7 +106,7 @@ class RaterAgreementDisplay(BaseDisplay):
         {plotted}
         """
         look = self._merger(style)
-        # All of two raters are their only pair.
+        # Two raters are a single pair, and have no row for all.
         shown = self.agreement if len(self.crosstabs) > 1 else self.agreement.drop("all")
         counts = self._counts().reindex(shown.index)
         self._set_axes(ax, COLUMN_WIDTH, _AROUND + _ROW * len(shown))
@@ -130,7 +130,7 @@ class RaterAgreementDisplay(BaseDisplay):
         )
         words = counts.map(lambda count: "" if np.isnan(count) else f"{count:.0f}")
         words["alike"] = [f"{100 * share:.1f} %" for share in agreement]
-        # The last column is no count: it is set apart, without a shade.
+        # The last column is not a count: it is set apart, without a shade.
         places = [*range(counts.shape[1]), counts.shape[1] + 0.3]
         number = self._number_style(look, verticalalignment="center")
         self.text_ = np.empty(words.shape, dtype=object)
@@ -167,7 +167,7 @@ class RaterAgreementDisplay(BaseDisplay):
         rows = np.arange(len(shown))
         self.kappa_ax_.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
         points = look("kappa", color=BLUE, linestyle="none", marker="o", markersize=3, capsize=2.5)
-        # Lists, as NumPy 2.0 warns of an array of a single length that is taken for a number.
+        # Lists, since NumPy 2.0 warns where an array of a single length is used as a number.
         lengths = [(kappa - low).tolist(), (high - kappa).tolist()]
         self.kappa_ = self.kappa_ax_.errorbar(kappa, rows + 0.2, xerr=lengths, **points)
         # In the middle of the axes and above the whisker, wherever it lies.

@@ -25,9 +25,9 @@ class RepeatedRocDisplay(BaseDisplay):
 
     As figures 4 and 5 of Nissinen et al. 2021 [1]_: the repeat of the cross-validation
     whose AUC over the whole dataset is the median, and a cross at the classification
-    threshold. The band covers the curves of all repeats; it shows how much the split
-    matters and is no confidence interval. Benchmarks, scores that need no training such
-    as a T-score, are drawn beside it as dashed lines.
+    threshold. The band covers the curves of all repeats; it shows how much the split matters and
+    is not a confidence interval. Benchmarks, scores that need no training such as a T-score, are
+    drawn beside it as dashed lines.
 
     Parameters
     ----------
@@ -125,13 +125,13 @@ class RepeatedRocDisplay(BaseDisplay):
         ----------
         {ax}
         name : str or None, default=None
-            What the legend calls the curve; None takes the display's own name.
+            What the legend calls the curve; None uses the name of the display.
         style : dict or None, default=None
             Matplotlib properties by artist: "curve", "band", "benchmarks" (all of them;
             what is left open, such as colour and dashes, differs from one to the next),
-            "threshold", "chance" and "legend". By default the legend stands beneath
-            the axes or at their right. In a figure without a layout engine it stands inside
-            them, and where it would hide a curve the figure gets a constrained layout.
+            "threshold", "chance" and "legend". By default the legend is below the axes or at their
+            right. In a figure without a layout engine it is inside them, and where it would hide a
+            curve the figure gets a constrained layout.
         {plotted}
         """
         look = self._merger(style)
@@ -181,7 +181,7 @@ class RepeatedRocDisplay(BaseDisplay):
             xlim=(-0.01, 1.01),
             ylim=(-0.01, 1.01),
             aspect="equal",
-            # At the lower edge, where constrained layout then knows what stands beneath.
+            # Anchored at the lower edge, so that constrained layout reserves the space below.
             anchor="S",
         )
         # Inside, it would hide the curves of small axes.
@@ -224,7 +224,7 @@ class RepeatedRocDisplay(BaseDisplay):
         y : array-like of shape (n_scans,) or None, default=None
             Labels to score against, if other than those trained on; NaN where unknown.
         threshold : float, "auto" or None, default="auto"
-            Where to draw the cross: "auto" at the result's own threshold, 0.5 for
+            Where to draw the cross: "auto" at the default threshold of the result, 0.5 for
             probabilities and 0 for a decision function; None draws none.
         benchmarks : dict of str to array-like of shape (n_scans,), or None, default=None
             Other scores of the same scans, in the order of X; higher means more likely
@@ -238,15 +238,11 @@ class RepeatedRocDisplay(BaseDisplay):
         ValueError
             If the labels do not fit, or a benchmark has no score for a labelled scan.
         """
-        return cls.from_predictions(
-            result_labels(result, y),
-            [result.repeat_scores(repeat) for repeat in range(result.n_repeats)],
-            threshold=_threshold_of(threshold, result.response_method),
-            benchmarks=benchmarks,
-            name=name,
-            ax=ax,
-            style=style,
-        )
+        labels = result_labels(result, y)
+        threshold = _threshold_of(threshold, result.response_method)
+        scores = [result.repeat_scores(repeat) for repeat in range(result.n_repeats)]
+        options = {"benchmarks": benchmarks, "name": name, "ax": ax, "style": style}
+        return cls.from_predictions(labels, scores, threshold=threshold, **options)
 
     @classmethod
     def from_estimator(
@@ -271,15 +267,9 @@ class RepeatedRocDisplay(BaseDisplay):
             If the estimator cannot score, or as for `from_result`.
         """
         labels, score, method = score_scans(estimator, X, y)
-        return cls.from_predictions(
-            labels,
-            score,
-            threshold=_threshold_of(threshold, method),
-            benchmarks=benchmarks,
-            name=name,
-            ax=ax,
-            style=style,
-        )
+        threshold = _threshold_of(threshold, method)
+        options = {"benchmarks": benchmarks, "name": name, "ax": ax, "style": style}
+        return cls.from_predictions(labels, score, threshold=threshold, **options)
 
     @classmethod
     def from_predictions(
@@ -342,7 +332,7 @@ class RepeatedRocDisplay(BaseDisplay):
 
 
 def _threshold_of(threshold, response_method):
-    """Return the threshold, or the classifier's own for "auto"."""
+    """Return the threshold, or the default of the classifier for "auto"."""
     return default_threshold(response_method) if threshold == "auto" else threshold
 
 

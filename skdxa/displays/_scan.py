@@ -53,8 +53,8 @@ class ScanDisplay(BaseDisplay):
           (x, y) in mm from the centre of the first pixel, as in the `endplates` of
           `skdxa.simulation.make_spine_scan`. With a NaN the vertebra is left out.
     masks : dict of str to array-like of bool, shape (n_rows, n_columns), or None, default=None
-        Other regions to outline, by their name in the legend: the `lesion_masks` of a
-        simulated scan, say. There are five colours; then they repeat.
+        Other regions to outline, by their name in the legend, such as the `lesion_masks` of a
+        simulated scan. There are five colours, which then repeat.
     unit : str or None, default="g/cm2"
         What the pixels are, for the colour bar; None leaves it out.
 
@@ -73,11 +73,11 @@ class ScanDisplay(BaseDisplay):
     legend_ : matplotlib Legend or None
         Names of the masks; None without masks.
     colorbar_ : matplotlib Colorbar or None
-        The scale of areal density; its pointed ends stand for the few pixels beyond it.
+        The scale of areal density; its pointed ends represent the few pixels beyond it.
 
     See Also
     --------
-    ExplanationDisplay : What a network looks at on scans.
+    ExplanationDisplay : Pictures that explain a network's scores.
 
     Examples
     --------
@@ -126,8 +126,8 @@ class ScanDisplay(BaseDisplay):
             Title of the axes; None leaves the one they have.
         style : dict or None, default=None
             Matplotlib properties by artist: "image", "spine_line", "vertebrae" and "masks"
-            (their outlines), "labels" (names of the vertebrae, in the outlines' colour
-            unless told otherwise), "legend" and "colorbar".
+            (their outlines), "labels" (names of the vertebrae, in the outlines' colour by
+            default), "legend" and "colorbar".
         {returned}
 
         Raises
@@ -210,7 +210,7 @@ class ScanDisplay(BaseDisplay):
         low, high = self.image_.get_clim()
         below, above = np.nanmin(scan) < low, np.nanmax(scan) > high
         extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
-        # As high as the picture, whatever room the figure leaves.
+        # As high as the picture, no matter how much room the figure leaves.
         cax = self.ax_.inset_axes([1.05, 0, 0.05, 1])
         return self.figure_.colorbar(
             self.image_, cax=cax, **look("colorbar", label=label, extend=extend)
@@ -252,7 +252,7 @@ class ScanDisplay(BaseDisplay):
         Parameters
         ----------
         scan : array-like of shape (n_rows, n_columns)
-            Pixels, or a `skdxa.scans.Scan`, which brings its own spacing and unit.
+            Pixels, or a `skdxa.scans.Scan`, which has its own spacing and unit.
         spacing_mm : tuple of float, default=(1.05, 0.60)
             Height and width of a pixel in mm.
         spine_line : bool or array-like of shape (n_rows,), default=False
@@ -260,9 +260,9 @@ class ScanDisplay(BaseDisplay):
         vertebrae, masks : dict or None, default=None
             What to outline, as in the constructor.
         unit : str or None, default="auto"
-            What the pixels are. "auto" takes plain arrays as `skdxa.scans.read_scan` takes
-            them: floating-point pixels of at most 10 for areal density in g/cm2, all others
-            for grey levels. None leaves the colour bar out.
+            What the pixels are. "auto" treats plain arrays as `skdxa.scans.read_scan` does:
+            floating-point pixels of at most 10 are areal densities in g/cm2, all others grey
+            levels. None leaves the colour bar out.
         {drawn}
 
         Raises

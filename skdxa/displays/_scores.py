@@ -14,7 +14,7 @@ def binary_labels(y, classes, n_scans):
 
 
 def result_labels(result, y=None):
-    """Return the labels that a cross-validation is judged by, as `binary_labels`."""
+    """Return the labels that a cross-validation is evaluated by, as `binary_labels`."""
     return binary_labels(result.y if y is None else y, result.classes, len(result.y))
 
 
@@ -70,7 +70,7 @@ def check_gives_risks(response_method, name):
     """Raise a `ValueError` unless scores are probabilities."""
     if response_method != "predict_proba":
         raise ValueError(
-            f"{name} has the values of a {response_method}, which are no risks: the curve needs "
+            f"{name} has the values of a {response_method}, which are not risks: the curve needs "
             "probabilities, as of a classifier with predict_proba or after "
             "sklearn.calibration.CalibratedClassifierCV."
         )
@@ -138,7 +138,7 @@ def risks_of_results(result, y, name):
     result : CrossValidationResult, or dict of str to such
         Results of the same scans and labels, whose scores are probabilities.
     y : array-like of shape (n_scans,) or None
-        Other labels to judge by than those trained on.
+        Labels to evaluate by, if other than those trained on.
     name : str or None
         Name of a single result.
 

@@ -6,9 +6,10 @@ from matplotlib import rc_context, rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours (Wong, Nature Methods 8, 2011, 441) are told apart by colour-blind
+# Okabe and Ito's colours (Wong, Nature Methods 8, 2011, 441) can be distinguished by colour-blind
 # readers. The first five have a contrast of three or more to white and to black, so that they
-# serve light and dark figures alike; the others are for scans, which are dark whatever the figure.
+# serve light and dark figures alike; the others are for scans, which are dark regardless of the
+# figure's background.
 PALETTE = {
     "blue": "#0072B2",
     "orange": "#D55E00",
@@ -23,7 +24,7 @@ BLUE, ORANGE, GREEN, PURPLE, GREY, SKY, AMBER, YELLOW = PALETTE.values()
 # Bone is bright.
 SCAN_COLORMAP = "gray"
 
-# Five ways to dash beside a solid line: combined with four colours, twenty curves differ.
+# Five dash patterns besides a solid line: combined with four colours, twenty curves differ.
 DASHES = ("--", "-.", (0, (1, 1)), (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (9, 2)))
 
 # Widths in inches of a figure in print: one column, and both.

@@ -14,7 +14,7 @@ def wrap(text, width, font, indent=""):
     """Break text into lines at most `width` points wide.
 
     Lines end at spaces; where that is not enough also at no-break spaces, and within words last.
-    All lines but the first begin with `indent`. If not even a letter fits, there is no line.
+    All lines but the first begin with `indent`. If not even one letter fits, the result is empty.
     """
     spaced = text.replace(NO_BREAK, " ")
     mean = max(width_of(spaced, font) / max(len(spaced), 1), 1e-6)

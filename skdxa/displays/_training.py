@@ -9,9 +9,9 @@ from matplotlib.collections import PolyCollection
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skdxa._sklearn import final_step
 from skdxa.displays._base import BaseDisplay, marker_of, title_of
 from skdxa.displays._style import BLUE, GREY, ORANGE
 
@@ -193,7 +193,7 @@ class TrainingCurveDisplay(BaseDisplay):
         Parameters
         ----------
         model : SpineCNNClassifier, or a Pipeline or search that ends in one
-            Fitted. Any classifier will do whose `history_` is a dict of curves by name, lists
+            Fitted. Any classifier is accepted whose `history_` is a dict of curves by name, lists
             of equal length.
         metric : str, default="loss"
             Name of the training curve; with ``val_`` before it, that of the validation.
@@ -206,7 +206,7 @@ class TrainingCurveDisplay(BaseDisplay):
         ValueError
             If it keeps no history, or has no such metric.
         """
-        classifier = _classifier_of(model)
+        classifier = final_step(model)
         check_is_fitted(classifier)
         history = getattr(classifier, "history_", None)
         if not isinstance(history, dict) or not history:
@@ -237,8 +237,8 @@ class TrainingCurveDisplay(BaseDisplay):
             From `skdxa.evaluation.repeated_cross_validate`, of a classifier that keeps a
             history.
         repeat, fold : int or None, default=None
-            The fold, both numbers counted from 0; None takes the one with the median
-            AUC. A single repeat need not be named.
+            The fold, both numbers counted from 0; None selects the one with the median AUC. A
+            single repeat need not be named.
         metric : str, default="loss"
             Name of the training curve; with ``val_`` before it, that of the validation.
         band : bool, default=False
@@ -278,17 +278,6 @@ class TrainingCurveDisplay(BaseDisplay):
             fold=fold,
         )
         return display.plot(ax, style=style)
-
-
-def _classifier_of(model):
-    """Return the classifier itself, out of pipelines and searches."""
-    while True:
-        if isinstance(model, Pipeline):
-            model = model.steps[-1][1]
-        elif hasattr(model, "best_estimator_"):
-            model = model.best_estimator_
-        else:
-            return model
 
 
 def _curve_of(curves, name):

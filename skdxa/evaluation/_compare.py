@@ -15,7 +15,7 @@ from skdxa.evaluation._stability import (
 )
 from skdxa.evaluation._summary import corrected_variance, count_patients, degrees_of_freedom
 from skdxa.significance import HypothesisTest, Interval
-from skdxa.validation import positive_and_known
+from skdxa.validation import check_both_labels, check_level, positive_and_known
 
 _METRICS = (*METRICS, "brier")
 _INTERVALS = ("stability", "corrected")
@@ -45,7 +45,7 @@ def compare(
         Other labels to score against, NaN where unknown; see `CrossValidationResult`.
     threshold : float or tuple of two floats, optional
         Positive is ``score >= threshold``; a tuple holds that of the first and that of the
-        second model, each None for the model's own.
+        second model, None for the default of a model.
     interval : {"stability", "corrected"}, default="stability"
         "corrected" is the corrected resampled t; "stability" adds the noise that both
         models have from their training scans, and needs two or more repeats: with one it
@@ -64,7 +64,7 @@ def compare(
     ------
     ValueError
         If the two results are of other labels, patients or folds, naming the first
-        difference; if `metric` or `interval` is none of the above, or `level` is not between 0
+        difference; if `metric` or `interval` is not one of the above, or `level` is not between 0
         and 1; if `metric` is "brier" and a result has no probabilities.
 
     Warns
@@ -89,17 +89,17 @@ def compare(
     moves from fold to fold of the same scans. The degrees of freedom are those of the
     patients of the smaller class.
 
-    It answers whether *training* one way gives better models than training the other way, for
-    cohorts of this size. A column without information makes a model worse on average, so that
-    a nested model is not equal in this sense. Whether one model at hand scores new patients
-    better than another is the question of `skdxa.significance.delong_test`.
+    The test answers whether *training* one way gives better models than training the other way,
+    for cohorts of this size. A column without information makes a model worse on average, so that
+    a nested model is not equal in this sense. Whether one trained model scores new patients better
+    than another is tested by `skdxa.significance.delong_test`.
 
-    In 1,000 simulated cohorts of each of 12 pairs of models without a difference in AUC it claims
-    one in 0.5 to 5.2 %, and a difference in another metric in at most 4.3 %
-    (``experiments/coverage.py compare``). The interval holds most differences in more than 95 % of
-    the cohorts. The gain of a nested model by a useful column is an exception, held in 90 %: where
-    the gain of a cohort is small by chance, so is its standard error, and the larger end of the
-    interval is then too near to 0.
+    In 1,000 simulated cohorts of each of 12 pairs of models without a difference in AUC the test
+    claims one in 0.5 to 5.2 %, and a difference in another metric in at most 4.3 %
+    (``experiments/coverage.py compare``). The interval covers most differences in more than 95 %
+    of the cohorts. The gain of a nested model by a useful column is an exception, covered in 90 %:
+    where the gain of a cohort is small by chance, so is its standard error, and the larger end of
+    the interval is then too near to 0.
 
     References
     ----------
@@ -124,14 +124,11 @@ def compare(
         raise ValueError(f"metric must be one of {list(_METRICS)}, got {metric!r}.")
     if interval not in _INTERVALS:
         raise ValueError(f"interval must be one of {list(_INTERVALS)}, got {interval!r}.")
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1 (0.95 for 95 %), got {level!r}.")
+    check_level(level)
     folds = result_a.fold_assignment
     _check_same_folds(folds, result_b.fold_assignment)
     positive, known = _labels(folds, y)
-    both = positive[known].any() and not positive[known].all()
-    if not both:
-        raise ValueError("y must hold both positive and negative labels.")
+    check_both_labels(positive[known])
     fold_of = folds.fold_of[:, known]
     n_smaller = count_patients(positive, known, folds.groups)["auc"]
     scores = [

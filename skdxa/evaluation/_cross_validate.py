@@ -2,33 +2,24 @@
 
 import os
 import re
-from dataclasses import dataclass
 from numbers import Integral
 from os import PathLike
 
 import numpy as np
-import pandas as pd
 from joblib import cpu_count, effective_n_jobs
 from joblib.parallel import get_active_backend
-from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import cross_validate
-from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
-from skdxa._cluster import Losses, dask_client, data_sent, tasks_at_once, within_one_task
+from skdxa._cluster import Losses, dask_client, data_sent
 from skdxa._sklearn import HasMethods, Interval, StrOptions, validate_params
-from skdxa.classification import get_threads, set_threads, trains_network
 from skdxa.evaluation._checkpoint import Checkpoint, describe_run, read_manifest, using
 from skdxa.evaluation._drawing import joint_strata
 from skdxa.evaluation._folds import DRAWING, Folds
 from skdxa.evaluation._patients import with_patients
-from skdxa.evaluation._result import CrossValidationResult
-from skdxa.evaluation._scores import positive_scores, response_method_of
+from skdxa.evaluation._split import Work, gather, run_split
 from skdxa.evaluation._workers import Sendable, start_worker, worker_deaths_told
 from skdxa.validation import as_seed, check_aligned, fill_masked, has_repeated_patients
-
-_CURVE = "history/"
 
 # Parameters of all functions that fit an estimator fold by fold.
 FITTING = {
@@ -92,14 +83,15 @@ def repeated_cross_validate(
         `Folds`, the patients of these.
     stratify : array-like of shape (n_scans,) or (n_scans, n_labels), optional
         Labels whose shares the folds keep, `y` if not given. Several columns are kept
-        jointly, such as the label trained on and the one scored on; NaN in them is a
-        stratum of its own.
+        jointly, such as the label trained on and the one scored on; NaN in them is a separate
+        stratum.
     cv : splitter or list of (train, test), optional
         Folds in place of the stratified ones drawn here, from any splitter of scikit-learn;
-        ``LeaveOneGroupOut()`` leaves one hospital out. Every scan must be tested once per
-        repeat, all others be trained on, and a patient's scans lie in one fold.
+        ``LeaveOneGroupOut()`` leaves one hospital out. In each repeat every scan must be tested
+        once, by a model that is trained on all scans of the other folds, and the scans of a
+        patient must be in one fold.
     cv_groups : array-like of shape (n_scans,), optional
-        What `cv` takes as its groups, such as the hospital of each scan; the patients if not
+        The groups for `cv`, such as the hospital of each scan; the patients if not
         given.
     n_splits : int, optional
         Folds per repeat, 10 if not given. With `cv` the splitter decides.
@@ -107,8 +99,8 @@ def repeated_cross_validate(
         Repeats, each with other folds, 100 if not given; with `cv` how often the splitter is
         asked, by default once.
     random_state : int, RandomState instance or None, default=None
-        Seeds the folds and the fits. None draws a seed, or takes that of the checkpoint if
-        it has been begun.
+        Seeds the folds and the fits. None draws a seed, or uses that of the checkpoint if one has
+        been started.
     n_jobs : int, optional
         Splits in parallel, by joblib; `joblib.parallel_config` selects threads or a
         cluster, of which dask uses all workers. Scores do not depend on it, for a network at
@@ -116,9 +108,9 @@ def repeated_cross_validate(
     n_threads : int, optional
         Threads of TensorFlow for each fit, on which the scores of a network depend. None
         shares the processors among worker processes: cores // n_jobs threads each; on a
-        dask cluster one. Without workers, it leaves TensorFlow's own number. The environment
-        variable TF_NUM_INTRAOP_THREADS goes before, and a checkpoint that has been begun keeps
-        its number.
+        dask cluster one. Without workers, TensorFlow's default is kept. The environment variable
+        TF_NUM_INTRAOP_THREADS has precedence, and a checkpoint that has been started keeps its
+        number.
     checkpoint : str or path-like, optional
         Folder for finished splits. Called again with the same arguments, the function
         resumes where it was killed and ends with the same scores. Only one run at a time
@@ -145,7 +137,7 @@ def repeated_cross_validate(
     ValueError
         If `cv` is given with `n_splits` or `stratify`, or its splits are not as above.
     ValueError
-        If `y` is NaN anywhere or has not two labels, a class (or stratum) has fewer
+        If `y` contains NaN or does not have two labels, a class (or stratum) has fewer
         scans or patients than `n_splits`, or an estimator fails or gives NaN in a fold;
         the message then names the repeat and the fold, and the cause is chained. Other
         errors of an estimator than a ValueError are raised as a RuntimeError.
@@ -154,7 +146,7 @@ def repeated_cross_validate(
         written to, or a file in it is damaged; if a parameter holds what a later run could not
         compare, such as a function that uses an open file.
     TrainingError
-        If a worker process is killed, as for want of memory.
+        If a worker process is killed, for example for lack of memory.
     RuntimeError
         If TensorFlow has started in this process, or in a worker of a dask cluster, with
         another number of threads; or if the cluster loses its tasks again and again.
@@ -168,17 +160,17 @@ def repeated_cross_validate(
     See Also
     --------
     CrossValidationResult : Metrics and intervals of the scores.
-    Folds : The folds, which other predictors can be judged on.
+    Folds : The folds, on which other predictors can be evaluated.
 
     Notes
     -----
     Folds are those of `RepeatedStratifiedKFold`. Where a patient has several scans they
     are those of `StratifiedGroupKFold`, shuffled anew each repeat.
 
-    A splitter `cv` whose own `random_state` is None is seeded by `random_state`. Without
-    randomness of its own, as one that leaves out one hospital after the other, its folds are
-    the same in every repeat, and only the seeds of the fits differ; the intervals are then
-    those of a single repeat.
+    A splitter `cv` whose own `random_state` is None is seeded by `random_state`. If it is not
+    random, such as one that leaves out one hospital after the other, its folds are the same in
+    every repeat, and only the seeds of the fits differ; the intervals are then those of a single
+    repeat.
 
     The scores of a network depend on the number of threads of a fit, and not on `n_jobs`:
     with ``n_threads=1``, one process and four have the same scores. The column `n_threads` of
@@ -186,25 +178,25 @@ def repeated_cross_validate(
     take less time for many fits than one process of many threads
     (``benchmarks/parallel.py``).
 
-    Each fit has a seed of its own, made from `random_state`, the repeat and the fold.
+    Each fit has its own seed, derived from `random_state`, the repeat and the fold.
     Every parameter `random_state` of the estimator and its steps that is None is set by it.
     A parameter that is set to a number keeps that number in every fold.
 
-    A checkpoint's manifest binds it to data, labels, folds and parameters. Functions and classes
-    of one's own are known by what they do and by all that they refer to: defaults, variables of
-    an enclosing function, globals, other functions, the object of a method. A global that fits
-    change, such as a cache, counts as it is when this function is called. Comments and lines in
-    a file may change. What belongs to an installed package is known by its name, so that
-    another version of it goes unnoticed; so does another content of files that `X` or a
-    function only names. Workers that have access to the folder write the files; otherwise this
-    process writes them when the scores arrive. None is a pickle.
+    A checkpoint's manifest binds it to data, labels, folds and parameters. Custom functions and
+    classes are identified by what they do and by everything that they refer to: defaults,
+    variables of an enclosing function, globals, other functions, the object of a method. A global
+    that fits change, such as a cache, counts as it is when this function is called. Comments and
+    lines in a file may change. What belongs to an installed package is identified by its name, so
+    that another version of it goes unnoticed; so do changes of files that `X` or a function only
+    names. Workers that have access to the folder write the files; otherwise this process writes
+    them when the scores arrive. No file is a pickle.
 
     On a dask cluster (``joblib.parallel_config(backend="dask")``) the splits of a worker that
-    dies are run by another one, and so are those that are cancelled since the data of the worker
+    dies are run by another one, and so are those that are cancelled because the data of the worker
     are lost. What runs within a split, such as a search, stays in its worker.
 
     Memory on top of the data is one score per scan and repeat, and the models asked for:
-    with ``return_models="median"`` all models fitted in this call are held to the end.
+    with ``return_models="median"`` all models fitted in this call are kept until the end.
 
     Examples
     --------
@@ -237,7 +229,7 @@ def repeated_cross_validate(
     else:
         for name, value in (("n_splits", n_splits), ("stratify", stratify)):
             if value is not None:
-                raise ValueError(f"{name} has no effect with cv, whose folds are its own.")
+                raise ValueError(f"{name} has no effect with cv, which defines the folds.")
         # A generator of splits is used up by the first repeat.
         cv = cv if hasattr(cv, "split") else list(cv)
         folds = Folds.from_splitter(
@@ -265,10 +257,10 @@ def repeated_cross_validate(
         labels = {"y": y, "groups": groups, "stratify": strata}
         run_described = describe_run(estimator, X, settings, labels, params, folds.fold_of)
 
-    work = _Work(estimator, Sendable(X), y, folds.fold_of, params, seed, n_threads)
+    work = Work(estimator, Sendable(X), y, folds.fold_of, params, seed, n_threads)
 
     def run(splits, keep_model, store):
-        # Single scans are arrays that joblib by default takes for too small to share between
+        # Single scans are arrays that joblib by default considers too small to share between
         # processes: it would send copies of all with every split.
         settings = {"return_as": "generator_unordered", "max_nbytes": "32K"}
         if _has_worker_processes(n_jobs):
@@ -276,12 +268,12 @@ def repeated_cross_validate(
             # are replaced, since joblib keeps only workers with the same initializer.
             settings |= {"initializer": start_worker, "initargs": (os.getpid(), n_threads)}
         elif dask_client() is not None:
-            # Workers that join later find tasks, too.
+            # Workers that join later also get tasks.
             settings |= {"pre_dispatch": "all"}
         with data_sent(work):
             workers = Parallel(n_jobs=n_jobs, **settings)
         return workers(
-            delayed(_run_split)(work, repeat, fold, store=store, keep_model=keep_model)
+            delayed(run_split)(work, repeat, fold, store=store, keep_model=keep_model)
             for repeat, fold in splits
         )
 
@@ -330,7 +322,7 @@ def repeated_cross_validate(
                 if store and not store.path(*split).exists():
                     store.write(record)
                 bar.update()
-        result = _gather([records[split] for split in splits], y, groups)
+        result = gather([records[split] for split in splits], y, groups)
         if return_models is not None:
             median = result.median_repeat() if return_models == "median" else None
             wanted = [split for split in splits if median in (None, split[0])]
@@ -342,7 +334,7 @@ def repeated_cross_validate(
 
 
 def seed_of_run(random_state, checkpoint):
-    """Return the seed of a run: that of a checkpoint which has been begun without one.
+    """Return the seed of a run; without a given one, that of a checkpoint that has been started.
 
     Parameters
     ----------
@@ -361,14 +353,14 @@ def seed_of_run(random_state, checkpoint):
 
 
 def _describe_splitter(cv):
-    """Return a splitter in words, the same in every process."""
+    """Describe a splitter in words that are the same in every process."""
     return (
         re.sub(r" at 0x[0-9a-fA-F]+", "", repr(cv)) if hasattr(cv, "split") else "a list of splits"
     )
 
 
 def _threads_per_fit(n_threads, n_jobs, checkpoint):
-    """Return the number of TensorFlow's threads for each fit, or None for its own number."""
+    """Return the number of TensorFlow's threads for each fit, or None for its default."""
     if n_threads is not None:
         return int(n_threads)
     begun = None if checkpoint is None else read_manifest(checkpoint)
@@ -377,7 +369,7 @@ def _threads_per_fit(n_threads, n_jobs, checkpoint):
         return None if kept is None else int(kept)
     chosen = os.environ.get("TF_NUM_INTRAOP_THREADS")
     if dask_client() is not None:
-        # Workers do not inherit the variable, and each of their threads has a task of its own.
+        # Workers do not inherit the variable, and each of their threads runs a separate task.
         return int(chosen or 1)
     if chosen or not _has_worker_processes(n_jobs):
         return None
@@ -388,132 +380,3 @@ def _has_worker_processes(n_jobs):
     """Return whether splits run in processes that joblib starts on this machine."""
     backend, _ = get_active_backend()
     return type(backend).__name__ == "LokyBackend" and effective_n_jobs(n_jobs) > 1
-
-
-@dataclass
-class _Work:
-    """What all splits need."""
-
-    estimator: BaseEstimator
-    data: Sendable
-    y: np.ndarray
-    fold_of: np.ndarray
-    params: dict | None
-    seed: int
-    n_threads: int | None
-
-
-def _run_split(work, repeat, fold, *, store, keep_model):
-    """Fit on all folds but one, score that one, and write the scores to the checkpoint."""
-    n_threads, fold_of = work.n_threads, work.fold_of[repeat]
-    # Only networks depend on threads, and a process whose TensorFlow has started cannot change
-    # their number.
-    if n_threads not in (None, get_threads()) and trains_network(work.estimator):
-        set_threads(n_threads, fits_at_once=tasks_at_once())
-    train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
-    try:
-        with within_one_task():
-            found = cross_validate(
-                _with_seed(work.estimator, work.seed, repeat, fold),
-                work.data.restore(),
-                work.y,
-                cv=[(train, test)],
-                scoring=_score_rows,
-                n_jobs=1,
-                params=work.params,
-                return_estimator=True,
-                error_score="raise",
-            )
-    except Exception as error:
-        kind = ValueError if isinstance(error, ValueError) else RuntimeError
-        raise kind(f"repeat {repeat}, fold {fold}: {type(error).__name__}: {error}") from error
-    model = found["estimator"][0]
-    step = _final_step(model)
-    record = {
-        "repeat": repeat,
-        "fold": fold,
-        "n_train": len(train),
-        "n_test": len(test),
-        "fit_time": float(found["fit_time"][0]),
-        "score_time": float(found["score_time"][0]),
-        "best_epoch": float(getattr(step, "best_epoch_", np.nan)),
-        "n_threads": get_threads(),
-        "response_method": response_method_of(model),
-        "arrays": {
-            "row": test,
-            "score": np.concatenate([found[f"test_{place}"] for place in range(len(test))]),
-            **{_CURVE + name: curve for name, curve in _curves(step).items()},
-        },
-    }
-    if store is not None:
-        store.write(record)
-    return record, model if keep_model else None
-
-
-def _score_rows(model, X, y):
-    """Score each row: a scorer for scikit-learn that returns one number per row."""
-    # Only a fitted StackingClassifier has predict_proba.
-    scores = positive_scores(model, X, response_method_of(model))
-    return dict(enumerate(scores.tolist()))
-
-
-def _with_seed(estimator, seed, repeat, fold):
-    """Clone an estimator, and set its unset random states by the seed of the split."""
-    estimator = clone(estimator)
-    unset = sorted(
-        name
-        for name, value in estimator.get_params(deep=True).items()
-        if value is None and name.rpartition("__")[-1] == "random_state"
-    )
-    seeds = np.random.SeedSequence(seed, spawn_key=(repeat, fold)).generate_state(len(unset))
-    return estimator.set_params(**dict(zip(unset, seeds.tolist(), strict=True)))
-
-
-def _final_step(estimator):
-    """Return the classifier within pipelines and searches."""
-    while True:
-        if isinstance(estimator, Pipeline):
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        else:
-            return estimator
-
-
-def _curves(classifier):
-    """Return learning curves, one number per epoch; none from a history of another kind."""
-    history = getattr(classifier, "history_", None)
-    if not isinstance(history, dict):
-        return {}
-    curves = {name: np.asarray(curve, dtype=float) for name, curve in history.items()}
-    same_length = len({curve.shape for curve in curves.values()}) == 1
-    return curves if same_length and all(c.ndim == 1 for c in curves.values()) else {}
-
-
-def _gather(records, y, groups):
-    """Join the records of all splits to a result."""
-    scores, histories = [], []
-    for record in records:
-        arrays = record["arrays"]
-        split = {"repeat": record["repeat"], "fold": record["fold"]}
-        scores.append(pd.DataFrame({**split, "row": arrays["row"], "score": arrays["score"]}))
-        curves = {
-            name.removeprefix(_CURVE): array
-            for name, array in arrays.items()
-            if name.startswith(_CURVE)
-        }
-        if curves:
-            n_epochs = len(next(iter(curves.values())))
-            histories.append(
-                pd.DataFrame({**split, "epoch": np.arange(1, n_epochs + 1), **curves})
-            )
-    folds = pd.DataFrame(records).drop(columns=["arrays", "response_method"])
-    kept = {"histories": pd.concat(histories, ignore_index=True)} if histories else {}
-    return CrossValidationResult(
-        pd.concat(scores, ignore_index=True),
-        folds,
-        y,
-        groups,
-        response_method=records[0]["response_method"],
-        **kept,
-    )

@@ -15,7 +15,13 @@ from skdxa.evaluation._scores import (
     response_method_of,
 )
 from skdxa.significance import Calibration, HypothesisTest, calibration, non_inferiority_test
-from skdxa.validation import as_patients, check_aligned, fill_masked, positive_and_known
+from skdxa.validation import (
+    as_patients,
+    check_aligned,
+    check_both_labels,
+    fill_masked,
+    positive_and_known,
+)
 
 _INTERVALS = ("delong", "bootstrap")
 
@@ -35,7 +41,7 @@ class ExternalTest:
         `groups` were given), `ensemble`, and the score of each model, `model_0` and so on.
     calibration : Calibration or None
         Of the ensemble: observed over expected events, calibration in the large, slope and
-        intercept, with their intervals. None where the scores are no probabilities strictly
+        intercept, with their intervals. None where the scores are not probabilities strictly
         between 0 and 1.
     non_inferiority : HypothesisTest or None
         Test of the AUC of the ensemble against the reference; None without `margin`.
@@ -79,7 +85,7 @@ def external_test(
     models : dict or list of fitted classifiers
         Usually ``result.models``, those of the median repeat.
     X : array-like, list or DataFrame of shape (n_scans, ...)
-        Scans or a table, as the models take them.
+        Scans or a table, in the form that the models expect.
     y : array-like of shape (n_scans,)
         Labels as in training, or 0 and 1; rows with NaN are left out.
     threshold : float, optional
@@ -132,8 +138,8 @@ def external_test(
     Notes
     -----
     Minimum and maximum show how much the models differ, not how certain the mean is:
-    all are judged by the same patients. The intervals of the ensemble show how certain its
-    performance is for patients like those tested; the models are taken as they are.
+    all are evaluated on the same patients. The intervals of the ensemble show how certain its
+    performance is for patients like those tested; the models are regarded as fixed.
 
     Several models are averaged in the ensemble, which is what would be used there. Averaged
     probabilities are less extreme than those of one model, so that the calibration slope is
@@ -196,8 +202,7 @@ def external_test(
     check_aligned(X=X, y=y, groups=groups, reference=by_scan)
     patients = None if groups is None else as_patients(groups, len(known))[known]
     positive, score = positive[known], score[:, known]
-    if positive.all() or not positive.any():
-        raise ValueError("y must hold both positive and negative labels.")
+    check_both_labels(positive)
     threshold = default_threshold(response_method) if threshold is None else threshold
     score = np.vstack([score, mean_score(score)])
     metrics = pd.DataFrame(

@@ -20,7 +20,7 @@ from skdxa.evaluation._stability import (
     why_unknown,
 )
 from skdxa.evaluation._summary import INTERVALS
-from skdxa.validation import fill_masked, positive_and_known
+from skdxa.validation import check_both_labels, check_level, fill_masked, positive_and_known
 
 
 @dataclass(eq=False)
@@ -62,14 +62,14 @@ class CrossValidationResult:
 
     Notes
     -----
-    Wherever a method takes `y`, it takes other labels to score against than those
-    trained on, such as fractures within 5 years of the scan: 0 and 1 (or the labels of
-    `classes`), and NaN where unknown. Rows with NaN are left out.
+    The parameter `y` of a method holds labels to score against other than those trained on, such
+    as fractures within 5 years of the scan: 0 and 1 (or the labels of `classes`), and NaN where
+    unknown. Rows with NaN are left out.
 
-    Wherever a method takes `threshold`, positive is ``score >= threshold``; None means
+    With the parameter `threshold` of a method, positive is ``score >= threshold``; None means
     0.5 for probabilities and 0 for the values of a decision function.
 
-    A predictor that needs no training, such as a T-score, is judged on the same folds by
+    A predictor that needs no training, such as a T-score, is evaluated on the same folds by
     ``result.fold_assignment.with_scores(-t_score)``.
 
     Examples
@@ -141,7 +141,7 @@ class CrossValidationResult:
 
     @property
     def fold_assignment(self):
-        """The `Folds` of this result: other scores can be judged on them."""
+        """The `Folds` of this result: other scores can be evaluated on them."""
         return self._folds
 
     def summary(
@@ -195,7 +195,7 @@ class CrossValidationResult:
         Raises
         ------
         ValueError
-            If `y` does not fit the scans, `interval` is none of the five, or `other_seeds` is
+            If `y` does not fit the scans, `interval` is not one of the five, or `other_seeds` is
             given with another interval than "stability".
 
         Warns
@@ -225,9 +225,9 @@ class CrossValidationResult:
         An AUC of 0 or 1 in all folds has Wilson's interval for the patients of the smaller class.
         Those of sensitivity, specificity and accuracy are Wilson's for as many patients as their
         variance is worth [2]_, at most those that there are; their variance is that of the
-        corrected resampled t [1]_ plus that of the models' shares, which is taken from how much
-        the scans of one fold move together from repeat to repeat. With one repeat `q` and `g` are
-        unknown; the standard error is that of the corrected resampled t, on as many degrees of
+        corrected resampled t [1]_ plus that of the models' shares, which is estimated from how
+        much the scans of one fold move together from repeat to repeat. With one repeat `q` and `g`
+        are unknown; the standard error is that of the corrected resampled t, on as many degrees of
         freedom as there are folds or patients, less one.
 
         The level refers to cohorts with these numbers of positive and negative patients.
@@ -263,8 +263,7 @@ class CrossValidationResult:
         """
         if interval not in INTERVALS:
             raise ValueError(f"interval must be one of {list(INTERVALS)}, got {interval!r}.")
-        if not 0 < level < 1:
-            raise ValueError(f"level must lie between 0 and 1 (0.95 for 95 %), got {level!r}.")
+        check_level(level)
         if other_seeds is not None and interval != "stability":
             raise ValueError(
                 f"other_seeds has no effect on interval={interval!r}: it needs "
@@ -309,7 +308,7 @@ class CrossValidationResult:
             For a model whose fits differ by their seeds, such as a network: the result of a
             second fit of the same model, with another `random_state`, on the folds of all
             repeats, or of the first ones (``cv=result.fold_assignment.first(1)``). What changes
-            by the seed alone is then not taken for noise of the training scans.
+            with the seed alone is then not mistaken for noise of the training scans.
 
         Returns
         -------
@@ -326,12 +325,12 @@ class CrossValidationResult:
         the mean scores of the others, ``R2`` (Spearman's rho, turned into Pearson's by
         ``2 sin(pi rho / 6)``, and 0 where negative), `n` folds and `r` repeats,
         ``q = (n - 1) (1 - R2) / R2 (r - 1) / r``, at most 1, and
-        ``g = (1 + q) sqrt(1 - q / 2)``; the derivation is in :ref:`stability_derivation`. A
-        model whose fits differ by seeds of their own, such as a network, or that changes
-        abruptly, such as a tree, has too large a `q` without `other_seeds`. The interval of
-        `summary` averages the scans' shares over the repeats, which removes most of the noise
-        of seeds, and is too wide rather than too narrow. With the mean correlation `c` of the two
-        fits within folds, and ``x = (1 - R2) / R2 (r - 1) / r``, `other_seeds` has
+        ``g = (1 + q) sqrt(1 - q / 2)``; the derivation is in :ref:`stability_derivation`. A model
+        whose fits also differ by their seeds, such as a network, or that changes abruptly, such as
+        a tree, has too large a `q` without `other_seeds`. The interval of `summary` averages the
+        scans' shares over the repeats, which removes most of the noise of seeds, and is too wide
+        rather than too narrow. With the mean correlation `c` of the two fits within folds, and
+        ``x = (1 - R2) / R2 (r - 1) / r``, `other_seeds` has
         ``q = (n - 1) (x - (1 - c) (1 + x))``, from 0 to 1, where one standard error is added to
         `c`, since few second fits leave it uncertain.
 
@@ -402,14 +401,19 @@ class CrossValidationResult:
         >>> print(result.sentence("Logistic regression")[:52])
         Logistic regression reached a mean AUC of 0.81 (95 %
         """
+        summary = self.summary(
+            y, threshold=threshold, interval=interval, level=level, random_state=random_state
+        )
+        positive, known = self._positive_and_known(y)
         return sentence_of(
             self,
             name,
-            y=y,
-            threshold=threshold,
+            summary,
+            positive=positive,
+            known=known,
+            threshold=self._threshold(threshold),
             interval=interval,
             level=level,
-            random_state=random_state,
         )
 
     def fold_metrics(self, y=None, *, threshold=None):
@@ -452,7 +456,7 @@ class CrossValidationResult:
         return pd.DataFrame({"repeat": np.arange(self.n_repeats), **metrics})
 
     def thresholds(self, sensitivity, y=None, *, rule="at_least", confidence=0.95):
-        """Find the threshold of each repeat at which the scores have the sensitivity wanted.
+        """Find the threshold of each repeat at which the scores have the wanted sensitivity.
 
         Parameters
         ----------
@@ -469,7 +473,7 @@ class CrossValidationResult:
         -------
         pandas.DataFrame of shape (n_repeats, 4)
             Columns `repeat`, `threshold`, and `sensitivity` and `specificity` of the repeat's
-            scores at that threshold. For a model that is trained on all scans take the median
+            scores at that threshold. For a model that is trained on all scans, use the median
             threshold; the spread over the repeats shows how much it depends on the folds.
 
         Raises
@@ -677,14 +681,13 @@ class CrossValidationResult:
 
     def _check_scorable(self, y):
         positive, known = self._positive_and_known(y)
-        if positive[known].all() or not positive[known].any():
-            raise ValueError("y must hold both positive and negative labels.")
+        check_both_labels(positive[known])
 
     def _mean_sizes(self):
         return self.folds[["n_train", "n_test"]].mean().to_dict()
 
     def _noise(self, y, threshold, other_seeds):
-        """Return what the intervals by stability need beside the metrics of the folds."""
+        """Return what the intervals by stability need besides the metrics of the folds."""
         positive, known = self._positive_and_known(y)
         n_patients = _summary.count_patients(positive, known, self.groups)
         among = {"sensitivity": known & positive, "specificity": known & ~positive}

@@ -12,12 +12,22 @@ _METHODS = {
 }
 
 
-def sentence_of(result, name, *, y, threshold, interval, level, random_state):
-    """Return the performance of a result in a sentence; see `CrossValidationResult.sentence`."""
-    summary = result.summary(
-        y, threshold=threshold, interval=interval, level=level, random_state=random_state
-    )
-    positive, known = result._positive_and_known(y)
+def sentence_of(result, name, summary, *, positive, known, threshold, interval, level):
+    """Return the performance of a result in a sentence; see `CrossValidationResult.sentence`.
+
+    Parameters
+    ----------
+    result : CrossValidationResult
+    name : str
+        The subject of the sentence.
+    summary : DataFrame
+        The summary of the result by `interval` at `level` and `threshold`.
+    positive, known : ndarray of bool of shape (n_scans,)
+        Which labels are positive, and which are known.
+    threshold : float
+    interval : str
+    level : float
+    """
     n_patients = known.sum() if result.groups is None else len(np.unique(result.groups[known]))
     auc = summary.loc["auc"]
     where = f"{result.n_folds} folds"
@@ -38,7 +48,7 @@ def sentence_of(result, name, *, y, threshold, interval, level, random_state):
     return (
         f"{name} reached a {mean} of {auc['estimate']:.2f}{_ends(auc, 1, 2, '', level, method)} "
         f"in {where}, on {whom}, {(positive & known).sum()} of them positive; at the threshold of "
-        f"{result._threshold(threshold):.3g}: {others}."
+        f"{threshold:.3g}: {others}."
     )
 
 

@@ -14,7 +14,7 @@ from skdxa.evaluation._scores import default_threshold
 from skdxa.evaluation._stability import Stability, stability_of, training_variance, why_unknown
 from skdxa.evaluation._summary import ALLOWANCE, auc_ends, score_interval
 from skdxa.significance import adjust_pvalues
-from skdxa.validation import fill_masked, patient_codes, positive_and_known
+from skdxa.validation import check_level, fill_masked, patient_codes, positive_and_known
 
 _MEASURES = ("auc", "o_e", "slope", "sensitivity", "specificity")
 _MOST_GROUPS = 20
@@ -32,11 +32,11 @@ def subgroup_table(
     result : CrossValidationResult
         Scores of a model that was trained on patients of all subgroups.
     by : array-like of shape (n_scans,), Series, or DataFrame of shape (n_scans, n_variables)
-        The subgroup of each scan, such as sex, site or scanner; the columns of a DataFrame
-        are taken one after the other. Values that are missing form a subgroup of their own.
-        Categories without a scan are listed too.
+        The subgroup of each scan, such as sex, site or scanner; the columns of a DataFrame are
+        used one after the other. Missing values form a separate subgroup. Categories without a
+        scan are listed too.
     min_events : int, default=10
-        Patients of either class that a subgroup must have to be judged; of smaller ones only
+        Patients of either class that a subgroup must have to be evaluated; for smaller ones only
         the numbers are shown.
     y : array-like of shape (n_scans,), optional
         Other labels to score against, NaN where unknown; see `CrossValidationResult`.
@@ -55,9 +55,9 @@ def subgroup_table(
         `patients` and `events` (scans, patients, scans with the outcome); `auc`, `o_e`
         (observed over expected events), `slope` (of the calibration), `sensitivity` and
         `specificity`, each with `_low` and `_high`; `interaction_p` and
-        `interaction_p_holm`, the same in all rows of a variable; and `note`, why a subgroup
-        is not judged, empty otherwise. `o_e` and `slope` are NaN where scores are no
-        probabilities, and `slope` also where a probability is 0 or 1.
+        `interaction_p_holm`, the same in all rows of a variable; and `note`, why a subgroup is not
+        evaluated, empty otherwise. `o_e` and `slope` are NaN where scores are not probabilities,
+        and `slope` also where a probability is 0 or 1.
 
     Raises
     ------
@@ -102,13 +102,13 @@ def subgroup_table(
     them (``experiments/coverage.py subgroups``).
 
     The test of an interaction is a Wald test of equal values (AUC, sensitivity and
-    specificity on the logit scale, observed over expected events on the logarithmic one) in
-    the subgroups that are judged, by F with the degrees of freedom of Welch and
-    Satterthwaite. Patients who belong to two subgroups are allowed for. There is no test, and
-    `interaction_p` is NaN, if fewer than two subgroups are judged, or if the measure has no
-    variance on its scale in one of them, as a sensitivity of 1. `interaction_p_holm` is
-    adjusted for the number of variables by Holm's method. A subgroup that is not
-    significantly different from the others has not been shown to be alike.
+    specificity on the logit scale, observed over expected events on the logarithmic one) in the
+    subgroups that are evaluated, by F with the degrees of freedom of Welch and Satterthwaite.
+    Patients who belong to two subgroups are taken into account. There is no test, and
+    `interaction_p` is NaN, if fewer than two subgroups are evaluated, or if the measure has no
+    variance on its scale in one of them, as a sensitivity of 1. `interaction_p_holm` is adjusted
+    for the number of variables by Holm's method. A subgroup that is not significantly different
+    from the others has not been shown to be alike.
 
     References
     ----------
@@ -137,8 +137,7 @@ def subgroup_table(
     """
     if interaction not in _MEASURES:
         raise ValueError(f"interaction must be one of {list(_MEASURES)}, got {interaction!r}.")
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1 (0.95 for 95 %), got {level!r}.")
+    check_level(level)
     variables = _variables(by, len(result.y))
     scored = _Scored.of(result, y, threshold)
     if np.isnan(scored.stability.q):
@@ -149,18 +148,18 @@ def subgroup_table(
             RuntimeWarning,
             stacklevel=2,
         )
-    whole = scored.judge("", "all", np.ones(len(result.y), dtype=bool), min_events, level)
+    whole = scored.evaluate("", "all", np.ones(len(result.y), dtype=bool), min_events, level)
     lines, pvalues = [whole.line], {}
     for name, groups in variables.items():
-        judged = [
-            scored.judge(name, label, members, min_events, level)
+        evaluated = [
+            scored.evaluate(name, label, members, min_events, level)
             for label, members in groups.items()
         ]
         pvalues[name] = _interaction(
             interaction,
-            [group.terms.get(interaction) for group in judged if not group.line["note"]],
+            [group.terms.get(interaction) for group in evaluated if not group.line["note"]],
         )
-        lines += [group.line | {"interaction_p": pvalues[name]} for group in judged]
+        lines += [group.line | {"interaction_p": pvalues[name]} for group in evaluated]
     table = pd.DataFrame(lines)
     known = {name: pvalue for name, pvalue in pvalues.items() if not np.isnan(pvalue)}
     adjusted = dict(zip(known, adjust_pvalues([*known.values()]), strict=True)) if known else {}
@@ -199,7 +198,7 @@ class _Term:
 
 @dataclass
 class _Scored:
-    """What a result says of each scan in each repeat."""
+    """Scores and labels of each scan in each repeat."""
 
     score: np.ndarray
     fold_of: np.ndarray
@@ -235,7 +234,7 @@ class _Scored:
             result.stability(y),
         )
 
-    def judge(self, variable, label, members, min_events, level):
+    def evaluate(self, variable, label, members, min_events, level):
         """Return the line of one subgroup and its terms."""
         of = np.flatnonzero(members & self.known)
         positive, patient = self.positive[of], self.patient[of]
@@ -371,7 +370,7 @@ def _one_dimensional(column):
 
 
 def _note(n_scans, counts, min_events):
-    """Return why a subgroup is not judged."""
+    """Return why a subgroup is not evaluated."""
     if n_scans == 0:
         return "no scans"
     for count, what in zip(counts, ("with the outcome", "without the outcome"), strict=True):
@@ -395,7 +394,7 @@ def _slope(score, positive):
     if ((score <= 0) | (score >= 1)).any():
         return np.nan, None
     log_odds = logit(score)
-    # Near its solution whatever the risks' level and spread.
+    # Standardised, so that the start is near the solution for risks of any level and spread.
     middle, spread = log_odds.mean(axis=1), log_odds.std(axis=1)
     if (spread <= 1e-12 * np.abs(log_odds).max()).any():
         return np.nan, None
@@ -439,7 +438,7 @@ def _line_of(name, term, level, counts):
 def _interaction(name, terms):
     """Return the p-value of Wald's test that all subgroups have the same value.
 
-    `terms` are those of the subgroups that are judged, None where the measure is undefined.
+    `terms` are those of the subgroups that are evaluated, None where the measure is undefined.
     """
     scales = {
         "auc": (logit, lambda value: 1 / (value * (1 - value))),

@@ -6,9 +6,9 @@ import numpy as np
 from scipy import stats
 from sklearn.utils import check_consistent_length, check_random_state
 
-from skdxa.significance._checks import check_complete, check_level, check_option, warn
+from skdxa.significance._checks import check_complete, check_option, warn
 from skdxa.significance._results import Interval
-from skdxa.validation import as_patients, check_aligned, fill_masked
+from skdxa.validation import as_patients, check_aligned, check_level, fill_masked
 
 
 def bootstrap_interval(

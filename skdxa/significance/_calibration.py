@@ -7,10 +7,11 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from skdxa.significance._checks import check_level, check_risks, warn
+from skdxa.significance._checks import check_risks, warn
 from skdxa.significance._logistic import fit_logistic
 from skdxa.significance._results import HypothesisTest, Interval
 from skdxa.significance._wald import interval_around
+from skdxa.validation import check_level
 
 
 @dataclass(frozen=True)

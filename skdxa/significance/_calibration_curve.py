@@ -7,8 +7,9 @@ import pandas as pd
 from scipy import stats
 from scipy.special import expit, logit
 
-from skdxa.significance._checks import check_level, check_risks
+from skdxa.significance._checks import check_risks
 from skdxa.significance._logistic import fit_logistic
+from skdxa.validation import check_level
 
 # Harrell's quantiles for the outermost knots, by number of knots.
 _OUTER_QUANTILE = {3: 0.1, 4: 0.05, 5: 0.05, 6: 0.05, 7: 0.025}

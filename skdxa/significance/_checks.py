@@ -20,12 +20,6 @@ def warn(message):
     warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
-def check_level(level):
-    """Raise unless the confidence level lies strictly between 0 and 1."""
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1 (0.95 for 95 %), got {level!r}.")
-
-
 def check_option(value, name, options):
     """Raise unless the value is one of the options."""
     if value not in options:

@@ -9,10 +9,10 @@ from scipy.linalg import qr, solve_triangular
 from scipy.optimize import linprog
 from sklearn.metrics import roc_auc_score
 
-from skdxa.significance._checks import check_both_classes, check_groups, check_level, check_option
+from skdxa.significance._checks import check_both_classes, check_groups, check_option
 from skdxa.significance._profile import LogisticProfile
 from skdxa.significance._results import HypothesisTest
-from skdxa.validation import check_aligned, fill_masked
+from skdxa.validation import check_aligned, check_level, fill_masked
 
 
 def logistic_table(y, X, *, groups=None, level=0.95, interval="wald"):

@@ -7,11 +7,10 @@ from skdxa.significance._bootstrap import resample
 from skdxa.significance._checks import (
     check_both_classes,
     check_groups,
-    check_level,
     check_probability,
     check_vector,
 )
-from skdxa.validation import check_aligned
+from skdxa.validation import check_aligned, check_level
 
 # Thresholds such as numpy.arange makes differ in their last digits from risks of the same number.
 _ROUNDING = 1e-12

@@ -4,9 +4,10 @@ import numpy as np
 from scipy import stats
 from scipy.special import logit
 
-from skdxa.significance._checks import check_level, warn
+from skdxa.significance._checks import warn
 from skdxa.significance._results import HypothesisTest, Interval
 from skdxa.significance._roc import delong_interval, delong_test
+from skdxa.validation import check_level
 
 
 def non_inferiority_test(y, score, reference, *, margin, groups=None, level=0.95):

@@ -3,10 +3,10 @@
 import numpy as np
 from scipy import stats
 
-from skdxa.significance._checks import check_groups, check_level, check_option, check_vector, warn
+from skdxa.significance._checks import check_groups, check_option, check_vector, warn
 from skdxa.significance._clusters import warn_of_dominance
 from skdxa.significance._results import Interval
-from skdxa.validation import check_aligned
+from skdxa.validation import check_aligned, check_level
 
 
 def proportion_interval(n_hits, n_total, *, groups=None, level=0.95, method="wilson"):

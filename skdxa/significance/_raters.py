@@ -7,17 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from skdxa.significance._checks import (
-    check_complete,
-    check_level,
-    check_option,
-    check_rating_table,
-    warn,
-)
+from skdxa.significance._checks import check_complete, check_option, check_rating_table, warn
 from skdxa.significance._proportion import proportion_interval
 from skdxa.significance._results import HypothesisTest, Interval
 from skdxa.significance._wald import interval_around, wald_test
-from skdxa.validation import check_same_rows
+from skdxa.validation import check_level, check_same_rows
 
 # Smaller variances are rounding errors of an exact zero.
 _ROUNDING = 1e-14

@@ -5,17 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from skdxa.significance._checks import (
-    check_both_classes,
-    check_groups,
-    check_level,
-    check_probability,
-    warn,
-)
+from skdxa.significance._checks import check_both_classes, check_groups, check_probability, warn
 from skdxa.significance._clusters import patients_of_classes, variances_of_two_means
 from skdxa.significance._results import HypothesisTest
 from skdxa.significance._wald import interval_around, wald_test
-from skdxa.validation import check_aligned
+from skdxa.validation import check_aligned, check_level
 
 # Smaller changes of a risk are rounding errors.
 _ROUNDING = 1e-12

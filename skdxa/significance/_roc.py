@@ -10,7 +10,6 @@ from sklearn.metrics import roc_curve
 from skdxa.significance._checks import (
     check_both_classes,
     check_groups,
-    check_level,
     check_option,
     check_vector,
     warn,
@@ -22,7 +21,7 @@ from skdxa.significance._clusters import (
 )
 from skdxa.significance._results import HypothesisTest, Interval
 from skdxa.significance._wald import interval_around, wald_test
-from skdxa.validation import check_aligned, check_same_rows
+from skdxa.validation import check_aligned, check_level, check_same_rows
 
 
 def delong_interval(y, score, *, groups=None, level=0.95, scale="logit"):

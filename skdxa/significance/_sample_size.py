@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit, xlogy
 
-from skdxa.significance._checks import check_level
+from skdxa.validation import check_level
 
 # The formula for the mean absolute error of risks was fitted to models of 4 to 12 columns, and is
 # recommended by its authors and by Riley et al. for at most so many.

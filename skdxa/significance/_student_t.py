@@ -3,9 +3,10 @@
 import numpy as np
 from scipy import stats
 
-from skdxa.significance._checks import check_level, check_vector
+from skdxa.significance._checks import check_vector
 from skdxa.significance._results import HypothesisTest
 from skdxa.significance._wald import interval_around, sample_variance, wald_test
+from skdxa.validation import check_level
 
 
 def t_interval(values, *, level=0.95):

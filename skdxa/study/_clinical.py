@@ -6,7 +6,7 @@ import pandas as pd
 from skdxa.evaluation import Folds
 from skdxa.exceptions import CohortError
 from skdxa.study._cohort import table_rows
-from skdxa.study._fracture import compare_predictors
+from skdxa.study._fracture_comparison import compare_predictors
 from skdxa.study._fracture_predictors import read_predictors, unfillable_columns
 from skdxa.study._known_columns import HIP, VERTEBRAE
 from skdxa.study._protocol import REFERENCES

@@ -21,7 +21,7 @@ from skdxa.simulation import make_spine_cohort
 from skdxa.study._checklist import checklists
 from skdxa.study._clinical import check_clinical
 from skdxa.study._cohort import check_cohort, table_rows
-from skdxa.study._fracture import experiment_names
+from skdxa.study._fracture_comparison import experiment_names
 from skdxa.study._output import (
     base_names,
     check_out,

@@ -1,4 +1,4 @@
-"""What labels of two classes are, and what the rows of two collections share."""
+"""What labels of two classes are, what the rows of two collections share, and levels."""
 
 from itertools import combinations
 from numbers import Integral
@@ -168,6 +168,27 @@ def positive_and_known(y, classes, n_scans):
     )
 
 
+def check_both_labels(positive):
+    """Raise a `ValueError` unless labels are positive for some scans and negative for others.
+
+    Parameters
+    ----------
+    positive : ndarray of bool of shape (n_scans,)
+        Which labels are positive, of scans whose label is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdxa.validation import check_both_labels
+    >>> check_both_labels(np.array([True, True]))
+    Traceback (most recent call last):
+    ...
+    ValueError: y must hold both positive and negative labels.
+    """
+    if positive.all() or not positive.any():
+        raise ValueError("y must hold both positive and negative labels.")
+
+
 def check_same_rows(first, second, names):
     """Raise a `ValueError` unless two collections have the same rows in the same order.
 
@@ -262,3 +283,24 @@ def as_seed(random_state):
     if isinstance(random_state, Integral):
         return int(random_state)
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def check_level(level):
+    """Raise a `ValueError` unless a confidence level is above 0 and below 1.
+
+    Parameters
+    ----------
+    level : float
+        The level.
+
+    Examples
+    --------
+    >>> from skdxa.validation import check_level
+    >>> check_level(0.95)
+    >>> check_level(95)
+    Traceback (most recent call last):
+    ...
+    ValueError: level must lie between 0 and 1 (0.95 for 95 %), got 95.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1 (0.95 for 95 %), got {level!r}.")

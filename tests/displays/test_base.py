@@ -90,7 +90,7 @@ def test_docstrings_describe_shared_parameters_in_full(display):
     ):
         assert f"\n{line}" in described
     assert "\nX : array-like, list or" in inspect.getdoc(display.from_estimator)
-    assert "\n    Other labels to judge by" in inspect.getdoc(display.from_result)
+    assert "\n    Labels to evaluate by" in inspect.getdoc(display.from_result)
 
 
 def test_masked_labels_and_scores_are_unknown(ax):

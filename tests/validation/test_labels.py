@@ -1,4 +1,4 @@
-"""Rows that must be the same, and seeds."""
+"""Rows that must be the same, labels of both classes, seeds and levels."""
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,13 @@ def test_rows_must_be_the_same():
         validation.check_same_rows(one, two[:1], ("X", "y"))
 
 
+@pytest.mark.parametrize("positive", [[True, True], [False], []])
+def test_labels_must_be_of_both_classes(positive):
+    validation.check_both_labels(np.array([True, False]))
+    with pytest.raises(ValueError, match=r"^y must hold both positive and negative labels\.$"):
+        validation.check_both_labels(np.array(positive, dtype=bool))
+
+
 def test_a_seed_is_itself_or_drawn():
     assert validation.as_seed(np.int64(5)) == 5
     assert type(validation.as_seed(np.int64(5))) is int
@@ -30,3 +37,12 @@ def test_a_seed_is_itself_or_drawn():
     generator = np.random.RandomState(1)
     assert validation.as_seed(generator) != validation.as_seed(generator)
     assert validation.as_seed(None) != validation.as_seed(None)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95, -0.5, np.nan])
+def test_a_level_must_lie_between_0_and_1(level):
+    validation.check_level(0.95)
+    with pytest.raises(
+        ValueError, match=r"level must lie between 0 and 1 \(0\.95 for 95 %\), got"
+    ):
+        validation.check_level(level)
