@@ -266,7 +266,8 @@ class RaterAgreementDisplay(BaseDisplay):
         ----------
         cohort : Bunch
             With `ratings`, a DataFrame that holds each rater's first reading of the target
-            as ``<target>_r1``, ``<target>_r2`` and so on.
+            as ``<target>_r1``, ``<target>_r2`` and so on, in any order. Rater 1 of the picture
+            is the one of the lowest number.
         target : str
             What was rated, such as "scoliosis". Scans that a rater left out are left out.
         level : float, default=0.95
@@ -280,8 +281,9 @@ class RaterAgreementDisplay(BaseDisplay):
         """
         present = list(cohort.get("ratings", ()))
         columns = [
-            column for column in present if re.fullmatch(rf"{re.escape(target)}_r\d+", column)
+            column for column in present if re.fullmatch(rf"{re.escape(target)}_r[0-9]+", column)
         ]
+        columns.sort(key=lambda column: int(column.removeprefix(f"{target}_r")))
         if len(columns) < 2:
             raise CohortError(
                 f"the cohort has no ratings of {target!r} by two raters, columns '{target}_r1' "

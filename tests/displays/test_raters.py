@@ -148,6 +148,9 @@ def test_raters_of_a_cohort(ax):
     assert ax.get_title() == "bone off"
     assert list(display.crosstabs["1-2"]) == [0, 1]
     assert display.table_ax_.get_xticklabels()[1].get_text() == "0, 1"
+    turned = Bunch(ratings=ratings[ratings.columns[::-1]])
+    again = RaterAgreementDisplay.from_cohort(turned, "bone_off")
+    pd.testing.assert_frame_equal(again.frame(), expected)
     simulated = Bunch(ratings=ratings, simulated=True)
     display = RaterAgreementDisplay.from_cohort(simulated, "bone_off", level=0.8, ax=ax)
     assert display.name == "bone off (simulated)"
