@@ -35,7 +35,7 @@ def tasks_at_once():
 
 
 def within_one_task():
-    """Return a context in which what runs in a dask worker sends no tasks of its own.
+    """Return a context in which code that runs in a dask worker sends no further tasks.
 
     joblib in a dask worker would otherwise send even the only fit of a split, with its data, as
     another task to any worker, also for ``n_jobs=1``.
@@ -48,9 +48,9 @@ def data_sent(*data):
     """Let each dask worker have a copy of the data while the context lasts.
 
     joblib by itself sends an argument to one worker, from which others copy it. Tasks are
-    cancelled if that worker dies, and wait for ever if it dies while the argument is sent. Calls
-    of joblib in the context must be given the same objects as arguments. Each context has a link
-    of its own to the cluster, since joblib's still waits for tasks that were cancelled.
+    cancelled if that worker dies, and wait forever if it dies while the argument is sent. Calls
+    of joblib in the context must be given the same objects as arguments. Each context has its own
+    connection to the cluster, since joblib's still waits for tasks that were cancelled.
     """
     if dask_client() is None:
         yield
@@ -87,7 +87,7 @@ def send_more(*data):
 
 
 def _send(client, data):
-    """Send data to all workers, and again if a worker dies meanwhile."""
+    """Send data to all workers; send it again if a worker dies in the meantime."""
     if not data:
         return []
     for _ in range(_MOST_LOSSES):

@@ -71,7 +71,7 @@ def output_container(transformer):
 
 @contextmanager
 def known_splitter(search, X, y, groups):
-    """Let a search know its splitter and the number of splits while it searches.
+    """Give a search its splitter and the number of splits while it searches.
 
     `BaseSearchCV.fit` sets the attributes `_checked_cv_orig` and `n_splits_` before it searches
     from scikit-learn 1.9 on; before, it kept the splitter to itself.

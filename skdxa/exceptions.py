@@ -79,7 +79,7 @@ class CheckpointError(ValueError):
 
     It belongs to another run, with the differences named; it is in use by a run; a file in it is
     damaged; it cannot be made or written to; or the run has parts, such as a function that uses an
-    open file, of which a later run could not tell whether they have changed.
+    open file, in which a later run could not detect a change.
 
     Examples
     --------

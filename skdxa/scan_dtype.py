@@ -159,11 +159,11 @@ class ScanArray(ExtensionArray):
         Parameters
         ----------
         indices : array-like of int
-            Positions; -1 stands for a missing scan where `allow_fill` is True.
+            Positions; -1 is a missing scan if `allow_fill` is True.
         allow_fill : bool, default=False
             Whether negative positions are missing scans.
         fill_value : None
-            What stands in place of a missing scan.
+            The value of a missing scan.
 
         Returns
         -------

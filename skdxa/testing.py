@@ -1,4 +1,4 @@
-"""Checks that any image estimator should pass, beside scikit-learn's own.
+"""Checks that any image estimator should pass, in addition to scikit-learn's.
 
 scikit-learn's checks make tables, so that they skip almost everything for estimators that take
 scans. The checks here make scans. They take estimators as shipped: transformers of scans,

@@ -114,7 +114,7 @@ def _names(code):
 
 
 def _imported(name, level, namespace):
-    """Import a module of the user's own, as the function will; of a library return the name."""
+    """Import a module of the user, as the function will; return the name of a library."""
     if level:
         package = namespace.get("__package__") or ""
         try:

@@ -35,7 +35,7 @@ _SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 
 
 class NotDescribable(ValueError):
-    """A value has a part of which nobody can say whether it has changed.
+    """A value has a part in which a change cannot be detected.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class _Digest:
     """
 
     def __init__(self):
-        # With the values themselves, so that no other gets the number of one of them.
+        # With references to the values, so that their ids are not reused.
         self._done = {}
         self._open = {}
 
@@ -311,7 +311,7 @@ class _Digest:
             return ["name", reduced, *map(self.of, (kind, value.__doc__))]
         make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
         if isinstance(state, dict) and all(isinstance(name, str) for name in state):
-            # Not the order in which attributes were set, nor what pandas has calculated meanwhile.
+            # Not the order in which attributes were set, nor what pandas has cached since.
             names = sorted(state)
             if is_library(kind.__module__):
                 names = [name for name in names if name != "_cache"]

@@ -49,7 +49,7 @@ def identify(builder):
         # builder is then called as it is; `reset` refuses weights that are shared by its calls.
         content = builder
     if key.startswith("object "):
-        # Held, so that no other object gets its number.
+        # Keep a reference, so that its id is not reused.
         _held[key] = builder, content
         while len(_held) > _MOST_HELD:
             _held.popitem(last=False)

@@ -1,4 +1,4 @@
-"""The state of a training, kept in a file, so that a longer training goes on from it."""
+"""The state of a training, kept in a file from which a longer training continues."""
 
 import json
 import zipfile
@@ -85,7 +85,7 @@ class TrainingCheckpoint:
             state = TrainingState(**about, values=values, best=best)
         except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
             raise CheckpointError(
-                f"{self.path} is damaged ({error}). Delete it, and the training begins anew."
+                f"{self.path} is damaged ({error}). Delete it to start the training again."
             ) from error
         return state if state.n_epochs <= epochs else None
 

@@ -105,7 +105,7 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         kept are those of the whole training, unless a later epoch would have been better.
 
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 a line an epoch.
+        0 prints nothing, 1 a progress bar, 2 one line per epoch.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the split, the weights, the order of the scans and the dropout. A fit also
@@ -115,20 +115,20 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         The column of a DataFrame that holds the images.
 
     network : callable or None, default=None
-        A builder of one's own: called with the image shape (rows, columns), it returns
-        a `keras.Model`, not compiled, from images (n, rows, columns, 1) to one
+        A function that builds a custom network: called with the image shape (rows, columns),
+        it returns a `keras.Model`, not compiled, from images (n, rows, columns, 1) to one
         probability (n, 1). It is called for each fit, so weights that it loads and layers
         that it freezes stay so. `filters`, `kernel_size`, `dense_units`, `l2` and
         `dropout` are then unused.
 
     checkpoint : str, path-like or None, default=None
         Folder in which the state of the training is kept at its end. A fit with more epochs,
-        and otherwise the same parameters, scans and labels, goes on from there and ends with
-        the same weights, bit for bit, as if trained at once. Needs a number as
+        and otherwise the same parameters, scans and labels, continues from there and ends with
+        the same weights, bit for bit, as one uninterrupted training. Needs a number as
         `random_state`, since other seeds are another training, and no `callbacks`, whose own
         state is not kept. The file holds arrays and no pickle, of about four times the size of
-        the weights. Of a `network`, only a builder is known again that uses nothing which
-        cannot be pickled, such as an open file; a training with another one begins anew.
+        the weights. A `network` builder is recognised only if it uses nothing that cannot
+        be pickled, such as an open file; a training with any other builder starts again.
 
     Attributes
     ----------
@@ -273,8 +273,8 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         sample_weight : array-like of shape (n_scans,), default=None
             Weights of the scans in training and in the validation error.
         X_val, y_val : as `X` and `y`, default=None
-            Images to choose the epoch on in place of a split of `X`. To choose on the
-            images that are scored later, as the paper did, flatters the score.
+            Images to choose the epoch on in place of a split of `X`. Choosing on the
+            images that are scored later, as the paper did, biases the score upwards.
 
         Returns
         -------
@@ -433,7 +433,7 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 f"optimizer must be a name or an instance; got the class "
                 f"{self.optimizer.__name__}. Call it: {self.optimizer.__name__}()."
             )
-        # A Keras model can be called, so that it passes for a builder.
+        # A Keras model is callable and would be mistaken for a builder.
         if hasattr(self.network, "get_weights"):
             raise ValueError(
                 "network must be a function that builds a keras.Model for each fit; got a "

@@ -49,7 +49,7 @@ class HyperbandSearchCV(BaseSearchCV):
     """Search at random, and stop bad configurations early, by Hyperband [1]_.
 
     Configurations are drawn from distributions and trained for a few epochs; the best third
-    goes on with three times as many, and so on (successive halving). Several such brackets
+    continues with three times as many, and so on (successive halving). Several such brackets
     differ in how early they stop, from one epoch on to not at all, since it is not known
     beforehand after how many epochs good and bad configurations differ. `hyperband_table` shows
     the brackets and their cost.
@@ -77,7 +77,7 @@ class HyperbandSearchCV(BaseSearchCV):
 
     scoring : str, callable, list, tuple, dict or None, default=None
         As in `sklearn.model_selection.GridSearchCV`. With several metrics, `refit` names the
-        one by which configurations go on.
+        one by which configurations are selected.
 
     n_jobs : int or None, default=None
         Fits in parallel, by joblib. Results do not depend on it, and on a dask cluster
@@ -100,22 +100,22 @@ class HyperbandSearchCV(BaseSearchCV):
         None, the same way for all configurations.
 
     verbose : int, default=0
-        0 is silent; 1 shows each round.
+        0 prints nothing; 1 prints each round.
 
     return_train_score : bool, default=False
         Score the training scans too.
 
     warm : bool, default=True
-        A `SpineCNNClassifier` whose epochs are the resource goes on from its weights in the
+        A `SpineCNNClassifier` whose epochs are the resource continues from its weights in the
         next round; the scores are the same, bit for bit, as with False. Other estimators
-        start anew in each round, and so does a classifier with `callbacks` or with a
-        `checkpoint` of its own.
+        start again in each round, and so does a classifier with `callbacks` or with its own
+        `checkpoint`.
 
     Attributes
     ----------
     brackets_ : DataFrame
         The rounds as they ran, as by `hyperband_table`. `cost_warm` is what was trained, apart
-        from trainings that ended early, only if the estimator could go on.
+        from trainings that ended early, only if the estimator could continue.
 
     cv_results_ : dict of ndarray
         As in `sklearn.model_selection.GridSearchCV`, with one entry per configuration and
@@ -236,7 +236,7 @@ class HyperbandSearchCV(BaseSearchCV):
     # The estimator is checked when it is fitted.
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, **params):
-        """Search, and fit the best configuration on all scans.
+        """Run the search, and fit the best configuration on all scans.
 
         Parameters
         ----------
@@ -338,7 +338,7 @@ class HyperbandSearchCV(BaseSearchCV):
         return prepared_workers(f"skdxa-threads-{n_threads}", _use_threads, n_threads)
 
     def _draw(self, n_candidates, random_state):
-        """Draw configurations; all there are, if lists hold fewer."""
+        """Draw configurations; return all of them if the lists define fewer."""
         sampler = ParameterSampler(
             self.param_distributions, n_candidates, random_state=random_state
         )
@@ -381,9 +381,9 @@ class HyperbandSearchCV(BaseSearchCV):
             shutil.rmtree(folder / f"{step.bracket}-{number}", ignore_errors=True)
 
     def _complete(self, configuration, n_resources, folder):
-        """Add to a configuration all else that its fits in the search are given."""
+        """Add the settings that every fit of the search shares to a configuration."""
         complete = {**configuration, self.resource: int(n_resources), **self._seeds}
-        if self._goes_on(configuration):
+        if self._continues(configuration):
             complete[_sibling(self.resource, _CHECKPOINT)] = str(folder)
         return complete
 
@@ -396,8 +396,8 @@ class HyperbandSearchCV(BaseSearchCV):
             and not self._is_searched(name)
         )
 
-    def _goes_on(self, configuration):
-        """Return whether a training with a configuration can go on from an earlier one."""
+    def _continues(self, configuration):
+        """Return whether a training with a configuration can continue from an earlier one."""
         prefix, _, parameter = self.resource.rpartition("__")
         owner = self.estimator.get_params(deep=True)[prefix] if prefix else self.estimator
         return (
@@ -410,7 +410,7 @@ class HyperbandSearchCV(BaseSearchCV):
         )
 
     def _metric(self, results):
-        """Return the name of the metric by which configurations go on."""
+        """Return the name of the metric by which configurations are selected."""
         if "mean_test_score" in results:
             return "score"
         if isinstance(self.refit, str) and f"mean_test_{self.refit}" in results:
@@ -444,7 +444,7 @@ def _use_threads(n_threads, fits_at_once):
 
 
 def _evaluate_again(evaluate_candidates, *args, **kwargs):
-    """Evaluate the candidates of a round, and again if a cluster has lost some."""
+    """Evaluate the candidates of a round; repeat those lost by a cluster."""
     losses = Losses()
     while True:
         try:
@@ -477,6 +477,6 @@ def _sibling(name, other):
 
 def _without_metric(refit):
     return ValueError(
-        "With several metrics, refit must name the one by which configurations go on; got "
+        "With several metrics, refit must name the one by which configurations are selected; got "
         f"refit={refit!r}."
     )

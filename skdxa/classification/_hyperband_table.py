@@ -41,8 +41,8 @@ def hyperband_table(max_resource=100, *, min_resource=1, eta=3, n_splits=1):
     table : DataFrame
         One row per round, in the order of the search: `bracket` (s, from the largest to 0),
         `iter` (the round in its bracket, from 0), `n_candidates`, `n_resources` (of each
-        candidate), `cost` (total of the round if each fit starts anew) and `cost_warm` (if
-        each goes on from the round before).
+        candidate), `cost` (total of the round if each fit starts again) and `cost_warm` (if
+        each continues from the round before).
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Keras and TensorFlow, imported in one place and with settings that are skdxa's own.
 
 A user may have set other defaults for all of Keras: another backend, channels first, double
-precision. skdxa's networks mean the same under any of them, or say in one line what is wrong.
+precision. skdxa's networks give the same results under each of them, or raise a one-line error.
 """
 
 import contextlib

@@ -179,8 +179,8 @@ def _input_gradient(d_maps, kernel):
             strides=[1, 1, 1, 1],
             padding="SAME",
         )
-    # The gradient of a 'same' convolution with an odd kernel is another, with that
-    # kernel turned by 180 degrees.
+    # The gradient of a 'same' convolution with an odd kernel is itself a convolution, with
+    # that kernel rotated by 180 degrees.
     turned = tf.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
     return _unpair(_convolve_pairs(d_maps, turned), d_maps.shape[2])
 
@@ -188,7 +188,7 @@ def _input_gradient(d_maps, kernel):
 def _in_pairs(inputs, n_channels):
     """Return whether to calculate two neighbouring columns at once.
 
-    That pays where the output's channels fill at most half of a vector register. With a single
+    This is faster if the output channels fill at most half of a vector register. With a single
     column, oneDNN 3.7 reads beyond the end of the map.
     """
     return 2 * n_channels <= _VECTOR_LANES and inputs.shape[2] > 1

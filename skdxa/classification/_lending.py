@@ -80,7 +80,7 @@ class Architecture:
         )
 
     def build_model(self, seed=None):
-        """Build a new model, not compiled, with weights of its own.
+        """Build a new model, not compiled, with its own weights.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class _Loan:
         return [*self.model.variables, *(optimizer.variables if optimizer else ())]
 
     def current_settings(self):
-        """Return what a callback could change and no reset would bring back."""
+        """Return the settings that a callback can change and `reset` does not restore."""
         trainable = [layer.trainable for layer in self.network._flatten_layers()]
         optimizer = getattr(self.network, "optimizer", None)
         config = optimizer.get_config() if optimizer else {}
@@ -147,7 +147,7 @@ class _Loan:
 
 @contextlib.contextmanager
 def lend(architecture):
-    """Lend the network of an architecture; no other thread has any network meanwhile.
+    """Lend the network of an architecture, with a lock: no other thread uses a network.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def lend(architecture):
 
 
 def reset(architecture, *, learning_rate, seed, l2=0.0, dropout=0.0):
-    """Bring a lent network to the beginning of a training.
+    """Reset a lent network to the beginning of a training.
 
     Parameters
     ----------
@@ -291,14 +291,14 @@ def _values_of_builder(architecture, loan, seed):
     values = [variable.numpy() for variable in model.variables]
     if [value.shape for value in values] != [tuple(v.shape) for v in loan.model.variables]:
         raise ValueError(
-            "network built another model than at its first call. Give its settings as arguments, "
-            "for example with functools.partial, instead of changing global ones."
+            "network built a different model from that of its first call. Give its settings as "
+            "arguments, for example with functools.partial, instead of changing global ones."
         )
     ours = {id(variable) for variable in loan.model.trainable_variables}
     if any(id(variable) in ours for variable in model.trainable_variables):
         raise ValueError(
             "network returned a model that shares trainable weights with that of an earlier call, "
-            "so that a fit would go on from where the last one ended. Build new layers in each "
+            "so that a fit would continue where the last one ended. Build new layers in each "
             "call, or freeze the shared ones (layer.trainable = False)."
         )
     return values
@@ -454,12 +454,12 @@ def _check_model(model, image_shape):
     if inputs != [expected] or outputs != [(None, 1)]:
         given = f"a model from {inputs} to {outputs}" if inputs else f"a {type(model).__name__}"
         raise ValueError(
-            "network(image_shape) must give a functional or sequential keras.Model from images "
-            f"of shape {expected} to one probability (None, 1); it gave {given}."
+            "network(image_shape) must return a functional or sequential keras.Model from images "
+            f"of shape {expected} to one probability (None, 1); it returned {given}."
         )
     last = model.layers[-1]
     if isinstance(last, keras.layers.Dense) and last.activation is keras.activations.linear:
         raise ValueError(
             f"The last layer of network, {last.name!r}, has no activation, so that its outputs "
-            "are no probabilities: end the network in Dense(1, activation='sigmoid')."
+            "are not probabilities: end the network in Dense(1, activation='sigmoid')."
         )

@@ -56,7 +56,7 @@ def set_threads(n_threads, *, fits_at_once=None):
     Raises
     ------
     ValueError
-        If `n_threads` or `fits_at_once` is no whole number of at least 1.
+        If `n_threads` or `fits_at_once` is not a whole number of at least 1.
     RuntimeError
         If TensorFlow has started with another number, which cannot be changed any more.
 

@@ -89,7 +89,7 @@ def train(classifier, training, held_out, weight_seed, order_seed):
                 verbose=int(classifier.verbose),
             )
             try:
-                # SciKeras has transformers of its own inside, which must go on giving arrays.
+                # SciKeras uses transformers internally, which must still return arrays.
                 with config_context(transform_output="default"):
                     trainer.fit(
                         images[..., np.newaxis],

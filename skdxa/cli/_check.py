@@ -43,7 +43,7 @@ def check(
     jobs: JobsOption = None,
     overwrite: OverwriteOption = False,
 ):
-    """Look over a folder of scans before a study; the exit status is 0 if one could start."""
+    """Check a folder of scans before a study; the exit status is 0 if one could start."""
     check_new(out, overwrite)
     from skdxa.exceptions import CohortError
     from skdxa.study import review_cohort

@@ -40,7 +40,7 @@ def fit(
     ] = 0.9,
     confidence: Annotated[float, typer.Option(help="Confidence of the rule 'guaranteed'.")] = 0.95,
     evaluation: Annotated[
-        bool, typer.Option(help="Cross-validate first; predictions are then judged by it.")
+        bool, typer.Option(help="Cross-validate first, to assess the predictions.")
     ] = True,
     final: Annotated[
         str,

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what is made of them."""
+"""Options that several commands share, and their conversion to arguments."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from skdxa.cli._columns import read_names
 # What --anonymize takes its salt from, since a salt on the command line would be kept in the
 # shell's history.
 _SALT = "SKDXA_SALT"
-# Environment variables that the commands heed.
+# Environment variables that affect the commands.
 ENVIRONMENT = {
     _SALT: "Salt of --anonymize, at least 8 characters. The same salt yields the same hashes; "
     "without the variable a salt is drawn that is not kept.",
@@ -229,7 +229,7 @@ def read_protocol(config, options, *, targets=None, column=None):
     targets : sequence of str or None
         In place of the file's.
     column : list of str or None
-        As ``--column`` takes them, beside the file's.
+        As given to ``--column``, in addition to the file's.
 
     Returns
     -------

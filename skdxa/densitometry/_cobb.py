@@ -13,7 +13,7 @@ _RULES = {">10": lambda angle: angle > 10 + ROUNDING, ">=10": lambda angle: angl
 
 
 def cobb_angle(spine, *, spacing_mm):
-    """Cobb angle of the largest curve, from the corners of vertebrae or from a spine line.
+    """Compute the Cobb angle of the largest curve, from corners of vertebrae or from a spine line.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def cobb_angle(spine, *, spacing_mm):
 
 
 def _tilts(corners):
-    """Degrees from the horizontal, of vertebrae whose corners are all known."""
+    """Return the tilt from the horizontal, in degrees, of vertebrae with four known corners."""
     corners = corners[np.isfinite(corners).all(axis=(1, 2))]
     if len(corners) < 2:
         raise ScanError(
@@ -114,7 +114,7 @@ def _tilts(corners):
 
 
 def _inclinations(line, row_mm, column_mm):
-    """Degrees from the vertical, of a smoothed spine line in every row."""
+    """Return the inclination of the smoothed line from the vertical in each row, in degrees."""
     bad = np.flatnonzero(~np.isfinite(line))
     if bad.size:
         raise ScanError(f"The spine line has no column in row {bad[0]}: fill or cut such rows.")
@@ -129,7 +129,7 @@ def _inclinations(line, row_mm, column_mm):
 
 
 def is_scoliotic(angle, *, rule=">10"):
-    """Decide whether Cobb angles mean scoliosis.
+    """Decide whether Cobb angles indicate scoliosis.
 
     Parameters
     ----------
@@ -176,7 +176,9 @@ def is_scoliotic(angle, *, rule=">10"):
         raise ValueError(f"rule must be one of {list(_RULES)}; got {rule!r}.")
     degrees = as_floats(angle, "angle")
     if (degrees < 0).any():
-        raise ValueError("angle must not be negative: take the size of the curve, not its side.")
+        raise ValueError(
+            "angle must not be negative: give the size of the curve, without its side."
+        )
     decided = decide(~np.isnan(degrees), _RULES[rule](degrees), angle)
     if hasattr(decided, "attrs"):
         decided.attrs = {**angle.attrs, "rule": f"Cobb angle {rule} degrees"}

@@ -18,7 +18,7 @@ def as_floats(values, name):
     try:
         return array.astype(float)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold numbers: {error}") from error
+        raise ValueError(f"{name} must hold numbers: {str(error).rstrip('.')}.") from error
 
 
 def same_kind(array, values):
@@ -38,7 +38,7 @@ def one_per_row(array, table):
 
 
 def first_place(values, marked):
-    """Say where the first marked value stands: " at index 'a', column 'bmd_L1'"."""
+    """Describe the position of the first marked value: " at index 'a', column 'bmd_L1'"."""
     position = tuple(int(axis[0]) for axis in np.nonzero(np.atleast_1d(marked)))
     if isinstance(values, pd.DataFrame):
         row, column = position

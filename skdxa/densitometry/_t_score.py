@@ -18,7 +18,7 @@ class ReferencePopulation:
     Attributes
     ----------
     name : str
-        What is printed beside every T-score.
+        Name that is printed next to every T-score.
     sex : {"F", "M"}
         Sex of the population.
     sites : dict of str to tuple of float
@@ -40,10 +40,10 @@ class ReferencePopulation:
     -----
     The International Society for Clinical Densitometry asks for NHANES III at the hip, for
     the manufacturer's own data at the spine, and for women's data in both sexes; local data
-    are for Z-scores [1]_. The spine's figures stand on your densitometer's report: make a
-    reference population of them, as in the example. Where a Hologic's report is not at hand,
+    are for Z-scores [1]_. The values for the spine are printed on your densitometer's report:
+    make a reference population of them, as in the example. If no Hologic report is available,
     ``NHANES_2005_WOMEN`` has the spines of young American women on such densitometers; it is
-    no manufacturer's reference.
+    not a manufacturer's reference.
 
     References
     ----------
@@ -78,14 +78,14 @@ class ReferencePopulation:
                 mean = sd = np.nan
             if not (0 < mean <= _LARGEST_BMD and 0 < sd < mean):
                 raise ValueError(
-                    f"{self.name}, {site}: give the mean and the standard deviation in g/cm2, "
-                    f"as in (1.20, 0.12); got {figures!r}."
+                    f"{self.name}, {site}: must be (mean, standard deviation) in g/cm2, such as "
+                    f"(1.20, 0.12); got {figures!r}."
                 )
             sites[_SYNONYMS.get(site, site)] = (mean, sd)
         object.__setattr__(self, "sites", sites)
 
     def mean_and_sd(self, site):
-        """Look a site up.
+        """Return the mean and the standard deviation of a site.
 
         Parameters
         ----------
@@ -231,9 +231,9 @@ def is_osteoporotic(t_scores, *, threshold=-2.5, rounded=False):
     threshold : float, default=-2.5
         The highest T-score that counts: the limit of the World Health Organization [1]_.
     rounded : bool, default=False
-        If true, T-scores are first rounded to a tenth, halves away from zero, as they stand
-        on a report: -2.45 counts then. If false, they are taken as they are, and -2.4992
-        does not count.
+        If true, T-scores are first rounded to a tenth, halves away from zero, as on
+        a report: -2.45 then counts. If false, they are used unrounded, and -2.4992 does not
+        count.
 
     Returns
     -------
@@ -251,7 +251,8 @@ def is_osteoporotic(t_scores, *, threshold=-2.5, rounded=False):
     In floating point ``(0.90 - 1.20) / 0.12`` is -2.4999999999999996, so that a woman just at
     the limit would be missed by ``t <= -2.5``. T-scores within one millionth of the limit
     count as at the limit; densities of four decimals are never that close without being at
-    it. The definition is meant for women after menopause and men from 50 years.
+    it. The definition applies to postmenopausal women and to men aged 50 years or
+    more.
 
     References
     ----------

@@ -152,7 +152,7 @@ def _leave_out_discordant(scores, reasons, max_difference):
 
 
 def spine_t_score(bmd, reference, *, site="spine", evaluable=None, areas=None):
-    """T-score of the spine from the vertebrae that count.
+    """Compute the T-score of the spine from the evaluable vertebrae.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def spine_t_score(bmd, reference, *, site="spine", evaluable=None, areas=None):
         if bad.any():
             raise ValueError(
                 "areas must be positive, in cm2, for every vertebra that counts; "
-                f"the first that is not stands{first_place(areas, bad)}."
+                f"the first that is not is{first_place(areas, bad)}."
             )
     weights = np.where(counts, weights, 0)
     enough = counts.sum(axis=-1) >= _FEWEST
@@ -224,7 +224,7 @@ def spine_t_score(bmd, reference, *, site="spine", evaluable=None, areas=None):
 
 
 def minimum_t_score(t_scores, *, missing="ignore"):
-    """Lowest T-score of several vertebrae or sites: for research only.
+    """Compute the lowest T-score of several vertebrae or sites (for research only).
 
     Parameters
     ----------

@@ -23,8 +23,8 @@ from skdxa.validation import check_aligned, fill_masked, has_repeated_patients, 
 _METHOD = "labels redrawn from the clinical risk"
 # Probabilities of 0 and 1, as of a saturated network, have no log odds.
 _SMALLEST = 1e-6
-# Below this share of a score, what it has beside the mean of its fold is rounding, and below this
-# share of its variance what it has beside the clinical columns.
+# Deviations from the fold mean below this share of a score are rounding errors, and so is the part
+# that the clinical columns do not explain below this share of the variance of the score.
 _ROUNDING = 1e-10
 
 
@@ -36,9 +36,9 @@ class AddedValueTest:
     ----------
     estimate : float
         Gain in AUC: that of a logistic model of the clinical columns and the model's
-        out-of-fold score, less that of the clinical columns, both fitted to all scans.
+        out-of-fold score, minus that of the clinical columns, both fitted to all scans.
     statistic : float
-        Signed root of the likelihood ratio of the score beside the clinical columns; negative
+        Signed root of the likelihood ratio of the score added to the clinical columns; negative
         if a higher score goes with a lower risk.
     pvalue : float
         Share of the redrawn labels, with the true ones, whose statistic is at least as large.
@@ -171,15 +171,15 @@ def added_value_test(
     -----
     *What is tested.* The hypothesis is that the risk depends on the clinical columns alone, by
     the logistic model that is fitted to them, whatever the scan shows of these columns. The
-    likelihood ratio of an out-of-fold score has not its usual distribution: each score was made
-    with the labels of the other scans, so that a test that takes scores as given claims too
-    often that they add something. Here the scores are made anew from each draw of labels, and
-    the claims are counted. How often the test claims a gain without and with one, in simulated
+    likelihood ratio of an out-of-fold score does not have its usual distribution: each score was
+    made with the labels of the other scans, so that a test that regards scores as given finds an
+    added value too often. Here the scores are recomputed for each draw of labels, and the
+    findings are counted. How often the test claims a gain without and with one, in simulated
     cohorts: :ref:`added_value_by_redrawing`.
 
-    *Curved effects.* If age has a curved effect and enters as a line, a model that can tell the
+    *Curved effects.* If age has a curved effect and enters linearly, a model that can estimate the
     age from the scan adds the curvature. That is a gain over the logistic model, but not one
-    that needs a scan: give splines, squares or products as further columns.
+    that needs a scan: add splines, squares or products as further columns.
 
     *Labels.* Each draw has as many positive labels as the true ones, in expectation with the
     fitted risks; with patients of one scan each, exactly as many. Scans of a patient whose
@@ -276,7 +276,7 @@ def added_value_test(
             try:
                 gains.append(cross_validate(labels, number)[1])
             except ValueError as error:
-                raise ValueError(f"draw {number} of labels: {error}") from error
+                raise ValueError(f"draw {number} of labels: {str(error).rstrip('.')}.") from error
             if sum(gain[0] >= statistic for gain in gains) == n_exceeding:
                 break
     null = pd.DataFrame(gains, columns=["statistic", "estimate"])
@@ -420,8 +420,8 @@ def gain_of(positive, columns, score, patient):
     rest = score - design @ np.linalg.lstsq(design, score)[0]
     if np.sum(rest**2) <= _ROUNDING * max(np.sum(score**2), np.finfo(float).tiny):
         return 0.0, 0.0
-    # What the score has beside the columns gives the same model, and is on a common scale.
-    larger_columns = columns.assign(**{_name_beside(columns): rest / rest.std()})
+    # The part of the score that the columns do not explain gives the same model, on one scale.
+    larger_columns = columns.assign(**{_unused_name(columns): rest / rest.std()})
     try:
         larger = logistic_table(y, larger_columns)
     except ValueError:
@@ -435,8 +435,8 @@ def gain_of(positive, columns, score, patient):
     return float(statistic), larger.attrs["auc"] - smaller["auc"]
 
 
-def _name_beside(columns):
-    """Return a name for the score that no column has."""
+def _unused_name(columns):
+    """Return a name for the score that is not the name of a column."""
     name = "score"
     while name in columns:
         name += "_"

@@ -29,9 +29,9 @@ def read_arrays(path):
                 arrays = {name: archive[name] for name in archive.files}
             about = json.loads(str(arrays.pop(_ABOUT)))
             if not isinstance(about, dict):
-                raise TypeError("its description is no dict")
+                raise TypeError("its description is not a dict")
         except Exception as error:
             # Of a damaged archive, zipfile, zlib, struct and NumPy raise nearly anything.
-            what = str(error) or type(error).__name__
-            raise ValueError(f"{path} is damaged, or not a file of skdxa: {what}") from error
+            problem = str(error).rstrip(".") or type(error).__name__
+            raise ValueError(f"{path} is damaged, or not a file of skdxa: {problem}.") from error
     return arrays, about

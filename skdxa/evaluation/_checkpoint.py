@@ -23,7 +23,7 @@ _MOST_LISTED = 5
 _TEMPORARY = re.compile(r"\.(manifest\.json|repeat-\d+-fold-\d+\.npz)\.[0-9a-f]{32}\.tmp")
 # Parameters that change how a model is fitted, but not the model.
 _WITHOUT_EFFECT = {"memory", "n_jobs", "verbose"}
-# What the clones of an estimator have beside its parameters.
+# What the clones of an estimator have in addition to its parameters.
 _KEPT_BY_CLONES = {"set_output": "_sklearn_output_config", "requests": "_metadata_request"}
 _HASH = "sha256:"
 # Of the manifest: raised where the same run is described differently.
@@ -60,12 +60,12 @@ class Checkpoint:
         elif any(self.folder.glob("repeat-*-fold-*.npz")):
             raise CheckpointError(
                 f"the checkpoint folder {self.folder} holds splits but no {_MANIFEST}, so that "
-                "the run that they belong to is unknown. Take another folder."
+                "the run that they belong to is unknown. Use another folder."
             )
         else:
             with _writing(self.folder), replacing(self.folder / _MANIFEST) as file:
                 file.write(json.dumps(identity, indent=1).encode())
-        # Only now is it certain that the folder is of this run.
+        # From here on, the folder is known to belong to this run.
         for temporary in self.folder.iterdir():
             if _TEMPORARY.fullmatch(temporary.name):
                 temporary.unlink(missing_ok=True)
@@ -112,12 +112,12 @@ class Checkpoint:
 
 @contextmanager
 def using(folder):
-    """Make a checkpoint folder, and hold it so that no other run uses it meanwhile.
+    """Create a checkpoint folder, and lock it so that no other run uses it.
 
     Parameters
     ----------
     folder : str, path-like or None
-        None holds nothing.
+        With None, nothing is locked.
     """
     if folder is None:
         yield
@@ -132,12 +132,12 @@ def using(folder):
 
 @contextmanager
 def _writing(folder):
-    """Name the checkpoint in the error where a disk is full or must not be written to."""
+    """Name the checkpoint in the error if the disk is full or write-protected."""
     try:
         yield
     except OSError as error:
         remedy = remedy_for(error)
-        remedy = "Take another folder" if remedy is None else f"{remedy}, or take another folder"
+        remedy = "Use another folder" if remedy is None else f"{remedy}, or use another folder"
         raise CheckpointError(
             f"the checkpoint folder {folder} cannot be written to ({error.strerror or error}). "
             f"{remedy}; splits that are finished are kept."
@@ -164,7 +164,7 @@ def read_manifest(folder):
         return json.loads(path.read_text())
     except ValueError as error:
         raise CheckpointError(
-            f"{path} is damaged ({error}). Take another checkpoint folder."
+            f"{path} is damaged ({error}). Use another checkpoint folder."
         ) from error
 
 
@@ -190,7 +190,7 @@ def describe_run(estimator, X, settings, labels, params, fold_of):
     Raises
     ------
     CheckpointError
-        If there is something of which a later run could not tell whether it has changed.
+        If a part of the run cannot be described, so that a later run could not detect a change.
     """
     described = {
         "format": _FORMAT,
@@ -216,7 +216,7 @@ def describe_run(estimator, X, settings, labels, params, fold_of):
             described[name] = parts[name]()
         except NotDescribable as error:
             raise CheckpointError(
-                f"a checkpoint cannot tell later whether the {name} is still the same: "
+                f"a checkpoint cannot detect later whether the {name} has changed: "
                 f"{error} cannot be described. Use only what can be pickled there, or run "
                 "without a checkpoint."
             ) from error
@@ -357,8 +357,8 @@ def _is_fitted(value):
 def _refuse_another_run(folder, before, now):
     if before.get("format") != _FORMAT:
         raise CheckpointError(
-            f"the checkpoint folder {folder} was begun by another version of skdxa, which "
-            "described a run differently. Take another folder."
+            f"the checkpoint folder {folder} was created by another version of skdxa, "
+            "which described a run differently. Use another folder."
         )
     before, now = _flat(before), _flat(now)
     begun_with, python = before.pop("python", None), now.pop("python", None)
@@ -373,7 +373,7 @@ def _refuse_another_run(folder, before, now):
             f"the checkpoint folder {folder} belongs to another run: "
             + "; ".join(differences[:_MOST_LISTED])
             + (f"; and {more} more" if more > 0 else "")
-            + ". Undo the change, or take another folder."
+            + ". Undo the change, or use another folder."
             + (
                 f" It was begun with Python {begun_with}, with which functions are not compared."
                 if begun_with != python

@@ -108,7 +108,9 @@ def conformal_p_values(y, score, new_score, *, groups=None, fold=None):
     for name, label, sign in (("negative", 0, -1), ("positive", 1, 1)):
         of_class = y == label
         if not of_class.any():
-            raise ValueError(f"y holds no label {label}, so nothing calibrates its scores.")
+            raise ValueError(
+                f"y has no scan with label {label}, so its p-values cannot be calibrated."
+            )
         weight = np.zeros(len(y))
         weight[of_class] = 1 / np.bincount(patient[of_class])[patient[of_class]]
         below = [

@@ -40,7 +40,7 @@ DRAWING = {
 class Folds:
     """The fold of every scan in every repeat of a cross-validation.
 
-    Predictors that are judged on the same folds can be compared fold by fold: a network and
+    Predictors that are evaluated on the same folds can be compared fold by fold: a network and
     a T-score, or two networks.
 
     Parameters
@@ -139,7 +139,7 @@ class Folds:
             The patient of each scan. A patient's scans stay together.
         stratify : array-like of shape (n_scans,) or (n_scans, n_labels), optional
             Labels whose shares the folds keep, `y` if not given. Several columns are kept
-            jointly; NaN in them is a stratum of its own.
+            jointly; NaN in them is a separate stratum.
         n_splits : int, default=10
             Folds per repeat.
         n_repeats : int, default=100
@@ -185,7 +185,7 @@ class Folds:
     def from_splitter(
         cls, cv, y, *, X=None, groups=None, cv_groups=None, n_repeats=1, random_state=None
     ):
-        """Take the folds of any splitter, such as one hospital after the other.
+        """Create folds from any splitter, such as one that leaves out one hospital at a time.
 
         Parameters
         ----------

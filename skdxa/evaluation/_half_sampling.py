@@ -212,7 +212,9 @@ def half_sampling_interval(
                 try:
                     fitted = cross_validate(rows, name, 1 + 2 * draw + half)
                 except ValueError as error:
-                    raise ValueError(f"draw {draw}, half {half}: {error}") from error
+                    raise ValueError(
+                        f"draw {draw}, half {half}: {str(error).rstrip('.')}."
+                    ) from error
                 labels = None if scored_y is None else scored_y[rows]
                 means.append(fitted.fold_metrics(labels, threshold=threshold)[[*METRICS]].mean())
             differences[draw] = means[0] - means[1]
@@ -268,12 +270,12 @@ def interval_from_halves(values, differences, n_patients, level, metric):
         if variance > 0 and spread > 0:
             worth = min(n_patients, spread / variance)
         ends = score_interval(estimate, worth, quantile)
-    found = FoundInterval(estimate, *map(float, ends), level, _METHOD, variance)
-    return found, values.size, []
+    interval = FoundInterval(estimate, *map(float, ends), level, _METHOD, variance)
+    return interval, values.size, []
 
 
 def _seed_of(seed, number):
-    """Return the seed of one of the cross-validations, each of which has other fits."""
+    """Return the seed of one of the cross-validations, which all have different seeds."""
     return int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1)[0])
 
 
@@ -285,6 +287,6 @@ def _check_result(result, halves):
     ):
         if not np.array_equal(given, found):
             raise ValueError(
-                f"result has other {name} than those given: it must be a cross-validation of "
-                "the same scans."
+                f"result has {name} that differ from those given: it must be a cross-validation "
+                "of the same scans."
             )

@@ -21,7 +21,7 @@ _ROUNDING = 1e-12
 
 
 def sensitivity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
-    """Compute the share of the actual positives that are found.
+    """Compute the share of the actual positives that are detected.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def sensitivity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
 
 
 def specificity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
-    """Compute the share of the actual negatives that are recognised as such.
+    """Compute the share of the actual negatives that are classified as negative.
 
     Parameters
     ----------
@@ -186,8 +186,9 @@ def threshold_at_sensitivity(
     sensitivity lies below that of the highest score there is no point to interpolate
     from, and the highest score is the threshold by every rule.
 
-    A threshold set on the scores that it is then judged on is slightly optimistic: among new
-    patients, the rule "at_least" reaches the wanted sensitivity about half of the time.
+    The sensitivity and specificity of a threshold chosen on the same scores are slightly
+    optimistic: among new patients, the rule "at_least" reaches the wanted sensitivity about half
+    of the time.
 
     *Guaranteed.* The threshold is the k-th lowest score of the n positives, with the largest `k`
     for which a binomial variable of `n` trials with the probability ``1 - sensitivity`` reaches
@@ -260,7 +261,7 @@ def _guaranteed_threshold(y, score, sensitivity, confidence, groups):
     if lowest.size < needed:
         raise ValueError(
             f"a sensitivity of {sensitivity:g} cannot be guaranteed with a confidence of "
-            f"{confidence:g} by {lowest.size} positive patients: {needed} are needed. Take a "
+            f"{confidence:g} by {lowest.size} positive patients: {needed} are needed. Use a "
             "lower sensitivity or confidence."
         )
     order = np.arange(1, lowest.size + 1)

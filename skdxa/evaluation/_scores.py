@@ -55,7 +55,7 @@ def response_method_of(estimator):
             return method
     raise ValueError(
         f"{type(estimator).__name__} has neither predict_proba nor decision_function, and a "
-        "label alone is no score."
+        "label alone is not a score."
     )
 
 

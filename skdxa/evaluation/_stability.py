@@ -87,8 +87,8 @@ def stability_of(score, fold_of, n_folds, again=None):
         if again is not None:
             n_refitted = len(again)
             by_seed = _agreement(score[:n_refitted], again, fold_of[:n_refitted], n_folds)
-            # Of what changes from repeat to repeat, the part that changes by the seed alone, less
-            # one standard error of its own, since few second fits leave it uncertain.
+            # The share of the variance between repeats that is due to the seed alone, minus its
+            # standard error, since it is uncertain with few second fits.
             part = 1 - np.mean(by_seed) - np.std(by_seed) / np.sqrt(by_seed.size)
             changes -= max(0.0, part) * (1 + changes)
         q = min(1.0, max(0.0, (n_folds - 1) * changes))
@@ -181,9 +181,9 @@ def rank_correlations(first, second, cell, n_cells):
         for product in (first * first, second * second, first * second)
     )
     both = (var_first > 0) & (var_second > 0)
-    found = ((var_first == 0) & (var_second == 0)).astype(float)
-    found[both] = cov[both] / np.sqrt(var_first[both] * var_second[both])
-    return found
+    correlation = ((var_first == 0) & (var_second == 0)).astype(float)
+    correlation[both] = cov[both] / np.sqrt(var_first[both] * var_second[both])
+    return correlation
 
 
 def training_variance(
@@ -238,6 +238,6 @@ def training_variance(
     covariance = (total - alone) / n_pairs
     # Of as many independent squares as there are folds that are free to move.
     standard_error = total / n_pairs * np.sqrt(2 / (n_repeats * (n_folds - 1)))
-    found = (n_folds - 1) * (covariance + standard_error) * n_repeats / (n_repeats - 1)
+    variance = (n_folds - 1) * (covariance + standard_error) * n_repeats / (n_repeats - 1)
     limit = largest * values.var() / n_smaller
-    return float(np.clip(found, 0.0, limit))
+    return float(np.clip(variance, 0.0, limit))

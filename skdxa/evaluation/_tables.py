@@ -14,7 +14,7 @@ _LATEX_ESCAPES = str.maketrans(
 def performance_table(
     results, *, y=None, threshold=None, interval="stability", level=0.95, random_state=None
 ):
-    """Tabulate cross-validated performance, one row per experiment.
+    """Return a table of cross-validated performance, one row per experiment.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def performance_table(
 
 
 def external_table(tests):
-    """Tabulate external tests, one row per experiment.
+    """Return a table of external tests, one row per experiment.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from skdxa.classification import SpineCNNClassifier
 from skdxa.preprocessing import tissue_level
 from skdxa.validation import as_stack
 
-# A parameter that is a number of things, for `validate_params`.
+# Constraint of a parameter that is a positive whole number, for `validate_params`.
 COUNT = [Interval(Integral, 1, None, closed="left")]
 
 
@@ -119,7 +119,7 @@ def batches(n, size):
 
 
 def background(images, value, *, name):
-    """Return for each image the background that stands in for its pixels.
+    """Return for each image the background that replaces its pixels.
 
     Parameters
     ----------

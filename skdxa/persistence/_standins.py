@@ -1,10 +1,10 @@
 """Fitted objects of scikit-learn, rebuilt through its own public `fit`.
 
 A `StackingClassifier`, a `CalibratedClassifierCV` or a `TunedThresholdClassifierCV` keeps private
-attributes beside the public ones, and other versions keep others. A file holds the public ones
-alone. Here the installed version fits a new object to classifiers that stand in for the real
-ones, on a few numbers, which sets the private attributes that this version needs; the
-real parts then take the place of the stand-ins.
+attributes in addition to the public ones, and other versions keep different ones. A file holds
+only the public ones. Here the installed version fits a new object to classifiers that stand in
+for the real ones, on a few numbers, which sets the private attributes that this version needs;
+the real parts then replace the stand-ins.
 """
 
 import inspect
@@ -127,16 +127,16 @@ def read_calibrated(model):
         # Two classes have one calibrator; that there are two is checked next.
         calibrator = pair.calibrators[0]
         if model.method == "isotonic":
-            found = {
+            parameters = {
                 "increasing": bool(calibrator.increasing_),
                 "x": np.asarray(calibrator.X_thresholds_),
                 "y": np.asarray(calibrator.y_thresholds_),
             }
         elif model.method == "temperature":
-            found = {"inverse_temperature": float(calibrator.beta_)}
+            parameters = {"inverse_temperature": float(calibrator.beta_)}
         else:
-            found = {"slope": float(calibrator.a_), "intercept": float(calibrator.b_)}
-        pairs.append((pair.estimator, found))
+            parameters = {"slope": float(calibrator.a_), "intercept": float(calibrator.b_)}
+        pairs.append((pair.estimator, parameters))
     fitted = {"classes_": model.classes_, "pairs": pairs}
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(model, name):

@@ -8,7 +8,7 @@ from scipy import sparse
 from skdxa.exceptions import ScanError
 from skdxa.validation import check_scan, check_spacing
 
-# Many times a whole-body scan; more is a spacing that is not in mm.
+# Many times the size of a whole-body scan; a larger result means that a spacing is not in mm.
 _MAX_PIXELS = 64_000_000
 # Pixels that are in memory in double precision.
 _MOST_AT_ONCE = 4_000_000

@@ -33,7 +33,7 @@ _FIELD_MM, _MIDDLE_MM, _FIFTHS, _MOST_NARROWING_MM = 60.0, 12.0, 2, 3.0
 
 
 def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
-    """Tell whether a scan looks like an anteroposterior scan of the lumbar spine.
+    """Check whether a scan looks like an anteroposterior scan of the lumbar spine.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def reasons_against(scan, spacing_mm, found=None):
         found = find_spine_line(scan, spacing_mm=(_ROW_MM, _COLUMN_MM), return_quality=True)
     line, quality = found
     if quality < LOW_QUALITY:
-        # What the image shows beside such a line means nothing.
+        # The image on either side of such a line is not meaningful.
         reasons.append(f"no spine stands out (the line has a quality of {quality:.2f})")
     else:
         reasons += _unlike_a_spine(scan, line)
@@ -167,7 +167,7 @@ def _straighten(scan, line):
     """Sample the image within `_FIELD_MM` of the line: (n_rows, odd number of columns)."""
     filled = np.where(np.isnan(scan), np.nanmedian(scan), scan).astype(float)
     half, last = round(_FIELD_MM / _COLUMN_MM), scan.shape[1] - 1
-    # Beyond its sides the scan goes on as at the side.
+    # Beyond its sides the scan continues with the values at the side.
     columns = np.clip(line[:, np.newaxis] + np.arange(-half, half + 1), 0, last)
     left = columns.astype(int)
     share = columns - left

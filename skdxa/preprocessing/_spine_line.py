@@ -29,7 +29,7 @@ _MOST_OF_SCAN = 0.5
 # Widths that are tried, in vertebrae: patients, magnification and tilt differ.
 _WIDTHS = (0.6, 0.8, 1.04, 1.32)
 
-# What is bright and narrower than this part of a vertebra is no bone but a rod or a screw.
+# Bright structures narrower than this part of a vertebra are not bone but a rod or a screw.
 _ROD = 0.26
 # After clipping, metal weighs hardly more than bone, and gas no less than soft tissue.
 _CLIP_QUANTILES = (0.02, 0.97)
@@ -42,9 +42,9 @@ _FLANK, _EDGE = 0.5, 0.125
 
 # Cells that the line may move sideways in a row of cells, and what moving costs.
 _STEEPEST, _SLOPE_COST = 2, 0.1
-# Decides where no structure is visible; too weak to matter elsewhere.
+# Keeps the line central where no structure is visible; negligible elsewhere.
 _OFF_CENTRE_COST = 0.02
-# Smooths away what is shorter than about one and a half vertebrae.
+# Removes variation shorter than about one and a half vertebrae.
 _STIFFNESS = 50.0
 
 # Copies of the path that compete with it lie at least this far aside, in vertebrae.
@@ -303,7 +303,7 @@ def _templates(n, vertebra):
 def _means(n, start, stop):
     """Return the matrix (n, n) of means from `start` to `stop` cells beside each of n cells.
 
-    The outermost cells stand for all beyond them.
+    The values of the outermost cells are also used for all beyond them.
     """
     centres = np.arange(n) + 0.5
     lower, upper = np.arange(n, dtype=float)[:, None], np.arange(1.0, n + 1)[:, None]
@@ -349,7 +349,7 @@ def _refine(path, score):
 
 
 def _smooth(line, weights):
-    """Smooth by penalised least squares: near `line` where `weights` are high, and not bent."""
+    """Smooth by least squares: near `line` where `weights` are high, penalising curvature."""
     weights = weights / weights.mean()
     return np.linalg.solve(_penalty(len(line)) + np.diag(weights), weights * line)
 

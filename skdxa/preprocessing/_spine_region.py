@@ -41,7 +41,7 @@ def find_spine_region(scan, *, width_mm=30.0, spacing_mm=(1.05, 0.60)):
 
     Notes
     -----
-    Discs and arches lie within the band as well as bodies; vertebrae are not told apart.
+    Discs and arches lie within the band as well as bodies; vertebrae are not separated.
 
     Examples
     --------

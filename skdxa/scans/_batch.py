@@ -26,12 +26,12 @@ from skdxa.validation import check_spacing, printable
 _REMEDIES = (
     ("Give spacing_mm,", "State the pixels' size in columns 'row_mm' and 'column_mm',"),
     (
-        "Name the scan's frame with frame=, counted from 0, or export it as a file of its own.",
-        "Export the scan as a file of its own.",
+        "Name the scan's frame with frame=, counted from 0, or export it as a separate file.",
+        "Export the scan as a separate file.",
     ),
     (", or raise max_pixels if the file is what it should be", ""),
 )
-# Libraries that a copy of a process which has loaded them may wait for without end.
+# Libraries that can deadlock in a forked process.
 _THREADED = {"tensorflow", "jax", "torch"}
 
 
@@ -90,11 +90,11 @@ def _read_by_copies(read, jobs, n_workers, show):
             return list(show(done))
         except BrokenProcessPool:
             raise CohortError(
-                "a process that reads scans has ended, perhaps for want of memory. Read with "
-                "n_jobs=1."
+                "a process that reads scans has ended, possibly because memory ran out. Read "
+                "with n_jobs=1."
             ) from None
         except BaseException:
-            # On Ctrl-C, what has not begun is not waited for.
+            # On Ctrl-C, cancel tasks that have not started.
             workers.shutdown(wait=False, cancel_futures=True)
             raise
 

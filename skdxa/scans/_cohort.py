@@ -57,7 +57,7 @@ def load_cohort(
     group_column : str, default=None
         Column of patients: scans with the same value are of one patient. Numbers and texts are
         read as by `skdxa.validation.as_patients`: ``1000``, ``1000.0`` and ``" 1000"`` are one
-        patient, ``007`` and ``7`` are two. None: each scan is a patient of its own.
+        patient, ``007`` and ``7`` are two. None: each scan is a separate patient.
     labels : dict, default=None
         What the words in the target columns mean, such as ``{"Yes": 1, "No": 0, "unclear":
         None}``, where None is unknown. Letters' case does not count. Unless a key is a
@@ -90,7 +90,7 @@ def load_cohort(
     n_jobs : int, default=None
         Processes that read, as in joblib; None is one. On Linux they are copies of this
         process unless a backend of joblib has been chosen or TensorFlow, JAX or PyTorch has
-        been imported, with which copies may wait without end. Other processes take a second or
+        been imported, which can deadlock in copies. Other processes take a second or
         two to start, in which one reads some 100 files.
     progress : bool, default=True
         Whether to show a progress bar where the standard error is a terminal.
@@ -151,7 +151,7 @@ def load_cohort(
     Nothing but the pixels and their spacing is taken from the scans' files, so a
     cohort holds of a patient what the table states and nothing else.
 
-    Scans in g/cm2 and scans in grey levels can stand in one cohort, though a
+    Scans in g/cm2 and scans in grey levels can be combined in one cohort, though a
     network may then learn the scanner instead of the disease.
 
     Examples

@@ -116,7 +116,7 @@ def _check_no_report(elements):
     if is_capture and elements.text("Modality") == "OT" and burned_in != "NO":
         raise ScanReadError(
             "the DICOM file is a secondary capture of no modality (OT), as report screens are, "
-            "and does not say that it is free of text. Export the scan itself, or set "
+            "and does not state that it contains no text. Export the scan itself, or set "
             "BurnedInAnnotation to NO if you have looked at it.",
             reason="unsupported image",
         )

@@ -47,7 +47,7 @@ def find_spacing(elements, frame):
 
 
 def _positive_pair(elements, keyword):
-    """Return two positive numbers, or None: zeros stand for an unknown size."""
+    """Return two positive numbers, or None: zeros mean an unknown size."""
     numbers = elements.numbers(keyword)
     return tuple(numbers) if len(numbers) == 2 and min(numbers) > 0 else None
 

@@ -97,7 +97,7 @@ def _by_rows(function, stored):
 
 
 def _is_inverse(elements):
-    # Images that have both elements state the same twice, so one inversion it is.
+    # Images with both elements state the same inversion twice, so invert once.
     photometric = elements.text("PhotometricInterpretation")
     return photometric == "MONOCHROME1" or elements.text("PresentationLUTShape") == "INVERSE"
 
@@ -215,7 +215,7 @@ def _mapped_range(mapping, stored):
 
 
 def _padding(stored, elements, *, is_float):
-    """Mask of the pixels that the header itself declares to be no part of the scan."""
+    """Return a mask of the pixels that the header marks as outside the scan (padding)."""
     prefix = "" if not is_float else "Float" if stored.dtype.itemsize == 4 else "DoubleFloat"
     ends = []
     for keyword in (f"{prefix}PixelPaddingValue", f"{prefix}PixelPaddingRangeLimit"):

@@ -192,7 +192,7 @@ class Hdf5:
                             raise Damaged("a header is not continued")
                         where, length = where + 4, length - 8
                     blocks.append((where, length))
-                # A message shared with other objects stands elsewhere.
+                # A message shared with other objects is stored elsewhere.
                 elif flags & 2 and code in (SPACE, TYPE, LAYOUT, FILTERS):
                     raise Unsupported("shares headers between arrays")
                 elif not flags & 2:

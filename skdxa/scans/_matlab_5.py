@@ -3,9 +3,9 @@
 SciPy's `loadmat` (1.17) ends the whole process, instead of raising an error, on a file with one
 wrong bit in the type of an array's numbers, and on 20,000 cells in each other. A crash cannot
 be caught, and a process for each file would take many times longer than the file. This
-reader parses in Python, takes no size from the file that the file could not hold, and passes
-over all that is no array of numbers, so that a table or a string is no hindrance to the scan
-beside it. It takes no longer than SciPy.
+reader parses in Python, takes no size from the file that the file could not hold, and skips
+everything that is not an array of numbers, so that a table or a string does not prevent reading
+the scan next to it. It takes no longer than SciPy.
 
 Format: MathWorks, "MAT-File Format".
 """
@@ -130,7 +130,7 @@ class _Allowance:
         if n_bytes > self.n_bytes:
             raise ScanReadError(
                 "the structs and cells of the MATLAB file are larger than what is looked "
-                "through for a scan. Save the array alone, as a variable of its own.",
+                "through for a scan. Save the array alone, as a separate variable.",
                 reason="too large",
             )
         self.n_bytes -= n_bytes
@@ -253,7 +253,7 @@ class _Inflating:
 
 
 class _Header:
-    """What stands before an array's content: class, flags, size and name."""
+    """The header of an array: class, flags, size and name."""
 
     def __init__(self, data, start, end, order):
         self.name, self.shape, self.kind = "", (0, 0), "double"
@@ -303,7 +303,7 @@ def _text(data, at, size, encoding):
     try:
         return printable(bytes(data[at : at + size]).split(b"\0")[0].decode(encoding))
     except UnicodeDecodeError:
-        raise Damaged("a name is no text") from None
+        raise Damaged("a name is not text") from None
 
 
 def _tag(data, at, end, order):
@@ -311,7 +311,7 @@ def _tag(data, at, end, order):
     if at + 8 > min(end, len(data)):
         raise Damaged("a variable ends within its header")
     kind, size = struct.unpack_from(order + "II", data, at)
-    # A short element's content and its size stand in the tag itself.
+    # The content of a short element and its size are in the tag itself.
     if kind >> 16:
         kind, size = kind & 0xFFFF, kind >> 16
         if size > 4:
@@ -352,7 +352,7 @@ def _read(header, content, end, order):
             f"an array of {format_shape(header.shape)} numbers has {size} bytes of "
             f"{dtype.itemsize} each"
         )
-    # A short element's content stands in the tag.
+    # The content of a short element is in the tag.
     read = stored.read if at == 8 else BytesIO(tag[at:]).read
     pixels = read_numbers(read, dtype, header.shape, by_columns=True)
     stored.close()
@@ -377,7 +377,7 @@ def _open(header, content, end, order):
     if n_values > MOST_CHILDREN:
         raise ScanReadError(
             f"a {header.kind} of the MATLAB file has more than {MOST_CHILDREN:,} elements. Save "
-            "the array alone, as a variable of its own.",
+            "the array alone, as a separate variable.",
             reason="too large",
         )
     return fields, _values(data, at, end, order, n_values)
@@ -395,7 +395,7 @@ def _fields(data, at, end, order):
     if size > MOST_FIELDS * longest:
         raise ScanReadError(
             f"a struct of the MATLAB file has more than {MOST_FIELDS:,} fields. Save the array "
-            "alone, as a variable of its own.",
+            "alone, as a separate variable.",
             reason="too large",
         )
     names = [

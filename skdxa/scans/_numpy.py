@@ -16,7 +16,7 @@ _MAGIC = b"\x93NUMPY"
 _NAMED_COLUMNS = (3, 0)
 # Parsed as Python text; a plain array needs less than a hundred characters.
 _LONGEST_HEADER = 4096
-# What lists the files of an archive takes some 60 bytes for each.
+# The directory of an archive takes about 60 bytes per file.
 _LONGEST_DIRECTORY = 2**18
 # A record of 22 bytes with a comment, behind the 20 bytes that point to a longer record.
 _LONGEST_END = 20 + 22 + 2**16

@@ -232,7 +232,7 @@ def _check_pieces(entries, order, width, max_pixels):
         if not len(found):
             return 0
         number = int(found["value"][-1])
-        # A short number stands at the start of the field.
+        # A short number is at the start of the field.
         return number >> 8 * (width - 2) if order == ">" and found["type"][-1] == 3 else number
 
     pieces = entries["count"][np.isin(entries["tag"], (_STRIP_OFFSETS, _TILE_OFFSETS))]

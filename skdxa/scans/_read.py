@@ -1,4 +1,4 @@
-"""One file to one scan."""
+"""Read one scan from one file."""
 
 import logging
 import os
@@ -46,7 +46,7 @@ _LUNAR = (
     "a Microsoft Access database, as GE Lunar software keeps its patients in",
     "Export the scans from enCORE as DICOM.",
 )
-# What people try, and what helps.
+# Formats often tried by mistake, with the remedy.
 _REFUSED = (
     (b"%PDF", "a PDF document", "Export the scan's image from the densitometer's software."),
     _LUNAR,
@@ -193,8 +193,8 @@ def read_scan(
       before they are rescaled. They do not change a density, values of a modality table, or
       values that ``RescaleType`` gives another unit than ``US`` (unspecified) or ``OD``
       (optical density). An image whose bone is dark although its header says
-      ``MONOCHROME2`` cannot be told safely from one with dark surroundings and is left as it
-      is: invert it before use.
+      ``MONOCHROME2`` cannot be distinguished reliably from one with dark surroundings and is
+      left as it is: invert it before use.
     - *Unit.* A grey level unless ``RescaleType``, ``ModalityLUTType`` or a real-world value
       mapping says g/cm2.
     - *Frames.* One of several is read if `frame` names it, also where the header does not
@@ -205,10 +205,10 @@ def read_scan(
     - *Unscanned* pixels are those that the header declares as padding, and
       stair-step margins of the image's maximum at the left and right edge: runs of
       the maximum from the edge inwards whose width stays the same over steps of
-      at least 5 % of the rows (two rows at the least), these making up at least
-      three quarters of a band. Saturated bone away from the edges is kept, and so
+      at least 5 % of the rows (at least two rows), which make up at least three
+      quarters of a band. Saturated bone away from the edges is kept, and so
       is saturated bone at an edge whose outline is not a staircase. Margins drawn
-      in black cannot be told from soft tissue and stay.
+      in black cannot be distinguished from soft tissue and remain.
     - *Spacing* is ``PixelSpacing``, else ``ImagerPixelSpacing`` (at the detector), else
       ``NominalScannedPixelSpacing`` (of a digitized film), else ``ExposedArea``, width and
       height in mm, divided by columns and rows. A ``PixelSpacing`` that repeats the
@@ -379,7 +379,7 @@ def _check_pixels(array):
             reason="no scan",
         )
     array = array.reshape(two_axes(array.shape))
-    # Beyond float32, a number becomes infinite and is reported as such.
+    # Beyond float32, a number becomes infinite and is reported as infinite.
     with np.errstate(over="ignore"):
         pixels = np.ascontiguousarray(array, dtype=np.float32)
     if np.isinf(pixels).any():

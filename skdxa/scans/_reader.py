@@ -51,7 +51,7 @@ class ScanReader(SameKindTransformer, auto_wrap_output_keys=None):
     Notes
     -----
     A DataFrame keeps its other columns. Any other collection of files or `Scan` objects
-    becomes a Series. Scans that state their spacing and unit go on doing so, so that later
+    becomes a Series. Scans that state their spacing and unit continue to do so, so that later
     steps refuse scans of another unit than those seen in `fit`. Plain arrays stay plain.
 
     Nothing is learned in `fit`, and `transform` works without it.

@@ -219,10 +219,10 @@ def likelihood_ratio_test(y, X_small, X_large, *, groups=None):
 
 
 def _design_effects(y, small, large, n_additional, patient):
-    """Return by how much a patient's several rows inflate the variances of what is added.
+    """Return by how much several rows per patient inflate the variances of the additional part.
 
-    The additional part of the large model is what remains of its columns beside the small
-    model's, whose columns may be combined ones; `n_additional` of these are independent.
+    The additional part of the large model is what the columns of the small model do not explain
+    of its columns, which may be combinations of them; `n_additional` of these are independent.
     """
     design = np.column_stack([np.ones(y.size), small])
     scaled = (large - large.mean(axis=0)) / large.std(axis=0)
@@ -300,7 +300,7 @@ def fit_logistic(y, columns, names, patient=None):
 
     With the number of each row's patient, the covariance is the sandwich clustered by patient.
     """
-    # Half a second to import, which the other functions need not wait for.
+    # Imported here because it takes half a second.
     from statsmodels.discrete.discrete_model import Logit
     from statsmodels.tools.sm_exceptions import ModelWarning
 
@@ -371,9 +371,9 @@ def _check_separation(y, design, names):
         if positives.min() >= negatives.max() or negatives.min() >= positives.max():
             raise ValueError(f"column {name!r} separates the classes of y: {remedy}")
     signed = design * (2 * y - 1)[:, None]
-    found = linprog(-signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(y.size), bounds=(-1, 1))
-    if -found.fun > 1e-6:
-        involved = [names[at] for at in np.flatnonzero(np.abs(found.x[1:]) > 1e-6)]
+    solution = linprog(-signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(y.size), bounds=(-1, 1))
+    if -solution.fun > 1e-6:
+        involved = [names[at] for at in np.flatnonzero(np.abs(solution.x[1:]) > 1e-6)]
         raise ValueError(
             f"columns {', '.join(map(repr, involved))} together separate the classes of y: "
             f"{remedy}"

@@ -352,7 +352,7 @@ def _risks(prevalence, c_statistic, log_odds):
     """Return log odds, the share of the patients at each, and the risks.
 
     If the log odds of patients with and without the outcome are normal with the variance s^2 and
-    means s^2 apart, the risk that they stand for is right; their AUC is Phi(s / sqrt(2)).
+    means s^2 apart, the risk that they imply is correct; their AUC is Phi(s / sqrt(2)).
     """
     if log_odds is not None:
         middle, spread = log_odds
@@ -387,17 +387,19 @@ def _size_of_area(prevalence, area, error):
 def _table(sizes, prevalence):
     """Return the patients by each criterion, rounded up."""
     n = pd.array(
-        [max(_up(size), 1) if size == size else pd.NA for size in sizes.values()], "Int64"
+        [max(_round_up(size), 1) if size == size else pd.NA for size in sizes.values()], "Int64"
     )
-    events = pd.array([pd.NA if pd.isna(size) else _up(size * prevalence) for size in n], "Int64")
+    events = pd.array(
+        [pd.NA if pd.isna(size) else _round_up(size * prevalence) for size in n], "Int64"
+    )
     return pd.DataFrame({"n": n, "events": events}, index=pd.Index([*sizes], name="criterion"))
 
 
-def _up(number):
-    """Round up, except for what rounding has added."""
+def _round_up(number):
+    """Round up, ignoring rounding errors."""
     return int(np.ceil(number - 1e-9))
 
 
 def _sample_size(table, prevalence, r2_cox_snell, largest):
     n = int(table["n"].max())
-    return SampleSize(n, _up(n * prevalence), table, float(r2_cox_snell), largest)
+    return SampleSize(n, _round_up(n * prevalence), table, float(r2_cox_snell), largest)

@@ -163,10 +163,10 @@ def _labelled_patients(cohort, targets):
 
 
 def _shared_names(groups, others):
-    """Tell how many patients of two cohorts have the same name; nothing where they have none."""
+    """Report how many patients of two cohorts have the same name; empty if none."""
     names = [np.unique(np.asarray(of)) for of in (groups, others)]
     for of in names:
-        # Numbers in sequence are counted, for want of names.
+        # Consecutive numbers were assigned because there were no names.
         if of.dtype.kind in "iu" and of[0] in (0, 1) and of[-1] - of[0] == len(of) - 1:
             return ""
     shared = np.intersect1d(*(of.astype(str) for of in names))
@@ -174,7 +174,7 @@ def _shared_names(groups, others):
         return ""
     return (
         f" {_number(shared, 'patient has', 'patients have')} the same name in both, the first "
-        f"being {shared[0]}, which means nothing where each hospital has numbers of its own."
+        f"being {shared[0]}, which is meaningless if each hospital has its own numbering."
     )
 
 

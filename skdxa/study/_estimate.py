@@ -99,9 +99,9 @@ def estimate_study(protocol, *, targets=None, n_scans=None, model=None):
     Notes
     -----
     The model is fitted on a few simulated scans, a network with one epoch and with three, so that
-    the cost of an epoch is known apart from that of the start. Other programs that run meanwhile,
-    and a processor that slows down when it is hot, make the study take longer. With several
-    workers, a step of ten folds keeps no more than ten of them busy.
+    the cost of an epoch is known apart from that of the start. Other programs running
+    at the same time, and a processor that slows down when it is hot, make the study take longer.
+    With several workers, a step of ten folds keeps no more than ten of them busy.
 
     Examples
     --------

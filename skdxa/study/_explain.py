@@ -69,7 +69,7 @@ def explain_scans(model, scans, *, out, data=None, positive="positive", spacing_
         lines = [*wrap(title, _LETTERS), *wrap(row["remarks"], _LETTERS)]
         images = parts.prepare(parts.read(scan, spacing_mm))
         maps = [grad_cam(cnn, images) for cnn in parts.networks]
-        # First, since the pictures take the room that is left.
+        # First, since the pictures use the remaining space.
         figure.suptitle("\n".join(lines), fontsize="small")
         ExplanationDisplay(
             images,

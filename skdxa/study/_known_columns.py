@@ -23,12 +23,16 @@ class KnownColumn:
 
 
 _LABEL = "0 or 1"
-_SPINE = "T-scores of the spine and the minimum T-score, beside the network; the stack; subgroups"
-_HIP_USES = "T-scores of the hip and the minimum T-score, beside the network; the stack; subgroups"
+_SPINE = (
+    "T-scores of the spine and the minimum T-score, added to the network; the stack; subgroups"
+)
+_HIP_USES = (
+    "T-scores of the hip and the minimum T-score, added to the network; the stack; subgroups"
+)
 
 KNOWN_COLUMNS = (
     KnownColumn(
-        "scan", "path", "File of the scan; --scan-column takes another column", "reading", "file"
+        "scan", "path", "File of the scan; --scan-column names another column", "reading", "file"
     ),
     KnownColumn(
         "row_mm", "mm", "Height of a pixel; overrides what the file states", "reading", "file"
@@ -62,7 +66,7 @@ KNOWN_COLUMNS = (
         "rating",
     ),
     KnownColumn(
-        "age", "years", "Age at the scan", "a predictor beside the network; the stack; subgroups"
+        "age", "years", "Age at the scan", "a predictor added to the network; the stack; subgroups"
     ),
     *(KnownColumn(name, "g/cm2", f"BMD of vertebra {name[-2:]}", _SPINE) for name in VERTEBRAE),
     KnownColumn("bmd_neck", "g/cm2", "BMD of the femoral neck", _HIP_USES),
@@ -70,8 +74,8 @@ KNOWN_COLUMNS = (
     KnownColumn(
         "tbs",
         "",
-        "Trabecular bone score, mean of L1 to L4; the protocol's texture takes another column",
-        "a predictor beside the network",
+        "Trabecular bone score, mean of L1 to L4; the protocol's texture names another column",
+        "a predictor added to the network",
     ),
     KnownColumn("sex", "any", "Such as F and M", "the description of the patients; subgroups"),
     KnownColumn(
@@ -91,17 +95,17 @@ KNOWN_COLUMNS = (
 def known_columns():
     """Return the columns of a table that skdxa knows by name.
 
-    A table need not have any of them but that of the scans, and what needs a column that it
-    lacks is left out of a study. Where a table has another name for a column, `Protocol` takes it
-    in `columns`, and the command in ``--column``. There is no predefined name for the patient
+    A table needs only the column of the scans; steps that need a column that the table lacks
+    are left out of a study. If a table has another name for a column, give it in the `columns`
+    of `Protocol`, or in the command's ``--column``. There is no predefined name for the patient
     column: give your table's name for it as `group_column`.
 
     Returns
     -------
     columns : DataFrame
         One row per column: `name`; `unit`; `meaning`; `used_for`, the steps that use it; `kind`,
-        "file", "label", "rating", "clinical" or "audit"; `other_names`, which are recognised
-        likewise, in any case of letters.
+        "file", "label", "rating", "clinical" or "audit"; `other_names`, which are also
+        recognised, in upper or lower case.
 
     See Also
     --------

@@ -35,7 +35,7 @@ def fit_model(
     progress=True,
     report=None,
 ):
-    """Fit a model for new scans on a cohort, with the data by which its predictions are judged.
+    """Fit a model for new scans on a cohort, with the data needed to assess its predictions.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def fit_model(
         data : dict of str to ndarray
             What `predict_scans` needs: out-of-fold scores, labels and patients; mean,
             precision and out-of-fold distances of the network's features; features of the
-            training scans. Save it beside the model.
+            training scans. Save it with the model.
         result : CrossValidationResult or None
             The cross-validation.
         threshold : float
@@ -110,11 +110,11 @@ def fit_model(
     as there are folds, or over all repeats if these are fewer. With a single repeat it is chosen
     on the scores of single networks. If these differ by their seeds, a threshold for a high
     sensitivity then has a higher sensitivity and a lower specificity than stated, and one for
-    a sensitivity below about one half a lower sensitivity: take several repeats.
+    a sensitivity below about one half a lower sensitivity: use several repeats.
 
-    The distance of a scan's features to those of the training scans is Mahalanobis's, with a
-    shrunk covariance [1]_. What is far is judged by the distances of scans that were not
-    trained on: each fold's to the training scans of its own network.
+    The distance of a scan's features to those of the training scans is the Mahalanobis distance,
+    with a shrunk covariance [1]_. The limit is set from the distances of scans that were not
+    trained on: those of each fold to the training scans of its network.
 
     References
     ----------
@@ -172,9 +172,13 @@ def fit_model(
         )
         scores = _scores(result)
         if rule != "fixed":
-            judged = _averaged(result) if final == "folds" else result
-            thresholds = _thresholds(judged, rule, sensitivity, confidence)
-            say(_told(thresholds, "means over repeats" if final == "folds" else "repeats"))
+            scored = _averaged(result) if final == "folds" else result
+            thresholds = _thresholds(scored, rule, sensitivity, confidence)
+            say(
+                _threshold_sentence(
+                    thresholds, "means over repeats" if final == "folds" else "repeats"
+                )
+            )
         held |= {
             "oof_score": scores,
             "oof_label": y.astype(float),
@@ -226,8 +230,8 @@ def _averaged(result):
     return folds.with_scores(means, response_method=result.response_method)
 
 
-def _told(thresholds, choices):
-    """Say in words which threshold was chosen, and how much it varied."""
+def _threshold_sentence(thresholds, choices):
+    """Describe which threshold was chosen, and how much it varied."""
     median = f"Threshold {np.median(thresholds):.3f}"
     if len(thresholds) == 1:
         return f"{median}, chosen on the out-of-fold scores."
@@ -296,7 +300,7 @@ def _of_folds(result):
 
 
 def _novelty(result, pipeline, X, final):
-    """Return what tells how far a scan is from the training scans, to each network.
+    """Return the data that measure how far a scan is from each network's training scans.
 
     That is the mean and precision of the network's features of its training scans, and the
     distance of each scan to the training scans of the network that left it out.

@@ -85,8 +85,8 @@ def file_names(names):
     Returns
     -------
     files : dict of str to str
-        Letters, digits, ``_`` and ``-``; names that become the same, also where letters'
-        case does not count, are numbered.
+        Letters, digits, ``_`` and ``-``; names that become the same, regardless of case, are
+        numbered.
     """
     files, taken = {}, set()
     for name in names:
@@ -132,7 +132,7 @@ def excluded_records(excluded):
         scan = str(record.get("scan", ""))
         name = base_names([scan])[0]
         reason = str(record.get("reason", ""))
-        # The path stands in front, with the folder that the table's path is relative to.
+        # The path comes first, with the folder that the table's path is relative to.
         found, rest = f"{scan}: " in reason, reason.rpartition(f"{scan}: ")[2]
         record["scan"] = name
         record["reason"] = f"{name}: {rest}" if found else reason
@@ -141,15 +141,15 @@ def excluded_records(excluded):
 
 @contextmanager
 def new_folder(out, *, overwrite, check):
-    """Yield a folder beside `out` that becomes `out` if all goes well, and is removed if not.
+    """Yield a folder next to `out` that becomes `out` on success and is removed otherwise.
 
     Parameters
     ----------
     out : Path
         The folder to make.
     overwrite : bool
-        Whether to replace it if it exists. If it does and must not be replaced, because
-        another program made it meanwhile, a number is added to the name.
+        Whether to replace it if it exists. If it must not be replaced, because another
+        program has created it in the meantime, a number is added to the name.
     check : callable
         Called before an existing folder is replaced, to raise an error if it must not be.
 
@@ -186,8 +186,8 @@ def _settle(path, former, out):
     former : Path
         The hidden folder of the report that was to be replaced; it may be missing.
     out : Path
-        What `former` was called. If another program has made that meanwhile, a number is
-        added.
+        The original name of `former`. If another program has created a folder of that name in
+        the meantime, a number is added.
     """
     is_replaced = not path.exists() and out.exists()
     shutil.rmtree(path, ignore_errors=True)
@@ -207,7 +207,7 @@ def _free_name(out):
 
 
 def remove_abandoned(out, own, name=None):
-    """Remove the hidden folders that killed runs have left beside `out`.
+    """Remove the hidden folders that killed runs have left next to `out`.
 
     Parameters
     ----------
@@ -216,10 +216,10 @@ def remove_abandoned(out, own, name=None):
     own : Path
         The hidden folder of this run, which stays.
     name : str or None, default=None
-        Of a folder that is known to be of a run that has ended, and is removed with what it
-        holds; the report that this run was about to replace comes back under its own name,
-        which differs from that of `out` where the run was to make another folder. None
-        removes the empty folders, of which that is not known.
+        Name of a folder that is known to belong to a run that has ended, which is removed with
+        its content; the report that this run was about to replace is restored under its own
+        name, which differs from that of `out` if the run was to make another folder. None
+        removes the empty folders, for which this is not known.
     """
     if name is None:
         for path in out.parent.iterdir():

@@ -239,7 +239,7 @@ class ModelParts:
         """
         trained = self.reader.scan_dtype_
         if not isinstance(scan, str | os.PathLike | Scan):
-            # As the scans trained on, unless told otherwise.
+            # As the training scans, unless given.
             unit = None if trained is None else trained.unit
             scan = Scan(check_scan(scan), spacing_mm or self.reader.spacing_mm, unit, "array")
         reader = clone(self.reader)
@@ -269,7 +269,7 @@ def _refused(model, inner):
             "FixedThresholdClassifier(FrozenEstimator(tuned.estimator_), "
             "threshold=tuned.best_threshold_) in its place, fitted."
         )
-    hint = " Take its best_estimator_." if hasattr(inner, "best_estimator_") else ""
+    hint = " Use its best_estimator_." if hasattr(inner, "best_estimator_") else ""
     what = f"it is a {type(model).__name__}"
     if inner is not model:
         what += f" and holds a {type(inner).__name__}"

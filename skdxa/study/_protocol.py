@@ -87,7 +87,7 @@ default="finnish_women"
         adds anything to the clinical columns: ``n_splits`` trainings for each draw, 99 draws for
         p-values down to 0.01. 0 leaves the test out.
     audit : bool, default=True
-        Whether the audit trains networks of its own: with shuffled labels, and with the epoch
+        Whether the audit trains additional networks: with shuffled labels, and with the epoch
         chosen on the scored fold, one repeat of each for the first task. The other checks
         are always made.
     random_state : int, default=0
@@ -270,7 +270,7 @@ default="finnish_women"
         Raises
         ------
         ValueError
-            If the file is no TOML, holds an unknown choice or one that is out of range; the
+            If the file is not TOML, or holds an unknown choice or one that is out of range; the
             message names the file.
 
         Examples
@@ -305,13 +305,13 @@ default="finnish_women"
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise ValueError(
-                    f"{path}: there is no choice {name!r} in a protocol; there are "
+                    f"{path}: a protocol has no choice {name!r}; there are "
                     f"{', '.join(known)}.{hint}"
                 )
         try:
             return bases[base](**{**choices, **changes})
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise ValueError(f"{path}: {str(error).rstrip('.')}.") from error
 
     def with_changes(self, **changes):
         """Return the protocol with other choices.

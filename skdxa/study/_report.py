@@ -41,7 +41,7 @@ def write_report(path, state, manifest, checklists):
     Parameters
     ----------
     path : Path
-        The HTML file; figures are read from the folder ``figures`` beside it.
+        The HTML file; figures are read from the folder ``figures`` next to it.
     state : StudyState
         After all steps.
     manifest : dict
@@ -158,7 +158,7 @@ def _heading(name):
 
 def _figure(folder, picture):
     content = (folder / f"{picture.stem}.png").read_bytes()
-    # The size of a PNG stands in its header.
+    # The size of a PNG is stored in its header.
     width, height = struct.unpack(">II", content[16:24])
     return {
         "stem": picture.stem,

@@ -29,7 +29,7 @@ _MOST_SHEETS = 10
 
 
 def review_cohort(cohort, protocol=None, *, out=None, overwrite=False):
-    """Look over a cohort before a study: every scan, and whether the study could start.
+    """Check a cohort before a study: every scan, and whether the study could start.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def _scans(cohort, width):
 
 
 def _without_folders(scans):
-    """Return the table as it is written: folders can name patients, and the row tells scans."""
+    """Return the table as it is written, without folders, whose names can identify patients."""
     left_out = excluded_records(scans.loc[~scans["usable"], ["scan", "reason"]])
     written = scans.assign(scan=base_names(scans["scan"]))
     written.loc[~scans["usable"], "reason"] = [record["reason"] for record in left_out]

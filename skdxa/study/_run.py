@@ -32,7 +32,7 @@ from skdxa.study._output import (
 )
 from skdxa.study._plan import study_steps
 from skdxa.study._report import write_report
-from skdxa.study._resume import is_begun, remove_former, telling_what_is_kept
+from skdxa.study._resume import bind_folder, remove_former, telling_what_is_kept
 from skdxa.study._step_models import file_of
 from skdxa.study._steps import StudyState, run_steps
 from skdxa.study._tasks import find_tasks, known_rows, positions, rename_columns
@@ -89,7 +89,7 @@ def run_study(
         Whether `out` may exist and be replaced, if it holds nothing but a report.
     checkpoint : str, path-like or None, default=None
         Folder that keeps what is finished, so that a killed study resumes where it was. None
-        takes a folder beside `out`, with ``.unfinished`` after the name, which is removed
+        uses a folder next to `out`, with ``.unfinished`` after the name, which is removed
         when the report is complete.
     n_jobs : int or None, default=None
         Processes that train, as in joblib.
@@ -193,7 +193,7 @@ def run_study(
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CheckpointError(
-            f"the checkpoint folder {work} cannot be made ({error.strerror}). Take another folder."
+            f"the checkpoint folder {work} cannot be made ({error.strerror}). Use another folder."
         ) from error
     with (
         telling_what_is_kept(work),
@@ -204,7 +204,7 @@ def run_study(
     ):
         remove_former(work, out, folder.path)
         models = {task.target: _model_of(model, task.target, protocol) for task in tasks}
-        if is_begun(work, protocol, cohort, external, tasks):
+        if bind_folder(work, protocol, cohort, external, tasks):
             say(f"Going on with what is finished in {work}.")
         else:
             say(

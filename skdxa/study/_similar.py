@@ -7,12 +7,12 @@ from scipy import ndimage
 
 from skdxa.preprocessing import SpineCropper
 
-# The crop that is compared, in pixels of 1.05 x 0.60 mm. The more bone, the better are scans of
-# one patient told from others: nearly all of a scan's height.
+# The crop that is compared, in pixels of 1.05 x 0.60 mm. The more bone, the better scans of
+# one patient are distinguished from others: nearly the whole height of a scan.
 _HEIGHT, _WIDTH = 150, 100
 # Pixels at each edge of the crop that are left out once it has been filtered.
 _EDGE_ROWS, _EDGE_COLUMNS = 5, 15
-# Standard deviations of Gaussians in pixels, between which detail tells bones apart.
+# Standard deviations of Gaussians in pixels; detail between these scales distinguishes bones.
 _FINE, _COARSE = (1.5, 2.0), (10.0, 14.0)
 # Rows by which two scans of one patient may be placed differently.
 _SHIFT, _STEP = 24, 1

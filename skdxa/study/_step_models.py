@@ -1,4 +1,4 @@
-"""Steps of a study that train models, and what is done beside them."""
+"""Steps of a study that train models, and the analyses of these models."""
 
 import json
 import re
@@ -187,7 +187,7 @@ def beside_clinical(task, state):
         f"{title}: what the network adds",
         found.added,
         caption="To each experiment: likelihood ratio test, gain in AUC (DeLong), continuous NRI "
-        "and IDI. p-values take the network's scores as given.",
+        "and IDI. The p-values regard the network's scores as given.",
     )
     state.add_table(
         f"calibration_clinical_{stem}",
@@ -195,7 +195,7 @@ def beside_clinical(task, state):
         found.calibration,
         caption="Of each experiment, the risks that logistic models of its variables predict, "
         "fitted to the other folds. That of deep learning has the network's score as its only "
-        "variable: these risks are not the network's own, which another table judges.",
+        "variable: these risks are not the network's probabilities, which another table assesses.",
     )
     state.add_table(f"net_benefit_{stem}", f"{title}: net benefit", found.net_benefit)
     gained = found.added.query("test == 'DeLong'").set_index("experiment")

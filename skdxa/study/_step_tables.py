@@ -20,7 +20,7 @@ _MOST_KINDS = 12
 
 
 def describe_patients(state):
-    """Tabulate who was studied: the clinical columns, and the labels."""
+    """Tabulate the patients: the clinical columns and the labels."""
     rows = []
     cohorts = {"Cohort": state.cohort}
     if state.external is not None:
@@ -220,7 +220,7 @@ def tabulate_raters(state):
 
 
 def tabulate_thresholds(state):
-    """Tabulate what the network does at the threshold used and at those of chosen sensitivity."""
+    """Tabulate the network's performance at the threshold used and at chosen sensitivities."""
     rows = []
     for task in state.tasks:
         if task.target not in state.results:
@@ -272,7 +272,7 @@ def _share(values, among):
 
 
 def tabulate_calibration(state):
-    """Tabulate how well the networks' probabilities match what was observed."""
+    """Tabulate how well the networks' probabilities match the observed frequencies."""
     rows = {}
     for task in state.tasks:
         found = risk_of(state, task)
@@ -337,7 +337,7 @@ def tabulate_subgroups(state):
             threshold=network_threshold(state, task)[0],
         )
     if not tables:
-        raise LeftOut("The cohort tells neither age, sex, T-score nor site.")
+        raise LeftOut("The cohort has neither age, sex, T-score nor site.")
     table = pd.concat(tables, names=["task", None]).reset_index("task").reset_index(drop=True)
     several = table[table["group"] != "all"].groupby("task")["interaction_p_holm"].min()
     for task in state.tasks:
@@ -352,9 +352,8 @@ def tabulate_subgroups(state):
         "Performance in subgroups",
         table,
         caption="Of the networks, with 95 % intervals; subgroups with fewer than ten patients of "
-        "a "
-        "class are not judged. interaction_p tests whether the AUC differs between the subgroups "
-        "of a variable. Models were trained on patients of all subgroups.",
+        "a class are not evaluated. interaction_p tests whether the AUC differs between the "
+        "subgroups of a variable. Models were trained on patients of all subgroups.",
     )
 
 

@@ -26,7 +26,8 @@ def compare_primary(state):
     for name in (model, against):
         if name not in (None, NETWORK_ROW, *names):
             raise LeftOut(
-                f"{name!r} is no experiment of {task.title}; there are {[*names] or NETWORK_ROW}."
+                f"{name!r} is not an experiment of {task.title}; there are "
+                f"{[*names] or NETWORK_ROW}."
             )
     if clinical is None:
         results, labels = {NETWORK_ROW: state.results[target]}, scored_labels(state, task)
@@ -130,5 +131,5 @@ def test_externally(state):
         table,
         shown=texts.reset_index(),
         caption="Mean, minimum and maximum of the models of the median repeat. Minimum and "
-        "maximum tell how the models differ, not how certain the mean is.",
+        "maximum show how the models differ, not how certain the mean is.",
     )

@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of the report: its file's stem, and what stands beneath it and in its place."""
+    """A figure of the report: the stem of its file, its caption and its alternative text."""
 
     stem: str
     title: str

@@ -132,8 +132,8 @@ def rename_columns(cohort, columns, *, may_lack=False):
             )
         if ours in present and ours != theirs:
             raise CohortError(
-                f"The cohort has a column {ours!r} beside {theirs!r}, which the protocol's "
-                "columns name for it. Rename or drop one of them."
+                f"The cohort has a column {ours!r} in addition to {theirs!r}, which the "
+                "protocol's columns name for it. Rename or drop one of them."
             )
     names = {theirs: ours for ours, theirs in columns.items()}
     return Bunch(

@@ -25,7 +25,7 @@ def network_threshold(state, task):
 def scored_labels(state, task):
     """Return the labels that a task is scored by, of the scans that were cross-validated."""
     if not task.is_prediction:
-        # As trained on, so that shuffled labels are judged by themselves.
+        # As trained on, so that models of shuffled labels are evaluated on the shuffled labels.
         result = state.results[task.target]
         return (result.y == result.classes[1]).astype(float)
     known = known_rows(state.cohort, task.target)

@@ -243,7 +243,8 @@ def as_seed(random_state):
     Parameters
     ----------
     random_state : int, RandomState instance or None
-        An integer stands for itself; a generator, or NumPy's own for None, is drawn from.
+        An integer is returned as it is; otherwise the seed is drawn from the generator, or from
+        NumPy's global one if None.
 
     Returns
     -------

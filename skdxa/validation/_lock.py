@@ -21,7 +21,7 @@ _TAKEN = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}
 
 @contextmanager
 def holding(folder, error):
-    """Hold a folder, so that no other run uses it meanwhile.
+    """Lock a folder for the duration of a block, so that no other run uses it.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def holding(folder, error):
 
     Notes
     -----
-    The operating system locks the file ``.lock`` for the process, and frees it when the
-    process ends, in whatever way: a lock never outlives its run. The file names the process,
+    The operating system locks the file ``.lock`` for the process, and releases the lock when the
+    process ends, however it ends: a lock never outlives its run. The file names the process,
     for the message of a second run, and is removed at the end.
 
     Examples
@@ -56,14 +56,14 @@ def holding(folder, error):
     ...     pass
     Traceback (most recent call last):
     ...
-    ValueError: ... is in use by process ... Wait until it has ended, or take another folder.
+    ValueError: ... is in use by process ... Wait until it has ended, or use another folder.
     """
     path = Path(folder) / _LOCK
     file = _locked(path)
     if file is None:
         raise error(
             f"the folder {Path(folder).resolve()} is in use by {_holder(path)}. Wait until it has "
-            "ended, or take another folder."
+            "ended, or use another folder."
         )
     try:
         started = datetime.now(UTC).isoformat(timespec="seconds")

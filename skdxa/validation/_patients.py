@@ -53,8 +53,8 @@ def as_patients(groups, n_rows, *, name="groups"):
     Warns
     -----
     UserWarning
-        If patients differ only in letters' case, in spaces or in leading zeros, naming the
-        first of them; or if floating-point numbers are too large to tell patients apart.
+        If patients differ only in case, in spaces or in leading zeros, naming the first of
+        them; or if floating-point numbers are too large to distinguish patients.
 
     Examples
     --------
@@ -135,8 +135,8 @@ def _warn_of_lookalikes(patients, name):
     if several:
         more = len(several) - _MOST_LISTED
         warnings.warn(
-            f"{name} holds patients that differ only in letters' case, in spaces or in leading "
-            f"zeros, and that count as different patients: {'; '.join(several[:_MOST_LISTED])}"
+            f"{name} holds patients that differ only in case, in spaces or in leading zeros, "
+            f"and that count as different patients: {'; '.join(several[:_MOST_LISTED])}"
             + (f"; and {more} more" if more > 0 else "")
             + ". Write each patient in one way if they are the same.",
             UserWarning,

@@ -371,7 +371,7 @@ def like_input(scans, X, *, column="scan", unit=...):
     -------
     collection : DataFrame, Series, list or ndarray
         A DataFrame keeps its other columns; a stack stays a stack; a column that states its
-        spacing goes on doing so.
+        spacing continues to do so.
 
     Examples
     --------

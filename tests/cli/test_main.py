@@ -53,7 +53,7 @@ def test_a_terminated_job_leaves_nothing_but_what_is_finished(
     assert [path.name for path in tmp_path.iterdir()] == ["out.unfinished"]
     assert capsys.readouterr().err.endswith(
         f"Interrupted. What is finished is kept in {tmp_path / 'out.unfinished'}: give the same "
-        "command again to go on.\n"
+        "command again to resume.\n"
     )
 
 

@@ -473,7 +473,7 @@ def test_a_function_that_cannot_be_described_is_refused_before_the_first_fit(tmp
     model = make_pipeline(FunctionTransformer(columns), LogisticRegression())
     with pytest.raises(
         CheckpointError,
-        match=r"the estimator parameter is still the same: a _thread\.lock \(cannot pickle "
+        match=r"the estimator parameter has changed: a _thread\.lock \(cannot pickle "
         r".* in the variable lock of .*columns cannot be described\. Use only .* without a check",
     ):
         repeated_cross_validate(model, *data, checkpoint=tmp_path / "new", **SHORT)
@@ -486,7 +486,7 @@ def test_a_checkpoint_of_an_earlier_version_is_named(finished):
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest["format"]
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(CheckpointError, match=r"begun by another version of skdxa"):
+    with pytest.raises(CheckpointError, match=r"created by another version of skdxa"):
         go_on()
 
 
@@ -543,7 +543,7 @@ def test_a_run_on_the_folds_of_a_splitter_resumes(tmp_path, cv):
 
 @pytest.fixture
 def finished(tmp_path, data):
-    """Return the folder of a run whose splits are all finished, and how to go on with it."""
+    """Return the folder of a run whose splits are all finished, and how to resume it."""
     folder = tmp_path / "finished"
 
     def go_on():
@@ -642,7 +642,7 @@ def test_what_to_do_about_a_refused_permission_is_told(tmp_path, data, monkeypat
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, data):
     (tmp_path / "file").write_text("")
-    message = r"file/here cannot be written to \(Not a directory\)\. Take another folder"
+    message = r"file/here cannot be written to \(Not a directory\)\. Use another folder"
     with pytest.raises(CheckpointError, match=message):
         repeated_cross_validate(
             numbers_of(), *data, **SHORT, checkpoint=tmp_path / "file" / "here"

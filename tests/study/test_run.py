@@ -241,7 +241,7 @@ def test_columns_have_the_names_that_the_protocol_gives(short, tmp_path):
     assert study.table.index.tolist() == ["scoliosis"]
     with pytest.raises(CohortError, match=r"no column 'Age \(year\)', .* Did you mean 'Age \(ye"):
         run(ONE.with_changes(columns={"age": "Age (year)"}), cohort, tmp_path / "b")
-    with pytest.raises(CohortError, match="has a column 'tbs' beside 'age'"):
+    with pytest.raises(CohortError, match="has a column 'tbs' in addition to 'age'"):
         run(ONE.with_changes(columns={"tbs": "age"}), small_cohort(), tmp_path / "c")
 
 
@@ -402,7 +402,7 @@ def test_too_few_scans_without_gaps_leave_out_what_needs_them(with_stack, tmp_pa
     study = run(protocol, cohort, tmp_path / "out")
     assert set(study.left_out) == {
         "Fracture: scoring by fracture_5y",
-        "Clinical predictors beside Fracture",
+        "Clinical predictors and Fracture",
         "Stack for Fracture",
         "Added value for Fracture, with retrained models",
     }
@@ -730,7 +730,7 @@ def test_a_run_that_ends_early_names_what_is_kept(short, tmp_path, monkeypatch, 
     with pytest.raises(kind) as ended:
         run(ONE, small_cohort(), tmp_path / "out", report=lines.append)
     work = tmp_path / "out.unfinished"
-    again = "" if kind is RuntimeError else ": give the same command again to go on"
+    again = "" if kind is RuntimeError else ": give the same command again to resume"
     assert ended.value.__notes__ == [f"What is finished is kept in {work}{again}."]
     assert f"What is finished is kept in {work}: if the run ends early, give the same " in lines[0]
     monkeypatch.undo()
