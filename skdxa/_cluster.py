@@ -1,4 +1,4 @@
-"""joblib on a cluster of dask workers: work that is lost, and what each worker must have done.
+"""joblib on a cluster of dask workers: lost work, and the setup of each worker.
 
 dask is an extra (``pip install "skdxa[dask]"``) and is imported only where joblib uses it.
 """
@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from joblib import parallel_config
 from joblib.parallel import get_active_backend
 
-# How often in a row a cluster may lose work without having finished any.
+# Number of consecutive losses of work, without any finished task, that a cluster may have.
 _MOST_LOSSES = 5
 _SECONDS_BEFORE_SENDING_AGAIN = 0.5
 
@@ -45,7 +45,7 @@ def within_one_task():
 
 @contextmanager
 def data_sent(*data):
-    """Let each dask worker have a copy of the data while the context lasts.
+    """Send a copy of the data to each dask worker for the duration of the context.
 
     joblib by itself sends an argument to one worker, from which others copy it. Tasks are
     cancelled if that worker dies, and wait forever if it dies while the argument is sent. Calls
@@ -94,7 +94,7 @@ def _send(client, data):
         try:
             return client.scatter(data, broadcast=True, hash=False)
         except OSError:
-            # Until the scheduler knows that the worker has died.
+            # Wait until the scheduler knows that the worker has died.
             time.sleep(_SECONDS_BEFORE_SENDING_AGAIN)
     return client.scatter(data, broadcast=True, hash=False)
 
@@ -122,7 +122,7 @@ class Losses:
             ) from error
 
     def end(self):
-        """Count from zero again, since work has been finished."""
+        """Reset the count, since work has been finished."""
         self.number = 0
 
 

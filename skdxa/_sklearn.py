@@ -31,7 +31,7 @@ if find_spec("sklearn.callback"):
 else:  # pragma: no cover
     # Older than scikit-learn 1.9: there are no callbacks to support.
     class CallbackSupportMixin:
-        """Stands in for scikit-learn's mixin."""
+        """Replaces scikit-learn's mixin."""
 
     def with_callbacks(method):
         """Return the method as it is."""

@@ -209,7 +209,7 @@ class ScanArray(ExtensionArray):
         if dtype == self.dtype:
             return self.copy() if copy else self
         if dtype == np.dtype(str):
-            # What `str` means in pandas 2, where texts are objects.
+            # `str` in pandas 2, where texts are objects.
             texts = [np.nan if scan is None else str(scan) for scan in self._scans]
             return np.array(texts, dtype=object)
         if pd.api.types.is_object_dtype(dtype):

@@ -16,7 +16,7 @@ _ABOUT = "about"
 
 @dataclass
 class TrainingState:
-    """All that a training has changed after a number of epochs.
+    """Everything that a training has changed after a number of epochs.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class TrainingCheckpoint:
 
     def __init__(self, folder, architecture, settings, arrays):
         settings = sorted((name, repr(value)) for name, value in settings.items())
-        # The builder itself is known by its key.
+        # The builder itself is identified by its key.
         network = astuple(architecture)[:-1]
         plain = [np.ascontiguousarray(array) for array in arrays]
         key = joblib.hash([repr(network), settings, plain])
@@ -103,5 +103,5 @@ class TrainingCheckpoint:
         arrays |= {f"best-{number}": value for number, value in enumerate(state.best)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.path) as file:
-            # Without allow_pickle, which NumPy 2.0 takes for one more array. All are numbers.
+            # Without allow_pickle, which NumPy 2.0 regards as another array. All hold numbers.
             np.savez(file, **arrays, **{_ABOUT: np.array(json.dumps(about))})

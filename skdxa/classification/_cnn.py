@@ -319,7 +319,7 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         trained = train(
             self, (images, labels, weights), held_out, int(weight_seed), int(order_seed)
         )
-        # All at once: a fit that is interrupted must not leave new labels on old weights.
+        # Set all at once: an interrupted fit must not leave new labels on old weights.
         self.classes_, self.image_shape_ = classes, shape
         self.weights_, self.history_, self.best_epoch_ = trained
         return self

@@ -34,7 +34,7 @@ _CHECKPOINT = "checkpoint"
 
 #: What Nissinen et al. 2021 searched automatically: the number of convolutional layers and of
 #: their kernels. The paper does not state the values that it tried. The depths and widths here
-#: are skdxa's own choice, around the paper's four layers of which the last has 64 kernels; each
+#: are skdxa's choice, around the paper's four layers, the last of which has 64 kernels; each
 #: layer has twice the kernels of the one before.
 PAPER_SEARCH_SPACE = {
     "filters": [
@@ -418,7 +418,7 @@ class HyperbandSearchCV(BaseSearchCV):
         raise _without_metric(self.refit)
 
     def _format_results(self, candidate_params, n_splits, out, more_results=None):
-        # Before the refit, which must neither read nor write states of the search.
+        # Done before the refit, which must neither read nor write states of the search.
         name = _sibling(self.resource, _CHECKPOINT)
         if not self._is_searched(name):
             candidate_params = [
@@ -430,7 +430,7 @@ class HyperbandSearchCV(BaseSearchCV):
 
 @contextmanager
 def _folder_of_states():
-    """Make a temporary folder, and remove it also where workers have made it elsewhere."""
+    """Create a temporary folder, and remove it also where workers have created it elsewhere."""
     with tempfile.TemporaryDirectory(prefix="skdxa-hyperband-") as folder:
         try:
             yield Path(folder)
@@ -455,7 +455,7 @@ def _evaluate_again(evaluate_candidates, *args, **kwargs):
 
 
 class _SameSplits:
-    """Splits that a splitter draws once, although it might draw others the next time."""
+    """Splits of a splitter, drawn once, although the splitter might draw others the next time."""
 
     def __init__(self, cv):
         self.cv = cv

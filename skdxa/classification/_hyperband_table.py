@@ -62,7 +62,7 @@ def hyperband_table(max_resource=100, *, min_resource=1, eta=3, n_splits=1):
     :math:`\lfloor n \eta^{-i} \rfloor` of :math:`r \eta^i` (algorithm 1 of [1]_). The
     resource is rounded down to a whole number. Programs that round
     :math:`(s_\mathrm{max} + 1) / (s + 1)` down begin their brackets with fewer, for R = 81
-    with 27, 9 and 6 configurations in place of 34, 15 and 8.
+    with 27, 9 and 6 configurations instead of 34, 15 and 8.
 
     References
     ----------

@@ -40,7 +40,7 @@ _lock = threading.RLock()
 
 @dataclass(frozen=True)
 class Architecture:
-    """What distinguishes one compiled network from another."""
+    """The properties that distinguish one compiled network from another."""
 
     image_shape: tuple
     filters: tuple
@@ -93,7 +93,7 @@ class Architecture:
                 # from one fit to the next.
                 builder = self.builder
                 builder = cloudpickle.loads(builder) if isinstance(builder, bytes) else builder
-                # Again, since unpickling may draw numbers.
+                # Seed again, since unpickling may draw numbers.
                 seeded()
                 model = builder(self.image_shape)
             else:
@@ -108,7 +108,7 @@ class Architecture:
 
 
 class _Loan:
-    """A compiled network, and what brings it back to its beginning."""
+    """A compiled network, and the data that reset it to its initial state."""
 
     def __init__(self, architecture):
         self.architecture = architecture
@@ -228,7 +228,7 @@ def reset(architecture, *, learning_rate, seed, l2=0.0, dropout=0.0):
 
 
 def training_values(architecture):
-    """Return the values of all that a training changes in a lent network.
+    """Return all values that a training changes in a lent network.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def set_training_values(architecture, values):
 
 
 def _initial_values(model, seed):
-    """Return the values that a new network of skdxa's would begin with.
+    """Return the initial values of a new network of skdxa.
 
     They are those of ``build_model(seed)``, drawn in the order of its layers. To build a Keras
     model costs 0.06 megabytes that never come back, which counts over a thousand fits.
@@ -286,7 +286,7 @@ def _initial_values(model, seed):
 
 
 def _values_of_builder(architecture, loan, seed):
-    """Return the values that a new network of the user's builder begins with."""
+    """Return the initial values of a new network from the user's builder."""
     model = architecture.build_model(seed)
     values = [variable.numpy() for variable in model.variables]
     if [value.shape for value in values] != [tuple(v.shape) for v in loan.model.variables]:
@@ -342,7 +342,7 @@ def has_bfloat16():
 
 
 def optimizer_settings(optimizer, learning_rate):
-    """Return what rebuilds an optimiser, as text, and the learning rate to set.
+    """Return a text from which an optimiser is rebuilt, and the learning rate to set.
 
     A constant learning rate is not part of the text, so that another one needs no other
     network. The rate is None where a schedule of the optimiser's own sets it.
@@ -375,7 +375,7 @@ def optimizer_settings(optimizer, learning_rate):
 
 
 def _metric_config(metric):
-    """Return what rebuilds a metric, as text; one given by name keeps the name as given."""
+    """Return a text from which a metric is rebuilt; a metric given by name keeps that name."""
     config = keras.metrics.serialize(keras.metrics.get(metric))
     if isinstance(metric, str):
         config["config"]["name"] = metric
@@ -388,7 +388,7 @@ _optimizer_named = functools.cache(keras.optimizers.get)
 
 @contextlib.contextmanager
 def _seeded(seed):
-    """Seed Python's own generator, from which Keras takes the seeds of its layers."""
+    """Seed Python's own generator, from which Keras draws the seeds of its layers."""
     state = random.getstate()
 
     def seeded():

@@ -1,4 +1,4 @@
-"""Networks: the paper's, or a user's own, trained an epoch at a time."""
+"""The network of the paper or a custom one, trained one epoch at a time."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ from skdxa.classification._keras import keras, tf
 from skdxa.classification._layers import ConvReLUPool, VariableDropout
 from skdxa.exceptions import TrainingError
 
-# Scans that predict together: enough to keep two cores busy, few enough for any memory.
+# Number of scans in one batch of a prediction: enough for two cores, few enough for any memory.
 _PREDICTION_BATCH = 64
 _VECTOR_LANES = 16
 
@@ -374,7 +374,7 @@ class KeepBestEpoch(keras.callbacks.Callback):
         self.ended = False
 
     def kept(self):
-        """Return the best epoch so far, as `resume` takes it."""
+        """Return the best epoch so far, in the form that `resume` accepts."""
         return {"best_epoch": self.epoch, "lowest": self.lowest, "best": self.weights}
 
     def resume(self, state):

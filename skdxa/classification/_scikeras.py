@@ -1,6 +1,6 @@
-"""SciKeras's classifier, with what current scikit-learn asks of a classifier."""
+"""The classifier of SciKeras, adapted to current scikit-learn."""
 
-# Imported first: it checks Keras's backend and quietens TensorFlow.
+# Imported first, since this module checks Keras's backend and silences TensorFlow.
 from skdxa.classification import _keras  # noqa: F401
 
 # isort: split

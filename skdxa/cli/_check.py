@@ -64,7 +64,7 @@ def check(
     except CohortError as error:
         if error.excluded is None:
             raise
-        # Every scan, not the first ten.
+        # Print every scan, not only the first ten.
         _list_files(error.excluded)
         raise CohortError("No scan can be used.") from None
     if not labels:

@@ -45,8 +45,8 @@ def fit(
     final: Annotated[
         str,
         typer.Option(
-            help="What predicts: folds (the mean of the cross-validated networks, for which "
-            "calls hold, and with several --repeats the threshold), refit (one network fitted "
+            help="The model that predicts: folds (the mean of the cross-validated networks, for "
+            "which calls hold, and with several --repeats the threshold), refit (one network fitted "
             "to all scans: a smaller file)."
         ),
     ] = "folds",
@@ -54,7 +54,7 @@ def fit(
     checkpoint: CheckpointOption = None,
     overwrite: OverwriteOption = False,
 ):
-    """Cross-validate the paper's network, and write what predicts on new scans to a file."""
+    """Cross-validate the paper's network, and write a model for new scans to a file."""
     check_new(out, overwrite)
     check_writable(out)
     from skdxa.evaluation import format_table, performance_table
@@ -62,7 +62,7 @@ def fit(
     from skdxa.study import fit_model
 
     chosen = read_protocol(config, asdict(training), targets=[target], column=reading.column)
-    # By the name that the table has for it.
+    # Named as in the table.
     target = chosen.columns.get(chosen.targets[0], chosen.targets[0])
     protocol = chosen.with_changes(targets=[target])
     patients = reading.load(table, [target], width=protocol.width, jobs=jobs)

@@ -26,7 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-# Each with a command line to begin with, which --help and the documentation show.
+# Each command has an example, which --help and the documentation show.
 EXAMPLES = {
     check: "skdxa check table.csv --scans scans --target scoliosis --group-column patient "
     "--out review",

@@ -1,4 +1,4 @@
-"""Numbers in, the same kind of numbers out: a scalar, an array, a Series or a table."""
+"""Return results in the type of the input: a scalar, an array, a Series or a table."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ def as_floats(values, name):
 
 
 def same_kind(array, values):
-    """Put an array into the kind of `values`: a float, an array, a Series or a DataFrame."""
+    """Convert an array to the type of `values`: a float, an array, a Series or a DataFrame."""
     if isinstance(values, pd.DataFrame):
         return pd.DataFrame(array, index=values.index, columns=values.columns)
     if isinstance(values, pd.Series):
@@ -31,7 +31,7 @@ def same_kind(array, values):
 
 
 def one_per_row(array, table):
-    """Put one value a row into a Series if the table was a DataFrame."""
+    """Convert one value per row to a Series if the table was a DataFrame."""
     if isinstance(table, pd.DataFrame):
         return pd.Series(array, index=table.index)
     return array.item() if array.ndim == 0 else array
@@ -52,7 +52,7 @@ def first_place(values, marked):
 
 
 def decide(known, decision, values):
-    """Return decisions in the kind of `values`, and what is unknown as unknown."""
+    """Return decisions in the type of `values`; unknown decisions remain unknown."""
     if isinstance(values, pd.DataFrame | pd.Series):
         return same_kind(decision, values).astype("boolean").where(same_kind(known, values))
     if decision.ndim == 0:

@@ -1,4 +1,4 @@
-"""Which of L1 to L4 count, and the T-score that they give together."""
+"""Which of L1 to L4 are evaluable, and their combined T-score."""
 
 import re
 from dataclasses import dataclass
@@ -138,7 +138,7 @@ def evaluable_vertebrae(t_scores, *, abnormal=None, max_difference=1.0):
 
 
 def _leave_out_discordant(scores, reasons, max_difference):
-    """Write into `reasons` which of one patient's vertebrae do not go with the others."""
+    """Write into `reasons` which vertebrae of one patient are discordant with the others."""
     while (left := np.flatnonzero(reasons == "")).size >= _FEWEST:
         kept = scores[left]
         jumps = np.abs(np.diff(kept)) > max_difference + ROUNDING
@@ -288,7 +288,7 @@ def _four_columns(values, name):
             f"row per patient; its shape is {array.shape}."
         )
     if isinstance(values, pd.DataFrame):
-        # Names such as "bmd_L1" that say another order than the one in which values are taken.
+        # Names such as "bmd_L1" that state another order than that of the values.
         found = [_LEVEL.findall(str(column))[-1:] for column in values.columns]
         if found != sorted(found) and sorted(found) == [["1"], ["2"], ["3"], ["4"]]:
             raise ValueError(

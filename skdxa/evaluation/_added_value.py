@@ -1,4 +1,4 @@
-"""Whether a model adds anything to clinical columns, by labels redrawn from these alone."""
+"""Test whether a model adds anything to clinical columns, by labels redrawn from these alone."""
 
 import sys
 from dataclasses import dataclass
@@ -233,7 +233,7 @@ def added_value_test(
             params,
             folds.fold_of,
         )
-        # Refuses the folder of another run.
+        # Raises an error for the folder of another run.
         Checkpoint(checkpoint, described)
     n_each = n_splits * n_repeats
 
@@ -343,7 +343,7 @@ class RedrawnLabels:
         if ((n_positive == 0) | (n_positive == n_scans)).all():
             self._risk = (np.bincount(patient, risk) / n_scans)[patient]
         else:
-            # Both scans of a pair hang on the patient's random number.
+            # Both scans of a pair depend on the patient's random number.
             self._in_common = np.sqrt(_share_of_pairs(risk, positive, patient))
 
     def draw(self, rng):
@@ -370,7 +370,7 @@ class RedrawnLabels:
 
 
 def _share_of_pairs(risk, positive, patient):
-    """Return the share of a patient's pairs of scans whose labels hang on one random number."""
+    """Return the share of a patient's pairs of scans whose labels depend on one random number."""
     first, second = _pairs(patient)
     independent = risk[first] * risk[second]
     both = np.minimum(risk[first], risk[second])

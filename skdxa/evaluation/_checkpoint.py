@@ -1,4 +1,4 @@
-"""Finished splits on disk, bound to the run that they belong to."""
+"""Finished splits on disk, bound to their run."""
 
 import inspect
 import json
@@ -19,16 +19,16 @@ from skdxa.validation import holding, remedy_for, replacing
 
 _MANIFEST = "manifest.json"
 _MOST_LISTED = 5
-# As `replacing` names the files that become a split or the manifest.
+# Temporary names that `replacing` gives to the files of a split or the manifest.
 _TEMPORARY = re.compile(r"\.(manifest\.json|repeat-\d+-fold-\d+\.npz)\.[0-9a-f]{32}\.tmp")
 # Parameters that change how a model is fitted, but not the model.
 _WITHOUT_EFFECT = {"memory", "n_jobs", "verbose"}
 # What the clones of an estimator have in addition to its parameters.
 _KEPT_BY_CLONES = {"set_output": "_sklearn_output_config", "requests": "_metadata_request"}
 _HASH = "sha256:"
-# Of the manifest: raised where the same run is described differently.
+# Format of the manifest, increased when the same run is described differently.
 _FORMAT = "2"
-# On which the digests of functions depend.
+# The version of Python, on which the digests of functions depend.
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _READABLE = (type(None), bool, int, float, str)
 _LONGEST_READABLE = 80
@@ -106,7 +106,7 @@ class Checkpoint:
             arrays, about = read_arrays(path)
             _check_split(path, arrays, about, (repeat, fold), test)
         except ValueError as error:
-            raise CheckpointError(f"{error}. Delete it, and the split is run again.") from error
+            raise CheckpointError(f"{error}. Delete it to run the split again.") from error
         return {**about, "arrays": arrays}
 
 
@@ -169,7 +169,7 @@ def read_manifest(folder):
 
 
 def describe_run(estimator, X, settings, labels, params, fold_of):
-    """Describe all of a run that must not change when it is resumed.
+    """Describe everything in a run that must not change when it is resumed.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def describe_run(estimator, X, settings, labels, params, fold_of):
 
 @contextmanager
 def described_once(estimator, described):
-    """Describe an estimator in all runs that are part of one as it is at the beginning.
+    """Describe an estimator by its initial state in all runs that are part of one run.
 
     Fits may fill a cache to which a function refers. Where the first fits are read from a
     checkpoint, the cache would be another one when the later runs are described.
@@ -263,7 +263,7 @@ def _digest(values):
 def _describe_parameters(estimator):
     """Describe the parameters of an estimator, which are all that its clones have."""
     parameters = estimator.get_params(deep=True)
-    # The steps of a pipeline are parameters too, listed with parameters of their own.
+    # The steps of a pipeline are parameters too, listed with their own parameters.
     listed = {
         id(value)
         for name, value in parameters.items()

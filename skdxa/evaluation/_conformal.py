@@ -15,7 +15,7 @@ from skdxa.validation import (
 
 
 def conformal_p_values(y, score, new_score, *, groups=None, fold=None):
-    r"""Compute how usual a score would be for a positive and for a negative scan.
+    r"""Compute how typical a score would be of a positive and of a negative scan.
 
     Parameters
     ----------

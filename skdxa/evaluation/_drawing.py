@@ -20,7 +20,7 @@ def joint_strata(stratify):
     ndarray of int of shape (n_scans,)
         Numbers from 0, in the order in which the combinations occur.
     """
-    # As objects a column of numbers and one of texts keep their types.
+    # As objects, a column of numbers and a column of texts keep their types.
     table = pd.DataFrame(np.asarray(fill_masked(stratify), dtype=object))
     return table.groupby(list(table.columns), dropna=False, sort=False).ngroup().to_numpy()
 

@@ -88,7 +88,7 @@ class Folds:
 
     def __post_init__(self):
         y, classes = _two_labels(self.y)
-        # The warning of patients that look alike comes once, where the folds are drawn.
+        # The warning of patients with similar names is given once, where the folds are drawn.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             groups = None if self.groups is None else as_patients(self.groups, len(y))
@@ -364,7 +364,7 @@ class Folds:
         ValueError
             If the scores have another shape or are not all finite.
         """
-        # That module needs the folds of this one.
+        # Imported here, since that module imports this one.
         from skdxa.evaluation._result import CrossValidationResult
 
         scores = np.asarray(fill_masked(scores), dtype=float)
@@ -405,7 +405,7 @@ def _two_labels(y):
 
 
 def _numbered_alike(fold_of):
-    """Return the folds with the same numbers in all repeats, where no repeat has others.
+    """Return the folds with the same numbers in all repeats, if all repeats have the same folds.
 
     Such repeats train the same models again, which must not count as further evidence.
     """

@@ -198,7 +198,7 @@ def half_sampling_interval(
 
     with using(checkpoint), described_once(estimator, run_described), bar:
         if checkpoint is not None:
-            # Refuses the folder of another run.
+            # Raises an error for the folder of another run.
             Checkpoint(checkpoint, run_described)
         if result is None:
             result = cross_validate(np.arange(len(y)), "all", 0)

@@ -112,7 +112,7 @@ def _recall(y_true, y_pred, pos_label, side, sample_weight):
     for labels, name in ((y_true, "y_true"), (y_pred, "y_pred")):
         check_known(labels, name)
     labels = np.union1d(y_true, y_pred).tolist()
-    # Of one label only, a number is the negative one: no scan is positive.
+    # If only one label occurs, a number is the negative label: no scan is positive.
     if pos_label not in labels and (len(labels) > 1 or isinstance(labels[0], str)):
         raise ValueError(
             f"pos_label={pos_label!r} is not a valid label: it must be one of {labels}."

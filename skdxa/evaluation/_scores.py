@@ -60,7 +60,7 @@ def response_method_of(estimator):
 
 
 def default_threshold(response_method):
-    """Return the threshold at which a classifier itself calls a scan positive.
+    """Return the threshold at which a classifier itself classifies a scan as positive.
 
     Parameters
     ----------

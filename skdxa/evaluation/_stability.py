@@ -1,4 +1,4 @@
-"""How much of a cross-validated score is noise of the training scans.
+"""Estimate how much of a cross-validated score is noise of the training scans.
 
 The scans that are scored are also the scans that the other folds train on, so that their
 noise enters a cross-validated metric twice. Two quantities of repeated cross-validation
@@ -14,7 +14,7 @@ from skdxa.evaluation._ranks import ranks_within
 
 # With two scans, a rank correlation is always 1 or -1.
 _FEWEST_SCANS = 3
-# A learner that changes abruptly, or has seeds of its own, varies more from repeat to repeat than
+# A learner that changes abruptly, or depends on seeds, varies more from repeat to repeat than
 # from cohort to cohort, so that the variance needs a limit. It must not be low: where a model
 # has almost no signal, most scores lie near any threshold, and the share above varies among
 # cohorts by up to ten times the variance of independent patients. With half of this limit, a
@@ -236,7 +236,7 @@ def training_variance(
     if n_pairs == 0:
         return np.nan
     covariance = (total - alone) / n_pairs
-    # Of as many independent squares as there are folds that are free to move.
+    # The number of independent squares is that of the folds that can vary freely.
     standard_error = total / n_pairs * np.sqrt(2 / (n_repeats * (n_folds - 1)))
     variance = (n_folds - 1) * (covariance + standard_error) * n_repeats / (n_repeats - 1)
     limit = largest * values.var() / n_smaller

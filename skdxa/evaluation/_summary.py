@@ -31,9 +31,9 @@ _FEW_FOLDS = 10
 # that few events make estimates skew. Simulated, the interval holds with this allowance, and
 # without it in 93 % of the cohorts of some kinds (experiments/coverage.py auc).
 ALLOWANCE = 10 / 9
-# Scores without training have a q of 0, but for rounding.
+# Scores without training have a q of 0, apart from rounding errors.
 _ROUNDING = 1e-9
-# Where the warnings below point: to the line that calls `CrossValidationResult.summary`.
+# The warnings below point to the line that calls `CrossValidationResult.summary`.
 _STACKLEVEL = 3
 
 
@@ -141,7 +141,7 @@ def by_stability(fold_metrics, noise, *, level, sizes):
 
 
 def count_patients(positive, known, groups):
-    """Count the patients that each metric is of.
+    """Count the patients on whom each metric is computed.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def _too_few(values, n_smaller):
 
 
 def degrees_of_freedom(n_values, n_smaller, *, repeated):
-    """Return those of the patients, or of the folds where these are few.
+    """Return the degrees of freedom by patients or, if there are few folds, also by folds.
 
     With several repeats the corrected resampled t is too large, which offsets the uncertain
     variance of ten folds in all, but not that of fewer.

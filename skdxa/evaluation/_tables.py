@@ -181,7 +181,7 @@ def format_table(table, to="markdown"):
 
 
 def auc_title(table):
-    """Return the name of the AUC of a table: which of the two it is, where all rows agree."""
+    """Return the name of the AUC in a table: mean of folds or pooled, if all rows agree."""
     kinds = set(table["aggregation"]) if "aggregation" in table else set()
     return f"AUC, {kinds.pop()}" if len(kinds) == 1 else "AUC"
 

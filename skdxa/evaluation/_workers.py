@@ -119,7 +119,7 @@ def _column(images, dtype):
     if isinstance(dtype, ScanDtype):
         return dtype.construct_array_type()._from_sequence(images, dtype=dtype)
     column = np.empty(len(images), dtype=object)
-    # One by one, since NumPy would stack images of one shape.
+    # Assigned one by one, since NumPy would stack images of one shape.
     for place, image in enumerate(images):
         column[place] = image
     return column

@@ -97,7 +97,7 @@ def prepare_images(model, X):
 
 def lend_views(classifier):
     """Lend the views of a classifier's network; see `skdxa.inspection._views`."""
-    # Only here, so that importing the package does not load TensorFlow.
+    # Imported here, so that importing the package does not load TensorFlow.
     from skdxa.inspection import _views
 
     return _views.lend_views(classifier)

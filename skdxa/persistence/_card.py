@@ -1,4 +1,4 @@
-"""A model card: what a model was trained on, how well it does, and what it is not for."""
+"""A model card: training data, performance, and intended use of a model."""
 
 import platform
 import re

@@ -112,7 +112,7 @@ def _pair_of_calibration(value):
 
 
 def _kept_steps(value):
-    """Check the steps of a pipeline, of which all but the last transform."""
+    """Check the steps of a pipeline, all but the last of which are transformers."""
     steps = named(either(nothing, one_of("passthrough"), estimator))(value)
     for name, step in steps[:-1]:
         if not (step is None or isinstance(step, str) or hasattr(step, "transform")):

@@ -151,7 +151,7 @@ class Decoder:
         return np.array(values, dtype=dtype)
 
     def _numbered_array(self, number, depth):
-        # At once, since a file could otherwise ask for the memory of an array many times over.
+        # Convert at once, since a file could otherwise request the memory of an array many times.
         if _number(number) in self.seen_arrays:
             raise ModelFileError(f"model.json refers to the array {number} twice.")
         self.seen_arrays.add(number)

@@ -1,4 +1,4 @@
-"""Whether the parameters and the fitted attributes of a stored object agree."""
+"""Check that the parameters and the fitted attributes of a stored object agree."""
 
 from skdxa.persistence._checks import Unfit, flag, floats, real, two_labels
 

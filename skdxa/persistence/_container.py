@@ -260,7 +260,7 @@ def _digest(file, n_bytes):
 
 
 def _check_members(archive):
-    """Refuse members that are compressed, hidden, overlapping, repeated or oddly named."""
+    """Refuse members that are compressed, hidden, overlapping, repeated or named irregularly."""
     position, seen = 0, set()
     for info in archive.infolist():
         name = info.filename

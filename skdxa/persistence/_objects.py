@@ -118,7 +118,7 @@ class _Writer:
             try:
                 kept[key] = parameter.check(getattr(instance, key))
                 if not parameter.needed and not isinstance(kept[key], _PLAIN):
-                    # An augmenter or a splitter: written on trial, since it may be left out.
+                    # Write an augmenter or a splitter as a test, since it may be left out.
                     _Writer().refer(kept[key])
             except (Unfit, ModelFileError) as error:
                 kept.pop(key, None)

@@ -29,7 +29,7 @@ _ROWS = np.arange(len(_X))
 
 
 class _Decides(ClassifierMixin, BaseEstimator):
-    """Stands in for a classifier with a decision function."""
+    """Replaces a classifier with a decision function."""
 
     def fit(self, X, y):
         """Note the labels."""
@@ -42,7 +42,7 @@ class _Decides(ClassifierMixin, BaseEstimator):
 
 
 class _Estimates(_Decides):
-    """Stands in for a classifier with probabilities."""
+    """Replaces a classifier with probabilities."""
 
     def predict_proba(self, X):
         """Return the one column of `X` as a probability."""
@@ -50,7 +50,7 @@ class _Estimates(_Decides):
 
 
 class _Predicts(ClassifierMixin, BaseEstimator):
-    """Stands in for a classifier that only predicts labels."""
+    """Replaces a classifier that only predicts labels."""
 
     def fit(self, X, y):
         """Note the labels."""
@@ -206,7 +206,7 @@ def _fit(model, y):
     # The user's settings for all of scikit-learn are not meant for the stand-ins.
     settings = {"enable_metadata_routing": False, "transform_output": "default"}
     with warnings.catch_warnings(), config_context(**settings):
-        # A metric may be undefined on the few numbers; the result is thrown away.
+        # A metric may be undefined on the few numbers; the result is discarded.
         warnings.simplefilter("ignore")
         try:
             model.fit(_X, y)

@@ -72,7 +72,7 @@ class IntensityScaler(SameKindTransformer):
         if self.method == "standard":
             self.mean_, self.scale_ = _mean_and_scale(scans)
         else:
-            # A refit with another method must not leave the old numbers behind.
+            # A refit with another method must not keep the old values.
             for name in ("mean_", "scale_"):
                 vars(self).pop(name, None)
 
@@ -82,7 +82,7 @@ class IntensityScaler(SameKindTransformer):
         return [_standardise(scan, *_mean_and_scale([scan])) for scan in scans]
 
     def __sklearn_is_fitted__(self):
-        # Asked only where the tags below require a fit.
+        # Used only if the tags below require a fit.
         return hasattr(self, "scale_")
 
     def __sklearn_tags__(self):

@@ -1,4 +1,4 @@
-"""What is unusual about a scan, which should then be looked at before a network is used."""
+"""Unusual features of a scan, which should be examined before a network is used."""
 
 import numpy as np
 
@@ -95,7 +95,7 @@ def _describe(scan, spacing_mm):
 def scan_remarks(
     scan, *, spacing_mm=(1.05, 0.60), unit=None, width_mm=90.0, return_features=False
 ):
-    """Return what is odd about a scan, in a few words each.
+    """Return the unusual features of a scan, in a few words each.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def scan_remarks(
 
 
 def _remarks(scan, spacing_mm, unit, width_mm, features, found):
-    """Return what is odd about a scan with these features and this spine line."""
+    """Return the unusual features of a scan with these features and this spine line."""
     if features["high"] <= features["low"]:
         return ["empty: all pixels are alike"]
     remarks = []

@@ -99,7 +99,7 @@ def resample_to_shape(scan, shape, *, least_share=0.5):
         return _apply(rows, columns, scan)
     share = _apply(rows, columns, ~unscanned)
     total = _apply(rows, columns, np.where(unscanned, 0, scan))
-    # Rounding must not cost a pixel that was scanned to exactly the least share.
+    # Rounding must not exclude a pixel of which exactly the minimum share was scanned.
     kept = (share > 0) & (share >= least_share - 1e-6)
     return np.divide(total, share, out=np.full_like(total, np.nan), where=kept)
 

@@ -1,4 +1,4 @@
-"""Tell anteroposterior scans of the lumbar spine from other scans."""
+"""Distinguish anteroposterior scans of the lumbar spine from other scans."""
 
 import numpy as np
 from scipy import ndimage
@@ -7,9 +7,9 @@ from skdxa.preprocessing._resample import resample
 from skdxa.preprocessing._spine_line import LOW_QUALITY, find_spine_line
 from skdxa.validation import check_scan, check_spacing
 
-# All is measured on pixels of one size, in mm.
+# All features are measured on pixels of one size, in mm.
 _ROW_MM, _COLUMN_MM = 1.05, 0.60
-# L1 to L4 are some 13 cm high; scans of half or all of the body are far higher than that.
+# L1 to L4 are about 13 cm high; scans of half or all of the body are far higher than that.
 _LOWEST_MM, _HIGHEST_MM = 100.0, 350.0
 # Degrees. A femur in a scan of the hip leans by about 25; the whole of a spine with a Cobb
 # angle of 45 by less than 10.
@@ -150,7 +150,8 @@ def _unlike_a_spine(scan, line):
     asymmetry = _asymmetry(_within(strip, _VERTEBRA_MM))
     if asymmetry > _MOST_ASYMMETRY:
         reasons.append(
-            f"left and right of the line differ ({100 * asymmetry:.0f} % of the profile is odd)"
+            f"left and right of the line differ ({100 * asymmetry:.0f} % of the profile is "
+            "antisymmetric)"
         )
     narrowing_mm = _narrowing_mm(strip)
     if narrowing_mm > _MOST_NARROWING_MM:
@@ -183,7 +184,7 @@ def _within(strip, half_mm):
 
 
 def _asymmetry(strip):
-    """Compute the share of the variance of the mean profile that is odd."""
+    """Compute the share of the variance of the mean profile that is antisymmetric."""
     profile = strip.mean(axis=0)
     profile -= profile.mean()
     variance = (profile**2).sum()
@@ -203,7 +204,7 @@ def _narrowing_mm(strip):
 
 
 def _repetition(strip):
-    """Correlate the strip with itself a vertebra further down, at the best height of one."""
+    """Correlate the strip with itself shifted down by one vertebra, at the best height of one."""
     detail = ndimage.gaussian_filter(
         strip, (_DETAIL_MM / _ROW_MM, _DETAIL_ACROSS_MM / _COLUMN_MM), mode="nearest"
     )

@@ -10,7 +10,7 @@ from scipy.special import expit
 from skdxa.preprocessing._resample import resample_to_shape
 from skdxa.validation import check_scan, check_spacing
 
-# Lines of a lower quality are not to be trusted: see `find_spine_line`.
+# Lines of a lower quality should not be trusted: see `find_spine_line`.
 LOW_QUALITY = 0.5
 
 # The search runs on a coarse grid, whose cells are 2.4 mm wide in a usual scan. Scans that are
@@ -49,7 +49,7 @@ _STIFFNESS = 50.0
 
 # Copies of the path that compete with it lie at least this far aside, in vertebrae.
 _WELL_AWAY = 0.75
-# Of the widths that are tried, the place of the one nearest to a vertebra.
+# Index of the tried width that is nearest to a vertebra.
 _USUAL_WIDTH = min(range(len(_WIDTHS)), key=lambda place: abs(_WIDTHS[place] - 1))
 # Difference of brightness between path and flank that counts, as a part of the scan's range.
 _BRIGHTER = 0.05
@@ -358,7 +358,7 @@ def _smooth(line, weights):
 def _penalty(n):
     """Return the matrix (n, n) of the penalty on bends of a line of n points."""
     bend = np.diff(np.eye(n), n=2, axis=0)
-    # A trace of a penalty on slope settles it where a single row has any weight.
+    # A small penalty on slope makes the solution unique where a single row has any weight.
     tilt = np.diff(np.eye(n), n=1, axis=0)
     return _STIFFNESS * bend.T @ bend + 1e-4 * tilt.T @ tilt
 

@@ -202,7 +202,7 @@ def load_cohort(
             path,
             given_spacing(table, row),
             default_spacing_mm,
-            # With its folder, so that a message says where the file was looked for.
+            # With its folder, so that a message states where the file was searched for.
             shown[row] if anonymize else printable(path),
         )
         for row, path in paths.items()

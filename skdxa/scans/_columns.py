@@ -138,4 +138,4 @@ def _real_path(path):
     try:
         return os.path.realpath(in_stored_form(path))
     except (OSError, ValueError):
-        return path  # No file can be there; reading it says why.
+        return path  # No file can have this path; the error of reading states why.

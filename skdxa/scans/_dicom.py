@@ -11,14 +11,14 @@ _IMAGE = ("SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns")
 _STORED = ("BitsAllocated", "BitsStored", "PixelRepresentation")
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
-# Others are not printed, as they may hold any text.
+# Other values are not printed, since they may contain any text.
 _COLOURS = (
     *("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_PARTIAL_422"),
     *("YBR_ICT", "YBR_RCT", "HSV", "ARGB", "CMYK", "XYB"),
 )
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-# What stores no image, by the beginning of its SOP class.
+# Files without an image, by the beginning of their SOP class.
 _DOCUMENTS = {
     "1.2.840.10008.5.1.4.1.1.88.": "a structured report",
     "1.2.840.10008.5.1.4.1.1.104.": "a document, such as a PDF report",

@@ -77,7 +77,7 @@ _LONGEST_TEXT = 8 * 2**10
 # pydicom reads this element always, in a time that grows with its square.
 _CHARACTER_SET = (b"\x08\x00\x05\x00", b"\x00\x08\x00\x05")
 _LONGEST_CHARACTER_SET = 1024
-# Of a compressed file, as much is inflated to find the size of the image.
+# Bytes of a compressed file that are inflated to find the size of the image.
 _LONGEST_HEADER = 16 * 2**20
 _PIECE = 2**20
 
@@ -244,7 +244,7 @@ class Elements:
             raise unusable(keyword, "is too long")
         try:
             value = self._dataset[tag_for_keyword(keyword)].value
-        # Each type has errors of its own.
+        # Each type raises different errors.
         except Exception:
             raise unusable(keyword, "holds a value that cannot be read") from None
         if value is None or (isinstance(value, str) and not value.strip(" \0")):
@@ -404,7 +404,7 @@ class _Metered:
             raise unusable("SpecificCharacterSet", "is too long")
         content = self.file.read(size)
         if size == 8:
-            # The head of an element, most often.
+            # Usually the head of an element.
             self._element = content[:4]
         return content
 

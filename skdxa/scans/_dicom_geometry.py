@@ -3,7 +3,7 @@
 from skdxa.exceptions import ScanReadError
 from skdxa.scans._dicom_groups import find_item
 
-# No bone densitometer resolves so finely: the area was not given in millimetres.
+# No bone densitometer has such a resolution: the area was not given in millimetres.
 _FINEST_MM = 0.05
 
 

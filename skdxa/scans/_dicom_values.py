@@ -7,13 +7,13 @@ from skdxa.scans._dicom_elements import unusable
 from skdxa.scans._dicom_groups import find_item
 from skdxa.scans._margins import unscanned_margins
 
-# UCUM's ways to write it, and what is found in RescaleType.
+# The spellings of g/cm2 in UCUM, and those found in RescaleType.
 _DENSITY = ("G/CM2", "G.CM-2")
 # A RescaleType that states no physical unit. Optical density says how dark a film looks, so
 # that bone is bright where it is low, as with grey levels.
 _GREY_TYPES = (None, "US", "OD", "NONE", "UNSPECIFIED", "NORMALIZED")
 _LARGEST_TABLE = 2**16
-# Computed at a time, so that double precision takes little memory.
+# Rows computed at a time, so that double precision takes little memory.
 _ROWS = 64
 
 

@@ -1,4 +1,4 @@
-"""What the messages in the headers of an HDF5 file say, each from its bytes alone."""
+"""Decode the messages in the headers of an HDF5 file, each from its bytes alone."""
 
 import struct
 import zlib
@@ -209,7 +209,7 @@ def parse_type(data):
 
 
 def filled(node, dtype, result):
-    """Return an array of which nothing has been written, column after column.
+    """Return an array without written content, column after column.
 
     `dtype` is the type of the numbers in the file, `result` that of the array.
     """

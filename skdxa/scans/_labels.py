@@ -12,7 +12,7 @@ _MOST_WORDS = 8
 
 
 def check_meanings(labels):
-    """Return what each word means, by the way it is compared.
+    """Return the label of each word, by the form in which words are compared.
 
     Parameters
     ----------

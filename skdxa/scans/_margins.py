@@ -55,7 +55,7 @@ def _from_left(white):
 
 
 def _stepped(widths, shortest):
-    """Return the width of the margin in each row of a band, 0 throughout if it is none."""
+    """Return the width of the margin in each row of a band, or 0 if the band is not a margin."""
     high = _runs(widths, shortest)
     stops = [0, *(run.stop for run in high)]
     starts = [*(run.start for run in high), len(widths)]

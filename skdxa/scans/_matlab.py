@@ -15,7 +15,7 @@ from skdxa.scans._variables import choose_variable
 NUMERIC = frozenset(
     ["double", "single"] + [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 )
-# Other classes can bear any name, which is not quoted.
+# Other classes can have any name, which is not quoted.
 _KNOWN_OBJECTS = frozenset(
     ["string", "table", "timetable", "datetime", "duration", "calendarDuration", "categorical"]
 )
@@ -38,7 +38,7 @@ _STEP = re.compile(r"\{([\d, ]{1,40})\}|(?:\(([\d, ]{1,40})\))?\.([^.(){}]+)")
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """One value in a MATLAB file, of which only the description has been read.
+    """One value in a MATLAB file; only its description has been read.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Item:
 
 
 class Damaged(ScanReadError):
-    """A MATLAB file states something that cannot be."""
+    """A MATLAB file is inconsistent."""
 
     def __init__(self, detail):
         super().__init__(

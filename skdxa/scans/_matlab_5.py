@@ -76,13 +76,13 @@ _OPAQUE = 17
 _LOGICAL, _COMPLEX = 0x200, 0x800
 _MOST_AXES = 32
 
-# Of the start of a variable, which holds its size and name but not its content.
+# Bytes of the start of a variable, which holds its size and name but not its content.
 _HEAD = 1024
 # More at a time takes longer.
 _PIECE = 1 << 16
-# More than this times its length, compressed content cannot become.
+# Compressed content cannot expand to more than this times its length.
 _MOST_INFLATED = 1032
-# Of what is inflated to look into structs and cells, whatever the largest array may be.
+# Bytes inflated to inspect structs and cells, whatever the largest array may be.
 _LEAST_INFLATED, _MOST_INFLATED_IN_ALL = 64 << 20, 256 << 20
 
 
@@ -113,7 +113,7 @@ def read_matlab_5(file, options):
         if at + 8 + length > size:
             raise Damaged("a variable is longer than the file")
         name, item = _variable(file, at, length, kind == _COMPRESSED, order, allowance)
-        # Without a name: what describes the objects.
+        # A variable without a name describes the objects.
         if name:
             add_item(top, name, item)
         at += 8 + length
@@ -121,7 +121,7 @@ def read_matlab_5(file, options):
 
 
 class _Allowance:
-    """How many bytes may still be taken into memory to look into structs and cells."""
+    """Remaining number of bytes that may be read to inspect structs and cells."""
 
     def __init__(self, n_bytes):
         self.n_bytes = n_bytes
@@ -129,15 +129,15 @@ class _Allowance:
     def take(self, n_bytes):
         if n_bytes > self.n_bytes:
             raise ScanReadError(
-                "the structs and cells of the MATLAB file are larger than what is looked "
-                "through for a scan. Save the array alone, as a separate variable.",
+                "the structs and cells of the MATLAB file are larger than what is "
+                "searched for a scan. Save the array alone, as a separate variable.",
                 reason="too large",
             )
         self.n_bytes -= n_bytes
 
 
 def _variable(file, at, length, compressed, order, allowance):
-    """Return the name of a variable and its `Item`, of which little is read."""
+    """Return the name of a variable and its `Item`, reading little of it."""
     if compressed:
         try:
             head = zlib.decompressobj().decompress(file.read(min(length, _HEAD)), _HEAD)
@@ -360,7 +360,7 @@ def _read(header, content, end, order):
 
 
 def _can_store(stored, kind):
-    """Return whether numbers of a class are stored so, whole ones as smaller integers."""
+    """Return whether numbers of a class are stored in a type, whole ones as smaller integers."""
     if kind.kind != "f":
         return np.can_cast(stored, kind)
     return stored.itemsize <= (kind.itemsize if stored.kind == "f" else 4)

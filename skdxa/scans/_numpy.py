@@ -83,7 +83,7 @@ def read_npz(file, options):
 
 
 def _check_directory(file):
-    """Raise a `ScanReadError` if an archive lists more files than are looked through."""
+    """Raise a `ScanReadError` if an archive lists more files than are searched."""
     size = file.seek(0, 2)
     file.seek(max(0, size - _LONGEST_END))
     end = file.read()
@@ -93,7 +93,7 @@ def _check_directory(file):
         at >= 0 and int.from_bytes(end[at + 12 : at + 16], "little") > _LONGEST_DIRECTORY
     ):
         raise ScanReadError(
-            "the NumPy archive holds more than is looked through for a scan. Save the scan as "
+            "the NumPy archive holds more than is searched for a scan. Save the scan as "
             "a .npy file.",
             reason="too large",
         )
@@ -114,12 +114,12 @@ class _Header(NamedTuple):
     shape: tuple
     by_columns: bool
     dtype: np.dtype
-    # In bytes.
+    # Length in bytes.
     length: int
 
 
 def _header(file):
-    """Return what is stated before an array's numbers."""
+    """Return the header of an array."""
     version = np.lib.format.read_magic(file)
     if version == _NAMED_COLUMNS:
         raise ScanReadError(

@@ -21,7 +21,7 @@ _FORMATS = {
     b"BM": "BMP",
 }
 _WHITE_IS_ZERO = 0
-# Of a picture in colour, looked at together.
+# Pixels of a colour picture that are compared at a time.
 _PIXELS = 2**20
 
 
@@ -50,7 +50,7 @@ def read_picture(file, options):
         image.seek(choose_frame(n_frames, options.frame, what=f"the {kind} picture"))
         check_size(image.size[::-1], options.max_pixels, what="the picture")
         white_is_zero = _is_white_zero(image)
-        # What a camera or a viewer turns for display is turned here as well.
+        # Apply the rotation that a camera or a viewer applies for display.
         if kind == "PNG":
             check_directories(BytesIO(_exif(image)), 1)
         ImageOps.exif_transpose(image, in_place=True)
@@ -75,7 +75,7 @@ def _exif(image):
     image.load()
     exif = image.info.get("exif")
     if exif is None:
-        # As older programs write them.
+        # As written by older programs.
         lines = image.info.get("Raw profile type exif", "").split("\n")
         exif = bytes.fromhex("".join(lines[3:]))
     return exif.removeprefix(b"Exif\0\0")
@@ -110,7 +110,7 @@ def _grey(image):
         if any(ImageChops.difference(red, other).getbbox() for other in (green, blue)):
             raise _colour(image.mode)
         grey[top:bottom] = red
-        # What is transparent was not scanned.
+        # Transparent pixels were not scanned.
         unscanned[top:bottom] = np.asarray(opacity) == 0
     if unscanned.any():
         grey = grey.astype(np.float32)

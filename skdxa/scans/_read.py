@@ -263,7 +263,7 @@ def read_scan(
         # Without the cause, whose text may quote the header, and with it the patient.
         raise ScanReadError(f"{printable(path)}: {error}", reason=error.reason) from None
     except (MemoryError, OSError) as error:
-        # Beyond the decoders, which have errors of their own: of the conversion, or of a disk.
+        # Errors outside the decoders: of the conversion, or of a disk.
         what = "cannot be read to its end" if isinstance(error, OSError) else "needs more memory"
         raise ScanReadError(
             f"{printable(path)}: the file {what}. Copy it again, or export the scan alone.",
@@ -287,7 +287,7 @@ def _check_options(unit, frame, max_pixels):
         raise ScanError(f"max_pixels must be a whole number from 1; got {max_pixels!r}.")
 
 
-# Of decoders. Pillow's prints the texts of a TIFF picture, at the level of debugging.
+# Loggers of decoders. Pillow's prints the texts of a TIFF picture at the debug level.
 _LOGGERS = ("pydicom", "PIL", "pylibjpeg", "libjpeg", "openjpeg")
 
 

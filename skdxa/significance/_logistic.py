@@ -36,7 +36,7 @@ def logistic_table(y, X, *, groups=None, level=0.95, interval="wald"):
         Wald's interval, symmetric about the coefficient, as most programs print it; or
         the interval of the profile likelihood, which is more accurate with few events
         and needs several fits per coefficient. R's ``confint`` approximates the latter
-        by interpolation. The profile likelihood takes scans as independent and is not
+        by interpolation. The profile likelihood assumes independent scans and is not
         available with `groups`.
 
     Returns
@@ -94,7 +94,7 @@ def logistic_table(y, X, *, groups=None, level=0.95, interval="wald"):
     patient = check_groups(groups, y, "y")
     if groups is not None and interval == "profile":
         raise ValueError(
-            "interval='profile' takes scans as independent: use interval='wald' with groups."
+            "interval='profile' assumes independent scans: use interval='wald' with groups."
         )
     y = check_both_classes(y)
     names, columns = named_columns(X, "X")
@@ -211,7 +211,7 @@ def likelihood_ratio_test(y, X_small, X_large, *, groups=None):
         effects = _design_effects(y, small_columns, columns, df, patient)
         total, squares = effects.sum(), np.sum(effects**2)
         statistic, df = float(statistic * total / squares), total**2 / squares
-        # Of one variable by the ratio alone, so that df stays whole.
+        # For one variable only the ratio is scaled, so that df remains whole.
         df, method = int(df) if effects.size == 1 else float(df), f"clustered {method}"
     return HypothesisTest(
         statistic, statistic, float(stats.chi2.sf(statistic, df)), None, method, df
@@ -342,7 +342,7 @@ def _llf_null(y):
 
 
 def _check_independent(standardised, names):
-    """Raise, naming the first column that depends linearly on the columns before it."""
+    """Raise an error that names the first column that depends linearly on those before it."""
     triangle = np.linalg.qr(standardised / np.sqrt(len(standardised)), mode="r")
     dependent = np.flatnonzero(np.abs(np.diag(triangle)) < 1e-7)
     if not dependent.size:
@@ -357,7 +357,7 @@ def _check_independent(standardised, names):
 
 
 def _check_separation(y, design, names):
-    """Raise, naming the columns, if a linear combination of them separates the classes.
+    """Raise an error that names the columns if a linear combination separates the classes.
 
     A combination separates the classes if all positives lie on one side of a hyperplane and
     all negatives on the other or on the hyperplane (Albert and Anderson 1984), which a linear

@@ -1,4 +1,4 @@
-"""How many patients a prediction model needs, to be developed and to be validated."""
+"""Sample sizes for the development and the validation of a prediction model."""
 
 from dataclasses import dataclass
 
@@ -342,7 +342,7 @@ def _null_likelihood(prevalence):
 
 
 def _r2_of(prevalence, c_statistic):
-    """Return Cox and Snell's R2 of risks that are right and have this AUC."""
+    """Return Cox and Snell's R2 of correct risks with this AUC."""
     _, weights, risks = _risks(prevalence, c_statistic, None)
     likelihood = np.sum(weights * (xlogy(risks, risks) + xlogy(1 - risks, 1 - risks)))
     return float(-np.expm1(2 * (_null_likelihood(prevalence) - likelihood)))

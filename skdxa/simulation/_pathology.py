@@ -91,7 +91,7 @@ def affected(pathology):
 
 
 def structural(pathology):
-    """Return which levels have a finding that no reader misses: bool (..., n_levels)."""
+    """Return which levels have a finding that every reader detects: bool (..., n_levels)."""
     found = pathology.collapse > 0
     for name in OBVIOUS:
         found = found | getattr(pathology, name)

@@ -1,4 +1,4 @@
-"""What could make a study's numbers too good, looked for in what was run."""
+"""Checks of a study for causes of optimistic results."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _FEW_EVENTS = 10
 
 @dataclass(frozen=True)
 class AuditItem:
-    """One question that the report puts to its own study.
+    """One question that the audit asks about a study.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ def audit_epoch(on_scored_fold, within_training):
         f"The epoch was chosen within the training folds: mean AUC {np.mean(within_training):.3f} "
         f"over the {len(within_training)} folds of the first repeat. Chosen on the fold that is "
         f"then scored, as in the paper, it was {np.mean(on_scored_fold):.3f}: an optimism of "
-        f"{optimism:+.3f}, which is not in the numbers of this report.",
+        f"{optimism:+.3f}, which is not part of the results of this report.",
     )
 
 
@@ -92,7 +92,7 @@ def audit_raters(title, agreement, accuracy):
         )
     return AuditItem(
         f"Ceiling: {title}",
-        "Is the network better than the labels allow?",
+        "Is the network more accurate than the labels allow?",
         LOOK if above else FINE,
         finding,
     )

@@ -1,4 +1,4 @@
-"""Whether a patient was trained on and scored: in another fold, or in another hospital."""
+"""Check whether a patient was both trained on and scored, in another fold or another hospital."""
 
 import numpy as np
 

@@ -263,5 +263,5 @@ def _of_raters(state):
 def _limitations(state):
     found = [item.finding for item in state.audit if item.verdict in ("fault", "look at this")]
     if state.simulated:
-        found.insert(0, "The patients are simulated: the results do not apply to real patients.")
+        found.insert(0, "The patients are simulated: the results are not clinical evidence.")
     return " ".join(found) or None

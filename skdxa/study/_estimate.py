@@ -1,4 +1,4 @@
-"""How long a study takes here, measured on a few steps before anything long begins."""
+"""Estimate how long a study takes, from a few steps measured beforehand."""
 
 import sys
 import time
@@ -18,13 +18,13 @@ from skdxa.study._steps import duration
 # Scans that are measured, and how often they are repeated to fill some batches.
 _N_SCANS, _COPIES = 16, 8
 _EPOCHS = (1, 3)
-# Of a simulated scan at the paper's spacing, in MiB; of a saved model; of a report; of a score in
-# a checkpoint, compressed, in bytes.
+# Sizes in MiB of a simulated scan at the paper's spacing, of a saved model and of a report, and in
+# bytes of a compressed score in a checkpoint.
 _SCAN_MIB, _MODEL_MIB, _REPORT_MIB, _SCORE_BYTES = 164 * 300 * 4 / 2**20, 1.6, 12, 14
 _WORKERS = (1, 10, 100)
-# What is not training, per task: clinical comparison, figures, audit.
+# Steps other than training, per task: clinical comparison, figures, audit.
 _FIXED_SECONDS = 45
-# Of a processor, for the audit's comparison of a scan with another: measured with 10,000.
+# Processor time for comparing one scan with another in the audit, measured with 10,000 scans.
 _PAIR_SECONDS = 3e-6
 
 

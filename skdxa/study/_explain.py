@@ -9,7 +9,7 @@ from skdxa.inspection import grad_cam
 from skdxa.study._output import file_names, naming
 from skdxa.study._predict import ModelParts, predict_scans
 
-# Letters of the title that fit on a line.
+# Characters of the title that fit on a line.
 _LETTERS = 58
 
 

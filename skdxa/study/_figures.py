@@ -200,7 +200,7 @@ def _curves(state, tasks, stem, title, caption):
 
 
 def explanations(state):
-    """Draw what the network of the fold with the median AUC looks at: Figure 6."""
+    """Draw explanations of the network of the fold with the median AUC: Figure 6."""
     from skdxa.displays import ExplanationDisplay, paper_figure
 
     tasks = [task for task in _trained(state) if _is_network(state, task)]
@@ -340,7 +340,7 @@ def decision_curves(state):
             risk_by_task[task] = labels, {"network": risk}
     if not risk_by_task:
         raise LeftOut("No model gives probabilities.")
-    # One below the other, since a legend needs the width.
+    # Arranged in one column, since a legend needs the width.
     figure = paper_figure(5, 2.9 * len(risk_by_task))
     axes = figure.subplots(len(risk_by_task), 1, squeeze=False)[:, 0]
     panels = zip(axes, risk_by_task.items(), _LETTERS, strict=False)

@@ -41,27 +41,25 @@ KNOWN_COLUMNS = (
         "column_mm", "mm", "Width of a pixel; overrides what the file states", "reading", "file"
     ),
     KnownColumn("scoliosis", _LABEL, "The spine is curved sideways", "a task", "label"),
-    KnownColumn(
-        "unreliable", _LABEL, "The BMD of the scan is not to be relied on", "a task", "label"
-    ),
+    KnownColumn("unreliable", _LABEL, "The BMD of the scan is not reliable", "a task", "label"),
     KnownColumn(
         "fracture_ever",
         _LABEL,
         "A fracture at any time of the follow-up",
-        "a task: what networks are trained on",
+        "a task: the label that networks are trained on",
         "label",
     ),
     KnownColumn(
         "fracture_5y",
         _LABEL,
         "A fracture within 5 years of the scan",
-        "the task fracture_ever: what its networks are scored by",
+        "the task fracture_ever: the label that its networks are scored by",
         "label",
     ),
     KnownColumn(
         "scoliosis_r1, scoliosis_r2, ...",
         _LABEL,
-        "What each reader said; likewise for another label, as in unreliable_r1",
+        "Rating of each reader; likewise for another label, as in unreliable_r1",
         "agreement between readers, from two of them on; the ceiling in the audit",
         "rating",
     ),
@@ -81,7 +79,7 @@ KNOWN_COLUMNS = (
     KnownColumn(
         "scanner",
         "any",
-        "What made the scan, or where",
+        "Scanner or site of the scan",
         "the audit: whether the image predicts it, and whether it predicts the label; subgroups",
         "audit",
         SCANNER_NAMES[1:],

@@ -57,7 +57,7 @@ def fit_model(
         Whether to cross-validate first. Without it the model has neither out-of-fold scores
         nor, for a new scan, conformal p-values and a distance to the training scans.
     final : {"folds", "refit"}, default="folds"
-        What predicts on new scans: the mean of the networks of the folds, of the repeat with
+        The model for new scans: the mean of the networks of the folds, of the repeat with
         the median AUC, or one network fitted to all scans, as without `evaluate`. See the
         Notes.
     checkpoint : str, path-like or None, default=None
@@ -150,7 +150,7 @@ def fit_model(
     X, y, groups = data[known], labels.loc[known, target].to_numpy().astype(int), groups[known]
     thresholds, result = np.array([protocol.threshold]), None
     if rule == "guaranteed":
-        # Raised before a network is trained where the patients are too few.
+        # Raised before a network is trained if there are too few patients.
         threshold_at_sensitivity(
             y, y, sensitivity, rule=rule, confidence=confidence, groups=groups
         )

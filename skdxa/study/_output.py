@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sklearn.utils import Bunch
 
-# A spreadsheet runs a cell that begins so as a formula.
+# A spreadsheet runs a cell that begins with one of these as a formula.
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 # The hidden folder of a report: the report's own name, and how tempfile ends a name.
 _HIDDEN = re.compile(r"\.(?P<out>[^/\\]+)-[a-z0-9_]{8}")
@@ -177,7 +177,7 @@ def new_folder(out, *, overwrite, check):
 
 
 def _settle(path, former, out):
-    """Remove what a run has left, and put back the report that its own has not replaced.
+    """Remove the folders of a run, and restore the former report if it was not replaced.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def remove_abandoned(out, own, name=None):
             hidden = _HIDDEN.fullmatch(path.name)
             if path != own and hidden and hidden["out"] == out.name:
                 with suppress(OSError):
-                    # Only an empty one can be removed.
+                    # Only an empty folder can be removed.
                     path.rmdir()
         return
     hidden = _HIDDEN.fullmatch(name)
@@ -271,7 +271,7 @@ def check_out(out, *, overwrite, files, what):
         for path in out.rglob("*")
         if not path.is_dir() and not files.fullmatch(name := path.relative_to(out).as_posix())
     ]
-    # A folder of other name, even if it is empty, is not a report's.
+    # A folder with another name, even if it is empty, is not a report.
     known = {"tables", "figures", "scores", "models"}
     others += [path.name for path in out.iterdir() if path.is_dir() and path.name not in known]
     if others:

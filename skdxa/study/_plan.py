@@ -1,4 +1,4 @@
-"""What a study consists of."""
+"""The steps of a study."""
 
 from functools import partial
 

@@ -22,7 +22,7 @@ from skdxa.study._model import distance
 from skdxa.study._protocol import Protocol
 from skdxa.validation import check_scan, printable
 
-# Of the training scans, fewer than this share may lie so far away.
+# Fewer than this share of the training scans may lie so far away.
 _FAR = 0.005
 # Beyond the range of the training scans by this share of it.
 _OUTSIDE = 0.25
@@ -94,7 +94,7 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
     >>> predict_scans(model, ["a.dcm", "b.dcm"])  # doctest: +SKIP
     """
     parts = ModelParts(model)
-    # Without data, or without a usable scan, nothing below would look at the error rate.
+    # Without data, or without a usable scan, nothing below would check the error rate.
     conformal_calls(pd.DataFrame({"negative": [], "positive": []}), error_rate=error_rate)
     names = [_name(scan, n) for n, scan in enumerate(scans)] if names is None else list(names)
     if len(names) != len(scans):
@@ -204,7 +204,7 @@ class ModelParts:
         self.is_calibrated |= getattr(inner[-1], "weights", None) is not None
         croppers = [step for _, step in inner.steps if isinstance(step, SpineCropper)]
         self.width = croppers[0].width if croppers else Protocol.width
-        # The outermost decides.
+        # The outermost threshold is used.
         self.threshold = [*thresholds, 0.5][0]
 
     def prepare(self, column):
@@ -262,7 +262,7 @@ def _threshold_of(model):
 
 
 def _refused(model, inner):
-    """Return the error for a model that is none of those that can be taken apart."""
+    """Return the error for a model that cannot be decomposed."""
     if isinstance(inner, TunedThresholdClassifierCV):
         return TypeError(
             "the threshold of a TunedThresholdClassifierCV is not taken over. Give "

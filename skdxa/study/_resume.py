@@ -16,7 +16,7 @@ from skdxa.validation import remedy_for, replacing
 _IDENTITY = "study.json"
 # Holds the name of the hidden folder in which a report is being made.
 _UNFINISHED = "report_folder"
-# As `replacing` names files that are not yet complete.
+# Names that `replacing` gives to incomplete files.
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
 
 
@@ -34,7 +34,7 @@ def remove_former(work, out, own):
 @contextmanager
 def telling_what_is_kept(work):
     """Name the folder with the finished parts if a run ends early."""
-    kept = f"What is finished is kept in {work}"
+    kept = f"Finished parts are kept in {work}"
     try:
         yield
     except (FileExistsError, CheckpointError):

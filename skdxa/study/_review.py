@@ -1,4 +1,4 @@
-"""Look over a cohort before a study: what would be read, what is odd, what is missing."""
+"""Check a cohort before a study: what would be read, what is unusual, what is missing."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""Steps of a study that look for what could make its numbers too good."""
+"""Steps of a study that look for causes of optimistic results."""
 
 import json
 

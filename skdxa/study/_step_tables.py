@@ -143,8 +143,8 @@ def tabulate_performance(state):
         caption=f"{'Pooled scores of the median repeat of' if pooled else 'Means over'} "
         f"{state.protocol.n_splits} folds x {state.protocol.n_repeats}, with 95 % intervals "
         f"({interval}). A star marks a variable whose p-value in the "
-        "logistic model is below 0.05, unadjusted. Predictors are turned so that higher is worse "
-        "for fractures; an AUC below 0.5 means the opposite direction.",
+        "logistic model is below 0.05, unadjusted. Predictors are oriented so that higher is "
+        "worse for fractures; an AUC below 0.5 means the opposite direction.",
     )
 
 
@@ -311,8 +311,9 @@ def tabulate_calibration(state):
         "calibration",
         "Calibration of the networks",
         pd.DataFrame.from_dict(rows, orient="index").rename_axis("task"),
-        caption="Perfect are a calibration in the large of 0 and a slope of 1. Where another "
-        "label is scored than trained on, risks were put on its scale within the training folds.",
+        caption="A calibration in the large of 0 and a slope of 1 are perfect. If another "
+        "label is scored than trained on, risks were recalibrated to it within the training "
+        "folds.",
     )
 
 

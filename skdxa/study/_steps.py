@@ -1,4 +1,4 @@
-"""Steps of a study: what each needs, and what becomes of those that cannot be run."""
+"""Steps of a study: their requirements, and the handling of those that cannot be run."""
 
 import time
 import warnings
@@ -52,7 +52,7 @@ class Picture:
 class ReportTable:
     """A table of the report.
 
-    `shown` is what the report prints, in place of the numbers that the CSV file holds.
+    `shown` is printed in the report instead of the numbers that the CSV file holds.
     """
 
     name: str
@@ -64,7 +64,7 @@ class ReportTable:
 
 @dataclass
 class StudyState:
-    """All that the steps of a study share."""
+    """The state that the steps of a study share."""
 
     protocol: Protocol
     cohort: Bunch
@@ -99,7 +99,7 @@ class StudyState:
 
     @property
     def who(self):
-        """What figures call the patients."""
+        """Name of the patients in figures."""
         return "simulated patients" if self.simulated else "patients"
 
     def add_table(self, name, title, numbers, *, caption="", shown=None):

@@ -1,4 +1,4 @@
-"""What several steps of a study look up: labels, thresholds, risks and ratings of a task."""
+"""Values that several steps of a study need: labels, thresholds, risks and ratings of a task."""
 
 import re
 
@@ -48,7 +48,7 @@ def risk_of(state, task):
     """Return a task's labels and the network's risk of them, or None without probabilities."""
     clinical = state.clinical.get(task.target)
     if task.is_prediction and clinical is not None:
-        # On the scale of the label that is scored.
+        # Recalibrated to the label that is scored.
         return clinical.labels, clinical.risks[NETWORK_ROW].to_numpy()
     result = state.results.get(task.target)
     if result is None or result.response_method != "predict_proba":

@@ -150,7 +150,7 @@ def open_regular(path, error):
     except FileNotFoundError:
         raise error("there is no such file.", reason="missing file") from None
     except (OSError, ValueError) as fault:
-        # A ValueError is of a path that no system call takes, such as one with a NUL.
+        # A ValueError is raised for a path that no system call accepts, such as one with a NUL.
         why = getattr(fault, "strerror", None) or "the path holds a character that no path can"
         raise error(f"the file cannot be opened ({why}).", reason="file not opened") from None
     if descriptor is not None:

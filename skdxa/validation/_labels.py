@@ -1,4 +1,4 @@
-"""What labels of two classes are, and what the rows of two collections share."""
+"""Checks of labels of two classes, and of the common rows of two collections."""
 
 from itertools import combinations
 from numbers import Integral

@@ -15,7 +15,7 @@ except ImportError:  # pragma: no cover - Windows
     import msvcrt
 
 _LOCK = ".lock"
-# What the operating systems report where another process holds the lock.
+# Errors that operating systems report if another process holds the lock.
 _TAKEN = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}
 
 
@@ -79,7 +79,7 @@ def holding(folder, error):
         try:
             yield
         finally:
-            # While it is locked, so that no other run can have taken the same file.
+            # While the file is locked, so that no other run can have locked it.
             path.unlink(missing_ok=True)
     finally:
         # On a full disk, it tries once more to write.

@@ -1,4 +1,4 @@
-"""Which scans are of one patient, however the patient is written."""
+"""Identify the scans of one patient, however the patient is written."""
 
 import contextlib
 import hashlib
@@ -16,7 +16,7 @@ from skdxa.validation._masked import fill_masked
 # Characters of no width: controls, joiners, direction marks, byte order marks.
 _INVISIBLE = {"Cc", "Cf"}
 _WHOLE_NUMBER = re.compile(r"(-?[0-9]+)\.0*")
-# The largest whole number up to which all whole numbers have a float64 of their own.
+# The largest whole number up to which all whole numbers are distinct in float64.
 _LARGEST_EXACT = 2**53
 _LONGEST_IDENTITY = 128
 _MOST_LISTED = 5

@@ -1,4 +1,4 @@
-"""What a scan, an image, a spacing and a collection of scans are."""
+"""Checks of scans, images, spacings and collections of scans."""
 
 from numbers import Real
 

@@ -573,7 +573,7 @@ def test_flipped_bits_are_one_clear_error(finished):
     assert len(messages) > 40
     for message in messages:
         assert message.startswith(f"{path} is damaged")
-        assert message.endswith("Delete it, and the split is run again.")
+        assert message.endswith("Delete it to run the split again.")
 
 
 def _message_of(function):
@@ -596,7 +596,7 @@ def test_splits_that_hold_something_else_are_refused(finished, change):
     else:
         about = ["no", "dict"]
     write_arrays(path, arrays, about)
-    with pytest.raises(CheckpointError, match=r"is damaged.*Delete it, and the split is run ag"):
+    with pytest.raises(CheckpointError, match=r"is damaged.*Delete it to run the split again"):
         go_on()
     path.unlink()
     go_on()

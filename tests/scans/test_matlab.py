@@ -642,7 +642,7 @@ def test_large_cells_are_not_looked_through(file):
     write_elements(file, compressed(zeros), numbers(DENSITY, name=b"bmd"))
     small = {"max_pixels": 1000}
     np.testing.assert_array_equal(read_scan(file, **small).pixels, DENSITY.astype(np.float32))
-    assert "larger than what is looked through" in refusal(file, variable="c{1}", **small)
+    assert "larger than what is searched" in refusal(file, variable="c{1}", **small)
     assert "'c' (1 x 1 cell)" in refusal(file, variable="other", **small)
 
 

@@ -731,8 +731,8 @@ def test_a_run_that_ends_early_names_what_is_kept(short, tmp_path, monkeypatch, 
         run(ONE, small_cohort(), tmp_path / "out", report=lines.append)
     work = tmp_path / "out.unfinished"
     again = "" if kind is RuntimeError else ": give the same command again to resume"
-    assert ended.value.__notes__ == [f"What is finished is kept in {work}{again}."]
-    assert f"What is finished is kept in {work}: if the run ends early, give the same " in lines[0]
+    assert ended.value.__notes__ == [f"Finished parts are kept in {work}{again}."]
+    assert f"Finished parts are kept in {work}: if the run ends early, give the same " in lines[0]
     monkeypatch.undo()
     # What a killed run was writing.
     for name in (f".study.json.{'0' * 32}.tmp", f"models/.a.skdxa.{'f' * 32}.tmp", ".mine.tmp"):
@@ -742,7 +742,7 @@ def test_a_run_that_ends_early_names_what_is_kept(short, tmp_path, monkeypatch, 
         patch.setattr("skdxa.study._run.study_steps", lambda *arguments: [])
         with pytest.raises(KeyError):
             run(ONE, small_cohort(), tmp_path / "out", report=lines.append)
-    assert lines[-1] == f"Going on with what is finished in {work}."
+    assert lines[-1] == f"Resuming from the finished parts in {work}."
     assert [path.name for path in work.rglob("*.tmp")] == [".mine.tmp"]
 
 
