@@ -173,7 +173,7 @@ figure.show()
 # How sure the search is
 # ----------------------
 # The search finds a path in any image. Its quality measures how clearly the path stands out; below
-# ``LOW_QUALITY`` it should be looked at. The cropper keeps the quality of the scans that it was
+# ``LOW_QUALITY`` it should be checked. The cropper keeps the quality of the scans that it was
 # fitted on, and :meth:`~skdxa.preprocessing.SpineCropper.quality` computes that of others.
 
 from skdxa.preprocessing import LOW_QUALITY

@@ -146,7 +146,7 @@ class HyperbandSearchCV(BaseSearchCV):
     The state of each training is kept in a temporary folder (`tempfile.gettempdir`) until its
     configuration is dropped: at most about four times the size of the weights for each
     configuration of a round and each fold. Where workers do not share this folder, as on
-    several machines, trainings start anew, with the same scores. The environment variable
+    several machines, trainings start again, with the same scores. The environment variable
     TMPDIR names another folder, such as one that all machines share.
 
     Workers of a dask cluster train networks with as many threads as this process

@@ -2,7 +2,7 @@
 
 Tracing a network takes about a second and ten megabytes, too much for each of a thousand fits.
 Here a network is traced once in a process; for each fit its weights, its optimiser and its
-random states are set anew; a user's builder is called for each fit, so that the weights that it
+random states are reset; a user's builder is called for each fit, so that the weights that it
 loads are right. The penalty, the dropout rate and the learning rate are variables of the traced
 network. The networks used last are kept; the memory of the others is released.
 """
@@ -307,7 +307,7 @@ def _values_of_builder(architecture, loan, seed):
 def clear_networks():
     """Release the memory of all compiled networks that no thread is using.
 
-    Fitted classifiers stay fitted: they hold arrays, and a network is compiled anew when one
+    Fitted classifiers stay fitted: they hold arrays, and a network is compiled again when one
     of them next predicts.
 
     Examples

@@ -106,7 +106,7 @@ def trains_network(estimator):
     Parameters
     ----------
     estimator : estimator
-        Also a pipeline, search or stack, of which all parameters are looked at.
+        Also a pipeline, search or stack, all parameters of which are inspected.
 
     Returns
     -------

@@ -11,5 +11,5 @@ STATUSES = {
     SOME_FAILED: "Of skdxa predict and explain: some scans could not be used; the predictions "
     "for the others are written.",
     130: "Interrupted with Ctrl-C. Finished parts are kept where the command says so.",
-    143: "Ended by a scheduler (SIGTERM), likewise.",
+    143: "Ended by a scheduler (SIGTERM); finished parts are kept in the same way.",
 }

@@ -45,9 +45,9 @@ def fit(
     final: Annotated[
         str,
         typer.Option(
-            help="The model that predicts: folds (the mean of the cross-validated networks, for "
-            "which calls hold, and with several --repeats the threshold), refit (one network fitted "
-            "to all scans: a smaller file)."
+            help="The model that predicts: folds (the mean of the cross-validated networks, "
+            "for which calls hold, and with several --repeats the threshold), refit (one network "
+            "fitted to all scans: a smaller file)."
         ),
     ] = "folds",
     jobs: JobsOption = None,

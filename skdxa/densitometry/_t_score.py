@@ -163,7 +163,7 @@ def t_score(bmd, reference, *, site):
         Areal densities in g/cm2, all of one site; NaN where not measured.
     reference : ReferencePopulation
         The population to compare with, such as ``FINNISH_WOMEN``. There is no default, for
-        a T-score means nothing without it.
+        a T-score is meaningless without it.
     site : str
         A site of the reference: ``"spine"``, ``"hip"``, ``"femoral_neck"`` or
         ``"total_hip"``. Single vertebrae are compared with the spine.

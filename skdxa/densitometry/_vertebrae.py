@@ -89,10 +89,10 @@ def evaluable_vertebrae(t_scores, *, abnormal=None, max_difference=1.0):
     that of the adjacent one. At least two must remain; otherwise the diagnosis must rest on
     another site.
 
-    The rule leaves open which of two neighbours is the odd one. Here, among the vertebrae
+    The rule does not state which of two neighbours is discordant. Here, among the vertebrae
     that differ too much from a neighbour, the one farthest from the median of those still
     in is left out, of two equally far ones the higher, since wear, fracture and calcification
-    raise density; then the rest is looked at again, neighbours being the next ones still in.
+    raise density; then the rest is examined again, neighbours being the next ones still in.
     A vertebra *may* be left out: a reader who looks at the scan decides.
 
     The L1 of a healthy woman is less dense than her L4. Where your densitometer prints

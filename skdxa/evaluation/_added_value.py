@@ -131,7 +131,7 @@ def added_value_test(
         Draws of labels. The smallest p-value possible is ``1 / (n_draws + 1)``.
     n_exceeding : int, optional
         Stop as soon as this many draws have a statistic as large as the true labels', 10 for
-        example: without a gain that is after some 20 draws. All draws are made by default.
+        example: without a gain that is after about 20 draws. All draws are made by default.
     n_splits, n_repeats : int, default=10, 1
         Folds and repeats of each cross-validation. The scores of several repeats are averaged.
     random_state : int, RandomState instance or None, default=None

@@ -151,7 +151,7 @@ class Folds:
         -------
         Folds
             Those of `RepeatedStratifiedKFold`; where a patient has several scans those of
-            `StratifiedGroupKFold`, shuffled anew each repeat.
+            `StratifiedGroupKFold`, shuffled again in each repeat.
 
         Raises
         ------

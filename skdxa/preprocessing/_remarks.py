@@ -40,7 +40,7 @@ def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
         - `low`, `median` and `high`: the 1st, 50th and 99th percentile of the others, in the
           unit of the scan;
         - `saturated`: share of the scanned pixels that have the largest value;
-        - `quality` of the spine line (see `find_spine_line`), 0 where all pixels are alike;
+        - `quality` of the spine line (see `find_spine_line`), 0 if all pixels are equal;
         - `inverted_quality`: where `quality` is below 0.8, that of a line in the scan with
           bright and dark exchanged, and otherwise 0;
         - `spine_mm`: distance of the spine line's mean from the nearer side, in mm.
@@ -52,7 +52,7 @@ def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
 
     See Also
     --------
-    scan_remarks : What is odd about such numbers.
+    scan_remarks : Unusual values of these numbers, in words.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def scan_remarks(
     Returns
     -------
     remarks : list of str
-        Empty where nothing is odd. A scan is remarked on if all its pixels are alike, half of
+        Empty if nothing is unusual. A scan is remarked on if all its pixels are equal, half of
         it was not scanned, more than a twentieth has the largest value, bone is dark, it does
         not look like a lumbar spine (see `looks_like_spine`), the crop would reach beyond its
         side by 10 mm or more, it is narrower than 80 or wider than 320 mm, its densities
@@ -151,7 +151,7 @@ def scan_remarks(
 def _remarks(scan, spacing_mm, unit, width_mm, features, found):
     """Return the unusual features of a scan with these features and this spine line."""
     if features["high"] <= features["low"]:
-        return ["empty: all pixels are alike"]
+        return ["empty: all pixels are equal"]
     remarks = []
     if not _NARROWEST_MM <= features["width_mm"] <= _WIDEST_MM:
         remarks.append(f"{features['width_mm']:.0f} mm wide")

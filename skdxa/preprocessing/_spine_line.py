@@ -123,7 +123,7 @@ def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
     that are shifted sideways by at least three quarters of a vertebra: it is low along
     anything faint, and where several paths are alike. :math:`b` is by how much the path
     is brighter than its flanks, before soft tissue is removed: the mean of a band about as
-    wide as a vertebra less that of the brighter flank, half as wide, in units of the range
+    wide as a vertebra minus that of the brighter flank, half as wide, in units of the range
     of the clipped scan. It is negative along the edge of something wide, such as the
     patient's side. The quality does not distinguish a spine from another straight bone: for that
     see `looks_like_spine`.
@@ -335,7 +335,7 @@ def _best_path(score):
 
 
 def _refine(path, score):
-    """Find the vertex of the parabola through the score at and beside the path.
+    """Find the vertex of the parabola through the scores at and next to the path.
 
     Returns it for every row, and the score on the path.
     """

@@ -91,7 +91,7 @@ def load_cohort(
         Processes that read, as in joblib; None is one. On Linux they are copies of this
         process unless a backend of joblib has been chosen or TensorFlow, JAX or PyTorch has
         been imported, which can deadlock in copies. Other processes take a second or
-        two to start, in which one reads some 100 files.
+        two to start, in which one reads about 100 files.
     progress : bool, default=True
         Whether to show a progress bar where the standard error is a terminal.
 

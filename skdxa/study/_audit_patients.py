@@ -62,8 +62,8 @@ def audit_patients(cohort, folds):
             question,
             FAULT,
             f"{_number(crossing, 'pair')} of scans listed for different patients show bones as "
-            f"alike as those of one patient, and lie in different folds ({', '.join(titles)}): "
-            f"rows {listed}{' and more' if len(crossing) > 5 else ''}. The most alike, {row[one]} "
+            f"similar as those of one patient, and lie in different folds ({', '.join(titles)}): "
+            f"rows {listed}{' and more' if len(crossing) > 5 else ''}. The most similar, {row[one]} "
             f"and {row[other]}, correlate by {alike:.2f}. Look at them; if they are twins, give "
             "both one patient.",
         )
@@ -128,8 +128,8 @@ def audit_external(cohort, external, targets):
             question,
             FAULT,
             f"{_number(used, 'pair')} of a scan of a patient that models were trained on and a "
-            "scan of the external hospital show bones as alike as those of one patient: "
-            f"{'; '.join(listed[:5])}{'; and more' if len(used) > 5 else ''}. The most alike, "
+            "scan of the external hospital show bones as similar as those of one patient: "
+            f"{'; '.join(listed[:5])}{'; and more' if len(used) > 5 else ''}. The most similar, "
             f"{listed[0]}, correlate by {used[0][2]:.2f}. Look at them; if they are of one "
             f"patient, leave the patient out of one of the two cohorts.{names}",
         )

@@ -32,7 +32,7 @@ def check_clinical(protocol, cohort, targets):
     protocol : Protocol
     cohort : Bunch
     targets : list of str
-        Rows without a label of any of these are not looked at.
+        Rows without a label of any of these are not checked.
     """
     used = cohort.target[targets].notna().any(axis=1).to_numpy()
     data = cohort.data.set_axis(pd.Index(table_rows(cohort)), axis=0)[used]

@@ -85,7 +85,12 @@ KNOWN_COLUMNS = (
         SCANNER_NAMES[1:],
     ),
     KnownColumn(
-        "year", "year", "When the scan was made", "the audit, likewise", "audit", YEAR_NAMES[1:]
+        "year",
+        "year",
+        "When the scan was made",
+        "the audit, as for scanner",
+        "audit",
+        YEAR_NAMES[1:],
     ),
 )
 

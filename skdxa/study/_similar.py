@@ -38,7 +38,7 @@ def similar_pairs(scans, groups, *, limit=ALIKE):
     Returns
     -------
     pairs : list of (int, int, float)
-        Positions of both scans and their correlation, the most alike first.
+        Positions of both scans and their correlation, the most similar first.
 
     Notes
     -----
@@ -73,7 +73,7 @@ def similar_across(scans, others, *, limit=ALIKE):
     Returns
     -------
     pairs : list of (int, int, float)
-        Position in `scans`, position in `others` and their correlation, the most alike first.
+        Position in `scans`, position in `others` and their correlation, the most similar first.
 
     Notes
     -----
@@ -103,7 +103,7 @@ def _alike(still, moved, limit):
 
 
 def _sorted(found):
-    """Return each pair once with its largest correlation, the most alike first."""
+    """Return each pair once with its largest correlation, the most similar first."""
     alike = {}
     for one, other, value in found:
         alike[one, other] = max(alike.get((one, other), -1.0), value)

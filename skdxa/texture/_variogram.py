@@ -26,7 +26,7 @@ class Variogram:
     n_pairs : ndarray of int, shape (n_lags,)
         Pairs of scanned pixels, each counted once.
     axis : str
-        The directions that were looked at.
+        The directions that were used.
     """
 
     lag_mm: np.ndarray

@@ -204,7 +204,7 @@ def test_the_audit_compares_scans_without_a_label_of_the_first_task(tmp_path, mo
     study = run(protocol, cohort, tmp_path / "out")
     found = study.audit.set_index("name").loc["Patients apart"]
     assert found["verdict"] == "fault"
-    assert "different folds (unreliable BMD): rows 3 and 80. The most alike" in found["finding"]
+    assert "different folds (unreliable BMD): rows 3 and 80. The most similar" in found["finding"]
 
 
 def test_a_task_without_columns_is_left_out_and_a_named_one_is_an_error(short, tmp_path):
