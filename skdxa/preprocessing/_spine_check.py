@@ -73,8 +73,8 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
     - the straight line nearest to the spine line leans by at most 15 degrees; in a scan of
       the hip the line follows the femur;
     - the mean profile across the line, within 25 mm of it, is symmetric rather than
-      antisymmetric: at most 50 % of its variance is antisymmetric. In lateral scans, bodies and arches
-      lie side by side;
+      antisymmetric: at most 50 % of its variance is antisymmetric. In lateral scans, bodies
+      and arches lie side by side;
     - it widens downwards: the bone about the line is at most 3 mm narrower in the lower two fifths
       of the scan than in the upper ones, unlike that of a scan that is upside down;
     - along the line the image repeats itself every 24 to 48 mm, as vertebrae and discs do

@@ -63,9 +63,9 @@ def audit_patients(cohort, folds):
             FAULT,
             f"{_number(crossing, 'pair')} of scans listed for different patients show bones as "
             f"similar as those of one patient, and lie in different folds ({', '.join(titles)}): "
-            f"rows {listed}{' and more' if len(crossing) > 5 else ''}. The most similar, {row[one]} "
-            f"and {row[other]}, correlate by {alike:.2f}. Look at them; if they are twins, give "
-            "both one patient.",
+            f"rows {listed}{' and more' if len(crossing) > 5 else ''}. The most similar, "
+            f"{row[one]} and {row[other]}, correlate by {alike:.2f}. Look at them; if "
+            "they are twins, give both one patient.",
         )
     several = "some have several scans" if has_repeated_patients(groups) else "one scan each"
     return AuditItem(

@@ -215,8 +215,8 @@ def _answers(state, versions):
         else None,
         "performance": "Table 1" + (" and Table 2." if "table2" in state.tables else "."),
         "limitations": _limitations(state),
-        "poor_input": "skdxa predict remarks on unusual scans; this run has not measured how they are "
-        "scored.",
+        "poor_input": "skdxa predict remarks on unusual scans; this run has not measured how they "
+        "are scored.",
         "identity": "Only pixels and spacing are read from files; identifiers in the table are "
         "the authors' to remove.",
         "acquisition": None,

@@ -40,7 +40,7 @@ def test_what_else_is_told():
     agreement = rater_agreement(ratings)
     assert audit.audit_raters("Scoliosis", agreement, 0.8).verdict == "nothing found"
     above = audit.audit_raters("Scoliosis", agreement, 0.9)
-    assert (above.verdict, "no superiority" in above.finding) == ("look at this", True)
+    assert (above.verdict, "not superiority" in above.finding) == ("look at this", True)
 
     events = audit.audit_events([TASK], {"scoliosis": np.arange(90) < 60}, 3)
     assert (events.verdict, "30 in the rarer class, 10 each" in events.finding) == (
