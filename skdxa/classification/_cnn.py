@@ -29,11 +29,11 @@ from skdxa.validation import as_patients, as_stack, check_two_classes, fill_mask
 class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Convolutional network for cropped DXA scans, trained as in Nissinen et al. 2021 [1]_.
 
-    Four times a 5 x 5 convolution, ReLU and 2 x 2 max-pooling, then dropout, one fully
-    connected layer and one sigmoid. The paper gives the shape of the network, the 64
-    kernels of the last convolution, the 100 epochs and the restored epoch; it leaves
-    open the other numbers of kernels, the dense width, L2, dropout, the optimiser and
-    the batch size, for which the defaults here are skdxa's own choice.
+    Four blocks of a 5 x 5 convolution, ReLU and 2 x 2 max-pooling are followed by dropout, one
+    fully connected layer and one sigmoid. The paper gives the shape of the network, the 64 kernels
+    of the last convolution, the 100 epochs and the restored epoch; it leaves open the other
+    numbers of kernels, the dense width, L2, dropout, the optimiser and the batch size, for which
+    the defaults here are choices of skdxa.
 
     Unlike the paper, the epoch is chosen on images split off from the training part
     (`validation_fraction`), never on the fold that is scored.
@@ -83,7 +83,7 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Precision of the training's arithmetic; weights are float32, and so is all
-        prediction. "auto" takes bfloat16 where the processor multiplies it in hardware
+        prediction. "auto" uses bfloat16 where the processor multiplies it in hardware
         (AVX512-BF16 or AMX, on Linux) and no GPU is used, float32 elsewhere.
 
     class_weight : dict, "balanced" or None, default=None
@@ -125,7 +125,7 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Folder in which the state of the training is kept at its end. A fit with more epochs,
         and otherwise the same parameters, scans and labels, continues from there and ends with
         the same weights, bit for bit, as one uninterrupted training. Needs a number as
-        `random_state`, since other seeds are another training, and no `callbacks`, whose own
+        `random_state`, since another seed is a different training, and no `callbacks`, whose own
         state is not kept. The file holds arrays and no pickle, of about four times the size of
         the weights. A `network` builder is recognised only if it uses nothing that cannot
         be pickled, such as an open file; a training with any other builder starts again.
@@ -154,14 +154,14 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     Notes
     -----
     Training goes through ``scikeras.wrappers.KerasClassifier``. A fitted classifier
-    holds arrays, no Keras object: it is cheap to pickle and to send to a worker. One
-    compiled network for each architecture lives in a process and is lent to the classifier
-    that fits or predicts. Another learning rate, `l2`, `dropout`, batch size or number of epochs
-    needs no other network. The networks used last are kept; `clear_networks` releases them.
+    holds arrays, no Keras object: it is cheap to pickle and to send to a worker. One compiled
+    network for each architecture lives in a process and is lent to the classifier that fits or
+    predicts. A different learning rate, `l2`, `dropout`, batch size or number of epochs does not
+    need another network. The networks used last are kept; `clear_networks` releases them.
 
-    The same seed gives the same fit only with the same number of threads: TensorFlow adds
-    up in another order with another number, and the differences grow in training. With one
-    thread in place of two, scores of single simulated patients moved by up to 0.41 and the AUC
+    The same seed gives the same fit only with the same number of threads: with
+    another number, TensorFlow adds in another order, and the differences grow in training. With
+    one thread instead of two, scores of single simulated patients moved by up to 0.41 and the AUC
     by up to 0.03 (``experiments/threads.py``); `set_threads` fixes the number.
 
     References
@@ -273,7 +273,7 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         sample_weight : array-like of shape (n_scans,), default=None
             Weights of the scans in training and in the validation error.
         X_val, y_val : as `X` and `y`, default=None
-            Images to choose the epoch on in place of a split of `X`. Choosing on the
+            Images on which the epoch is chosen instead of a split of `X`. Choosing on the
             images that are scored later, as the paper did, biases the score upwards.
 
         Returns
@@ -385,8 +385,8 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         model : keras.Model
             From images (n, rows, columns, 1) to one probability (n, 1), in float32 and not
             compiled. The paper's network consists of Keras's own layers, so that a file
-            saved as ``.keras`` loads where skdxa is not installed; a network of the user's
-            own is what its builder makes.
+            saved as ``.keras`` loads where skdxa is not installed; a custom network is
+            what its builder returns.
 
         Examples
         --------

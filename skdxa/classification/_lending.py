@@ -3,7 +3,7 @@
 Tracing a network takes about a second and ten megabytes, too much for each of a thousand fits.
 Here a network is traced once in a process; for each fit its weights, its optimiser and its
 random states are reset; a user's builder is called for each fit, so that the weights that it
-loads are right. The penalty, the dropout rate and the learning rate are variables of the traced
+loads are correct. The penalty, the dropout rate and the learning rate are variables of the traced
 network. The networks used last are kept; the memory of the others is released.
 """
 
@@ -152,7 +152,7 @@ def lend(architecture):
     Parameters
     ----------
     architecture : Architecture
-        Which network.
+        The architecture of the network.
 
     Yields
     ------
@@ -259,8 +259,8 @@ def set_training_values(architecture, values):
 def _initial_values(model, seed):
     """Return the initial values of a new network of skdxa.
 
-    They are those of ``build_model(seed)``, drawn in the order of its layers. To build a Keras
-    model costs 0.06 megabytes that never come back, which counts over a thousand fits.
+    They are those of ``build_model(seed)``, drawn in the order of its layers. Building a
+    Keras model costs 0.06 megabytes that are never released, which adds up over a thousand fits.
     """
     # Not from Python's own generator, as Keras does, since other threads, such as those of a dask
     # worker, draw from that too.
@@ -307,7 +307,7 @@ def _values_of_builder(architecture, loan, seed):
 def clear_networks():
     """Release the memory of all compiled networks that no thread is using.
 
-    Fitted classifiers stay fitted: they hold arrays, and a network is compiled again when one
+    Fitted classifiers remain fitted: they hold arrays, and a network is compiled again when one
     of them next predicts.
 
     Examples
@@ -344,15 +344,15 @@ def has_bfloat16():
 def optimizer_settings(optimizer, learning_rate):
     """Return a text from which an optimiser is rebuilt, and the learning rate to set.
 
-    A constant learning rate is not part of the text, so that another one needs no other
-    network. The rate is None where a schedule of the optimiser's own sets it.
+    A constant learning rate is not part of the text, so that another rate does not need
+    another network. The rate is None if a schedule of the optimiser sets it.
 
     Parameters
     ----------
     optimizer : str or keras.optimizers.Optimizer
         Keras's name of an optimiser, or an optimiser.
     learning_rate : float or None
-        Takes the place of the optimiser's own rate if given.
+        Replaces the optimiser's own rate if given.
 
     Returns
     -------
@@ -430,8 +430,8 @@ def _drop(architecture):
 def trim_memory():
     """Return memory that was freed to the system, where the C library keeps it (glibc).
 
-    The buffers of a fit are large and freed by several threads; glibc keeps what lies between
-    them, by which a process grows by tens of megabytes over hundreds of fits.
+    The buffers of a fit are large and freed by several threads; glibc keeps the memory
+    between them, so that a process grows by tens of megabytes over hundreds of fits.
     """
     if _malloc_trim is not None:
         _malloc_trim(0)

@@ -66,10 +66,11 @@ def set_threads(n_threads, *, fits_at_once=None):
 
     Notes
     -----
-    The number is passed on by the environment variable TF_NUM_INTRAOP_THREADS, which worker
-    processes inherit and which can be set in place of this function. Workers of a dask cluster
-    do not inherit it: `HyperbandSearchCV` and `skdxa.evaluation.repeated_cross_validate` set
-    their number. Operations at once are passed on by TF_NUM_INTEROP_THREADS.
+    The number is passed on by the environment variable TF_NUM_INTRAOP_THREADS, which
+    worker processes inherit and which can be set instead of calling this function. Workers of a
+    dask cluster do not inherit it: `HyperbandSearchCV` and
+    `skdxa.evaluation.repeated_cross_validate` set their number. Operations at once are passed on
+    by TF_NUM_INTEROP_THREADS.
 
     Examples
     --------

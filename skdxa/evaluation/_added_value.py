@@ -111,7 +111,7 @@ def added_value_test(
     The estimator is cross-validated, and its out-of-fold score is added to a logistic model of
     the clinical columns. The gain is compared with the gains of the same procedure, trainings
     included, for labels that are drawn at random from the risk that the clinical columns give:
-    in these, a scan holds nothing beyond the clinical columns. It costs
+    with these, a scan has no information beyond the clinical columns. It costs
     ``(n_draws + 1) * n_splits * n_repeats`` trainings; how many, and how long they take, is
     written to the standard error stream before the draws start.
 
@@ -135,8 +135,8 @@ def added_value_test(
     n_splits, n_repeats : int, default=10, 1
         Folds and repeats of each cross-validation. The scores of several repeats are averaged.
     random_state : int, RandomState instance or None, default=None
-        Seeds labels, folds and fits. None draws a seed, or takes that of the checkpoint if
-        it has been begun.
+        Seeds labels, folds and fits. None draws a seed, or uses that of the checkpoint if
+        there is one.
     n_jobs : int, optional
         Splits in parallel, within one cross-validation.
     checkpoint : str or path-like, optional
@@ -165,7 +165,7 @@ def added_value_test(
     See Also
     --------
     compare : Whether two cross-validated models differ, without further trainings.
-    skdxa.significance.likelihood_ratio_test : The same gain with the score taken as given.
+    skdxa.significance.likelihood_ratio_test : The same gain with the score regarded as given.
 
     Notes
     -----
@@ -187,7 +187,7 @@ def added_value_test(
     labels from a common random number as often as reproduces the number of pairs of positive
     scans of one patient.
 
-    *Scores.* Probabilities are put on the scale of log odds, and scores are centred within each
+    *Scores.* Probabilities are converted to log odds, and scores are centred within each
     fold, since models differ in level. The test is one-sided: the score must raise the risk.
     With `n_exceeding`, the p-value is that of Besag and Clifford [2]_.
 

@@ -202,10 +202,10 @@ class Folds:
             The patient of each scan. A patient's scans must lie in one fold. If not given and
             `cv` is a `Folds`, those of `cv`.
         cv_groups : array-like of shape (n_scans,), optional
-            What the splitter takes as its groups, such as the hospital of each scan;
+            Groups for the splitter, such as the hospital of each scan;
             `groups` if not given and the splitter is one of scikit-learn's for groups.
         n_repeats : int, default=1
-            How often the splitter is asked.
+            How often the splitter is called.
         random_state : int, RandomState instance or None, default=None
             Seeds a splitter whose own `random_state` is None; its folds then differ from
             repeat to repeat.
@@ -262,7 +262,7 @@ class Folds:
         Parameters
         ----------
         X : array-like of shape (n_scans, ...), optional
-            The scans, of which only the number is checked.
+            The scans; only their number is checked.
         y, groups : object, optional
             Ignored.
 

@@ -56,11 +56,11 @@ def half_sampling_interval(
 ):
     """Compute intervals of a cross-validation from cross-validations of halves.
 
-    In each draw the patients are split at random into two halves of the same prevalence, and
-    the estimator is cross-validated in each. Halves share no patient, neither in training
-    nor in scoring, so that the difference of their metrics holds all the noise of a
-    cross-validation. It assumes less than ``summary(interval="stability")``, of any
-    estimator, and costs ``2 * n_draws * n_splits * n_repeats`` trainings on half the scans.
+    In each draw the patients are split at random into two halves of the same prevalence, and the
+    estimator is cross-validated in each. Halves share no patient, neither in training nor in
+    scoring, so that the difference of their metrics contains all the noise of a cross-validation.
+    The method makes fewer assumptions than ``summary(interval="stability")``, for any estimator,
+    and costs ``2 * n_draws * n_splits * n_repeats`` trainings on half the scans.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def half_sampling_interval(
     level : float, default=0.95
         Confidence level.
     random_state : int, RandomState instance or None, default=None
-        Seeds halves, folds and fits. None draws a seed, or takes that of the checkpoint if
-        it has been begun.
+        Seeds halves, folds and fits. None draws a seed, or uses that of the checkpoint if
+        there is one.
     n_jobs : int, optional
         Splits in parallel, within one cross-validation.
     checkpoint : str or path-like, optional
@@ -249,7 +249,7 @@ def interval_from_halves(values, differences, n_patients, level, metric):
     -------
     tuple
         An `Interval`, the number of folds in which the metric is defined, and the reasons
-        (list of str) why its ends mean nothing.
+        (list of str) why its ends are not meaningful.
     """
     differences = differences[~np.isnan(differences)]
     estimate = float(values.mean()) if values.size else np.nan

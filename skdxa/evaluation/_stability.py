@@ -108,8 +108,8 @@ def _agreement(first, second, fold_of, n_folds):
 def has_same_folds(fold_of):
     """Return whether all repeats, or the only one, have the same folds.
 
-    Models are then trained on the same scans in all repeats, and their agreement shows nothing
-    of the noise of the training scans.
+    Models are then trained on the same scans in all repeats, and their agreement does not
+    show the noise of the training scans.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def training_variance(
     Returns
     -------
     float
-        With one standard error of its own added, since with few repeats it is uncertain; NaN with
+        With its standard error added, since it is uncertain with few repeats; NaN with
         one repeat, if all repeats have the same folds, or if no fold holds two patients.
 
     Notes

@@ -47,7 +47,7 @@ def model_card(
 ):
     """Draft a card for a model, in Markdown, after Mitchell et al. 2019 [1]_.
 
-    What can be read from the model and from its cross-validation is filled in; what is not given
+    Properties of the model and results of its cross-validation are filled in; what is not given
     is marked as not stated.
 
     Parameters

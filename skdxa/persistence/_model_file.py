@@ -1,12 +1,12 @@
 """Save a fitted model as one file of numbers, and load it.
 
-Why this format. A pickle runs any code that its author put into it, so that a model from
-another hospital could not be opened safely, and a pickle needs the same version of every
-library. A model of skdxa is a few arrays and the parameters that rebuild it. ``zipfile``,
-``json`` and NumPy write these, so that no further dependency is needed, and other programs read
-them: ``numpy.load`` opens the arrays, any ZIP program the card and the parameters.
+This format was chosen because a pickle runs any code that its author put into it, so that a model
+from another hospital could not be opened safely, and a pickle needs the same version of every
+library. A model of skdxa is a few arrays and the parameters that rebuild it. ``zipfile``, ``json``
+and NumPy write these, so that no further dependency is needed, and other programs read them:
+``numpy.load`` opens the arrays, any ZIP program the card and the parameters.
 
-Considered and not used:
+Alternatives that were considered:
 
 - safetensors holds arrays, but neither labels nor parameters, which would need a second format
   inside its header;
@@ -64,14 +64,14 @@ def save_model(model, path, *, card=None, data=None):
         scikit-learn steps `Pipeline`, `StandardScaler`, `SimpleImputer` and
         `LogisticRegression` may be part of it.
     path : str or path-like
-        The file to write; the suffix ``.skdxa`` is usual. A file that is there is replaced, and
+        The file to write; the suffix ``.skdxa`` is usual. An existing file is replaced
         only when the new one is complete.
     card : str or dict, default=None
         A description for those who receive the file, in Markdown, such as `model_card` drafts.
         A dict becomes one section per key.
     data : dict of str to array-like, default=None
         Numbers that later predictions need in addition to the model, such as out-of-fold scores
-        for conformal prediction: float arrays by name, NaN allowed. Everybody who has the file
+        for conformal prediction: float arrays by name, NaN allowed. Anyone who has the file
         can read them.
 
     Raises
@@ -99,12 +99,12 @@ def save_model(model, path, *, card=None, data=None):
     The same model gives the same bytes, and the SHA-256 of the content is part of the file. It
     detects damage, but is not a signature: compare the file's own hash with the sender's.
 
-    Stored of each class are its parameters, except `n_jobs` and `memory`, and its public fitted
+    For each class, its parameters are stored, except `n_jobs` and `memory`, and its public fitted
     attributes, except those with one value per training scan (`SpineCropper.quality_`). No scan,
     no label of a patient and no file name is stored.
 
     A network predicts in float32, also if trained in another `precision`. On another processor
-    or with another number of threads TensorFlow adds in another order, by which probabilities
+    or with another number of threads TensorFlow adds in another order, so that probabilities
     differ in the seventh digit (by at most 1e-7 in trials with one thread and with older
     instructions of the same processor).
 
@@ -177,7 +177,7 @@ def load_model(path, *, return_data=False):
     Classes are taken from a fixed list, never imported by a name in the file. Sizes are compared
     with the file's own before memory is allocated: at most 256 MiB for a file.
 
-    That a file is safe to load does not make its predictions right. Read the card, and test the
+    A file that is safe to load can still predict wrongly. Read the card, and test the
     model on your own scans.
 
     Examples

@@ -135,7 +135,7 @@ def read_scan(
 
     The format is detected from the content: DICOM, MATLAB (version 4 to 7.3), NumPy
     (``.npy``, ``.npz``) or a greyscale picture (PNG, TIFF, BMP, JPEG). Values are never
-    rescaled to some range.
+    rescaled to a fixed range.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def read_scan(
       declare them. Fewer bytes than stated are refused, more are refused unless they are
       zeros that fill a block.
     - *Orientation.* Where the header gives a ``PatientOrientation`` with the head at the
-      bottom, the rows are reversed; one lying on its side is refused. Left and right stay.
+      bottom, the rows are reversed; a scan lying on its side is refused. Left and right are kept.
     - *Unscanned* pixels are those that the header declares as padding, and
       stair-step margins of the image's maximum at the left and right edge: runs of
       the maximum from the edge inwards whose width stays the same over steps of
@@ -224,12 +224,12 @@ def read_scan(
       the modality ``OT`` (other) that do not state the contrary. Not every such file says so:
       look at your exports.
 
-    **MATLAB and NumPy.** The array is taken as it is, MATLAB's as MATLAB shows it:
+    **MATLAB and NumPy.** The array is used as it is, MATLAB's as MATLAB shows it:
     row 0 must be at the head and bone bright, and NaN marks what was not scanned.
-    An HDF5 file is taken as MATLAB's, which turns the axes round, if it has MATLAB's
+    An HDF5 file is read as MATLAB's, which reverses the axes, if it has MATLAB's
     header or array class or, without either, the suffix ``.mat``; others are refused.
-    These formats state no unit. Floating-point pixels of at most 10 are taken to
-    be areal density in g/cm2, all others to be grey levels. The spacing is unknown
+    These formats state no unit. Floating-point pixels of at most 10 are
+    interpreted as areal density in g/cm2, all others as grey levels. The spacing is unknown
     unless given. Pickled objects are refused.
 
     Examples

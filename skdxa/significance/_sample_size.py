@@ -100,7 +100,7 @@ def sample_size_development(
 
     See Also
     --------
-    sample_size_validation : To test a model that exists.
+    sample_size_validation : Sample size for testing an existing model.
 
     Notes
     -----
@@ -208,9 +208,9 @@ def sample_size_validation(
     c_statistic : float
         AUC expected in the validation, above 0.5.
     o_e_width : float, default=0.2
-        Width of the interval of observed over expected events, whose value is taken as 1.
+        Width of the interval of observed over expected events, whose value is assumed to be 1.
     slope_width : float, default=0.2
-        Width of the interval of the calibration slope, whose value is taken as 1.
+        Width of the interval of the calibration slope, whose value is assumed to be 1.
     c_statistic_width : float, default=0.1
         Width of the interval of the AUC.
     threshold : float, optional
@@ -237,11 +237,11 @@ def sample_size_validation(
 
     See Also
     --------
-    sample_size_development : To make a model.
+    sample_size_development : Sample size for developing a model.
 
     Notes
     -----
-    The criteria of Riley et al. [1]_ for a model whose risks are right, with prevalence
+    The criteria of Riley et al. [1]_ for a model whose risks are correct, with prevalence
     :math:`\phi`:
 
     - observed over expected events, on the logarithmic scale:

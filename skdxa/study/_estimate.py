@@ -48,7 +48,7 @@ class StudyEstimate:
         Cores of this machine.
     seconds_on : dict of int to float
         Of the whole study by the number of workers that train, each with cores like these. Fits
-        of one step run side by side; steps, and what is not training, one after the other.
+        of one step run in parallel; steps, and work other than training, run one after the other.
 
     Examples
     --------
@@ -86,9 +86,9 @@ def estimate_study(protocol, *, targets=None, n_scans=None, model=None):
     protocol : Protocol
         The choices of the study.
     targets : sequence of str or None, default=None
-        Those that the cohort has; None takes all of the protocol.
+        Those that the cohort has; None uses all of the protocol.
     n_scans : int or None, default=None
-        Scans of the cohort; None takes the number of patients to simulate.
+        Scans of the cohort; None uses the number of patients to simulate.
     model : classifier or None, default=None
         As in `run_study`; None measures the paper's network.
 

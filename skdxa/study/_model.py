@@ -85,8 +85,8 @@ def fit_model(
         threshold : float
             Positive is ``probability >= threshold``.
         thresholds : ndarray of shape (n_choices,)
-            Those of which `threshold` is the median: of each mean over repeats or, with
-            `final="refit"`, of each repeat; of the rule "fixed" `threshold` alone.
+            The thresholds of which `threshold` is the median: those of each mean over repeats or,
+            with `final="refit"`, of each repeat; with the rule "fixed", `threshold` alone.
 
     Raises
     ------
@@ -101,9 +101,9 @@ def fit_model(
     The out-of-fold scores set the p-values and the threshold. With `final="folds"` a new scan is
     scored by all networks of the folds, and its score from each is compared with the out-of-fold
     scores of the same network, so that the p-values hold for these networks. A network that is
-    fitted again differs in the level of its scores, by which sensitivity and error rate change.
-    It takes a training more, but a file and a prediction only a fraction of the memory and the
-    time.
+    fitted again differs in the level of its scores, by which sensitivity and error rate change. It
+    needs one more training, but the file and a prediction need only a fraction of the memory and
+    the time.
 
     The mean over several networks varies less than the score of one. With `final="folds"` the
     threshold is therefore chosen on out-of-fold scores that are averaged over as many repeats
@@ -221,7 +221,7 @@ def _scores(result):
 def _averaged(result):
     """Return a result whose scores are means, each over as many repeats as there are folds.
 
-    They vary as much as the mean of the networks of the folds, of which each has seen other
+    They vary as much as the mean of the networks of the folds, each of which has seen other
     scans and another seed.
     """
     n_means = max(1, result.n_repeats // result.n_folds)

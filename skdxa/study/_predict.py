@@ -56,10 +56,10 @@ def predict_scans(model, scans, *, data=None, names=None, spacing_mm=None, error
         As `fit_model` returns it; None leaves out p-values, calls and comparisons with the
         training scans.
     names : list of str or None, default=None
-        How to name the scans; None takes paths, and numbers for other scans.
+        Names of the scans; None uses paths, and numbers for other scans.
     spacing_mm : tuple of float or None, default=None
         Height and width of a pixel, in mm, of arrays and of files that do not state it. None:
-        arrays are taken to be of the spacing and unit of the training scans, and such files
+        arrays are assumed to have the spacing and unit of the training scans, and such files
         cannot be used.
     error_rate : float, default=0.1
         Share of the scans of each class for which the other class alone may be named.
@@ -169,7 +169,7 @@ class ModelParts:
     networks : list of SpineCNNClassifier
         Its network or networks.
     is_calibrated : bool
-        Whether the probabilities are others than the mean over the networks.
+        Whether the probabilities differ from the mean over the networks.
     reader : ScanReader
         Its first step.
     width : int

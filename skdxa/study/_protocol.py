@@ -71,11 +71,11 @@ class Protocol:
         The user's name of a column, by the name that skdxa has for it, such as
         ``{"bmd_L1": "L1 BMD"}``. Further names are "scanner" and "year", which the audit uses.
     gaps : {"leave_out", "impute"}, default="leave_out"
-        What becomes of patients with a gap in a clinical column: they are left out of the
+        Handling of patients with a gap in a clinical column: they are left out of the
         comparison with clinical predictors, or the gap is filled by the median of the
         training folds.
     texture : str, default="tbs"
-        Clinical column of the texture, of which lower is worse.
+        Clinical column of the texture; lower values are worse.
     reference : {"finnish_women", "nhanes_iii_women", "nhanes_2005_women"}, \
 default="finnish_women"
         Reference population of the T-scores.
@@ -93,8 +93,8 @@ default="finnish_women"
     random_state : int, default=0
         Seeds the simulation, the splits and the networks.
     n_threads : int or None, default=None
-        Threads that TensorFlow uses for one fit, on which the scores depend; None leaves it
-        TensorFlow's own number. The manifest of a report states the number used.
+        Threads that TensorFlow uses for one fit, on which the scores depend; None uses
+        TensorFlow's default. The manifest of a report states the number used.
 
     Raises
     ------
@@ -194,13 +194,13 @@ default="finnish_women"
         Parameters
         ----------
         **changes : choices of the protocol
-            In place of those of the quick one.
+            Choices that replace those of the quick protocol.
 
         Returns
         -------
         protocol : Protocol
             500 simulated patients, 3 folds, 1 repeat and 20 epochs, and a stack with two inner
-            folds. Its numbers show that everything works; for a paper they are too uncertain.
+            folds. Its results show that everything works; they are too uncertain for a paper.
 
         Examples
         --------
@@ -224,12 +224,12 @@ default="finnish_women"
         Parameters
         ----------
         **changes : choices of the protocol
-            In place of the paper's.
+            Choices that replace those of the paper.
 
         Returns
         -------
         protocol : Protocol
-            As published, but for two choices: the epoch is chosen within the training folds,
+            As published, except for two choices: the epoch is chosen within the training folds,
             and intervals take account of overlapping training folds.
 
         Examples
@@ -261,7 +261,7 @@ default="finnish_women"
             The file: the choices by name, and `protocol`, "quick" or "paper", on which they
             are based.
         **changes : choices of the protocol
-            In place of those of the file.
+            Choices that replace those of the file.
 
         Returns
         -------

@@ -81,10 +81,10 @@ def run_study(
     external : Bunch or None, default=None
         A cohort of another hospital, on which the models of the median repeat are tested.
     out : str or path-like
-        Folder to make. It appears when everything in it is complete.
+        Folder to create. It appears when everything in it is complete.
     model : classifier, dict of str to classifier or None, default=None
-        What is trained in place of the paper's network, on `cohort.data` as it is; a dict
-        holds one by target. Steps that need a network are then left out.
+        Classifier to train instead of the paper's network, on `cohort.data` as it is; a dict
+        has one classifier per target. Steps that need a network are then left out.
     overwrite : bool, default=False
         Whether `out` may exist and be replaced, if it holds nothing but a report.
     checkpoint : str, path-like or None, default=None
