@@ -36,8 +36,8 @@ class ScanReadError(ScanError):
     Attributes
     ----------
     reason : str
-        The kind of fault in a few words, the same for all files that fail alike and without
-        the name of any: "missing file", "empty file", "file not opened", "unknown format",
+        The kind of fault in a few words, the same for all files that fail in the same way, without
+        the name of a file: "missing file", "empty file", "file not opened", "unknown format",
         "damaged file", "too large", "unsupported image", "identifying text", "no such variable",
         "no scan", "nothing scanned" or "implausible density".
     """
@@ -104,7 +104,7 @@ class CheckpointError(ValueError):
 
 
 class ModelFileError(ValueError):
-    """A model cannot be saved, or a file not be loaded as one.
+    """A model cannot be saved, or a file cannot be loaded as a model.
 
     The message names the file, what is wrong and what to do.
     """

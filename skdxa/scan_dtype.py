@@ -84,7 +84,7 @@ class ScanArray(ExtensionArray):
     unit : str, default=None
         Unit of the pixels, such as "g/cm2" or "grey level"; None where unknown.
     names : sequence of str or None, default=None
-        Where each scan comes from, such as its file, for error messages. Names take no part
+        Where each scan comes from, such as its file, for error messages. Names are ignored
         in comparisons.
 
     Examples

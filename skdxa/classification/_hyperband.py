@@ -85,7 +85,7 @@ class HyperbandSearchCV(BaseSearchCV):
 
     refit : bool, str or callable, default=True
         As in `sklearn.model_selection.GridSearchCV`: fit the best configuration again on all
-        scans, with the resource that it was best with.
+        scans, with the resource at which it was best.
 
     cv : int, splitter or iterable, default=5
         As in `sklearn.model_selection.GridSearchCV`; `StratifiedGroupKFold`, with `groups` in
@@ -123,8 +123,8 @@ class HyperbandSearchCV(BaseSearchCV):
         trained in the round.
 
     best_estimator_, best_params_, best_score_, best_index_, scorer_, refit_time_
-        As in `sklearn.model_selection.GridSearchCV`. As in the paper, the best is that of the
-        highest score in any round, and of equals the first.
+        As in `sklearn.model_selection.GridSearchCV`. As in the paper, the best is the one with the
+        highest score in any round; of equal ones, the first.
 
     n_splits_ : int
         Folds of the cross-validation.
@@ -153,8 +153,8 @@ class HyperbandSearchCV(BaseSearchCV):
     (`set_threads`), on which the scores depend. Fits that are lost with a worker that dies are
     run again.
 
-    The best score is the highest of many and therefore biased upwards. Judge the selected
-    model on other patients, or by the search as the estimator of a cross-validation.
+    The best score is the highest of many and therefore biased upwards. Evaluate the selected
+    model on other patients, or use the search as the estimator of a cross-validation.
 
     References
     ----------

@@ -23,7 +23,7 @@ def cobb_angle(spine, *, spacing_mm):
         row. A vertebra with a NaN is left out. Or the column of the spine's centre in every
         row, as `skdxa.preprocessing.find_spine_line` gives it, in pixels.
     spacing_mm : tuple of float
-        Height and width of a pixel in mm (rows first), for pixels are rarely square:
+        Height and width of a pixel in mm (rows first), since pixels are rarely square:
         ``(1.05, 0.60)`` in the scans of [1]_, ``(1, 1)`` for a radiograph with square pixels
         of unknown size, where only corners can be used.
 
@@ -41,7 +41,7 @@ def cobb_angle(spine, *, spacing_mm):
 
     See Also
     --------
-    is_scoliotic : Compare the angle with 10 degrees, by a rule that is named.
+    is_scoliotic : Compare the angle with 10 degrees, by a stated rule.
 
     Notes
     -----
@@ -53,7 +53,7 @@ def cobb_angle(spine, *, spacing_mm):
 
     From a line, the angle is the largest difference of inclination, after fitting straight
     lines by least squares to 35 mm of it, the height of a vertebra and its disc. It is a
-    stand-in, not a Cobb angle: the fit levels short curves out, noise adds to straight
+    substitute, not a Cobb angle: the fit flattens short curves, noise adds to straight
     spines, and a scan shows only part of the spine. On 150 simulated scans the angles of the
     lines that were found differed from the true ones by 0.3 +- 3.0 degrees on average, and
     by -4 +- 4 where the true angle exceeded 10 degrees: use it to rank scans, or calibrate it
@@ -136,13 +136,13 @@ def is_scoliotic(angle, *, rule=">10"):
     angle : float, array-like, Series or DataFrame
         Cobb angles in degrees; NaN where unknown.
     rule : {">10", ">=10"}, default=">10"
-        More than 10 degrees, as in [1]_, or 10 degrees and more, as others have it. Print it
-        with the result.
+        More than 10 degrees, as in [1]_, or 10 degrees and more, as in other studies. Report
+        it with the result.
 
     Returns
     -------
     scoliotic : bool, ndarray, Series or DataFrame
-        As `is_osteoporotic` returns: what is unknown stays unknown.
+        As returned by `is_osteoporotic`: unknown values remain unknown.
 
     Raises
     ------

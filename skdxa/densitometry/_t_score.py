@@ -27,10 +27,10 @@ class ReferencePopulation:
         ``"femoral_neck"`` and ``"total_hip"``; ``"lumbar"`` and ``"lumbar_spine"`` mean
         the spine, ``"neck"`` the femoral neck.
     device : str
-        The make of densitometer that the figures hold for: those of others differ by up to
+        The make of densitometer for which the figures hold; those of others differ by up to
         20 %.
     source : str
-        The publication, or the report of your densitometer, that the figures come from.
+        The publication, or the report of your densitometer, from which the figures come.
 
     See Also
     --------
@@ -162,8 +162,8 @@ def t_score(bmd, reference, *, site):
     bmd : float, array-like, Series or DataFrame
         Areal densities in g/cm2, all of one site; NaN where not measured.
     reference : ReferencePopulation
-        The population to compare with, such as ``FINNISH_WOMEN``. There is no default, for
-        a T-score is meaningless without it.
+        The population to compare with, such as ``FINNISH_WOMEN``. There is no default,
+        since a T-score is meaningless without it.
     site : str
         A site of the reference: ``"spine"``, ``"hip"``, ``"femoral_neck"`` or
         ``"total_hip"``. Single vertebrae are compared with the spine.
@@ -181,13 +181,13 @@ def t_score(bmd, reference, *, site):
 
     See Also
     --------
-    is_osteoporotic : Compare T-scores with -2.5 without falling over rounding.
+    is_osteoporotic : Compare T-scores with -2.5, allowing for rounding errors.
     spine_t_score : T-score of the spine from its evaluable vertebrae.
 
     Notes
     -----
-    T = (BMD - mean) / SD. Print the name of the reference with every T-score: one woman has
-    quite different ones by different references and densitometers.
+    T = (BMD - mean) / SD. Print the name of the reference with every T-score: the T-scores of one
+    woman differ considerably between references and densitometers.
 
     Examples
     --------
@@ -238,7 +238,7 @@ def is_osteoporotic(t_scores, *, threshold=-2.5, rounded=False):
     Returns
     -------
     osteoporotic : bool, ndarray, Series or DataFrame
-        Of the kind of `t_scores`. What is unknown stays unknown: ``pd.NA`` for a single
+        Of the type of `t_scores`. Unknown values remain unknown: ``pd.NA`` for a single
         T-score, in a Series and in a DataFrame (type ``boolean``); an array with NaN gives
         an array of 1, 0 and NaN, any other an array of bool.
 
@@ -250,8 +250,8 @@ def is_osteoporotic(t_scores, *, threshold=-2.5, rounded=False):
     -----
     In floating point ``(0.90 - 1.20) / 0.12`` is -2.4999999999999996, so that a woman just at
     the limit would be missed by ``t <= -2.5``. T-scores within one millionth of the limit
-    count as at the limit; densities of four decimals are never that close without being at
-    it. The definition applies to postmenopausal women and to men aged 50 years or
+    count as at the limit; densities of four decimals are never that close unless they
+    are at the limit. The definition applies to postmenopausal women and to men aged 50 years or
     more.
 
     References

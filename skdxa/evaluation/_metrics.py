@@ -50,7 +50,7 @@ def sensitivity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
 
     See Also
     --------
-    specificity_score : The share of the negatives that are recognised.
+    specificity_score : The share of the negatives that are classified as negative.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def specificity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
 
     See Also
     --------
-    sensitivity_score : The share of the positives that are found.
+    sensitivity_score : The share of the positives that are detected.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def _recall(y_true, y_pred, pos_label, side, sample_weight):
 def threshold_at_sensitivity(
     y, score, sensitivity, *, rule="at_least", confidence=0.95, groups=None
 ):
-    """Find the threshold at which a score has the sensitivity wanted.
+    """Find the threshold at which a score has the wanted sensitivity.
 
     Parameters
     ----------
@@ -151,13 +151,13 @@ def threshold_at_sensitivity(
         "nearest" is the threshold whose sensitivity is nearest; of several equally near
         ones the highest, which is the most specific. "interpolated" lies between the
         neighbouring points of the ROC curve, in proportion to the sensitivity. "guaranteed"
-        is the highest threshold of which the sensitivity among new patients is not below the
-        wanted one, with the stated confidence.
+        is the highest threshold whose sensitivity among new patients is not below the wanted
+        one, with the stated confidence.
     confidence : float, default=0.95
-        Of the rule "guaranteed": the probability, over samples like this one, that the
+        For the rule "guaranteed": the probability, over samples like this one, that the
         guarantee holds.
     groups : array-like of shape (n_scans,), optional
-        Of the rule "guaranteed": the patient of each scan, where patients have several.
+        For the rule "guaranteed": the patient of each scan, where patients have several.
 
     Returns
     -------
@@ -197,9 +197,9 @@ def threshold_at_sensitivity(
     not below the wanted one. The scores must be of patients that the model was not trained on,
     of whom the new ones are a random sample. No distribution is assumed, and ties make the rule
     safer. At least ``log(1 - confidence) / log(sensitivity)`` positives are needed, such as 29
-    for 90 % and 14 for 80 % with 95 % confidence. Of a patient with several positive scans the
-    lowest score counts, so that the guarantee is of the patients all of whose positive scans
-    are found.
+    for 90 % and 14 for 80 % with 95 % confidence. For a patient with several positive scans the
+    lowest score is used, so that the guarantee applies to patients all of whose positive scans
+    are detected.
 
     References
     ----------

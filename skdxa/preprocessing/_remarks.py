@@ -42,7 +42,7 @@ def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
         - `saturated`: share of the scanned pixels that have the largest value;
         - `quality` of the spine line (see `find_spine_line`), 0 if all pixels are equal;
         - `inverted_quality`: where `quality` is below 0.8, that of a line in the scan with
-          bright and dark exchanged, and otherwise 0;
+          bright and dark reversed, and otherwise 0;
         - `spine_mm`: distance of the spine line's mean from the nearer side, in mm.
 
     Raises
@@ -117,9 +117,9 @@ def scan_remarks(
         it was not scanned, more than a twentieth has the largest value, bone is dark, it does
         not look like a lumbar spine (see `looks_like_spine`), the crop would reach beyond its
         side by 10 mm or more, it is narrower than 80 or wider than 320 mm, its densities
-        are unlike those of bone, or more than 6 cm2 are denser than 2.5 g/cm2. Of simulated scans
-        the last is true of all with rods and of fewer than one in a hundred without metal;
-        buttons, clips and cement are mostly smaller than that.
+        are unlike those of bone, or more than 6 cm2 are denser than 2.5 g/cm2. Among simulated
+        scans the last is true of all with rods and of fewer than one in a hundred without metal;
+        buttons, clips and cement are mostly smaller.
     features : dict of str to float
         As `scan_features` returns them. Only returned if `return_features` is true.
 

@@ -79,8 +79,8 @@ def printable(path):
 def in_stored_form(path):
     """Return a path as the disk writes it, where that differs in the form of Unicode alone.
 
-    An accented letter is one character or a letter and an accent. A table made with one program
-    may hold the first form, and a folder copied from macOS the second.
+    An accented character is one code point or a letter with a combining accent. A table made with
+    one program may hold the first form, and a folder copied from macOS the second.
 
     Parameters
     ----------

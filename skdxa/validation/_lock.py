@@ -26,9 +26,9 @@ def holding(folder, error):
     Parameters
     ----------
     folder : path-like
-        The folder, which exists.
+        An existing folder.
     error : callable
-        Called with the message where another run holds the folder; it returns the exception
+        Called with the message if another run holds the folder; it returns the exception
         that is raised.
 
     Yields

@@ -29,7 +29,7 @@ def as_patients(groups, n_rows, *, name="groups"):
     score of a cross-validation too high. Whole numbers are one patient however they are
     written (``1000``, ``1000.0``, ``"1000"``, ``"1000.0"``). Texts are brought to Unicode
     normalization form C, without invisible characters and without spaces at the ends.
-    ``"007"`` and ``"7"`` stay two patients.
+    ``"007"`` and ``"7"`` remain two patients.
 
     Parameters
     ----------
