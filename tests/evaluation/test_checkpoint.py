@@ -615,7 +615,7 @@ def test_a_full_disk_names_the_checkpoint_and_keeps_what_is_finished(tmp_path, d
     run = SHORT | {"random_state": 0, "checkpoint": folder}
     monkeypatch.setattr("skdxa.evaluation._checkpoint.write_arrays", write)
     message = (
-        r"full cannot be written to \(No space left on device\)\. Free some space, or take "
+        r"full cannot be written to \(No space left on device\)\. Free some space, or use "
         "another folder; splits that are finished are kept"
     )
     with pytest.raises(CheckpointError, match=message):
@@ -633,9 +633,7 @@ def test_what_to_do_about_a_refused_permission_is_told(tmp_path, data, monkeypat
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr("skdxa.evaluation._checkpoint.write_arrays", write)
-    message = (
-        r"\(Permission denied\)\. Change its permissions or those of its folder, or take anot"
-    )
+    message = r"\(Permission denied\)\. Change its permissions or those of its folder, or use anot"
     with pytest.raises(CheckpointError, match=message):
         repeated_cross_validate(numbers_of(), *data, **SHORT, checkpoint=tmp_path / "held")
 

@@ -35,7 +35,7 @@ def test_twins_under_other_names_are_found_and_other_patients_are_not():
     drawn = np.random.RandomState(0).randint(0, 3, (1, n_scans))
     found = audit_patients.audit_patients(cohort, {"scoliosis": drawn})
     assert found.verdict == "fault"
-    assert "pairs of scans listed for different patients show bones as alike" in found.finding
+    assert "pairs of scans listed for different patients show bones as similar" in found.finding
     # All in one fold: no twin is trained on while the other is scored.
     found = audit_patients.audit_patients(cohort, {"scoliosis": np.zeros((1, n_scans), int)})
     assert found.verdict == "nothing found"

@@ -702,7 +702,8 @@ def test_a_file_that_must_not_be_read_is_not_called_unwritable(tmp_path, code, n
         pytest.raises(
             OSError,
             match=rf"^{named} cannot be read or written \({os.strerror(code)}\)\. Change its "
-            rf"permissions or those of its folder, .* again\. What .* kept in {tmp_path}\.$",
+            rf"permissions or those of its folder, .* again\. Finished parts are kept in "
+            rf"{tmp_path}\.$",
         ),
         telling_what_is_kept(tmp_path),
     ):
