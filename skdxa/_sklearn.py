@@ -71,7 +71,7 @@ def output_container(transformer):
 
 @contextmanager
 def known_splitter(search, X, y, groups):
-    """Give a search its splitter and the number of splits while it searches.
+    """Set the splitter and the number of splits of a search while it searches.
 
     `BaseSearchCV.fit` sets the attributes `_checked_cv_orig` and `n_splits_` before it searches
     from scikit-learn 1.9 on; before, it kept the splitter to itself.
