@@ -264,7 +264,7 @@ def test_a_network_of_ones_own(stack):
     np.testing.assert_array_equal(
         clone(cnn).fit(X, y).predict_proba(X), pickle.loads(pickle.dumps(cnn)).predict_proba(X)
     )
-    with pytest.raises(ValueError, match=r"sequential keras\.Model from images .* gave a str"):
+    with pytest.raises(ValueError, match=r"sequential keras\.Model from images .* returned a str"):
         small(network=lambda shape: "nothing").fit(X, y)
 
     def two_outputs(image_shape):
