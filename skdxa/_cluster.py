@@ -1,4 +1,4 @@
-"""joblib on a cluster of dask workers: work that is lost, and what each worker must have done.
+"""joblib on a cluster of dask workers: lost work, and the setup of each worker.
 
 dask is an extra (``pip install "skdxa[dask]"``) and is imported only where joblib uses it.
 """
@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from joblib import parallel_config
 from joblib.parallel import get_active_backend
 
-# How often in a row a cluster may lose work without having finished any.
+# Number of consecutive losses of work, without any finished task, that a cluster may have.
 _MOST_LOSSES = 5
 _SECONDS_BEFORE_SENDING_AGAIN = 0.5
 
@@ -35,7 +35,7 @@ def tasks_at_once():
 
 
 def within_one_task():
-    """Return a context in which what runs in a dask worker sends no tasks of its own.
+    """Return a context in which code that runs in a dask worker sends no further tasks.
 
     joblib in a dask worker would otherwise send even the only fit of a split, with its data, as
     another task to any worker, also for ``n_jobs=1``.
@@ -45,12 +45,12 @@ def within_one_task():
 
 @contextmanager
 def data_sent(*data):
-    """Let each dask worker have a copy of the data while the context lasts.
+    """Send a copy of the data to each dask worker for the duration of the context.
 
     joblib by itself sends an argument to one worker, from which others copy it. Tasks are
-    cancelled if that worker dies, and wait for ever if it dies while the argument is sent. Calls
-    of joblib in the context must be given the same objects as arguments. Each context has a link
-    of its own to the cluster, since joblib's still waits for tasks that were cancelled.
+    cancelled if that worker dies, and wait forever if it dies while the argument is sent. Calls
+    of joblib in the context must be given the same objects as arguments. Each context has its own
+    connection to the cluster, since joblib's still waits for tasks that were cancelled.
     """
     if dask_client() is None:
         yield
@@ -87,14 +87,14 @@ def send_more(*data):
 
 
 def _send(client, data):
-    """Send data to all workers, and again if a worker dies meanwhile."""
+    """Send data to all workers; send it again if a worker dies in the meantime."""
     if not data:
         return []
     for _ in range(_MOST_LOSSES):
         try:
             return client.scatter(data, broadcast=True, hash=False)
         except OSError:
-            # Until the scheduler knows that the worker has died.
+            # Wait until the scheduler knows that the worker has died.
             time.sleep(_SECONDS_BEFORE_SENDING_AGAIN)
     return client.scatter(data, broadcast=True, hash=False)
 
@@ -122,7 +122,7 @@ class Losses:
             ) from error
 
     def end(self):
-        """Count from zero again, since work has been finished."""
+        """Reset the count, since work has been finished."""
         self.number = 0
 
 

@@ -33,7 +33,7 @@ if find_spec("sklearn.callback"):
 else:  # pragma: no cover
     # Older than scikit-learn 1.9: there are no callbacks to support.
     class CallbackSupportMixin:
-        """Stands in for scikit-learn's mixin."""
+        """Replaces scikit-learn's mixin."""
 
     def with_callbacks(method):
         """Return the method as it is."""
@@ -85,7 +85,7 @@ def final_step(estimator):
 
 @contextmanager
 def known_splitter(search, X, y, groups):
-    """Let a search know its splitter and the number of splits while it searches.
+    """Set the splitter and the number of splits of a search while it searches.
 
     `BaseSearchCV.fit` sets the attributes `_checked_cv_orig` and `n_splits_` before it searches
     from scikit-learn 1.9 on; before, it kept the splitter to itself.

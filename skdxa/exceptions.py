@@ -36,8 +36,8 @@ class ScanReadError(ScanError):
     Attributes
     ----------
     reason : str
-        The kind of fault in a few words, the same for all files that fail alike and without
-        the name of any: "missing file", "empty file", "file not opened", "unknown format",
+        The kind of fault in a few words, the same for all files that fail in the same way, without
+        the name of a file: "missing file", "empty file", "file not opened", "unknown format",
         "damaged file", "too large", "unsupported image", "identifying text", "no such variable",
         "no scan", "nothing scanned" or "implausible density".
     """
@@ -79,7 +79,7 @@ class CheckpointError(ValueError):
 
     It belongs to another run, with the differences named; it is in use by a run; a file in it is
     damaged; it cannot be made or written to; or the run has parts, such as a function that uses an
-    open file, of which a later run could not tell whether they have changed.
+    open file, in which a later run could not detect a change.
 
     Examples
     --------
@@ -104,7 +104,7 @@ class CheckpointError(ValueError):
 
 
 class ModelFileError(ValueError):
-    """A model cannot be saved, or a file not be loaded as one.
+    """A model cannot be saved, or a file cannot be loaded as a model.
 
     The message names the file, what is wrong and what to do.
     """

@@ -84,7 +84,7 @@ class ScanArray(ExtensionArray):
     unit : str, default=None
         Unit of the pixels, such as "g/cm2" or "grey level"; None where unknown.
     names : sequence of str or None, default=None
-        Where each scan comes from, such as its file, for error messages. Names take no part
+        Where each scan comes from, such as its file, for error messages. Names are ignored
         in comparisons.
 
     Examples
@@ -159,11 +159,11 @@ class ScanArray(ExtensionArray):
         Parameters
         ----------
         indices : array-like of int
-            Positions; -1 stands for a missing scan where `allow_fill` is True.
+            Positions; -1 is a missing scan if `allow_fill` is True.
         allow_fill : bool, default=False
             Whether negative positions are missing scans.
         fill_value : None
-            What stands in place of a missing scan.
+            The value of a missing scan.
 
         Returns
         -------
@@ -209,7 +209,7 @@ class ScanArray(ExtensionArray):
         if dtype == self.dtype:
             return self.copy() if copy else self
         if dtype == np.dtype(str):
-            # What `str` means in pandas 2, where texts are objects.
+            # `str` in pandas 2, where texts are objects.
             texts = [np.nan if scan is None else str(scan) for scan in self._scans]
             return np.array(texts, dtype=object)
         if pd.api.types.is_object_dtype(dtype):

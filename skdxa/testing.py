@@ -1,7 +1,7 @@
-"""Checks that any image estimator should pass, beside scikit-learn's own.
+"""Checks that any image estimator should pass, in addition to scikit-learn's.
 
-scikit-learn's checks make tables, so that they skip almost everything for estimators that take
-scans. The checks here make scans. They take estimators as shipped: transformers of scans,
+scikit-learn's checks create tables, so that they skip almost everything for estimators of scans.
+The checks here create scans. They accept unmodified estimators: transformers of scans,
 classifiers of images, and pipelines of both.
 """
 

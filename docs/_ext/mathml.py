@@ -12,7 +12,7 @@ from sphinx.util.math import get_node_equation_number
 # A command that LaTeX has and the converter of docutils does not.
 DOTS = re.compile(r"\\dots(?![a-z])")
 APPLY_FUNCTION = "\N{FUNCTION APPLICATION}"
-# Signs that common fonts for mathematics lack, or that stand elsewhere than in TeX.
+# Signs that common fonts for mathematics lack, or that are placed differently than in TeX.
 SIGNS = {"\N{REVERSE SOLIDUS OPERATOR}": "\N{SET MINUS}", "'": "\N{PRIME}"}
 STRETCHED = ("{", "}", "\N{DOUBLE VERTICAL LINE}")
 OPENING, CLOSING = ("(", "[", "{"), (")", "]", "}")
@@ -62,7 +62,7 @@ def mend_children(parent):
 
 
 def set_apart(parent, place):
-    """Put thin spaces around the name of a function, which stands before `place`."""
+    """Put thin spaces around the name of a function, which is before `place`."""
     behind = parent[place + 1] if place + 1 < len(parent) else None
     if behind is not None and behind.text not in OPENING:
         parent[place] = ElementTree.Element("mspace", THIN_SPACE)

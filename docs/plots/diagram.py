@@ -1,4 +1,4 @@
-"""Boxes and arrows, of which the diagrams beside this module are drawn."""
+"""Boxes and arrows for the diagrams in this folder."""
 
 from matplotlib import pyplot as plt
 from matplotlib.patches import FancyBboxPatch

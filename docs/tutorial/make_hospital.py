@@ -38,7 +38,7 @@ def draw_patients(n, rng):
             "age": rng.uniform(45, 85, n).round().astype(int),
             "sex": np.where(rng.random(n) < 0.8, "F", "M"),
             "cobb_angle": cobb_angle,
-            # A reader judges the angle by eye, with an error of a few degrees.
+            # A reader estimates the angle by eye, with an error of a few degrees.
             "scoliosis": np.where(cobb_angle + rng.normal(0, 3, n) > 10, "Yes", "No"),
             "convex": rng.choice(["left", "right"], n),
             "bmd": list(bmd.round(3)),

@@ -47,7 +47,7 @@ figure.show()
 # %%
 # The brightest column is not the spine
 # -------------------------------------
-# Two simple methods take the column that is brightest on average for the whole scan, or the
+# Two simple methods use the column that is brightest on average for the whole scan, or the
 # centre of brightness of each row. They fail because real exports have white margins where
 # nothing was scanned, ribs and pelvis are bright as well, and metal is brightest of all.
 
@@ -172,8 +172,8 @@ figure.show()
 # %%
 # How sure the search is
 # ----------------------
-# The search finds a path in any image. Its quality tells whether the path stands out; below
-# ``LOW_QUALITY`` it should be looked at. The cropper keeps the quality of the scans that it was
+# The search finds a path in any image. Its quality measures how clearly the path stands out; below
+# ``LOW_QUALITY`` it should be checked. The cropper keeps the quality of the scans that it was
 # fitted on, and :meth:`~skdxa.preprocessing.SpineCropper.quality` computes that of others.
 
 from skdxa.preprocessing import LOW_QUALITY

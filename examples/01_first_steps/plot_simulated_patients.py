@@ -31,8 +31,8 @@ cohort.data.drop(columns="scan").head()
 # %%
 # A pixel is 1.05 mm high and 0.60 mm wide. Drawn with that ratio, vertebrae have their
 # anatomical proportions. The line is the true centre of the spine, and the white margins were
-# not scanned. Above each scan stand the true Cobb angle, the number of vertebrae from L1 to L4
-# with findings, and what both raters called the scan. All scans have the same grey scale.
+# not scanned. Above each scan are the true Cobb angle, the number of vertebrae from L1 to L4
+# with findings, and the ratings of both raters. All scans have the same grey scale.
 
 row_mm, column_mm = cohort.spacing_mm
 style = {"cmap": SCAN_COLORMAP, "aspect": row_mm / column_mm, "vmin": -0.1, "vmax": 1.6}

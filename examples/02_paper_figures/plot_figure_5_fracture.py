@@ -41,7 +41,7 @@ labels.apply(lambda label: label.value_counts(dropna=False)).rename_axis("label"
 # %%
 # Compare with known predictors
 # -----------------------------
-# :func:`~skdxa.study.fracture_benchmarks` puts the network's out-of-fold scores beside the
+# :func:`~skdxa.study.fracture_benchmarks` compares the network's out-of-fold scores with
 # T-scores, TBS and age: the ten rows of the fracture part of the paper's Table 1. Three folds are
 # too few for an interval of their mean; these are DeLong's and Wilson's, of the pooled scores.
 
@@ -54,7 +54,7 @@ print(format_table(benchmarks.table))
 # ----------
 # The cross marks the threshold at which the network has the sensitivity of a T-score of -2.5.
 
-beside = {
+benchmark_rows = {
     "Min T-score": "Min T-score (min spine/hip)",
     "TBS": "TBS (avg L1-L4)",
     "Age": "Age",
@@ -66,14 +66,14 @@ RepeatedRocDisplay.from_result(
     network,
     y=labels["fracture_5y"],
     threshold=benchmarks.thresholds.loc["Deep learning", "threshold"],
-    benchmarks={name: benchmarks.scores[row] for name, row in beside.items()},
+    benchmarks={name: benchmarks.scores[row] for name, row in benchmark_rows.items()},
     name="network",
     ax=roc,
     style={"legend": {"fontsize": 10, "ncols": 2}},
 )
 roc.set_title("(a) simulated fractures within 5 years", fontsize=11)
 for letter, ax, row in zip(
-    "bcde", matrices.flat, ["Deep learning", *beside.values()], strict=True
+    "bcde", matrices.flat, ["Deep learning", *benchmark_rows.values()], strict=True
 ):
     matrix = benchmarks.results[row].confusion_matrix(
         labels["fracture_5y"], threshold=benchmarks.thresholds.loc[row, "threshold"]

@@ -12,7 +12,7 @@ few patients are mostly chance.
 # What Hyperband will cost
 # ------------------------
 # The table is known before anything is trained. ``cost_warm`` counts the epochs if a network that
-# is trained further goes on from its weights.
+# is trained further continues from its weights.
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -9,12 +9,12 @@ import types
 from skdxa._description._library import is_library
 
 _MISSING = object()
-# Python 3.13 marks code with a docstring by it.
+# Flag by which Python 3.13 marks code with a docstring.
 _HAS_DOCSTRING = 0x4000000
 
 
 class Absent:
-    """Stands for a name that refers to nothing."""
+    """Marks a name that refers to nothing."""
 
 
 def instructions(code):
@@ -65,7 +65,7 @@ def values_referred_to(function):
         except ValueError:
             value = Absent
         _add(found, f"variable {name}", value, attributes)
-    # All that the code of a library refers to is the library's.
+    # Everything that the code of a library refers to belongs to the library.
     if is_library(function.__globals__.get("__name__")):
         return found
     for name in sorted(names):
@@ -114,7 +114,7 @@ def _names(code):
 
 
 def _imported(name, level, namespace):
-    """Import a module of the user's own, as the function will; of a library return the name."""
+    """Import a module of the user, as the function will; return the name of a library."""
     if level:
         package = namespace.get("__package__") or ""
         try:
@@ -126,5 +126,5 @@ def _imported(name, level, namespace):
     try:
         return importlib.import_module(name)
     except Exception:
-        # The function may catch it, or will say it better.
+        # The function may catch this error, or raise a clearer one.
         return Absent

@@ -20,14 +20,14 @@ from skdxa._description._keras import plain_config
 from skdxa._description._library import find, is_library, is_named
 
 _SIMPLE = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
-# Of a class, what does not change how it works, or what Python adds to it.
+# Attributes of a class that do not affect its behaviour, or that Python adds.
 _WITHOUT_EFFECT_IN_CLASS = {
     "__abstractmethods__", "__annotate__", "__annotate_func__", "__annotations__",
     "__annotations_cache__", "__dict__", "__doc__", "__firstlineno__", "__module__",
     "__orig_bases__", "__parameters__", "__qualname__", "__slotnames__", "__static_attributes__",
     "__weakref__", "_abc_impl",
 }  # fmt: skip
-# Of an estimator, what does not change its predictions, times among them.
+# Attributes of an estimator that do not affect its predictions, such as times.
 _WITHOUT_EFFECT_IN_ESTIMATOR = {
     "_sklearn_version", "cv_results_", "memory", "n_jobs", "refit_time_", "verbose",
 }  # fmt: skip
@@ -35,7 +35,7 @@ _SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 
 
 class NotDescribable(ValueError):
-    """A value has a part of which nobody can say whether it has changed.
+    """A value has a part in which a change cannot be detected.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class _Digest:
     """
 
     def __init__(self):
-        # With the values themselves, so that no other gets the number of one of them.
+        # With references to the values, so that their ids are not reused.
         self._done = {}
         self._open = {}
 
@@ -162,7 +162,7 @@ class _Digest:
             raise NotDescribable(error.what, error.where or label) from None
 
     def _texts(self, value):
-        """Return the texts that make up a value of which the digest is neither known nor begun."""
+        """Return the texts that make up a value whose digest is neither known nor in progress."""
         kind = type(value)
         for types_, describe in _KINDS:
             if isinstance(value, types_):
@@ -203,7 +203,7 @@ class _Digest:
             return ["masked", *map(self.of, parts)]
         texts = ["array", str(value.shape)]
         if value.dtype.names:
-            # Not the bytes between the fields, which hold anything.
+            # Without the bytes between the fields, which are arbitrary.
             return [*texts, *(self.of(part) for n in value.dtype.names for part in (n, value[n]))]
         if value.dtype.hasobject:
             return [*texts, *(self.of(one) for one in value.ravel())]
@@ -302,7 +302,7 @@ class _Digest:
         try:
             reduce = copyreg.dispatch_table.get(kind)
             reduced = reduce(value) if reduce else value.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
-        except Exception as error:  # Objects run code of their own here.
+        except Exception as error:  # Objects can run custom code here.
             raise NotDescribable(f"a {kind.__module__}.{kind.__qualname__} ({error})") from None
         if isinstance(reduced, str):
             if not _is_found(value, reduced):
@@ -311,7 +311,7 @@ class _Digest:
             return ["name", reduced, *map(self.of, (kind, value.__doc__))]
         make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
         if isinstance(state, dict) and all(isinstance(name, str) for name in state):
-            # Not the order in which attributes were set, nor what pandas has calculated meanwhile.
+            # Not the order in which attributes were set, nor what pandas has cached since.
             names = sorted(state)
             if is_library(kind.__module__):
                 names = [name for name in names if name != "_cache"]
@@ -356,7 +356,7 @@ def _is_found(value, name):
     if module is not None:
         return find(module, name) is value
     with warnings.catch_warnings():
-        # Modules under their former names warn when they are looked into.
+        # Modules under their former names warn when they are inspected.
         warnings.simplefilter("ignore")
         modules = [module for module in list(sys.modules) if find(module, name) is value]
     return any(map(is_library, modules))

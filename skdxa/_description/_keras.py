@@ -42,7 +42,7 @@ def _collect_names(config, class_name, names):
 
 
 def _is_counted(name, class_name):
-    # As Keras does it.
+    # As Keras does.
     words = re.sub(r"\W+", "", str(class_name))
     words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", words)
     words = re.sub("([a-z])([A-Z])", r"\1_\2", words).lower()

@@ -1,4 +1,4 @@
-"""Which code belongs to an installed package, and which is the user's own."""
+"""Distinguish the code of installed packages from the user's own."""
 
 import functools
 import importlib.util

@@ -1,7 +1,7 @@
 """Adam with one operation of TensorFlow for the update of each weight.
 
 Keras writes the update out in some thirty operations per weight. They take the same few
-arithmetic steps, but each reads and writes its arrays anew and is scheduled by itself, which
+arithmetic steps, but each reads and writes its arrays again and is scheduled by itself, which
 counts in steps of some tens of milliseconds.
 """
 

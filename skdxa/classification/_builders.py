@@ -1,4 +1,4 @@
-"""Whether two builders of networks are the same, in one process and in others."""
+"""Recognise the same builder of a network, in one process and in others."""
 
 import io
 import json
@@ -9,10 +9,10 @@ import cloudpickle
 from skdxa._description import NotDescribable, digest
 from skdxa.classification._keras import keras
 
-# Four for each network that is kept.
+# Four builders for each network that is kept.
 _MOST_HELD = 32
 
-# Builders that cannot be described and are known by their place in memory.
+# Builders that cannot be described and are identified by their address in memory.
 _held = OrderedDict()
 
 
@@ -49,7 +49,7 @@ def identify(builder):
         # builder is then called as it is; `reset` refuses weights that are shared by its calls.
         content = builder
     if key.startswith("object "):
-        # Held, so that no other object gets its number.
+        # Keep a reference, so that its id is not reused.
         _held[key] = builder, content
         while len(_held) > _MOST_HELD:
             _held.popitem(last=False)
@@ -57,12 +57,12 @@ def identify(builder):
 
 
 def forget_builders():
-    """Release the builders that are held."""
+    """Release the stored builders."""
     _held.clear()
 
 
 class _Pickler(cloudpickle.Pickler):
-    """Pickles a Keras model as its configuration and weights, which are alike each time."""
+    """Pickles a Keras model as its configuration and weights, which are the same each time."""
 
     def reducer_override(self, obj):
         """Return how an object is rebuilt."""

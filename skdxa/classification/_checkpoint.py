@@ -1,4 +1,4 @@
-"""The state of a training, kept in a file, so that a longer training goes on from it."""
+"""The state of a training, kept in a file from which a longer training continues."""
 
 import json
 import zipfile
@@ -16,7 +16,7 @@ _ABOUT = "about"
 
 @dataclass
 class TrainingState:
-    """All that a training has changed after a number of epochs.
+    """Everything that a training has changed after a number of epochs.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class TrainingCheckpoint:
 
     def __init__(self, folder, architecture, settings, arrays):
         settings = sorted((name, repr(value)) for name, value in settings.items())
-        # The builder itself is known by its key.
+        # The builder itself is identified by its key.
         network = astuple(architecture)[:-1]
         plain = [np.ascontiguousarray(array) for array in arrays]
         key = joblib.hash([repr(network), settings, plain])
@@ -85,7 +85,7 @@ class TrainingCheckpoint:
             state = TrainingState(**about, values=values, best=best)
         except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
             raise CheckpointError(
-                f"{self.path} is damaged ({error}). Delete it, and the training begins anew."
+                f"{self.path} is damaged ({error}). Delete it to start the training again."
             ) from error
         return state if state.n_epochs <= epochs else None
 
@@ -103,5 +103,5 @@ class TrainingCheckpoint:
         arrays |= {f"best-{number}": value for number, value in enumerate(state.best)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.path) as file:
-            # Without allow_pickle, which NumPy 2.0 takes for one more array. All are numbers.
+            # Without allow_pickle, which NumPy 2.0 regards as another array. All hold numbers.
             np.savez(file, **arrays, **{_ABOUT: np.array(json.dumps(about))})

@@ -29,11 +29,11 @@ from skdxa.validation import as_patients, as_stack, check_two_classes, fill_mask
 class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Convolutional network for cropped DXA scans, trained as in Nissinen et al. 2021 [1]_.
 
-    Four times a 5 x 5 convolution, ReLU and 2 x 2 max-pooling, then dropout, one fully
-    connected layer and one sigmoid. The paper gives the shape of the network, the 64
-    kernels of the last convolution, the 100 epochs and the restored epoch; it leaves
-    open the other numbers of kernels, the dense width, L2, dropout, the optimiser and
-    the batch size, for which the defaults here are skdxa's own choice.
+    Four blocks of a 5 x 5 convolution, ReLU and 2 x 2 max-pooling are followed by dropout, one
+    fully connected layer and one sigmoid. The paper gives the shape of the network, the 64 kernels
+    of the last convolution, the 100 epochs and the restored epoch; it leaves open the other
+    numbers of kernels, the dense width, L2, dropout, the optimiser and the batch size, for which
+    the defaults here are choices of skdxa.
 
     Unlike the paper, the epoch is chosen on images split off from the training part
     (`validation_fraction`), never on the fold that is scored.
@@ -83,7 +83,7 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Precision of the training's arithmetic; weights are float32, and so is all
-        prediction. "auto" takes bfloat16 where the processor multiplies it in hardware
+        prediction. "auto" uses bfloat16 where the processor multiplies it in hardware
         (AVX512-BF16 or AMX, on Linux) and no GPU is used, float32 elsewhere.
 
     class_weight : dict, "balanced" or None, default=None
@@ -105,7 +105,7 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         kept are those of the whole training, unless a later epoch would have been better.
 
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 a line an epoch.
+        0 prints nothing, 1 a progress bar, 2 one line per epoch.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the split, the weights, the order of the scans and the dropout. A fit also
@@ -115,20 +115,20 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         The column of a DataFrame that holds the images.
 
     network : callable or None, default=None
-        A builder of one's own: called with the image shape (rows, columns), it returns
-        a `keras.Model`, not compiled, from images (n, rows, columns, 1) to one
+        A function that builds a custom network: called with the image shape (rows, columns),
+        it returns a `keras.Model`, not compiled, from images (n, rows, columns, 1) to one
         probability (n, 1). It is called for each fit, so weights that it loads and layers
         that it freezes stay so. `filters`, `kernel_size`, `dense_units`, `l2` and
         `dropout` are then unused.
 
     checkpoint : str, path-like or None, default=None
         Folder in which the state of the training is kept at its end. A fit with more epochs,
-        and otherwise the same parameters, scans and labels, goes on from there and ends with
-        the same weights, bit for bit, as if trained at once. Needs a number as
-        `random_state`, since other seeds are another training, and no `callbacks`, whose own
+        and otherwise the same parameters, scans and labels, continues from there and ends with
+        the same weights, bit for bit, as one uninterrupted training. Needs a number as
+        `random_state`, since another seed is a different training, and no `callbacks`, whose own
         state is not kept. The file holds arrays and no pickle, of about four times the size of
-        the weights. Of a `network`, only a builder is known again that uses nothing which
-        cannot be pickled, such as an open file; a training with another one begins anew.
+        the weights. A `network` builder is recognised only if it uses nothing that cannot
+        be pickled, such as an open file; a training with any other builder starts again.
 
     Attributes
     ----------
@@ -154,14 +154,14 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     Notes
     -----
     Training goes through ``scikeras.wrappers.KerasClassifier``. A fitted classifier
-    holds arrays, no Keras object: it is cheap to pickle and to send to a worker. One
-    compiled network for each architecture lives in a process and is lent to the classifier
-    that fits or predicts. Another learning rate, `l2`, `dropout`, batch size or number of epochs
-    needs no other network. The networks used last are kept; `clear_networks` releases them.
+    holds arrays, no Keras object: it is cheap to pickle and to send to a worker. One compiled
+    network for each architecture lives in a process and is lent to the classifier that fits or
+    predicts. A different learning rate, `l2`, `dropout`, batch size or number of epochs does not
+    need another network. The networks used last are kept; `clear_networks` releases them.
 
-    The same seed gives the same fit only with the same number of threads: TensorFlow adds
-    up in another order with another number, and the differences grow in training. With one
-    thread in place of two, scores of single simulated patients moved by up to 0.41 and the AUC
+    The same seed gives the same fit only with the same number of threads: with
+    another number, TensorFlow adds in another order, and the differences grow in training. With
+    one thread instead of two, scores of single simulated patients moved by up to 0.41 and the AUC
     by up to 0.03 (``experiments/threads.py``); `set_threads` fixes the number.
 
     References
@@ -273,8 +273,8 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         sample_weight : array-like of shape (n_scans,), default=None
             Weights of the scans in training and in the validation error.
         X_val, y_val : as `X` and `y`, default=None
-            Images to choose the epoch on in place of a split of `X`. To choose on the
-            images that are scored later, as the paper did, flatters the score.
+            Images on which the epoch is chosen instead of a split of `X`. Choosing on the
+            images that are scored later, as the paper did, biases the score upwards.
 
         Returns
         -------
@@ -319,7 +319,7 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         trained = train(
             self, (images, labels, weights), held_out, int(weight_seed), int(order_seed)
         )
-        # All at once: a fit that is interrupted must not leave new labels on old weights.
+        # Set all at once: an interrupted fit must not leave new labels on old weights.
         self.classes_, self.image_shape_ = classes, shape
         self.weights_, self.history_, self.best_epoch_ = trained
         return self
@@ -385,8 +385,8 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         model : keras.Model
             From images (n, rows, columns, 1) to one probability (n, 1), in float32 and not
             compiled. The paper's network consists of Keras's own layers, so that a file
-            saved as ``.keras`` loads where skdxa is not installed; a network of the user's
-            own is what its builder makes.
+            saved as ``.keras`` loads where skdxa is not installed; a custom network is
+            what its builder returns.
 
         Examples
         --------
@@ -433,7 +433,7 @@ class SpineCNNClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 f"optimizer must be a name or an instance; got the class "
                 f"{self.optimizer.__name__}. Call it: {self.optimizer.__name__}()."
             )
-        # A Keras model can be called, so that it passes for a builder.
+        # A Keras model is callable and would be mistaken for a builder.
         if hasattr(self.network, "get_weights"):
             raise ValueError(
                 "network must be a function that builds a keras.Model for each fit; got a "

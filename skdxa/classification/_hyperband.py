@@ -34,7 +34,7 @@ _CHECKPOINT = "checkpoint"
 
 #: What Nissinen et al. 2021 searched automatically: the number of convolutional layers and of
 #: their kernels. The paper does not state the values that it tried. The depths and widths here
-#: are skdxa's own choice, around the paper's four layers of which the last has 64 kernels; each
+#: are skdxa's choice, around the paper's four layers, the last of which has 64 kernels; each
 #: layer has twice the kernels of the one before.
 PAPER_SEARCH_SPACE = {
     "filters": [
@@ -49,7 +49,7 @@ class HyperbandSearchCV(BaseSearchCV):
     """Search at random, and stop bad configurations early, by Hyperband [1]_.
 
     Configurations are drawn from distributions and trained for a few epochs; the best third
-    goes on with three times as many, and so on (successive halving). Several such brackets
+    continues with three times as many, and so on (successive halving). Several such brackets
     differ in how early they stop, from one epoch on to not at all, since it is not known
     beforehand after how many epochs good and bad configurations differ. `hyperband_table` shows
     the brackets and their cost.
@@ -77,7 +77,7 @@ class HyperbandSearchCV(BaseSearchCV):
 
     scoring : str, callable, list, tuple, dict or None, default=None
         As in `sklearn.model_selection.GridSearchCV`. With several metrics, `refit` names the
-        one by which configurations go on.
+        one by which configurations are selected.
 
     n_jobs : int or None, default=None
         Fits in parallel, by joblib. Results do not depend on it, and on a dask cluster
@@ -85,7 +85,7 @@ class HyperbandSearchCV(BaseSearchCV):
 
     refit : bool, str or callable, default=True
         As in `sklearn.model_selection.GridSearchCV`: fit the best configuration again on all
-        scans, with the resource that it was best with.
+        scans, with the resource at which it was best.
 
     cv : int, splitter or iterable, default=5
         As in `sklearn.model_selection.GridSearchCV`; `StratifiedGroupKFold`, with `groups` in
@@ -100,22 +100,22 @@ class HyperbandSearchCV(BaseSearchCV):
         None, the same way for all configurations.
 
     verbose : int, default=0
-        0 is silent; 1 shows each round.
+        0 prints nothing; 1 prints each round.
 
     return_train_score : bool, default=False
         Score the training scans too.
 
     warm : bool, default=True
-        A `SpineCNNClassifier` whose epochs are the resource goes on from its weights in the
+        A `SpineCNNClassifier` whose epochs are the resource continues from its weights in the
         next round; the scores are the same, bit for bit, as with False. Other estimators
-        start anew in each round, and so does a classifier with `callbacks` or with a
-        `checkpoint` of its own.
+        start again in each round, and so does a classifier with `callbacks` or with its own
+        `checkpoint`.
 
     Attributes
     ----------
     brackets_ : DataFrame
         The rounds as they ran, as by `hyperband_table`. `cost_warm` is what was trained, apart
-        from trainings that ended early, only if the estimator could go on.
+        from trainings that ended early, only if the estimator could continue.
 
     cv_results_ : dict of ndarray
         As in `sklearn.model_selection.GridSearchCV`, with one entry per configuration and
@@ -123,8 +123,8 @@ class HyperbandSearchCV(BaseSearchCV):
         trained in the round.
 
     best_estimator_, best_params_, best_score_, best_index_, scorer_, refit_time_
-        As in `sklearn.model_selection.GridSearchCV`. As in the paper, the best is that of the
-        highest score in any round, and of equals the first.
+        As in `sklearn.model_selection.GridSearchCV`. As in the paper, the best is the one with the
+        highest score in any round; of equal ones, the first.
 
     n_splits_ : int
         Folds of the cross-validation.
@@ -146,15 +146,15 @@ class HyperbandSearchCV(BaseSearchCV):
     The state of each training is kept in a temporary folder (`tempfile.gettempdir`) until its
     configuration is dropped: at most about four times the size of the weights for each
     configuration of a round and each fold. Where workers do not share this folder, as on
-    several machines, trainings start anew, with the same scores. The environment variable
+    several machines, trainings start again, with the same scores. The environment variable
     TMPDIR names another folder, such as one that all machines share.
 
     Workers of a dask cluster train networks with as many threads as this process
     (`set_threads`), on which the scores depend. Fits that are lost with a worker that dies are
     run again.
 
-    The best score is the highest of many and therefore biased upwards. Judge the selected
-    model on other patients, or by the search as the estimator of a cross-validation.
+    The best score is the highest of many and therefore biased upwards. Evaluate the selected
+    model on other patients, or use the search as the estimator of a cross-validation.
 
     References
     ----------
@@ -236,7 +236,7 @@ class HyperbandSearchCV(BaseSearchCV):
     # The estimator is checked when it is fitted.
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, **params):
-        """Search, and fit the best configuration on all scans.
+        """Run the search, and fit the best configuration on all scans.
 
         Parameters
         ----------
@@ -338,7 +338,7 @@ class HyperbandSearchCV(BaseSearchCV):
         return prepared_workers(f"skdxa-threads-{n_threads}", _use_threads, n_threads)
 
     def _draw(self, n_candidates, random_state):
-        """Draw configurations; all there are, if lists hold fewer."""
+        """Draw configurations; return all of them if the lists define fewer."""
         sampler = ParameterSampler(
             self.param_distributions, n_candidates, random_state=random_state
         )
@@ -381,9 +381,9 @@ class HyperbandSearchCV(BaseSearchCV):
             shutil.rmtree(folder / f"{step.bracket}-{number}", ignore_errors=True)
 
     def _complete(self, configuration, n_resources, folder):
-        """Add to a configuration all else that its fits in the search are given."""
+        """Add the settings that every fit of the search shares to a configuration."""
         complete = {**configuration, self.resource: int(n_resources), **self._seeds}
-        if self._goes_on(configuration):
+        if self._continues(configuration):
             complete[_sibling(self.resource, _CHECKPOINT)] = str(folder)
         return complete
 
@@ -396,8 +396,8 @@ class HyperbandSearchCV(BaseSearchCV):
             and not self._is_searched(name)
         )
 
-    def _goes_on(self, configuration):
-        """Return whether a training with a configuration can go on from an earlier one."""
+    def _continues(self, configuration):
+        """Return whether a training with a configuration can continue from an earlier one."""
         prefix, _, parameter = self.resource.rpartition("__")
         owner = self.estimator.get_params(deep=True)[prefix] if prefix else self.estimator
         return (
@@ -410,7 +410,7 @@ class HyperbandSearchCV(BaseSearchCV):
         )
 
     def _metric(self, results):
-        """Return the name of the metric by which configurations go on."""
+        """Return the name of the metric by which configurations are selected."""
         if "mean_test_score" in results:
             return "score"
         if isinstance(self.refit, str) and f"mean_test_{self.refit}" in results:
@@ -418,7 +418,7 @@ class HyperbandSearchCV(BaseSearchCV):
         raise _without_metric(self.refit)
 
     def _format_results(self, candidate_params, n_splits, out, more_results=None):
-        # Before the refit, which must neither read nor write states of the search.
+        # Done before the refit, which must neither read nor write states of the search.
         name = _sibling(self.resource, _CHECKPOINT)
         if not self._is_searched(name):
             candidate_params = [
@@ -430,7 +430,7 @@ class HyperbandSearchCV(BaseSearchCV):
 
 @contextmanager
 def _folder_of_states():
-    """Make a temporary folder, and remove it also where workers have made it elsewhere."""
+    """Create a temporary folder, and remove it also where workers have created it elsewhere."""
     with tempfile.TemporaryDirectory(prefix="skdxa-hyperband-") as folder:
         try:
             yield Path(folder)
@@ -444,7 +444,7 @@ def _use_threads(n_threads, fits_at_once):
 
 
 def _evaluate_again(evaluate_candidates, *args, **kwargs):
-    """Evaluate the candidates of a round, and again if a cluster has lost some."""
+    """Evaluate the candidates of a round; repeat those lost by a cluster."""
     losses = Losses()
     while True:
         try:
@@ -455,7 +455,7 @@ def _evaluate_again(evaluate_candidates, *args, **kwargs):
 
 
 class _SameSplits:
-    """Splits that a splitter draws once, although it might draw others the next time."""
+    """Splits of a splitter, drawn once, although the splitter might draw others the next time."""
 
     def __init__(self, cv):
         self.cv = cv
@@ -477,6 +477,6 @@ def _sibling(name, other):
 
 def _without_metric(refit):
     return ValueError(
-        "With several metrics, refit must name the one by which configurations go on; got "
+        "With several metrics, refit must name the one by which configurations are selected; got "
         f"refit={refit!r}."
     )

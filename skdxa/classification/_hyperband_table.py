@@ -41,8 +41,8 @@ def hyperband_table(max_resource=100, *, min_resource=1, eta=3, n_splits=1):
     table : DataFrame
         One row per round, in the order of the search: `bracket` (s, from the largest to 0),
         `iter` (the round in its bracket, from 0), `n_candidates`, `n_resources` (of each
-        candidate), `cost` (total of the round if each fit starts anew) and `cost_warm` (if
-        each goes on from the round before).
+        candidate), `cost` (total of the round if each fit starts again) and `cost_warm` (if
+        each continues from the round before).
 
     Raises
     ------
@@ -62,7 +62,7 @@ def hyperband_table(max_resource=100, *, min_resource=1, eta=3, n_splits=1):
     :math:`\lfloor n \eta^{-i} \rfloor` of :math:`r \eta^i` (algorithm 1 of [1]_). The
     resource is rounded down to a whole number. Programs that round
     :math:`(s_\mathrm{max} + 1) / (s + 1)` down begin their brackets with fewer, for R = 81
-    with 27, 9 and 6 configurations in place of 34, 15 and 8.
+    with 27, 9 and 6 configurations instead of 34, 15 and 8.
 
     References
     ----------

@@ -1,7 +1,7 @@
-"""Keras and TensorFlow, imported in one place and with settings that are skdxa's own.
+"""Keras and TensorFlow, imported in one place and with skdxa's settings.
 
 A user may have set other defaults for all of Keras: another backend, channels first, double
-precision. skdxa's networks mean the same under any of them, or say in one line what is wrong.
+precision. skdxa's networks give the same results under each of them, or raise a one-line error.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ def _without_start_messages():
     try:
         kept = os.dup(2)
     except OSError:
-        # A program without an error stream, such as one without a console on Windows.
+        # The program has no error stream, for example without a console on Windows.
         yield
         return
     with tempfile.TemporaryFile() as caught:
@@ -74,14 +74,14 @@ _START_MESSAGE = re.compile(
 )
 _check_backend()
 if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-    # The user's own choice of what to see.
+    # The user has chosen the level of messages.
     quiet = contextlib.nullcontext
 else:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     quiet = _without_start_messages
 
 with quiet():
-    # After the check and the setting above, which have no effect afterwards.
+    # Imported after the check and the setting above, which have no effect afterwards.
     import keras
     import tensorflow as tf
     from tensorflow.python.framework import ops
@@ -92,7 +92,7 @@ for _gpu in _gpus:
     # TensorFlow would otherwise take all the memory of a GPU at once, so that a second process
     # could not train on it.
     with contextlib.suppress(RuntimeError, ValueError):
-        # Raised where the user has started TensorFlow, or has divided the GPU.
+        # Raised if the user has started TensorFlow, or has divided the GPU.
         tf.config.experimental.set_memory_growth(_gpu, True)
 
 logging.getLogger("tensorflow").addFilter(_WithoutRetracingAdvice())
@@ -102,7 +102,7 @@ _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 @contextlib.contextmanager
 def keras_settings(precision="float32"):
-    """Set what all of Keras takes for granted, and restore the user's settings.
+    """Set the global defaults of Keras, and restore the user's settings afterwards.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The layers that most of a training step is spent in.
+"""The layers that take most of the time of a training step.
 
 Convolution, bias, ReLU and max-pooling are written as one function with its own
 gradient. It is the same function as Keras's ``Conv2D`` followed by ``MaxPooling2D``;
@@ -82,7 +82,7 @@ class ConvReLUPool(keras.layers.Layer):
         return (n, rows // self.window[0], columns // self.window[1], self.filters)
 
     def get_config(self):
-        """Return what rebuilds the layer."""
+        """Return the configuration that rebuilds the layer."""
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -143,7 +143,7 @@ def _conv_relu_pool(inputs, kernel, bias, window):
 
 
 def _convolve(inputs, kernel, bias):
-    """Convolve ('same'), add the bias, cut off below zero."""
+    """Convolve ('same'), add the bias, and set negative values to zero."""
     if not _in_pairs(inputs, kernel.shape[3]):
         return tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(inputs, kernel, 1, "SAME"), bias))
     pairs = tf.nn.bias_add(_convolve_pairs(inputs, kernel), tf.tile(bias, [2]))
@@ -179,8 +179,8 @@ def _input_gradient(d_maps, kernel):
             strides=[1, 1, 1, 1],
             padding="SAME",
         )
-    # The gradient of a 'same' convolution with an odd kernel is another, with that
-    # kernel turned by 180 degrees.
+    # The gradient of a 'same' convolution with an odd kernel is itself a convolution, with
+    # that kernel rotated by 180 degrees.
     turned = tf.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
     return _unpair(_convolve_pairs(d_maps, turned), d_maps.shape[2])
 
@@ -188,7 +188,7 @@ def _input_gradient(d_maps, kernel):
 def _in_pairs(inputs, n_channels):
     """Return whether to calculate two neighbouring columns at once.
 
-    That pays where the output's channels fill at most half of a vector register. With a single
+    This is faster if the output channels fill at most half of a vector register. With a single
     column, oneDNN 3.7 reads beyond the end of the map.
     """
     return 2 * n_channels <= _VECTOR_LANES and inputs.shape[2] > 1

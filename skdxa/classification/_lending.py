@@ -2,8 +2,8 @@
 
 Tracing a network takes about a second and ten megabytes, too much for each of a thousand fits.
 Here a network is traced once in a process; for each fit its weights, its optimiser and its
-random states are set anew; a user's builder is called for each fit, so that the weights that it
-loads are right. The penalty, the dropout rate and the learning rate are variables of the traced
+random states are reset; a user's builder is called for each fit, so that the weights that it
+loads are correct. The penalty, the dropout rate and the learning rate are variables of the traced
 network. The networks used last are kept; the memory of the others is released.
 """
 
@@ -40,7 +40,7 @@ _lock = threading.RLock()
 
 @dataclass(frozen=True)
 class Architecture:
-    """What distinguishes one compiled network from another."""
+    """The properties that distinguish one compiled network from another."""
 
     image_shape: tuple
     filters: tuple
@@ -80,7 +80,7 @@ class Architecture:
         )
 
     def build_model(self, seed=None):
-        """Build a new model, not compiled, with weights of its own.
+        """Build a new model, not compiled, with its own weights.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class Architecture:
                 # from one fit to the next.
                 builder = self.builder
                 builder = cloudpickle.loads(builder) if isinstance(builder, bytes) else builder
-                # Again, since unpickling may draw numbers.
+                # Seed again, since unpickling may draw numbers.
                 seeded()
                 model = builder(self.image_shape)
             else:
@@ -108,7 +108,7 @@ class Architecture:
 
 
 class _Loan:
-    """A compiled network, and what brings it back to its beginning."""
+    """A compiled network, and the data that reset it to its initial state."""
 
     def __init__(self, architecture):
         self.architecture = architecture
@@ -138,7 +138,7 @@ class _Loan:
         return [*self.model.variables, *(optimizer.variables if optimizer else ())]
 
     def current_settings(self):
-        """Return what a callback could change and no reset would bring back."""
+        """Return the settings that a callback can change and `reset` does not restore."""
         trainable = [layer.trainable for layer in self.network._flatten_layers()]
         optimizer = getattr(self.network, "optimizer", None)
         config = optimizer.get_config() if optimizer else {}
@@ -147,12 +147,12 @@ class _Loan:
 
 @contextlib.contextmanager
 def lend(architecture):
-    """Lend the network of an architecture; no other thread has any network meanwhile.
+    """Lend the network of an architecture, with a lock: no other thread uses a network.
 
     Parameters
     ----------
     architecture : Architecture
-        Which network.
+        The architecture of the network.
 
     Yields
     ------
@@ -190,7 +190,7 @@ def lend(architecture):
 
 
 def reset(architecture, *, learning_rate, seed, l2=0.0, dropout=0.0):
-    """Bring a lent network to the beginning of a training.
+    """Reset a lent network to the beginning of a training.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def reset(architecture, *, learning_rate, seed, l2=0.0, dropout=0.0):
 
 
 def training_values(architecture):
-    """Return the values of all that a training changes in a lent network.
+    """Return all values that a training changes in a lent network.
 
     Parameters
     ----------
@@ -257,10 +257,10 @@ def set_training_values(architecture, values):
 
 
 def _initial_values(model, seed):
-    """Return the values that a new network of skdxa's would begin with.
+    """Return the initial values of a new network of skdxa.
 
-    They are those of ``build_model(seed)``, drawn in the order of its layers. To build a Keras
-    model costs 0.06 megabytes that never come back, which counts over a thousand fits.
+    They are those of ``build_model(seed)``, drawn in the order of its layers. Building a
+    Keras model costs 0.06 megabytes that are never released, which adds up over a thousand fits.
     """
     # Not from Python's own generator, as Keras does, since other threads, such as those of a dask
     # worker, draw from that too.
@@ -286,19 +286,19 @@ def _initial_values(model, seed):
 
 
 def _values_of_builder(architecture, loan, seed):
-    """Return the values that a new network of the user's builder begins with."""
+    """Return the initial values of a new network from the user's builder."""
     model = architecture.build_model(seed)
     values = [variable.numpy() for variable in model.variables]
     if [value.shape for value in values] != [tuple(v.shape) for v in loan.model.variables]:
         raise ValueError(
-            "network built another model than at its first call. Give its settings as arguments, "
-            "for example with functools.partial, instead of changing global ones."
+            "network built a different model from that of its first call. Give its settings as "
+            "arguments, for example with functools.partial, instead of changing global ones."
         )
     ours = {id(variable) for variable in loan.model.trainable_variables}
     if any(id(variable) in ours for variable in model.trainable_variables):
         raise ValueError(
             "network returned a model that shares trainable weights with that of an earlier call, "
-            "so that a fit would go on from where the last one ended. Build new layers in each "
+            "so that a fit would continue where the last one ended. Build new layers in each "
             "call, or freeze the shared ones (layer.trainable = False)."
         )
     return values
@@ -307,7 +307,7 @@ def _values_of_builder(architecture, loan, seed):
 def clear_networks():
     """Release the memory of all compiled networks that no thread is using.
 
-    Fitted classifiers stay fitted: they hold arrays, and a network is compiled anew when one
+    Fitted classifiers remain fitted: they hold arrays, and a network is compiled again when one
     of them next predicts.
 
     Examples
@@ -342,17 +342,17 @@ def has_bfloat16():
 
 
 def optimizer_settings(optimizer, learning_rate):
-    """Return what rebuilds an optimiser, as text, and the learning rate to set.
+    """Return a text from which an optimiser is rebuilt, and the learning rate to set.
 
-    A constant learning rate is not part of the text, so that another one needs no other
-    network. The rate is None where a schedule of the optimiser's own sets it.
+    A constant learning rate is not part of the text, so that another rate does not need
+    another network. The rate is None if a schedule of the optimiser sets it.
 
     Parameters
     ----------
     optimizer : str or keras.optimizers.Optimizer
         Keras's name of an optimiser, or an optimiser.
     learning_rate : float or None
-        Takes the place of the optimiser's own rate if given.
+        Replaces the optimiser's own rate if given.
 
     Returns
     -------
@@ -375,7 +375,7 @@ def optimizer_settings(optimizer, learning_rate):
 
 
 def _metric_config(metric):
-    """Return what rebuilds a metric, as text; one given by name keeps the name as given."""
+    """Return a text from which a metric is rebuilt; a metric given by name keeps that name."""
     config = keras.metrics.serialize(keras.metrics.get(metric))
     if isinstance(metric, str):
         config["config"]["name"] = metric
@@ -388,7 +388,7 @@ _optimizer_named = functools.cache(keras.optimizers.get)
 
 @contextlib.contextmanager
 def _seeded(seed):
-    """Seed Python's own generator, from which Keras takes the seeds of its layers."""
+    """Seed Python's own generator, from which Keras draws the seeds of its layers."""
     state = random.getstate()
 
     def seeded():
@@ -430,8 +430,8 @@ def _drop(architecture):
 def trim_memory():
     """Return memory that was freed to the system, where the C library keeps it (glibc).
 
-    The buffers of a fit are large and freed by several threads; glibc keeps what lies between
-    them, by which a process grows by tens of megabytes over hundreds of fits.
+    The buffers of a fit are large and freed by several threads; glibc keeps the memory
+    between them, so that a process grows by tens of megabytes over hundreds of fits.
     """
     if _malloc_trim is not None:
         _malloc_trim(0)
@@ -454,12 +454,12 @@ def _check_model(model, image_shape):
     if inputs != [expected] or outputs != [(None, 1)]:
         given = f"a model from {inputs} to {outputs}" if inputs else f"a {type(model).__name__}"
         raise ValueError(
-            "network(image_shape) must give a functional or sequential keras.Model from images "
-            f"of shape {expected} to one probability (None, 1); it gave {given}."
+            "network(image_shape) must return a functional or sequential keras.Model from images "
+            f"of shape {expected} to one probability (None, 1); it returned {given}."
         )
     last = model.layers[-1]
     if isinstance(last, keras.layers.Dense) and last.activation is keras.activations.linear:
         raise ValueError(
             f"The last layer of network, {last.name!r}, has no activation, so that its outputs "
-            "are no probabilities: end the network in Dense(1, activation='sigmoid')."
+            "are not probabilities: end the network in Dense(1, activation='sigmoid')."
         )

@@ -1,4 +1,4 @@
-"""Networks: the paper's, or a user's own, trained an epoch at a time."""
+"""The network of the paper or a custom one, trained one epoch at a time."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ from skdxa.classification._keras import keras, tf
 from skdxa.classification._layers import ConvReLUPool, VariableDropout
 from skdxa.exceptions import TrainingError
 
-# Scans that predict together: enough to keep two cores busy, few enough for any memory.
+# Number of scans in one batch of a prediction: enough for two cores, few enough for any memory.
 _PREDICTION_BATCH = 64
 _VECTOR_LANES = 16
 
@@ -89,7 +89,7 @@ def spine_network(
             kernel_regularizer=keras.regularizers.L2(l2),
             name=f"conv{number}",
         )(maps)
-        # A direction of a single pixel is not pooled, so that small images pass too.
+        # A direction of a single pixel is not pooled, so that small images are accepted as well.
         window = tuple(min(2, size) for size in maps.shape[1:3])
         maps = keras.layers.MaxPooling2D(
             window, data_format="channels_last", name=f"pool{number}"
@@ -154,7 +154,7 @@ class EpochNetwork(keras.Model):
         Parameters
         ----------
         metrics : sequence of keras.metrics.Metric, default=()
-            Calculated for each epoch beside the loss.
+            Calculated for each epoch in addition to the loss.
         """
         layers = list(self._flatten_layers())
         # Keras would count the parts of a list as further weights of the network.
@@ -314,7 +314,7 @@ class EpochNetwork(keras.Model):
 
 
 def _check_finite(epoch, logs):
-    """Stop a training that has diverged; its weights would call every scan negative."""
+    """Stop a training that diverged: its weights would classify every scan as negative."""
     for name in ("loss", "val_loss"):
         if not np.isfinite(logs.get(name, 0.0)):
             raise TrainingError(
@@ -325,7 +325,7 @@ def _check_finite(epoch, logs):
 
 
 def check_probabilities(positive):
-    """Refuse scores of a network that are no probabilities.
+    """Raise an error if the scores of a network are not probabilities.
 
     Parameters
     ----------
@@ -340,8 +340,8 @@ def check_probabilities(positive):
     outside = np.flatnonzero(~((positive >= 0) & (positive <= 1)))
     if outside.size:
         raise ValueError(
-            f"The network returned {positive[outside[0]]:g} for scan {outside[0]}, which is no "
-            "probability: end the network in Dense(1, activation='sigmoid')."
+            f"The network returned {positive[outside[0]]:g} for scan {outside[0]}, which is not "
+            "a probability: end the network in Dense(1, activation='sigmoid')."
         )
 
 
@@ -374,15 +374,15 @@ class KeepBestEpoch(keras.callbacks.Callback):
         self.ended = False
 
     def kept(self):
-        """Return the best epoch so far, as `resume` takes it."""
+        """Return the best epoch so far, in the form that `resume` accepts."""
         return {"best_epoch": self.epoch, "lowest": self.lowest, "best": self.weights}
 
     def resume(self, state):
-        """Go on from the best epoch of a training that is continued."""
+        """Continue from the best epoch of an earlier training."""
         self.epoch, self.lowest, self.weights = state.best_epoch, state.lowest, state.best
 
     def on_epoch_end(self, epoch, logs=None):
-        """Look at the validation error of an epoch."""
+        """Compare the validation error of an epoch with the lowest so far."""
         if logs["val_loss"] < self.lowest:
             self.lowest = logs["val_loss"]
             self.epoch = epoch + 1

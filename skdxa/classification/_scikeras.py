@@ -1,6 +1,6 @@
-"""SciKeras's classifier, with what current scikit-learn asks of a classifier."""
+"""The classifier of SciKeras, adapted to current scikit-learn."""
 
-# Imported first: it checks Keras's backend and quietens TensorFlow.
+# Imported first, since this module checks Keras's backend and silences TensorFlow.
 from skdxa.classification import _keras  # noqa: F401
 
 # isort: split
@@ -17,8 +17,8 @@ class KerasClassifier(_KerasClassifier):
 
     SciKeras 0.13 is not recognised as a classifier by scikit-learn 1.6 and newer: folds are
     not stratified, ``scoring="roc_auc"`` is NaN, and `predict_proba` of one image has the
-    shape (2,). This class corrects these three and takes scans as the other estimators of
-    skdxa do: as a stack, a list or a table. Its parameters, attributes and callbacks are
+    shape (2,). This class corrects these three and accepts scans like the other estimators of
+    skdxa: as a stack, a list or a table. Its parameters, attributes and callbacks are
     SciKeras's [1]_.
 
     Parameters

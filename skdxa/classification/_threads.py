@@ -56,7 +56,7 @@ def set_threads(n_threads, *, fits_at_once=None):
     Raises
     ------
     ValueError
-        If `n_threads` or `fits_at_once` is no whole number of at least 1.
+        If `n_threads` or `fits_at_once` is not a whole number of at least 1.
     RuntimeError
         If TensorFlow has started with another number, which cannot be changed any more.
 
@@ -66,10 +66,11 @@ def set_threads(n_threads, *, fits_at_once=None):
 
     Notes
     -----
-    The number is passed on by the environment variable TF_NUM_INTRAOP_THREADS, which worker
-    processes inherit and which can be set in place of this function. Workers of a dask cluster
-    do not inherit it: `HyperbandSearchCV` and `skdxa.evaluation.repeated_cross_validate` set
-    their number. Operations at once are passed on by TF_NUM_INTEROP_THREADS.
+    The number is passed on by the environment variable TF_NUM_INTRAOP_THREADS, which
+    worker processes inherit and which can be set instead of calling this function. Workers of a
+    dask cluster do not inherit it: `HyperbandSearchCV` and
+    `skdxa.evaluation.repeated_cross_validate` set their number. Operations at once are passed on
+    by TF_NUM_INTEROP_THREADS.
 
     Examples
     --------
@@ -106,7 +107,7 @@ def trains_network(estimator):
     Parameters
     ----------
     estimator : estimator
-        Also a pipeline, search or stack, of which all parameters are looked at.
+        Also a pipeline, search or stack, all parameters of which are inspected.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""One training of a network, from its checkpoint where there is one."""
+"""One training of a network, from its checkpoint if there is one."""
 
 from contextlib import contextmanager
 
@@ -89,12 +89,12 @@ def train(classifier, training, held_out, weight_seed, order_seed):
                 verbose=int(classifier.verbose),
             )
             try:
-                # SciKeras has transformers of its own inside, which must go on giving arrays.
+                # SciKeras uses transformers internally, which must still return arrays.
                 with config_context(transform_output="default"):
                     trainer.fit(
                         images[..., np.newaxis],
                         labels,
-                        # With weights SciKeras copies all images.
+                        # If weights are given, SciKeras copies all images.
                         sample_weight=None if np.all(weights == 1) else weights,
                         validation_data=held_out,
                         shuffle_seed=order_seed,
@@ -104,7 +104,7 @@ def train(classifier, training, held_out, weight_seed, order_seed):
                 # The user's callbacks must not keep the lent network.
                 for callback in callbacks:
                     callback.set_model(None)
-            # SciKeras spells some names of metrics in its own way.
+            # SciKeras uses its own spelling of some names of metrics.
             history = {
                 name: [*history.get(name, ()), *values]
                 for name, values in network.history.history.items()
@@ -123,8 +123,8 @@ def train(classifier, training, held_out, weight_seed, order_seed):
 
 
 def _open_checkpoint(classifier, architecture, seeds, training, held_out):
-    """Return the file of this training and its state there, or None for each."""
-    # A builder that is known by its place in memory is another one in the next process.
+    """Return the file of this training and the state in it, or None for each."""
+    # A builder that is identified by its address in memory differs in the next process.
     if classifier.checkpoint is None or (architecture.builder_key or "").startswith("object "):
         return None, None
     settings = {

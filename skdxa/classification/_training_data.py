@@ -1,4 +1,4 @@
-"""The images that a network is trained on, and those that its best epoch is chosen on."""
+"""The images on which a network is trained, and those on which its best epoch is chosen."""
 
 import numpy as np
 from sklearn.base import clone
@@ -37,7 +37,7 @@ def split_off(labels, groups, classes, fraction, seed):
     if groups is None:
         units, strata = np.arange(len(labels)), labels
     else:
-        # A patient is positive who has a positive scan.
+        # A patient with a positive scan is positive.
         units = patient_codes(groups)
         strata = np.zeros(units.max() + 1, dtype=int)
         np.maximum.at(strata, units, labels)

@@ -43,7 +43,7 @@ def check(
     jobs: JobsOption = None,
     overwrite: OverwriteOption = False,
 ):
-    """Look over a folder of scans before a study; the exit status is 0 if one could start."""
+    """Check a folder of scans before a study; the exit status is 0 if one could start."""
     check_new(out, overwrite)
     from skdxa.exceptions import CohortError
     from skdxa.study import review_cohort
@@ -64,7 +64,7 @@ def check(
     except CohortError as error:
         if error.excluded is None:
             raise
-        # Every scan, not the first ten.
+        # Print every scan, not only the first ten.
         _list_files(error.excluded)
         raise CohortError("No scan can be used.") from None
     if not labels:

@@ -1,4 +1,4 @@
-"""The command `skdxa columns`, and what `--column` says of a table."""
+"""The command `skdxa columns`, and the parsing of `--column`."""
 
 import difflib
 import re

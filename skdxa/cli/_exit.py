@@ -10,6 +10,6 @@ STATUSES = {
     2: "The command line cannot be understood: an unknown option, a missing or impossible value.",
     SOME_FAILED: "Of skdxa predict and explain: some scans could not be used; the predictions "
     "for the others are written.",
-    130: "Interrupted with Ctrl-C. What is finished is kept where the command says so.",
-    143: "Ended by a scheduler (SIGTERM), likewise.",
+    130: "Interrupted with Ctrl-C. Finished parts are kept where the command says so.",
+    143: "Ended by a scheduler (SIGTERM); finished parts are kept in the same way.",
 }

@@ -40,21 +40,21 @@ def fit(
     ] = 0.9,
     confidence: Annotated[float, typer.Option(help="Confidence of the rule 'guaranteed'.")] = 0.95,
     evaluation: Annotated[
-        bool, typer.Option(help="Cross-validate first; predictions are then judged by it.")
+        bool, typer.Option(help="Cross-validate first, to assess the predictions.")
     ] = True,
     final: Annotated[
         str,
         typer.Option(
-            help="What predicts: folds (the mean of the cross-validated networks, for which "
-            "calls hold, and with several --repeats the threshold), refit (one network fitted "
-            "to all scans: a smaller file)."
+            help="The model that predicts: folds (the mean of the cross-validated networks, "
+            "for which calls hold, and with several --repeats the threshold), refit (one network "
+            "fitted to all scans: a smaller file)."
         ),
     ] = "folds",
     jobs: JobsOption = None,
     checkpoint: CheckpointOption = None,
     overwrite: OverwriteOption = False,
 ):
-    """Cross-validate the paper's network, and write what predicts on new scans to a file."""
+    """Cross-validate the paper's network, and write a model for new scans to a file."""
     check_new(out, overwrite)
     check_writable(out)
     from skdxa.evaluation import format_table, performance_table
@@ -62,7 +62,7 @@ def fit(
     from skdxa.study import fit_model
 
     chosen = read_protocol(config, asdict(training), targets=[target], column=reading.column)
-    # By the name that the table has for it.
+    # Named as in the table.
     target = chosen.columns.get(chosen.targets[0], chosen.targets[0])
     protocol = chosen.with_changes(targets=[target])
     patients = reading.load(table, [target], width=protocol.width, jobs=jobs)

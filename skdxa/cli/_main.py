@@ -20,12 +20,13 @@ from skdxa.cli._study import study
 
 app = typer.Typer(
     name="skdxa",
-    help="Deep learning on DXA scans of the lumbar spine. Research software, no medical device.",
+    help="Deep learning on DXA scans of the lumbar spine. "
+    "Research software, not a medical device.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-# Each with a command line to begin with, which --help and the documentation show.
+# Each command has an example, which --help and the documentation show.
 EXAMPLES = {
     check: "skdxa check table.csv --scans scans --target scoliosis --group-column patient "
     "--out review",
@@ -54,7 +55,7 @@ def common(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print version."),
     ] = False,
 ):
-    """Deep learning on DXA scans of the lumbar spine. Research software, no medical device."""
+    """Deep learning on DXA scans of the lumbar spine. Research software, not a medical device."""
 
 
 def _once():

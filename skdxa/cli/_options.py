@@ -1,4 +1,4 @@
-"""Options that several commands share, and what is made of them."""
+"""Options that several commands share, and their conversion to arguments."""
 
 import os
 import re
@@ -11,10 +11,10 @@ import typer
 
 from skdxa.cli._columns import read_names
 
-# What --anonymize takes its salt from, since a salt on the command line would be kept in the
-# shell's history.
+# The variable from which --anonymize reads its salt, since a salt on the command line would be
+# kept in the shell's history.
 _SALT = "SKDXA_SALT"
-# Environment variables that the commands heed.
+# Environment variables that affect the commands.
 ENVIRONMENT = {
     _SALT: "Salt of --anonymize, at least 8 characters. The same salt yields the same hashes; "
     "without the variable a salt is drawn that is not kept.",
@@ -23,7 +23,7 @@ ENVIRONMENT = {
     "KERAS_BACKEND": "Must be tensorflow where it is set, as skdxa's networks need TensorFlow.",
 }
 
-# What a protocol file calls a choice, where the option has another name.
+# The name of a choice in a protocol file, if it differs from that of the option.
 IN_PROTOCOL = {
     "target": "targets",
     "column": "columns",
@@ -34,7 +34,7 @@ IN_PROTOCOL = {
     "stack": "stack_folds",
 }
 
-# How an error message names an argument of a function, and the option of the command.
+# An argument of a function in an error message, and the option of the command.
 _AS_OPTIONS = (
     (r"on_error='exclude'", "--exclude-unreadable"),
     (r"labels=\{'Yes': 1, 'No': 0\}", "--label Yes=1 --label No=0"),
@@ -82,7 +82,7 @@ FolderOption = Annotated[
 ]
 SpacingOption = Annotated[
     tuple[float, float] | None,
-    typer.Option(help="Height and width in mm of pixels of which nothing states them."),
+    typer.Option(help="Height and width in mm of pixels whose size is not stated."),
 ]
 AnonymizeOption = Annotated[
     bool,
@@ -194,7 +194,7 @@ class Reading:
 
 @dataclass
 class Training:
-    """How the network is trained and cross-validated; what is not given, the protocol says."""
+    """How the network is trained and cross-validated; options not given come from the protocol."""
 
     height: HeightOption = None
     width: WidthOption = None
@@ -227,7 +227,7 @@ def read_protocol(config, options, *, targets=None, column=None):
     targets : sequence of str or None
         In place of the file's.
     column : list of str or None
-        As ``--column`` takes them, beside the file's.
+        As given to ``--column``, in addition to the file's.
 
     Returns
     -------
@@ -282,7 +282,7 @@ def check_new(out, overwrite):
 
 
 def check_writable(out):
-    """Refuse a file that cannot be written, before anything long begins."""
+    """Refuse a file that cannot be written, before any long computation starts."""
     folder = out.parent
     if not folder.is_dir():
         raise ValueError(f"{out}: its folder does not exist. Make the folder first.")
@@ -294,7 +294,7 @@ def check_writable(out):
 
 @contextmanager
 def on_cluster(scheduler):
-    """Let joblib run its tasks on the dask cluster of a scheduler; without one, on this machine.
+    """Run the tasks of joblib on the dask cluster of a scheduler, or on this machine without one.
 
     Parameters
     ----------

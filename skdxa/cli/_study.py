@@ -28,9 +28,9 @@ from skdxa.cli._options import (
 )
 from skdxa.exceptions import CohortError
 
-# From so many trainings on, the command says how long they take before it begins.
+# Number of trainings from which the command prints an estimate of the time before it starts.
 _MANY_TRAININGS = 50
-# Where an option is not given, the protocol has the value.
+# The value of an option that is not given comes from the protocol.
 _PROTOCOLS = "the protocol's"
 
 

@@ -1,4 +1,4 @@
-"""Numbers on bone: T-scores, which vertebrae count, precision, Cobb angle.
+"""Densitometry: T-scores, evaluable vertebrae, precision, Cobb angle.
 
 Every number names its reference population or its rule. Nothing here is a medical device.
 """

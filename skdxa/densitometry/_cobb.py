@@ -13,7 +13,7 @@ _RULES = {">10": lambda angle: angle > 10 + ROUNDING, ">=10": lambda angle: angl
 
 
 def cobb_angle(spine, *, spacing_mm):
-    """Cobb angle of the largest curve, from the corners of vertebrae or from a spine line.
+    """Compute the Cobb angle of the largest curve, from corners of vertebrae or from a spine line.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def cobb_angle(spine, *, spacing_mm):
         row. A vertebra with a NaN is left out. Or the column of the spine's centre in every
         row, as `skdxa.preprocessing.find_spine_line` gives it, in pixels.
     spacing_mm : tuple of float
-        Height and width of a pixel in mm (rows first), for pixels are rarely square:
+        Height and width of a pixel in mm (rows first), since pixels are rarely square:
         ``(1.05, 0.60)`` in the scans of [1]_, ``(1, 1)`` for a radiograph with square pixels
         of unknown size, where only corners can be used.
 
@@ -41,7 +41,7 @@ def cobb_angle(spine, *, spacing_mm):
 
     See Also
     --------
-    is_scoliotic : Compare the angle with 10 degrees, by a rule that is named.
+    is_scoliotic : Compare the angle with 10 degrees, by a stated rule.
 
     Notes
     -----
@@ -53,7 +53,7 @@ def cobb_angle(spine, *, spacing_mm):
 
     From a line, the angle is the largest difference of inclination, after fitting straight
     lines by least squares to 35 mm of it, the height of a vertebra and its disc. It is a
-    stand-in, not a Cobb angle: the fit levels short curves out, noise adds to straight
+    substitute, not a Cobb angle: the fit flattens short curves, noise adds to straight
     spines, and a scan shows only part of the spine. On 150 simulated scans the angles of the
     lines that were found differed from the true ones by 0.3 +- 3.0 degrees on average, and
     by -4 +- 4 where the true angle exceeded 10 degrees: use it to rank scans, or calibrate it
@@ -96,7 +96,7 @@ def cobb_angle(spine, *, spacing_mm):
 
 
 def _tilts(corners):
-    """Degrees from the horizontal, of vertebrae whose corners are all known."""
+    """Return the tilt from the horizontal, in degrees, of vertebrae with four known corners."""
     corners = corners[np.isfinite(corners).all(axis=(1, 2))]
     if len(corners) < 2:
         raise ScanError(
@@ -114,7 +114,7 @@ def _tilts(corners):
 
 
 def _inclinations(line, row_mm, column_mm):
-    """Degrees from the vertical, of a smoothed spine line in every row."""
+    """Return the inclination of the smoothed line from the vertical in each row, in degrees."""
     bad = np.flatnonzero(~np.isfinite(line))
     if bad.size:
         raise ScanError(f"The spine line has no column in row {bad[0]}: fill or cut such rows.")
@@ -129,20 +129,20 @@ def _inclinations(line, row_mm, column_mm):
 
 
 def is_scoliotic(angle, *, rule=">10"):
-    """Decide whether Cobb angles mean scoliosis.
+    """Decide whether Cobb angles indicate scoliosis.
 
     Parameters
     ----------
     angle : float, array-like, Series or DataFrame
         Cobb angles in degrees; NaN where unknown.
     rule : {">10", ">=10"}, default=">10"
-        More than 10 degrees, as in [1]_, or 10 degrees and more, as others have it. Print it
-        with the result.
+        More than 10 degrees, as in [1]_, or 10 degrees and more, as in other studies. Report
+        it with the result.
 
     Returns
     -------
     scoliotic : bool, ndarray, Series or DataFrame
-        As `is_osteoporotic` returns: what is unknown stays unknown.
+        As returned by `is_osteoporotic`: unknown values remain unknown.
 
     Raises
     ------
@@ -176,7 +176,9 @@ def is_scoliotic(angle, *, rule=">10"):
         raise ValueError(f"rule must be one of {list(_RULES)}; got {rule!r}.")
     degrees = as_floats(angle, "angle")
     if (degrees < 0).any():
-        raise ValueError("angle must not be negative: take the size of the curve, not its side.")
+        raise ValueError(
+            "angle must not be negative: give the size of the curve, without its side."
+        )
     decided = decide(~np.isnan(degrees), _RULES[rule](degrees), angle)
     if hasattr(decided, "attrs"):
         decided.attrs = {**angle.attrs, "rule": f"Cobb angle {rule} degrees"}

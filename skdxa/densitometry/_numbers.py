@@ -1,4 +1,4 @@
-"""Numbers in, the same kind of numbers out: a scalar, an array, a Series or a table."""
+"""Return results in the type of the input: a scalar, an array, a Series or a table."""
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,11 @@ def as_floats(values, name):
     try:
         return array.astype(float)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold numbers: {error}") from error
+        raise ValueError(f"{name} must hold numbers: {str(error).rstrip('.')}.") from error
 
 
 def same_kind(array, values):
-    """Put an array into the kind of `values`: a float, an array, a Series or a DataFrame."""
+    """Convert an array to the type of `values`: a float, an array, a Series or a DataFrame."""
     if isinstance(values, pd.DataFrame):
         return pd.DataFrame(array, index=values.index, columns=values.columns)
     if isinstance(values, pd.Series):
@@ -31,14 +31,14 @@ def same_kind(array, values):
 
 
 def one_per_row(array, table):
-    """Put one value a row into a Series if the table was a DataFrame."""
+    """Convert one value per row to a Series if the table was a DataFrame."""
     if isinstance(table, pd.DataFrame):
         return pd.Series(array, index=table.index)
     return array.item() if array.ndim == 0 else array
 
 
 def first_place(values, marked):
-    """Say where the first marked value stands: " at index 'a', column 'bmd_L1'"."""
+    """Describe the position of the first marked value: " at index 'a', column 'bmd_L1'"."""
     position = tuple(int(axis[0]) for axis in np.nonzero(np.atleast_1d(marked)))
     if isinstance(values, pd.DataFrame):
         row, column = position
@@ -52,7 +52,7 @@ def first_place(values, marked):
 
 
 def decide(known, decision, values):
-    """Return decisions in the kind of `values`, and what is unknown as unknown."""
+    """Return decisions in the type of `values`; unknown decisions remain unknown."""
     if isinstance(values, pd.DataFrame | pd.Series):
         return same_kind(decision, values).astype("boolean").where(same_kind(known, values))
     if decision.ndim == 0:

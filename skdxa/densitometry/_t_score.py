@@ -18,7 +18,7 @@ class ReferencePopulation:
     Attributes
     ----------
     name : str
-        What is printed beside every T-score.
+        Name that is printed next to every T-score.
     sex : {"F", "M"}
         Sex of the population.
     sites : dict of str to tuple of float
@@ -27,10 +27,10 @@ class ReferencePopulation:
         ``"femoral_neck"`` and ``"total_hip"``; ``"lumbar"`` and ``"lumbar_spine"`` mean
         the spine, ``"neck"`` the femoral neck.
     device : str
-        The make of densitometer that the figures hold for: those of others differ by up to
+        The make of densitometer for which the figures hold; those of others differ by up to
         20 %.
     source : str
-        The publication, or the report of your densitometer, that the figures come from.
+        The publication, or the report of your densitometer, from which the figures come.
 
     See Also
     --------
@@ -40,10 +40,10 @@ class ReferencePopulation:
     -----
     The International Society for Clinical Densitometry asks for NHANES III at the hip, for
     the manufacturer's own data at the spine, and for women's data in both sexes; local data
-    are for Z-scores [1]_. The spine's figures stand on your densitometer's report: make a
-    reference population of them, as in the example. Where a Hologic's report is not at hand,
+    are for Z-scores [1]_. The values for the spine are printed on your densitometer's report:
+    make a reference population of them, as in the example. If no Hologic report is available,
     ``NHANES_2005_WOMEN`` has the spines of young American women on such densitometers; it is
-    no manufacturer's reference.
+    not a manufacturer's reference.
 
     References
     ----------
@@ -78,14 +78,14 @@ class ReferencePopulation:
                 mean = sd = np.nan
             if not (0 < mean <= _LARGEST_BMD and 0 < sd < mean):
                 raise ValueError(
-                    f"{self.name}, {site}: give the mean and the standard deviation in g/cm2, "
-                    f"as in (1.20, 0.12); got {figures!r}."
+                    f"{self.name}, {site}: must be (mean, standard deviation) in g/cm2, such as "
+                    f"(1.20, 0.12); got {figures!r}."
                 )
             sites[_SYNONYMS.get(site, site)] = (mean, sd)
         object.__setattr__(self, "sites", sites)
 
     def mean_and_sd(self, site):
-        """Look a site up.
+        """Return the mean and the standard deviation of a site.
 
         Parameters
         ----------
@@ -162,8 +162,8 @@ def t_score(bmd, reference, *, site):
     bmd : float, array-like, Series or DataFrame
         Areal densities in g/cm2, all of one site; NaN where not measured.
     reference : ReferencePopulation
-        The population to compare with, such as ``FINNISH_WOMEN``. There is no default, for
-        a T-score means nothing without it.
+        The population to compare with, such as ``FINNISH_WOMEN``. There is no default,
+        since a T-score is meaningless without it.
     site : str
         A site of the reference: ``"spine"``, ``"hip"``, ``"femoral_neck"`` or
         ``"total_hip"``. Single vertebrae are compared with the spine.
@@ -181,13 +181,13 @@ def t_score(bmd, reference, *, site):
 
     See Also
     --------
-    is_osteoporotic : Compare T-scores with -2.5 without falling over rounding.
+    is_osteoporotic : Compare T-scores with -2.5, allowing for rounding errors.
     spine_t_score : T-score of the spine from its evaluable vertebrae.
 
     Notes
     -----
-    T = (BMD - mean) / SD. Print the name of the reference with every T-score: one woman has
-    quite different ones by different references and densitometers.
+    T = (BMD - mean) / SD. Print the name of the reference with every T-score: the T-scores of one
+    woman differ considerably between references and densitometers.
 
     Examples
     --------
@@ -231,14 +231,14 @@ def is_osteoporotic(t_scores, *, threshold=-2.5, rounded=False):
     threshold : float, default=-2.5
         The highest T-score that counts: the limit of the World Health Organization [1]_.
     rounded : bool, default=False
-        If true, T-scores are first rounded to a tenth, halves away from zero, as they stand
-        on a report: -2.45 counts then. If false, they are taken as they are, and -2.4992
-        does not count.
+        If true, T-scores are first rounded to a tenth, halves away from zero, as on
+        a report: -2.45 then counts. If false, they are used unrounded, and -2.4992 does not
+        count.
 
     Returns
     -------
     osteoporotic : bool, ndarray, Series or DataFrame
-        Of the kind of `t_scores`. What is unknown stays unknown: ``pd.NA`` for a single
+        Of the type of `t_scores`. Unknown values remain unknown: ``pd.NA`` for a single
         T-score, in a Series and in a DataFrame (type ``boolean``); an array with NaN gives
         an array of 1, 0 and NaN, any other an array of bool.
 
@@ -250,8 +250,9 @@ def is_osteoporotic(t_scores, *, threshold=-2.5, rounded=False):
     -----
     In floating point ``(0.90 - 1.20) / 0.12`` is -2.4999999999999996, so that a woman just at
     the limit would be missed by ``t <= -2.5``. T-scores within one millionth of the limit
-    count as at the limit; densities of four decimals are never that close without being at
-    it. The definition is meant for women after menopause and men from 50 years.
+    count as at the limit; densities of four decimals are never that close unless they
+    are at the limit. The definition applies to postmenopausal women and to men aged 50 years or
+    more.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Which of L1 to L4 count, and the T-score that they give together."""
+"""Which of L1 to L4 are evaluable, and their combined T-score."""
 
 import re
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ _LEVEL = re.compile(r"[Ll]([1-4])(?!\d)")
 
 @dataclass(frozen=True)
 class EvaluableVertebrae:
-    """Which vertebrae count, and why the others do not.
+    """The evaluable vertebrae, and why the others are excluded.
 
     Attributes
     ----------
     evaluable : ndarray or DataFrame of bool, shape (n_patients, 4)
-        True for every vertebra that counts. All four are False where fewer than two would
-        be left, so that no diagnosis can be made of them.
+        True for every evaluable vertebra. All four are False if fewer than two would remain,
+        so that they allow no diagnosis.
     reason : ndarray or DataFrame of str, shape (n_patients, 4)
-        ``""`` for a vertebra that counts; otherwise ``"not measured"``, ``"abnormal"``,
+        ``""`` for an evaluable vertebra; otherwise ``"not measured"``, ``"abnormal"``,
         ``"discordant"`` or, for the one left over, ``"too few left"``.
     diagnosable : ndarray or Series of bool, shape (n_patients,)
         Whether the spine may be used at all.
@@ -54,7 +54,7 @@ class EvaluableVertebrae:
 
 
 def evaluable_vertebrae(t_scores, *, abnormal=None, max_difference=1.0):
-    """Choose the vertebrae of L1 to L4 that count, by the rule of the ISCD.
+    """Choose the evaluable vertebrae of L1 to L4 by the rule of the ISCD.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def evaluable_vertebrae(t_scores, *, abnormal=None, max_difference=1.0):
         Vertebrae that a reader found abnormal and not assessable: fractured, operated on,
         with osteophytes or artefacts. By default none is.
     max_difference : float, default=1.0
-        How many T-scores neighbours may differ by.
+        Largest difference in T-score between neighbours.
 
     Returns
     -------
@@ -75,25 +75,25 @@ def evaluable_vertebrae(t_scores, *, abnormal=None, max_difference=1.0):
     Raises
     ------
     ValueError
-        If there are not four columns, their names say another order, or `abnormal` has other
+        If there are not four columns, their names state another order, or `abnormal` has other
         rows, or values that are neither true nor false.
 
     See Also
     --------
-    spine_t_score : T-score of the vertebrae that count.
+    spine_t_score : T-score of the evaluable vertebrae.
 
     Notes
     -----
     The rule [1]_: use all evaluable vertebrae of L1 to L4. A vertebra may be left out if it
     is clearly abnormal and not assessable, or if its T-score differs by more than 1.0 from
-    that of the adjacent one. At least two must remain; otherwise the diagnosis must rest on
+    that of the adjacent one. At least two must remain; otherwise the diagnosis must be based on
     another site.
 
-    The rule leaves open which of two neighbours is the odd one. Here, among the vertebrae
-    that differ too much from a neighbour, the one farthest from the median of those still
-    in is left out, of two equally far ones the higher, since wear, fracture and calcification
-    raise density; then the rest is looked at again, neighbours being the next ones still in.
-    A vertebra *may* be left out: a reader who looks at the scan decides.
+    The rule does not state which of two neighbours is discordant. Here, among the vertebrae that
+    differ too much from a neighbour, the one farthest from the median of those remaining is left
+    out; of two equally far ones the higher, since wear, fracture and calcification raise density;
+    then the rest is examined again, where neighbours are the next remaining ones. A vertebra *may*
+    be left out: a reader who looks at the scan decides.
 
     The L1 of a healthy woman is less dense than her L4. Where your densitometer prints
     T-scores by vertebra, from references by vertebra, pass those.
@@ -138,7 +138,7 @@ def evaluable_vertebrae(t_scores, *, abnormal=None, max_difference=1.0):
 
 
 def _leave_out_discordant(scores, reasons, max_difference):
-    """Write into `reasons` which of one patient's vertebrae do not go with the others."""
+    """Write into `reasons` which vertebrae of one patient are discordant with the others."""
     while (left := np.flatnonzero(reasons == "")).size >= _FEWEST:
         kept = scores[left]
         jumps = np.abs(np.diff(kept)) > max_difference + ROUNDING
@@ -152,7 +152,7 @@ def _leave_out_discordant(scores, reasons, max_difference):
 
 
 def spine_t_score(bmd, reference, *, site="spine", evaluable=None, areas=None):
-    """T-score of the spine from the vertebrae that count.
+    """Compute the T-score of the spine from the evaluable vertebrae.
 
     Parameters
     ----------
@@ -173,14 +173,13 @@ def spine_t_score(bmd, reference, *, site="spine", evaluable=None, areas=None):
     Returns
     -------
     t_scores : float, ndarray or Series of shape (n_patients,)
-        NaN where fewer than two vertebrae count: the spine gives no diagnosis there.
+        NaN if fewer than two vertebrae are evaluable: the spine then allows no diagnosis.
 
     Raises
     ------
     ValueError
-        If shapes or rows do not match, the names of columns say another order than L1 to L4, a
-        density is not one in g/cm2, or the area of a vertebra that counts is missing or not
-        positive.
+        If shapes or rows do not match, the names of columns state another order than L1 to L4, a
+        density is not in g/cm2, or the area of an evaluable vertebra is missing or not positive.
 
     See Also
     --------
@@ -191,7 +190,7 @@ def spine_t_score(bmd, reference, *, site="spine", evaluable=None, areas=None):
     -----
     ISCD 2019: the T-score is that of the density of the vertebrae that remain, not the mean
     of their T-scores nor the lowest of them. Manufacturers have references by combination of
-    vertebrae; here the same mean and standard deviation serve for all.
+    vertebrae; here the same mean and standard deviation are used for all.
 
     Examples
     --------
@@ -214,7 +213,7 @@ def spine_t_score(bmd, reference, *, site="spine", evaluable=None, areas=None):
         if bad.any():
             raise ValueError(
                 "areas must be positive, in cm2, for every vertebra that counts; "
-                f"the first that is not stands{first_place(areas, bad)}."
+                f"the first that is not is{first_place(areas, bad)}."
             )
     weights = np.where(counts, weights, 0)
     enough = counts.sum(axis=-1) >= _FEWEST
@@ -224,7 +223,7 @@ def spine_t_score(bmd, reference, *, site="spine", evaluable=None, areas=None):
 
 
 def minimum_t_score(t_scores, *, missing="ignore"):
-    """Lowest T-score of several vertebrae or sites: for research only.
+    """Compute the lowest T-score of several vertebrae or sites (for research only).
 
     Parameters
     ----------
@@ -245,12 +244,12 @@ def minimum_t_score(t_scores, *, missing="ignore"):
 
     See Also
     --------
-    spine_t_score : What a diagnosis rests on.
+    spine_t_score : T-score for a diagnosis.
 
     Notes
     -----
-    The lowest of L1 to L4 is how [1]_ compares T-scores with a network. It rests on a single
-    vertebra, which the ISCD allows for no diagnosis, and is lower than the T-score of the
+    The lowest of L1 to L4 is how [1]_ compares T-scores with a network. It depends on a single
+    vertebra, which the ISCD does not allow for a diagnosis, and is lower than the T-score of the
     spine by construction. The lowest of femoral neck and total hip is in clinical use.
 
     References
@@ -288,7 +287,7 @@ def _four_columns(values, name):
             f"row per patient; its shape is {array.shape}."
         )
     if isinstance(values, pd.DataFrame):
-        # Names such as "bmd_L1" that say another order than the one in which values are taken.
+        # Names such as "bmd_L1" that state another order than that of the values.
         found = [_LEVEL.findall(str(column))[-1:] for column in values.columns]
         if found != sorted(found) and sorted(found) == [["1"], ["2"], ["3"], ["4"]]:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Whether a model adds anything to clinical columns, by labels redrawn from these alone."""
+"""Test whether a model adds anything to clinical columns, by labels redrawn from these alone."""
 
 import sys
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ from skdxa.validation import check_aligned, fill_masked, has_repeated_patients, 
 _METHOD = "labels redrawn from the clinical risk"
 # Probabilities of 0 and 1, as of a saturated network, have no log odds.
 _SMALLEST = 1e-6
-# Below this share of a score, what it has beside the mean of its fold is rounding, and below this
-# share of its variance what it has beside the clinical columns.
+# Deviations from the fold mean below this share of a score are rounding errors, and so is the part
+# that the clinical columns do not explain below this share of the variance of the score.
 _ROUNDING = 1e-10
 
 
@@ -36,9 +36,9 @@ class AddedValueTest:
     ----------
     estimate : float
         Gain in AUC: that of a logistic model of the clinical columns and the model's
-        out-of-fold score, less that of the clinical columns, both fitted to all scans.
+        out-of-fold score, minus that of the clinical columns, both fitted to all scans.
     statistic : float
-        Signed root of the likelihood ratio of the score beside the clinical columns; negative
+        Signed root of the likelihood ratio of the score added to the clinical columns; negative
         if a higher score goes with a lower risk.
     pvalue : float
         Share of the redrawn labels, with the true ones, whose statistic is at least as large.
@@ -111,7 +111,7 @@ def added_value_test(
     The estimator is cross-validated, and its out-of-fold score is added to a logistic model of
     the clinical columns. The gain is compared with the gains of the same procedure, trainings
     included, for labels that are drawn at random from the risk that the clinical columns give:
-    in these, a scan holds nothing beyond the clinical columns. It costs
+    with these, a scan has no information beyond the clinical columns. It costs
     ``(n_draws + 1) * n_splits * n_repeats`` trainings; how many, and how long they take, is
     written to the standard error stream before the draws start.
 
@@ -131,12 +131,12 @@ def added_value_test(
         Draws of labels. The smallest p-value possible is ``1 / (n_draws + 1)``.
     n_exceeding : int, optional
         Stop as soon as this many draws have a statistic as large as the true labels', 10 for
-        example: without a gain that is after some 20 draws. All draws are made by default.
+        example: without a gain that is after about 20 draws. All draws are made by default.
     n_splits, n_repeats : int, default=10, 1
         Folds and repeats of each cross-validation. The scores of several repeats are averaged.
     random_state : int, RandomState instance or None, default=None
-        Seeds labels, folds and fits. None draws a seed, or takes that of the checkpoint if
-        it has been begun.
+        Seeds labels, folds and fits. None draws a seed, or uses that of the checkpoint if
+        there is one.
     n_jobs : int, optional
         Splits in parallel, within one cross-validation.
     checkpoint : str or path-like, optional
@@ -165,21 +165,21 @@ def added_value_test(
     See Also
     --------
     compare : Whether two cross-validated models differ, without further trainings.
-    skdxa.significance.likelihood_ratio_test : The same gain with the score taken as given.
+    skdxa.significance.likelihood_ratio_test : The same gain with the score regarded as given.
 
     Notes
     -----
     *What is tested.* The hypothesis is that the risk depends on the clinical columns alone, by
     the logistic model that is fitted to them, whatever the scan shows of these columns. The
-    likelihood ratio of an out-of-fold score has not its usual distribution: each score was made
-    with the labels of the other scans, so that a test that takes scores as given claims too
-    often that they add something. Here the scores are made anew from each draw of labels, and
-    the claims are counted. How often the test claims a gain without and with one, in simulated
+    likelihood ratio of an out-of-fold score does not have its usual distribution: each score was
+    made with the labels of the other scans, so that a test that regards scores as given finds an
+    added value too often. Here the scores are recomputed for each draw of labels, and the
+    findings are counted. How often the test claims a gain without and with one, in simulated
     cohorts: :ref:`added_value_by_redrawing`.
 
-    *Curved effects.* If age has a curved effect and enters as a line, a model that can tell the
+    *Curved effects.* If age has a curved effect and enters linearly, a model that can estimate the
     age from the scan adds the curvature. That is a gain over the logistic model, but not one
-    that needs a scan: give splines, squares or products as further columns.
+    that needs a scan: add splines, squares or products as further columns.
 
     *Labels.* Each draw has as many positive labels as the true ones, in expectation with the
     fitted risks; with patients of one scan each, exactly as many. Scans of a patient whose
@@ -187,7 +187,7 @@ def added_value_test(
     labels from a common random number as often as reproduces the number of pairs of positive
     scans of one patient.
 
-    *Scores.* Probabilities are put on the scale of log odds, and scores are centred within each
+    *Scores.* Probabilities are converted to log odds, and scores are centred within each
     fold, since models differ in level. The test is one-sided: the score must raise the risk.
     With `n_exceeding`, the p-value is that of Besag and Clifford [2]_.
 
@@ -233,7 +233,7 @@ def added_value_test(
             params,
             folds.fold_of,
         )
-        # Refuses the folder of another run.
+        # Raises an error for the folder of another run.
         Checkpoint(checkpoint, described)
     n_each = n_splits * n_repeats
 
@@ -276,7 +276,7 @@ def added_value_test(
             try:
                 gains.append(cross_validate(labels, number)[1])
             except ValueError as error:
-                raise ValueError(f"draw {number} of labels: {error}") from error
+                raise ValueError(f"draw {number} of labels: {str(error).rstrip('.')}.") from error
             if sum(gain[0] >= statistic for gain in gains) == n_exceeding:
                 break
     null = pd.DataFrame(gains, columns=["statistic", "estimate"])
@@ -343,7 +343,7 @@ class RedrawnLabels:
         if ((n_positive == 0) | (n_positive == n_scans)).all():
             self._risk = (np.bincount(patient, risk) / n_scans)[patient]
         else:
-            # Both scans of a pair hang on the patient's random number.
+            # Both scans of a pair depend on the patient's random number.
             self._in_common = np.sqrt(_share_of_pairs(risk, positive, patient))
 
     def draw(self, rng):
@@ -370,7 +370,7 @@ class RedrawnLabels:
 
 
 def _share_of_pairs(risk, positive, patient):
-    """Return the share of a patient's pairs of scans whose labels hang on one random number."""
+    """Return the share of a patient's pairs of scans whose labels depend on one random number."""
     first, second = _pairs(patient)
     independent = risk[first] * risk[second]
     both = np.minimum(risk[first], risk[second])
@@ -420,8 +420,8 @@ def gain_of(positive, columns, score, patient):
     rest = score - design @ np.linalg.lstsq(design, score)[0]
     if np.sum(rest**2) <= _ROUNDING * max(np.sum(score**2), np.finfo(float).tiny):
         return 0.0, 0.0
-    # What the score has beside the columns gives the same model, and is on a common scale.
-    larger_columns = columns.assign(**{_name_beside(columns): rest / rest.std()})
+    # The part of the score that the columns do not explain gives the same model, on one scale.
+    larger_columns = columns.assign(**{_unused_name(columns): rest / rest.std()})
     try:
         larger = logistic_table(y, larger_columns)
     except ValueError:
@@ -435,8 +435,8 @@ def gain_of(positive, columns, score, patient):
     return float(statistic), larger.attrs["auc"] - smaller["auc"]
 
 
-def _name_beside(columns):
-    """Return a name for the score that no column has."""
+def _unused_name(columns):
+    """Return a name for the score that is not the name of a column."""
     name = "score"
     while name in columns:
         name += "_"

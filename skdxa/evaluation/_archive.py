@@ -12,7 +12,7 @@ _ABOUT = "about"
 def write_arrays(path, arrays, about):
     """Write arrays of numbers or texts, and a dict that JSON can hold."""
     arrays = {**arrays, _ABOUT: np.array(json.dumps(about))}
-    # NumPy 2.0 takes the option allow_pickle, which refuses objects, for one more array.
+    # NumPy 2.0 regards the option allow_pickle, which refuses objects, as another array.
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:
             raise ValueError(f"{name!r} holds objects, which are neither numbers nor texts.")
@@ -29,9 +29,9 @@ def read_arrays(path):
                 arrays = {name: archive[name] for name in archive.files}
             about = json.loads(str(arrays.pop(_ABOUT)))
             if not isinstance(about, dict):
-                raise TypeError("its description is no dict")
+                raise TypeError("its description is not a dict")
         except Exception as error:
-            # Of a damaged archive, zipfile, zlib, struct and NumPy raise nearly anything.
-            what = str(error) or type(error).__name__
-            raise ValueError(f"{path} is damaged, or not a file of skdxa: {what}") from error
+            # For a damaged archive, zipfile, zlib, struct and NumPy raise nearly any error.
+            problem = str(error).rstrip(".") or type(error).__name__
+            raise ValueError(f"{path} is damaged, or not a file of skdxa: {problem}.") from error
     return arrays, about

@@ -1,4 +1,4 @@
-"""Finished splits on disk, bound to the run that they belong to."""
+"""Finished splits on disk, bound to their run."""
 
 import inspect
 import json
@@ -19,16 +19,16 @@ from skdxa.validation import holding, remedy_for, replacing
 
 _MANIFEST = "manifest.json"
 _MOST_LISTED = 5
-# As `replacing` names the files that become a split or the manifest.
+# Temporary names that `replacing` gives to the files of a split or the manifest.
 _TEMPORARY = re.compile(r"\.(manifest\.json|repeat-\d+-fold-\d+\.npz)\.[0-9a-f]{32}\.tmp")
 # Parameters that change how a model is fitted, but not the model.
 _WITHOUT_EFFECT = {"memory", "n_jobs", "verbose"}
-# What the clones of an estimator have beside its parameters.
+# What the clones of an estimator have in addition to its parameters.
 _KEPT_BY_CLONES = {"set_output": "_sklearn_output_config", "requests": "_metadata_request"}
 _HASH = "sha256:"
-# Of the manifest: raised where the same run is described differently.
+# Format of the manifest, increased when the same run is described differently.
 _FORMAT = "2"
-# On which the digests of functions depend.
+# The version of Python, on which the digests of functions depend.
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _READABLE = (type(None), bool, int, float, str)
 _LONGEST_READABLE = 80
@@ -60,12 +60,12 @@ class Checkpoint:
         elif any(self.folder.glob("repeat-*-fold-*.npz")):
             raise CheckpointError(
                 f"the checkpoint folder {self.folder} holds splits but no {_MANIFEST}, so that "
-                "the run that they belong to is unknown. Take another folder."
+                "the run that they belong to is unknown. Use another folder."
             )
         else:
             with _writing(self.folder), replacing(self.folder / _MANIFEST) as file:
                 file.write(json.dumps(identity, indent=1).encode())
-        # Only now is it certain that the folder is of this run.
+        # From here on, the folder is known to belong to this run.
         for temporary in self.folder.iterdir():
             if _TEMPORARY.fullmatch(temporary.name):
                 temporary.unlink(missing_ok=True)
@@ -106,18 +106,18 @@ class Checkpoint:
             arrays, about = read_arrays(path)
             _check_split(path, arrays, about, (repeat, fold), test)
         except ValueError as error:
-            raise CheckpointError(f"{error}. Delete it, and the split is run again.") from error
+            raise CheckpointError(f"{error}. Delete it to run the split again.") from error
         return {**about, "arrays": arrays}
 
 
 @contextmanager
 def using(folder):
-    """Make a checkpoint folder, and hold it so that no other run uses it meanwhile.
+    """Create a checkpoint folder, and lock it so that no other run uses it.
 
     Parameters
     ----------
     folder : str, path-like or None
-        None holds nothing.
+        With None, nothing is locked.
     """
     if folder is None:
         yield
@@ -132,12 +132,12 @@ def using(folder):
 
 @contextmanager
 def _writing(folder):
-    """Name the checkpoint in the error where a disk is full or must not be written to."""
+    """Name the checkpoint in the error if the disk is full or write-protected."""
     try:
         yield
     except OSError as error:
         remedy = remedy_for(error)
-        remedy = "Take another folder" if remedy is None else f"{remedy}, or take another folder"
+        remedy = "Use another folder" if remedy is None else f"{remedy}, or use another folder"
         raise CheckpointError(
             f"the checkpoint folder {folder} cannot be written to ({error.strerror or error}). "
             f"{remedy}; splits that are finished are kept."
@@ -164,12 +164,12 @@ def read_manifest(folder):
         return json.loads(path.read_text())
     except ValueError as error:
         raise CheckpointError(
-            f"{path} is damaged ({error}). Take another checkpoint folder."
+            f"{path} is damaged ({error}). Use another checkpoint folder."
         ) from error
 
 
 def describe_run(estimator, X, settings, labels, params, fold_of):
-    """Describe all of a run that must not change when it is resumed.
+    """Describe everything in a run that must not change when it is resumed.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def describe_run(estimator, X, settings, labels, params, fold_of):
     Raises
     ------
     CheckpointError
-        If there is something of which a later run could not tell whether it has changed.
+        If a part of the run cannot be described, so that a later run could not detect a change.
     """
     described = {
         "format": _FORMAT,
@@ -216,7 +216,7 @@ def describe_run(estimator, X, settings, labels, params, fold_of):
             described[name] = parts[name]()
         except NotDescribable as error:
             raise CheckpointError(
-                f"a checkpoint cannot tell later whether the {name} is still the same: "
+                f"a checkpoint cannot detect later whether the {name} has changed: "
                 f"{error} cannot be described. Use only what can be pickled there, or run "
                 "without a checkpoint."
             ) from error
@@ -225,7 +225,7 @@ def describe_run(estimator, X, settings, labels, params, fold_of):
 
 @contextmanager
 def described_once(estimator, described):
-    """Describe an estimator in all runs that are part of one as it is at the beginning.
+    """Describe an estimator by its initial state in all runs that are part of one run.
 
     Fits may fill a cache to which a function refers. Where the first fits are read from a
     checkpoint, the cache would be another one when the later runs are described.
@@ -263,7 +263,7 @@ def _digest(values):
 def _describe_parameters(estimator):
     """Describe the parameters of an estimator, which are all that its clones have."""
     parameters = estimator.get_params(deep=True)
-    # The steps of a pipeline are parameters too, listed with parameters of their own.
+    # The steps of a pipeline are parameters too, listed with their own parameters.
     listed = {
         id(value)
         for name, value in parameters.items()
@@ -357,8 +357,8 @@ def _is_fitted(value):
 def _refuse_another_run(folder, before, now):
     if before.get("format") != _FORMAT:
         raise CheckpointError(
-            f"the checkpoint folder {folder} was begun by another version of skdxa, which "
-            "described a run differently. Take another folder."
+            f"the checkpoint folder {folder} was created by another version of skdxa, "
+            "which described a run differently. Use another folder."
         )
     before, now = _flat(before), _flat(now)
     begun_with, python = before.pop("python", None), now.pop("python", None)
@@ -373,7 +373,7 @@ def _refuse_another_run(folder, before, now):
             f"the checkpoint folder {folder} belongs to another run: "
             + "; ".join(differences[:_MOST_LISTED])
             + (f"; and {more} more" if more > 0 else "")
-            + ". Undo the change, or take another folder."
+            + ". Undo the change, or use another folder."
             + (
                 f" It was begun with Python {begun_with}, with which functions are not compared."
                 if begun_with != python

@@ -15,7 +15,7 @@ from skdxa.validation import (
 
 
 def conformal_p_values(y, score, new_score, *, groups=None, fold=None):
-    r"""Compute how usual a score would be for a positive and for a negative scan.
+    r"""Compute how typical a score would be of a positive and of a negative scan.
 
     Parameters
     ----------
@@ -108,7 +108,9 @@ def conformal_p_values(y, score, new_score, *, groups=None, fold=None):
     for name, label, sign in (("negative", 0, -1), ("positive", 1, 1)):
         of_class = y == label
         if not of_class.any():
-            raise ValueError(f"y holds no label {label}, so nothing calibrates its scores.")
+            raise ValueError(
+                f"y has no scan with label {label}, so its p-values cannot be calibrated."
+            )
         weight = np.zeros(len(y))
         weight[of_class] = 1 / np.bincount(patient[of_class])[patient[of_class]]
         below = [

@@ -9,7 +9,7 @@ from skdxa.validation import fill_masked, split_patients
 
 
 def joint_strata(stratify):
-    """Return one number for each combination of labels, NaN being a label of its own.
+    """Return one number for each combination of labels, with NaN as a separate label.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def joint_strata(stratify):
     ndarray of int of shape (n_scans,)
         Numbers from 0, in the order in which the combinations occur.
     """
-    # As objects a column of numbers and one of texts keep their types.
+    # As objects, a column of numbers and a column of texts keep their types.
     table = pd.DataFrame(np.asarray(fill_masked(stratify), dtype=object))
     return table.groupby(list(table.columns), dropna=False, sort=False).ngroup().to_numpy()
 
@@ -46,7 +46,7 @@ def check_sizes(strata, patients, labels, n_splits):
         label = label.tolist() if isinstance(label, np.ndarray) else label
         raise ValueError(
             f"fewer {'scans' if patients is None else 'patients'} ({sizes.min()}) have the label "
-            f"{label!r}, as at position {row}, than n_splits={n_splits}: take fewer folds, or "
+            f"{label!r}, as at position {row}, than n_splits={n_splits}: use fewer folds, or "
             "leave that label out."
         )
 
@@ -57,7 +57,8 @@ def draw_folds(y, patients, strata, n_splits, n_repeats, seed):
     Parameters
     ----------
     y, strata : ndarray of shape (n_scans,)
-        Labels, of which every training part must hold two, and what the folds keep the shares of.
+        Labels, two of which must occur in every training part, and the strata whose shares are
+        kept in the folds.
     patients : ndarray of shape (n_scans,) or None
         Given where a patient has several scans, which stay together.
     n_splits, n_repeats, seed : int
@@ -81,9 +82,9 @@ def draw_folds(y, patients, strata, n_splits, n_repeats, seed):
         repeat, fold = divmod(number, n_splits)
         fold_of[repeat, test] = fold
         if test.size == 0 or len(np.unique(y[train])) < 2:
-            what = "no scan" if test.size == 0 else "a training part of one class"
+            problem = "no scan" if test.size == 0 else "a training part of one class"
             raise ValueError(
-                f"fold {fold} of repeat {repeat} has {what}: take fewer folds than "
+                f"fold {fold} of repeat {repeat} has {problem}: use fewer folds than "
                 f"n_splits={n_splits}, or stratify by y."
             )
     apart = [] if patients is None else split_patients(fold_of, patients)
@@ -112,19 +113,19 @@ def fold_of_splits(splits, y):
         if twice.size:
             raise ValueError(
                 f"split {number} tests position {twice[0]} a second time before every row has "
-                "been tested once: each row must be scored once per repeat. Take a splitter whose "
+                "been tested once: each row must be scored once per repeat. Use a splitter whose "
                 "test parts do not overlap."
             )
         wrong = np.flatnonzero(in_train == in_test)
         if wrong.size:
             parts = "both parts" if in_train[wrong[0]] else "neither part"
             raise ValueError(
-                f"position {wrong[0]} is in {parts} of split {number} ({wrong.size} such): the "
-                "training part must hold all rows that are not tested."
+                f"position {wrong[0]} is in {parts} of split {number} ({wrong.size} positions in "
+                "all): the training part must hold all rows that are not tested."
             )
         if not in_test.any() or len(np.unique(y[in_train])) < 2:
-            what = "a training part of one class" if in_test.any() else "no scan to test"
-            raise ValueError(f"split {number} has {what}.")
+            problem = "a training part of one class" if in_test.any() else "no scan to test"
+            raise ValueError(f"split {number} has {problem}.")
         fold_of[in_test] = n_folds
         n_folds += 1
         if (fold_of >= 0).all():
@@ -133,8 +134,8 @@ def fold_of_splits(splits, y):
     if n_folds or not repeats:
         never = np.flatnonzero(fold_of < 0)
         raise ValueError(
-            f"the splitter never tests position {never[0]} ({never.size} such) in repeat "
-            f"{len(repeats)}: each row must be scored once per repeat."
+            f"the splitter never tests position {never[0]} ({never.size} positions in all) in "
+            f"repeat {len(repeats)}: each row must be scored once per repeat."
         )
     if len({int(repeat.max()) for repeat in repeats}) > 1:
         numbers = [int(repeat.max()) + 1 for repeat in repeats]
@@ -146,9 +147,9 @@ def fold_of_splits(splits, y):
 
 def _membership(rows, n_rows, number):
     """Return which rows a part of a split holds, given as positions or as a mask."""
-    found = np.zeros(n_rows, dtype=bool)
+    in_part = np.zeros(n_rows, dtype=bool)
     try:
-        found[rows] = True
+        in_part[rows] = True
     except IndexError as error:
         raise ValueError(f"split {number} does not fit the {n_rows} rows of y: {error}.") from None
-    return found
+    return in_part

@@ -40,7 +40,7 @@ DRAWING = {
 class Folds:
     """The fold of every scan in every repeat of a cross-validation.
 
-    Predictors that are judged on the same folds can be compared fold by fold: a network and
+    Predictors that are evaluated on the same folds can be compared fold by fold: a network and
     a T-score, or two networks.
 
     Parameters
@@ -88,7 +88,7 @@ class Folds:
 
     def __post_init__(self):
         y, classes = _two_labels(self.y)
-        # The warning of patients that look alike comes once, where the folds are drawn.
+        # The warning of patients with similar names is given once, where the folds are drawn.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             groups = None if self.groups is None else as_patients(self.groups, len(y))
@@ -139,7 +139,7 @@ class Folds:
             The patient of each scan. A patient's scans stay together.
         stratify : array-like of shape (n_scans,) or (n_scans, n_labels), optional
             Labels whose shares the folds keep, `y` if not given. Several columns are kept
-            jointly; NaN in them is a stratum of its own.
+            jointly; NaN in them is a separate stratum.
         n_splits : int, default=10
             Folds per repeat.
         n_repeats : int, default=100
@@ -151,7 +151,7 @@ class Folds:
         -------
         Folds
             Those of `RepeatedStratifiedKFold`; where a patient has several scans those of
-            `StratifiedGroupKFold`, shuffled anew each repeat.
+            `StratifiedGroupKFold`, shuffled again in each repeat.
 
         Raises
         ------
@@ -185,7 +185,7 @@ class Folds:
     def from_splitter(
         cls, cv, y, *, X=None, groups=None, cv_groups=None, n_repeats=1, random_state=None
     ):
-        """Take the folds of any splitter, such as one hospital after the other.
+        """Create folds from any splitter, such as one that leaves out one hospital at a time.
 
         Parameters
         ----------
@@ -202,10 +202,10 @@ class Folds:
             The patient of each scan. A patient's scans must lie in one fold. If not given and
             `cv` is a `Folds`, those of `cv`.
         cv_groups : array-like of shape (n_scans,), optional
-            What the splitter takes as its groups, such as the hospital of each scan;
+            Groups for the splitter, such as the hospital of each scan;
             `groups` if not given and the splitter is one of scikit-learn's for groups.
         n_repeats : int, default=1
-            How often the splitter is asked.
+            How often the splitter is called.
         random_state : int, RandomState instance or None, default=None
             Seeds a splitter whose own `random_state` is None; its folds then differ from
             repeat to repeat.
@@ -262,7 +262,7 @@ class Folds:
         Parameters
         ----------
         X : array-like of shape (n_scans, ...), optional
-            The scans, of which only the number is checked.
+            The scans; only their number is checked.
         y, groups : object, optional
             Ignored.
 
@@ -364,7 +364,7 @@ class Folds:
         ValueError
             If the scores have another shape or are not all finite.
         """
-        # That module needs the folds of this one.
+        # Imported here, since that module imports this one.
         from skdxa.evaluation._result import CrossValidationResult
 
         scores = np.asarray(fill_masked(scores), dtype=float)
@@ -405,7 +405,7 @@ def _two_labels(y):
 
 
 def _numbered_alike(fold_of):
-    """Return the folds with the same numbers in all repeats, where no repeat has others.
+    """Return the folds with the same numbers in all repeats, if all repeats have the same folds.
 
     Such repeats train the same models again, which must not count as further evidence.
     """

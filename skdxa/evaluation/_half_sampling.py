@@ -56,11 +56,11 @@ def half_sampling_interval(
 ):
     """Compute intervals of a cross-validation from cross-validations of halves.
 
-    In each draw the patients are split at random into two halves of the same prevalence, and
-    the estimator is cross-validated in each. Halves share no patient, neither in training
-    nor in scoring, so that the difference of their metrics holds all the noise of a
-    cross-validation. It assumes less than ``summary(interval="stability")``, of any
-    estimator, and costs ``2 * n_draws * n_splits * n_repeats`` trainings on half the scans.
+    In each draw the patients are split at random into two halves of the same prevalence, and the
+    estimator is cross-validated in each. Halves share no patient, neither in training nor in
+    scoring, so that the difference of their metrics contains all the noise of a cross-validation.
+    The method makes fewer assumptions than ``summary(interval="stability")``, for any estimator,
+    and costs ``2 * n_draws * n_splits * n_repeats`` trainings on half the scans.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def half_sampling_interval(
     level : float, default=0.95
         Confidence level.
     random_state : int, RandomState instance or None, default=None
-        Seeds halves, folds and fits. None draws a seed, or takes that of the checkpoint if
-        it has been begun.
+        Seeds halves, folds and fits. None draws a seed, or uses that of the checkpoint if
+        there is one.
     n_jobs : int, optional
         Splits in parallel, within one cross-validation.
     checkpoint : str or path-like, optional
@@ -198,7 +198,7 @@ def half_sampling_interval(
 
     with using(checkpoint), described_once(estimator, run_described), bar:
         if checkpoint is not None:
-            # Refuses the folder of another run.
+            # Raises an error for the folder of another run.
             Checkpoint(checkpoint, run_described)
         if result is None:
             result = cross_validate(np.arange(len(y)), "all", 0)
@@ -212,7 +212,9 @@ def half_sampling_interval(
                 try:
                     fitted = cross_validate(rows, name, 1 + 2 * draw + half)
                 except ValueError as error:
-                    raise ValueError(f"draw {draw}, half {half}: {error}") from error
+                    raise ValueError(
+                        f"draw {draw}, half {half}: {str(error).rstrip('.')}."
+                    ) from error
                 labels = None if scored_y is None else scored_y[rows]
                 means.append(fitted.fold_metrics(labels, threshold=threshold)[[*METRICS]].mean())
             differences[draw] = means[0] - means[1]
@@ -247,7 +249,7 @@ def interval_from_halves(values, differences, n_patients, level, metric):
     -------
     tuple
         An `Interval`, the number of folds in which the metric is defined, and the reasons
-        (list of str) why its ends mean nothing.
+        (list of str) why its ends are not meaningful.
     """
     differences = differences[~np.isnan(differences)]
     estimate = float(values.mean()) if values.size else np.nan
@@ -268,12 +270,12 @@ def interval_from_halves(values, differences, n_patients, level, metric):
         if variance > 0 and spread > 0:
             worth = min(n_patients, spread / variance)
         ends = score_interval(estimate, worth, quantile)
-    found = FoundInterval(estimate, *map(float, ends), level, _METHOD, variance)
-    return found, values.size, []
+    interval = FoundInterval(estimate, *map(float, ends), level, _METHOD, variance)
+    return interval, values.size, []
 
 
 def _seed_of(seed, number):
-    """Return the seed of one of the cross-validations, each of which has other fits."""
+    """Return the seed of one of the cross-validations, which all have different seeds."""
     return int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1)[0])
 
 
@@ -285,6 +287,6 @@ def _check_result(result, halves):
     ):
         if not np.array_equal(given, found):
             raise ValueError(
-                f"result has other {name} than those given: it must be a cross-validation of "
-                "the same scans."
+                f"result has {name} that differ from those given: it must be a cross-validation "
+                "of the same scans."
             )

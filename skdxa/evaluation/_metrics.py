@@ -21,7 +21,7 @@ _ROUNDING = 1e-12
 
 
 def sensitivity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
-    """Compute the share of the actual positives that are found.
+    """Compute the share of the actual positives that are detected.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def sensitivity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
 
     See Also
     --------
-    specificity_score : The share of the negatives that are recognised.
+    specificity_score : The share of the negatives that are classified as negative.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def sensitivity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
 
 
 def specificity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
-    """Compute the share of the actual negatives that are recognised as such.
+    """Compute the share of the actual negatives that are classified as negative.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def specificity_score(y_true, y_pred, *, pos_label=1, sample_weight=None):
 
     See Also
     --------
-    sensitivity_score : The share of the positives that are found.
+    sensitivity_score : The share of the positives that are detected.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def _recall(y_true, y_pred, pos_label, side, sample_weight):
     for labels, name in ((y_true, "y_true"), (y_pred, "y_pred")):
         check_known(labels, name)
     labels = np.union1d(y_true, y_pred).tolist()
-    # Of one label only, a number is the negative one: no scan is positive.
+    # If only one label occurs, a number is the negative label: no scan is positive.
     if pos_label not in labels and (len(labels) > 1 or isinstance(labels[0], str)):
         raise ValueError(
             f"pos_label={pos_label!r} is not a valid label: it must be one of {labels}."
@@ -136,7 +136,7 @@ def _recall(y_true, y_pred, pos_label, side, sample_weight):
 def threshold_at_sensitivity(
     y, score, sensitivity, *, rule="at_least", confidence=0.95, groups=None
 ):
-    """Find the threshold at which a score has the sensitivity wanted.
+    """Find the threshold at which a score has the wanted sensitivity.
 
     Parameters
     ----------
@@ -151,13 +151,13 @@ def threshold_at_sensitivity(
         "nearest" is the threshold whose sensitivity is nearest; of several equally near
         ones the highest, which is the most specific. "interpolated" lies between the
         neighbouring points of the ROC curve, in proportion to the sensitivity. "guaranteed"
-        is the highest threshold of which the sensitivity among new patients is not below the
-        wanted one, with the stated confidence.
+        is the highest threshold whose sensitivity among new patients is not below the wanted
+        one, with the stated confidence.
     confidence : float, default=0.95
-        Of the rule "guaranteed": the probability, over samples like this one, that the
+        For the rule "guaranteed": the probability, over samples like this one, that the
         guarantee holds.
     groups : array-like of shape (n_scans,), optional
-        Of the rule "guaranteed": the patient of each scan, where patients have several.
+        For the rule "guaranteed": the patient of each scan, where patients have several.
 
     Returns
     -------
@@ -186,8 +186,9 @@ def threshold_at_sensitivity(
     sensitivity lies below that of the highest score there is no point to interpolate
     from, and the highest score is the threshold by every rule.
 
-    A threshold set on the scores that it is then judged on is slightly optimistic: among new
-    patients, the rule "at_least" reaches the wanted sensitivity about half of the time.
+    The sensitivity and specificity of a threshold chosen on the same scores are slightly
+    optimistic: among new patients, the rule "at_least" reaches the wanted sensitivity about half
+    of the time.
 
     *Guaranteed.* The threshold is the k-th lowest score of the n positives, with the largest `k`
     for which a binomial variable of `n` trials with the probability ``1 - sensitivity`` reaches
@@ -196,9 +197,9 @@ def threshold_at_sensitivity(
     not below the wanted one. The scores must be of patients that the model was not trained on,
     of whom the new ones are a random sample. No distribution is assumed, and ties make the rule
     safer. At least ``log(1 - confidence) / log(sensitivity)`` positives are needed, such as 29
-    for 90 % and 14 for 80 % with 95 % confidence. Of a patient with several positive scans the
-    lowest score counts, so that the guarantee is of the patients all of whose positive scans
-    are found.
+    for 90 % and 14 for 80 % with 95 % confidence. For a patient with several positive scans the
+    lowest score is used, so that the guarantee applies to patients all of whose positive scans
+    are detected.
 
     References
     ----------
@@ -260,7 +261,7 @@ def _guaranteed_threshold(y, score, sensitivity, confidence, groups):
     if lowest.size < needed:
         raise ValueError(
             f"a sensitivity of {sensitivity:g} cannot be guaranteed with a confidence of "
-            f"{confidence:g} by {lowest.size} positive patients: {needed} are needed. Take a "
+            f"{confidence:g} by {lowest.size} positive patients: {needed} are needed. Use a "
             "lower sensitivity or confidence."
         )
     order = np.arange(1, lowest.size + 1)

@@ -32,9 +32,9 @@ def pairs_within_folds(score, fold_of, n_folds, positive):
     n_of = [np.bincount(cell[label == side], minlength=n_cells) for side in (False, True)]
     ranks, wins = ranks_within(score, cell), np.empty(score.size)
     for side in (False, True):
-        own = label == side
-        # Scans of the other class below: those of both classes less those of the own.
-        wins[own] = ranks[own] - ranks_within(score[own], cell[own])
+        of_class = label == side
+        # Scans of the other class below: those of both classes minus those of the same class.
+        wins[of_class] = ranks[of_class] - ranks_within(score[of_class], cell[of_class])
     wins = np.where(label, wins, n_of[1][cell] - wins)
     rivals = np.where(label, n_of[0][cell], n_of[1][cell])
     pairs = (n_of[0] * n_of[1]).reshape(n_repeats, n_folds).sum(axis=1)

@@ -14,7 +14,7 @@ _OWN_SPLIT = "validation_fraction"
 
 
 def with_patients(params, estimator, groups):
-    """Add the patients to the parameters of `fit`, wherever the estimator can take them.
+    """Add the patients to the parameters of `fit`, wherever the estimator accepts them.
 
     Parameters
     ----------
@@ -114,8 +114,8 @@ def _warn_of_splits(estimator, reached):
             apart.append(f"{type(part).__name__}{f' ({name})' if name else ''}")
     if apart:
         warnings.warn(
-            f"Patients have several scans, and {', '.join(dict.fromkeys(apart))} cannot be told "
-            "of them: scans of one patient can lie on both sides of an inner split, so that "
+            f"Patients have several scans, and {', '.join(dict.fromkeys(apart))} cannot be given "
+            "the patients: scans of one patient can lie on both sides of an inner split, so that "
             "what is chosen or calibrated there is too optimistic. Use a splitter such as "
             "StratifiedGroupKFold as cv and scikit-learn's metadata routing "
             "(set_fit_request(groups=True)), or the group_column of make_stack.",

@@ -55,12 +55,12 @@ def response_method_of(estimator):
             return method
     raise ValueError(
         f"{type(estimator).__name__} has neither predict_proba nor decision_function, and a "
-        "label alone is no score."
+        "label alone is not a score."
     )
 
 
 def default_threshold(response_method):
-    """Return the threshold at which a classifier itself calls a scan positive.
+    """Return the threshold at which a classifier itself classifies a scan as positive.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How much of a cross-validated score is noise of the training scans.
+"""Estimate how much of a cross-validated score is noise of the training scans.
 
 The scans that are scored are also the scans that the other folds train on, so that their
 noise enters a cross-validated metric twice. Two quantities of repeated cross-validation
@@ -14,7 +14,7 @@ from skdxa.evaluation._ranks import ranks_within
 
 # With two scans, a rank correlation is always 1 or -1.
 _FEWEST_SCANS = 3
-# A learner that changes abruptly, or has seeds of its own, varies more from repeat to repeat than
+# A learner that changes abruptly, or depends on seeds, varies more from repeat to repeat than
 # from cohort to cohort, so that the variance needs a limit. It must not be low: where a model
 # has almost no signal, most scores lie near any threshold, and the share above varies among
 # cohorts by up to ten times the variance of independent patients. With half of this limit, a
@@ -87,8 +87,8 @@ def stability_of(score, fold_of, n_folds, again=None):
         if again is not None:
             n_refitted = len(again)
             by_seed = _agreement(score[:n_refitted], again, fold_of[:n_refitted], n_folds)
-            # Of what changes from repeat to repeat, the part that changes by the seed alone, less
-            # one standard error of its own, since few second fits leave it uncertain.
+            # The share of the variance between repeats that is due to the seed alone, minus its
+            # standard error, since it is uncertain with few second fits.
             part = 1 - np.mean(by_seed) - np.std(by_seed) / np.sqrt(by_seed.size)
             changes -= max(0.0, part) * (1 + changes)
         q = min(1.0, max(0.0, (n_folds - 1) * changes))
@@ -108,8 +108,8 @@ def _agreement(first, second, fold_of, n_folds):
 def has_same_folds(fold_of):
     """Return whether all repeats, or the only one, have the same folds.
 
-    Models are then trained on the same scans in all repeats, and their agreement shows nothing
-    of the noise of the training scans.
+    Models are then trained on the same scans in all repeats, and their agreement does not
+    show the noise of the training scans.
 
     Parameters
     ----------
@@ -181,9 +181,9 @@ def rank_correlations(first, second, cell, n_cells):
         for product in (first * first, second * second, first * second)
     )
     both = (var_first > 0) & (var_second > 0)
-    found = ((var_first == 0) & (var_second == 0)).astype(float)
-    found[both] = cov[both] / np.sqrt(var_first[both] * var_second[both])
-    return found
+    correlation = ((var_first == 0) & (var_second == 0)).astype(float)
+    correlation[both] = cov[both] / np.sqrt(var_first[both] * var_second[both])
+    return correlation
 
 
 def training_variance(
@@ -207,7 +207,7 @@ def training_variance(
     Returns
     -------
     float
-        With one standard error of its own added, since with few repeats it is uncertain; NaN with
+        With its standard error added, since it is uncertain with few repeats; NaN with
         one repeat, if all repeats have the same folds, or if no fold holds two patients.
 
     Notes
@@ -236,8 +236,8 @@ def training_variance(
     if n_pairs == 0:
         return np.nan
     covariance = (total - alone) / n_pairs
-    # Of as many independent squares as there are folds that are free to move.
+    # The number of independent squares is that of the folds that can vary freely.
     standard_error = total / n_pairs * np.sqrt(2 / (n_repeats * (n_folds - 1)))
-    found = (n_folds - 1) * (covariance + standard_error) * n_repeats / (n_repeats - 1)
+    variance = (n_folds - 1) * (covariance + standard_error) * n_repeats / (n_repeats - 1)
     limit = largest * values.var() / n_smaller
-    return float(np.clip(found, 0.0, limit))
+    return float(np.clip(variance, 0.0, limit))

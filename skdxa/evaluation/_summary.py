@@ -31,9 +31,9 @@ _FEW_FOLDS = 10
 # that few events make estimates skew. Simulated, the interval holds with this allowance, and
 # without it in 93 % of the cohorts of some kinds (experiments/coverage.py auc).
 ALLOWANCE = 10 / 9
-# Scores without training have a q of 0, but for rounding.
+# Scores without training have a q of 0, apart from rounding errors.
 _ROUNDING = 1e-9
-# Where the warnings below point: to the line that calls `CrossValidationResult.summary`.
+# The warnings below point to the line that calls `CrossValidationResult.summary`.
 _STACKLEVEL = 3
 
 
@@ -62,18 +62,18 @@ def over_folds(fold_metrics, interval, *, level, sizes):
         values = fold_metrics[name].dropna().to_numpy()
         if values.size < 2:
             estimate = values[0] if values.size else np.nan
-            found = Interval(estimate, np.nan, np.nan, level, "none")
-            rows.append((found, values.size, ["it is defined in fewer than two folds"]))
+            undefined = Interval(estimate, np.nan, np.nan, level, "none")
+            rows.append((undefined, values.size, ["it is defined in fewer than two folds"]))
             continue
-        found, reasons = _with_reasons(mean_interval, values, level=level)
-        low, high = np.clip([found.low, found.high], 0, 1)
-        rows.append((replace(found, low=low, high=high), values.size, reasons))
+        of_mean, reasons = _with_reasons(mean_interval, values, level=level)
+        low, high = np.clip([of_mean.low, of_mean.high], 0, 1)
+        rows.append((replace(of_mean, low=low, high=high), values.size, reasons))
     return rows
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What the intervals by stability need beside the metrics of the folds.
+    """What the intervals by stability need in addition to the metrics of the folds.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def by_stability(fold_metrics, noise, *, level, sizes):
 
 
 def count_patients(positive, known, groups):
-    """Count the patients that each metric is of.
+    """Count the patients on whom each metric is computed.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def _too_few(values, n_smaller):
 
 
 def degrees_of_freedom(n_values, n_smaller, *, repeated):
-    """Return those of the patients, or of the folds where these are few.
+    """Return the degrees of freedom by patients or, if there are few folds, also by folds.
 
     With several repeats the corrected resampled t is too large, which offsets the uncertain
     variance of ten folds in all, but not that of fewer.
@@ -267,9 +267,9 @@ def auc_ends(auc, variance, n_smaller, stability, quantile):
         # The variance of an AUC is at most that of a share of the smaller class.
         low, high = score_interval(auc, n_smaller / stability.g**2, quantile)
     else:
-        # Patients who are scored are missing in training, so that a model with almost no
-        # signal has an AUC far below 0.5 in some cohorts. That of trained models is not expected
-        # below 0.5, so that what is lacking is an error that has been observed.
+        # Scored patients are left out of training, so that a model with almost no signal has an
+        # AUC far below 0.5 in some cohorts. The expected AUC of trained models is not below
+        # 0.5, so that the shortfall is an observed error.
         lacking = 0.5 - auc if auc < 0.5 and stability.q > _ROUNDING else 0.0
         half = quantile * np.sqrt(variance + lacking**2) / (auc * (1 - auc))
         low, high = expit(logit(auc) - half), expit(logit(auc) + half)
@@ -279,8 +279,9 @@ def auc_ends(auc, variance, n_smaller, stability, quantile):
 def _variance_by_stability(by_fold, noise):
     """Return the variance of the mean AUC: of patients, twice, and of folds and seeds."""
     q, g = noise.stability
-    # What changes from repeat to repeat is averaged out of the patients' shares of pairs, but not
-    # out of their variance among cohorts. Of that change, more than q allows comes from seeds.
+    # Averaging over repeats removes the variation between repeats from the patients' shares of
+    # pairs, but not from their variance among cohorts. More variation between repeats than q
+    # allows is due to the seeds.
     averaged_out = 1 + q / (noise.n_folds - 1)
     means = pd.DataFrame(by_fold.reshape(-1, noise.n_folds)).mean(axis=1).dropna()
     between_repeats = means.var(ddof=1) / means.size if means.size > 1 else 0.0
@@ -358,7 +359,7 @@ def of_pooled_scores(
         return _in_closed_form(positive, score, groups, threshold, level)
     # Within classes, so that each resample has both; not where a patient belongs to both.
     in_both = groups is not None and pd.Series(positive).groupby(groups).nunique().max() > 1
-    # One seed, so that all metrics are judged on the same resamples.
+    # One seed, so that all metrics are evaluated on the same resamples.
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     return [
         _with_reasons(
@@ -413,11 +414,11 @@ def tabulate(rows, level, stabilities=None, *, aggregation="mean of folds"):
     """
     stabilities = dict.fromkeys(METRICS, Stability(np.nan, np.nan)) | (stabilities or {})
     lines, metrics_without = [], {}
-    for name, (found, n_folds, reasons) in zip(METRICS, rows, strict=True):
+    for name, (interval, n_folds, reasons) in zip(METRICS, rows, strict=True):
         if reasons:
             metrics_without.setdefault(reasons[0], []).append(name)
-            found = replace(found, low=np.nan, high=np.nan)
-        ends = (found.estimate, found.low, found.high, level, n_folds, found.method)
+            interval = replace(interval, low=np.nan, high=np.nan)
+        ends = (interval.estimate, interval.low, interval.high, level, n_folds, interval.method)
         lines.append((*ends, *stabilities[name], aggregation))
     if metrics_without:
         each = [
@@ -458,9 +459,9 @@ def _warn_of_undefined(fold_metrics):
         )
 
 
-def _with_reasons(interval, *args, **kwargs):
-    """Return an interval and, in place of warnings, the reasons why its ends mean nothing."""
+def _with_reasons(compute, *args, **kwargs):
+    """Return an interval and, instead of warnings, the reasons why its ends are meaningless."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = interval(*args, **kwargs)
-    return found, [str(warning.message) for warning in caught]
+        interval = compute(*args, **kwargs)
+    return interval, [str(warning.message) for warning in caught]

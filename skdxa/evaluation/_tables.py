@@ -14,7 +14,7 @@ _LATEX_ESCAPES = str.maketrans(
 def performance_table(
     results, *, y=None, threshold=None, interval="stability", level=0.95, random_state=None
 ):
-    """Tabulate cross-validated performance, one row per experiment.
+    """Return a table of cross-validated performance, one row per experiment.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def performance_table(
 
 
 def external_table(tests):
-    """Tabulate external tests, one row per experiment.
+    """Return a table of external tests, one row per experiment.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def format_table(table, to="markdown"):
 
 
 def auc_title(table):
-    """Return the name of the AUC of a table: which of the two it is, where all rows agree."""
+    """Return the name of the AUC in a table: mean of folds or pooled, if all rows agree."""
     kinds = set(table["aggregation"]) if "aggregation" in table else set()
     return f"AUC, {kinds.pop()}" if len(kinds) == 1 else "AUC"
 

@@ -17,7 +17,7 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 def start_worker(parent, n_threads):
-    """Prepare a worker process: its number of threads, and its end.
+    """Prepare a worker process: set its number of threads, and end it with its parent.
 
     A worker that waits for tasks does not notice that its parent was killed, and would stay for
     minutes or for ever, with the scans in shared memory.
@@ -44,7 +44,7 @@ def _end_with(parent):
 
 @contextmanager
 def worker_deaths_told(checkpoint):
-    """Say in one error that a worker process was killed, and what is kept.
+    """Raise one error if a worker process was killed, which names the splits that are kept.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def worker_deaths_told(checkpoint):
     except BrokenProcessPool as error:
         kept = "" if checkpoint is None else f" Splits that are finished are kept in {checkpoint}."
         raise TrainingError(
-            "a worker process was killed, perhaps because memory was short. Take fewer processes "
+            "a worker process was killed, possibly because memory ran out. Use fewer processes "
             f"(n_jobs), and run it again.{kept}"
         ) from error
 
@@ -119,7 +119,7 @@ def _column(images, dtype):
     if isinstance(dtype, ScanDtype):
         return dtype.construct_array_type()._from_sequence(images, dtype=dtype)
     column = np.empty(len(images), dtype=object)
-    # One by one, since NumPy would stack images of one shape.
+    # Assigned one by one, since NumPy would stack images of one shape.
     for place, image in enumerate(images):
         column[place] = image
     return column

@@ -223,7 +223,7 @@ def randomized(model, *, layers=None, random_state=None):
     model : SpineCNNClassifier or Pipeline
         A fitted classifier, or a fitted pipeline that ends in one.
     layers : list of str, default=None
-        Names of the layers whose weights are drawn anew, for example from the output
+        Names of the layers whose weights are redrawn, for example from the output
         backwards: ["output"], ["output", "dense"], ... By default all layers.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, which are drawn as at the beginning of training.
@@ -323,7 +323,7 @@ def _localize(heat, mask, tolerance_mm, spacing_mm):
 
 
 def _redraw(classifier, layers, seed):
-    """Return the classifier's weights, those of some layers drawn anew."""
+    """Return the classifier's weights, with those of some layers redrawn."""
     from skdxa.classification import Architecture, lend, reset
 
     architecture = Architecture.for_prediction(classifier, classifier.image_shape_)

@@ -10,7 +10,7 @@ from skdxa.inspection._model import COUNT, batches, lend_views, prepare_images
 def network_features(model, X, *, batch_size=64):
     """Compute the input of a network's last layer for each scan.
 
-    Scans that the network treats alike are near each other in these features, even if they
+    Scans that the network treats similarly are near each other in these features, even if they
     look different. A scan far from the training scans is unlike them to the network.
 
     Parameters

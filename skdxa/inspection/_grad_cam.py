@@ -68,7 +68,7 @@ def grad_cam(
     `localization_score` and `deletion_insertion` measure whether a map can be trusted.
 
     A map is no finer than its layer. A cell of the paper's last maps is 8 pixels, 8.4 by
-    4.8 mm, and a kernel may respond a cell or two beside its finding: the maps of
+    4.8 mm, and a kernel may respond a cell or two next to its finding: the maps of
     networks that differ only in their seed may peak 10 mm apart.
 
     References

@@ -204,8 +204,8 @@ def maximize_activation(
     silent = units[activations <= 0].tolist()
     if silent:
         warnings.warn(
-            f"Nothing that was tried excites the kernels {silent} of {layer}: their pictures mean "
-            "nothing. A larger learning_rate may reach more of them.",
+            f"No starting image activated the kernels {silent} of {layer}; their pictures are not "
+            "meaningful. A larger learning_rate may reach more of them.",
             RuntimeWarning,
             stacklevel=3,
         )

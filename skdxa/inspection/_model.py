@@ -11,7 +11,7 @@ from skdxa.classification import SpineCNNClassifier
 from skdxa.preprocessing import tissue_level
 from skdxa.validation import as_stack
 
-# A parameter that is a number of things, for `validate_params`.
+# Constraint of a parameter that is a positive whole number, for `validate_params`.
 COUNT = [Interval(Integral, 1, None, closed="left")]
 
 
@@ -97,7 +97,7 @@ def prepare_images(model, X):
 
 def lend_views(classifier):
     """Lend the views of a classifier's network; see `skdxa.inspection._views`."""
-    # Only here, so that importing the package does not load TensorFlow.
+    # Imported here, so that importing the package does not load TensorFlow.
     from skdxa.inspection import _views
 
     return _views.lend_views(classifier)
@@ -119,7 +119,7 @@ def batches(n, size):
 
 
 def background(images, value, *, name):
-    """Return for each image the background that stands in for its pixels.
+    """Return for each image the background that replaces its pixels.
 
     Parameters
     ----------

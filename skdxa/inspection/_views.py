@@ -39,7 +39,7 @@ def lend_views(classifier):
     Yields
     ------
     views : Views
-        No other caller has them meanwhile.
+        No other caller has them at the same time.
     """
     with lend(Architecture.for_prediction(classifier, classifier.image_shape_)) as network:
         network.set_weights(classifier.weights_)
@@ -209,7 +209,7 @@ def _ascent(opened):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
             _, drive, _ = opened(images, training=False)
-            # Each image has one kernel of its own, so that the gradients do not mix.
+            # Each image has its own kernel, so that the gradients do not mix.
             objective = tf.gather(tf.reduce_mean(drive, axis=(1, 2)), units, axis=1, batch_dims=1)
         active = tf.reduce_mean(tf.nn.relu(drive), axis=(1, 2))
         activation = tf.gather(active, units, axis=1, batch_dims=1)

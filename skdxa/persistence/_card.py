@@ -1,4 +1,4 @@
-"""A model card: what a model was trained on, how well it does, and what it is not for."""
+"""A model card: training data, performance, and intended use of a model."""
 
 import platform
 import re
@@ -13,7 +13,7 @@ from skdxa.exceptions import ModelFileError
 from skdxa.persistence._container import MOST_CARD_BYTES
 from skdxa.persistence._objects import parts_of
 
-# All but tab and end of line: escapes of terminals, and marks that reverse the order of letters.
+# All but tab and end of line: escapes of terminals, and marks that reverse the text direction.
 _CONTROL = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
 _TO_WRITE = "*Not stated.*"
 _USE = (
@@ -22,11 +22,11 @@ _USE = (
 )
 _LIMITS = (
     "- Scans of another device, spacing, unit, field of view or patient group than those above "
-    "can be scored wrongly without any sign of it. Test the model on scans of your own.\n"
+    "can be scored wrongly without any sign of it. Test the model on your own scans.\n"
     "- The performance is that of the procedure in cross-validation. The model itself was fitted "
-    "to these scans, or its parts to most of them, so that its scores of these scans are no "
-    "measure of its performance.\n"
-    "- A share of positive scans other than in training changes what a probability means."
+    "to these scans, or its parts to most of them, so that its scores of these scans are not "
+    "a measure of its performance.\n"
+    "- Probabilities are not calibrated if the share of positive scans differs from training."
 )
 _CITATION = (
     "skdxa {version}; and, for the network, T. Nissinen et al., Bone Reports 14, 2021, 101070, "
@@ -47,7 +47,7 @@ def model_card(
 ):
     """Draft a card for a model, in Markdown, after Mitchell et al. 2019 [1]_.
 
-    What can be read from the model and from its cross-validation is filled in; what is not given
+    Properties of the model and results of its cross-validation are filled in; what is not given
     is marked as not stated.
 
     Parameters

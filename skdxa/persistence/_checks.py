@@ -1,4 +1,4 @@
-"""What a parameter or a fitted attribute in a model file may be.
+"""Checks of the parameters and fitted attributes in a model file.
 
 A check takes a value and returns it as plain Python or NumPy, or raises `Unfit` with what it
 must be. The same checks are used in saving, where they decide what can be stored, and in

@@ -5,7 +5,7 @@ All attributes are public ones, so that a file does not depend on a version of s
 What is not in the tables is not stored:
 
 - parameters that concern a fit alone and cannot be written as numbers and texts (callbacks,
-  optimiser objects, splitters of one's own, generators of random numbers) are left out with a
+  optimiser objects, custom splitters, generators of random numbers) are left out with a
   warning, and the loaded model has the default;
 - `n_jobs` and `memory` belong to the machine. The latter names a folder whose pickles scikit-learn
   loads, so that it must never come from a file;
@@ -112,7 +112,7 @@ def _pair_of_calibration(value):
 
 
 def _kept_steps(value):
-    """Check the steps of a pipeline, of which all but the last transform."""
+    """Check the steps of a pipeline, all but the last of which are transformers."""
     steps = named(either(nothing, one_of("passthrough"), estimator))(value)
     for name, step in steps[:-1]:
         if not (step is None or isinstance(step, str) or hasattr(step, "transform")):
@@ -231,7 +231,7 @@ _KINDS = (
             "column": _COLUMN,
             "network": Parameter(
                 nothing,
-                remedy="A network of one's own is code, which a file of numbers cannot hold: "
+                remedy="A custom network is code, which a file of numbers cannot hold: "
                 "export it with to_keras() and save that with Keras.",
             ),
         },
@@ -290,7 +290,7 @@ _KINDS = (
             "keep_empty_features": _FLAG,
             "add_indicator": Parameter(
                 false,
-                remedy="Compute the indicator of gaps as a column of its own.",
+                remedy="Compute the indicator of gaps as a separate column.",
             ),
         },
         required={"statistics_": floats(1), **_N_FEATURES},

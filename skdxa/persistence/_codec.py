@@ -122,7 +122,9 @@ class Decoder:
             try:
                 key = label(key)
             except Unfit:
-                raise ModelFileError("a dict in model.json has a key that is no label.") from None
+                raise ModelFileError(
+                    "a dict in model.json has a key that is not a label."
+                ) from None
             if key in decoded:
                 raise ModelFileError(f"a dict in model.json has the key {key!r} twice.")
             decoded[key] = value
@@ -149,7 +151,7 @@ class Decoder:
         return np.array(values, dtype=dtype)
 
     def _numbered_array(self, number, depth):
-        # At once, since a file could otherwise ask for the memory of an array many times over.
+        # Convert at once, since a file could otherwise request the memory of an array many times.
         if _number(number) in self.seen_arrays:
             raise ModelFileError(f"model.json refers to the array {number} twice.")
         self.seen_arrays.add(number)
@@ -209,7 +211,7 @@ def from_json(text):
     except RecursionError:
         raise ModelFileError("model.json is nested too deeply. Do not use this file.") from None
     except ValueError as error:
-        raise ModelFileError(f"model.json is no JSON ({error}). Do not use this file.") from None
+        raise ModelFileError(f"model.json is not JSON ({error}). Do not use this file.") from None
 
 
 def _dumps(value):
@@ -219,12 +221,12 @@ def _dumps(value):
 def _unique(pairs):
     tree = dict(pairs)
     if len(tree) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return tree
 
 
 def _refuse(constant):
-    raise ValueError(f"{constant} is no number of JSON")
+    raise ValueError(f"{constant} is not a number in JSON")
 
 
 def _parse_int(digits):

@@ -1,4 +1,4 @@
-"""Whether the parameters and the fitted attributes of a stored object agree."""
+"""Check that the parameters and the fitted attributes of a stored object agree."""
 
 from skdxa.persistence._checks import Unfit, flag, floats, real, two_labels
 
@@ -15,9 +15,9 @@ def check_spine_cnn(params, fitted):
         rows, columns, n_channels = max(rows // 2, 1), max(columns // 2, 1), n_kernels
     n_units = params["dense_units"]
     shapes += [(rows * columns * n_channels, n_units), (n_units,), (n_units, 1), (1,)]
-    found = [weight.shape for weight in fitted["weights_"]]
-    if found != shapes:
-        raise Unfit(f"weights of the shapes {shapes}, as the parameters say, not {found}")
+    stored = [weight.shape for weight in fitted["weights_"]]
+    if stored != shapes:
+        raise Unfit(f"weights of the shapes {shapes}, as the parameters say, not {stored}")
     lengths = {len(values) for values in fitted["history_"].values()}
     if len(lengths) > 1 or fitted["best_epoch_"] > max(lengths, default=0):
         raise Unfit("a history with the best epoch in it and one value per epoch and curve")

@@ -2,7 +2,7 @@
 
 Nothing in it is compressed, so that a file can never unpack to more than its own size. The
 comment at the archive's end holds the SHA-256 of everything before the digest, so that a single
-changed bit is found, wherever it is. The digest finds damage; it is no signature.
+changed bit is detected, wherever it is. The digest detects damage; it is not a signature.
 """
 
 import hashlib
@@ -127,11 +127,11 @@ class Archive:
         with self._opened(name) as stream:
             magic, n_header = struct.unpack("<8sH", stream.read(10))
             if magic != b"\x93NUMPY\x01\x00" or n_header > _MOST_HEADER_BYTES:
-                raise ModelFileError(f"{name} in the file is no NumPy file of version 1.0.")
+                raise ModelFileError(f"{name} in the file is not a NumPy file of version 1.0.")
             header = _HEADER.fullmatch(stream.read(n_header))
             if header is None:
                 raise ModelFileError(
-                    f"{name} in the file is no array of {' or '.join(DTYPES)} in C order."
+                    f"{name} in the file is not an array of {' or '.join(DTYPES)} in C order."
                 )
             shape = tuple(int(size) for size in re.findall(rb"[0-9]+", header[2]))
             dtype = np.dtype(header[1].decode())
@@ -210,10 +210,10 @@ def _check_file(file):
     start = file.read(4)
     for signature, what in _OTHER_FORMATS:
         if start.startswith(signature):
-            raise ModelFileError(f"the file is no model of skdxa but {what}")
+            raise ModelFileError(f"the file is not a model of skdxa but {what}")
     if start != b"PK\x03\x04":
         raise ModelFileError(
-            "the file is no model of skdxa, or its beginning is damaged. Use a file that "
+            "the file is not a model of skdxa, or its beginning is damaged. Use a file that "
             "save_model has written."
         )
     if size < _TAIL_BYTES:
@@ -260,7 +260,7 @@ def _digest(file, n_bytes):
 
 
 def _check_members(archive):
-    """Refuse members that are compressed, hidden, overlapping, repeated or oddly named."""
+    """Refuse members that are compressed, hidden, overlapping, repeated or named irregularly."""
     position, seen = 0, set()
     for info in archive.infolist():
         name = info.filename

@@ -50,7 +50,7 @@ class Kind:
         Called with parameters and fitted attributes; raises `Unfit` if they contradict each
         other.
     read : callable or None
-        Returns the fitted attributes of an object that do not have names of their own.
+        Returns the fitted attributes of an object that do not have their own names.
     rebuild : callable or None
         Makes a fitted object of parameters and attributes.
     has_output : bool

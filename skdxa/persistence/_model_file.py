@@ -1,12 +1,12 @@
 """Save a fitted model as one file of numbers, and load it.
 
-Why this format. A pickle runs any code that its author put into it, so that a model from
-another hospital could not be opened safely, and a pickle needs the same version of every
-library. A model of skdxa is a few arrays and the parameters that rebuild it. ``zipfile``,
-``json`` and NumPy write these, so that no further dependency is needed, and other programs read
-them: ``numpy.load`` opens the arrays, any ZIP program the card and the parameters.
+This format was chosen because a pickle runs any code that its author put into it, so that a model
+from another hospital could not be opened safely, and a pickle needs the same version of every
+library. A model of skdxa is a few arrays and the parameters that rebuild it. ``zipfile``, ``json``
+and NumPy write these, so that no further dependency is needed, and other programs read them:
+``numpy.load`` opens the arrays, any ZIP program the card and the parameters.
 
-Considered and not used:
+Alternatives that were considered:
 
 - safetensors holds arrays, but neither labels nor parameters, which would need a second format
   inside its header;
@@ -64,21 +64,21 @@ def save_model(model, path, *, card=None, data=None):
         scikit-learn steps `Pipeline`, `StandardScaler`, `SimpleImputer` and
         `LogisticRegression` may be part of it.
     path : str or path-like
-        The file to write; the suffix ``.skdxa`` is usual. A file that is there is replaced, and
+        The file to write; the suffix ``.skdxa`` is usual. An existing file is replaced
         only when the new one is complete.
     card : str or dict, default=None
         A description for those who receive the file, in Markdown, such as `model_card` drafts.
         A dict becomes one section per key.
     data : dict of str to array-like, default=None
-        Numbers that later predictions need beside the model, such as out-of-fold scores for
-        conformal prediction: float arrays by name, NaN allowed. Everybody who has the file can
-        read them.
+        Numbers that later predictions need in addition to the model, such as out-of-fold scores
+        for conformal prediction: float arrays by name, NaN allowed. Anyone who has the file
+        can read them.
 
     Raises
     ------
     ModelFileError
-        If the model holds anything but the classes above, such as a network of the user's own
-        or a Keras model, or the file cannot be written; the message says what to do.
+        If the model holds anything but the classes above, such as a custom network or a
+        Keras model, or the file cannot be written; the message says what to do.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
 
@@ -86,8 +86,8 @@ def save_model(model, path, *, card=None, data=None):
     -----
     UserWarning
         If parameters that only a fit needs are left out, because they are code or random
-        generators: the callbacks, metrics and optimiser objects of a network, a splitter of one's
-        own, a `RandomState`. The loaded model predicts the same and has their defaults.
+        generators: the callbacks, metrics and optimiser objects of a network, a custom
+        splitter, a `RandomState`. The loaded model predicts the same and has their defaults.
 
     See Also
     --------
@@ -97,14 +97,14 @@ def save_model(model, path, *, card=None, data=None):
     Notes
     -----
     The same model gives the same bytes, and the SHA-256 of the content is part of the file. It
-    finds damage, but is no signature: compare the file's own hash with the sender's.
+    detects damage, but is not a signature: compare the file's own hash with the sender's.
 
-    Stored of each class are its parameters, except `n_jobs` and `memory`, and its public fitted
+    For each class, its parameters are stored, except `n_jobs` and `memory`, and its public fitted
     attributes, except those with one value per training scan (`SpineCropper.quality_`). No scan,
     no label of a patient and no file name is stored.
 
     A network predicts in float32, also if trained in another `precision`. On another processor
-    or with another number of threads TensorFlow adds in another order, by which probabilities
+    or with another number of threads TensorFlow adds in another order, so that probabilities
     differ in the seventh digit (by at most 1e-7 in trials with one thread and with older
     instructions of the same processor).
 
@@ -129,12 +129,12 @@ def save_model(model, path, *, card=None, data=None):
                 f"the file would have {len(content) / 2**20:.0f} MiB, more than the "
                 f"{MOST_BYTES // 2**20} MiB that load_model accepts. Save parts of it separately."
             )
-        # What cannot be read back is better found now.
+        # Detect now whether the file cannot be read back.
         with read_archive(io.BytesIO(content)) as archive:
             _read(archive)
         _write(path, content)
     except ModelFileError as error:
-        raise ModelFileError(f"{printable(path)}: {error}") from error.__cause__
+        raise ModelFileError(f"{printable(path)}: {str(error).rstrip('.')}.") from error.__cause__
     if left_out:
         warnings.warn(
             f"Not stored, since only a fit needs them: {', '.join(left_out)}. The loaded model "
@@ -152,7 +152,7 @@ def load_model(path, *, return_data=False):
     path : str or path-like
         The file.
     return_data : bool, default=False
-        Also return the arrays stored beside the model.
+        Also return the arrays stored with the model.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def load_model(path, *, return_data=False):
     Raises
     ------
     ModelFileError
-        If the file is no model, is damaged or forged, or was saved by a newer version of skdxa
+        If the file is not a model, is damaged or forged, or was saved by a newer version of skdxa
         in a format that this one does not know; the message says what to do.
 
     See Also
@@ -177,8 +177,8 @@ def load_model(path, *, return_data=False):
     Classes are taken from a fixed list, never imported by a name in the file. Sizes are compared
     with the file's own before memory is allocated: at most 256 MiB for a file.
 
-    That a file is safe to load does not make its predictions right. Read the card, and test the
-    model on scans of your own.
+    A file that is safe to load can still predict wrongly. Read the card, and test the
+    model on your own scans.
 
     Examples
     --------
@@ -190,7 +190,7 @@ def load_model(path, *, return_data=False):
         with open_archive(path) as archive:
             model, data = _read(archive)
     except ModelFileError as error:
-        raise ModelFileError(f"{printable(path)}: {error}") from error.__cause__
+        raise ModelFileError(f"{printable(path)}: {str(error).rstrip('.')}.") from error.__cause__
     return (model, data) if return_data else model
 
 
@@ -210,7 +210,7 @@ def read_card(path):
     Raises
     ------
     ModelFileError
-        If the file is no model or is damaged.
+        If the file is not a model or is damaged.
 
     Examples
     --------
@@ -222,7 +222,7 @@ def read_card(path):
             tree = _tree(archive)
             return check_card(archive.text("card.md", MOST_CARD_BYTES)) if tree["card"] else None
     except ModelFileError as error:
-        raise ModelFileError(f"{printable(path)}: {error}") from error.__cause__
+        raise ModelFileError(f"{printable(path)}: {str(error).rstrip('.')}.") from error.__cause__
 
 
 def _members(model, card, data):
@@ -253,7 +253,7 @@ def _members(model, card, data):
 
 
 def _checked_data(data):
-    """Return arrays to be stored beside a model as little-endian floats."""
+    """Return arrays to be stored with a model as little-endian floats."""
     if not isinstance(data, dict) or len(data) > _MOST_DATA:
         raise ModelFileError(f"data must be a dict of at most {_MOST_DATA} arrays by name.")
     checked = {}
@@ -338,7 +338,7 @@ def _tree(archive):
     """Return model.json as a tree whose outer level has been checked."""
     if archive.names[:1] != ["model.json"]:
         raise ModelFileError(
-            "the file does not begin with model.json, so it is no model of skdxa."
+            "the file does not begin with model.json, so it is not a model of skdxa."
         )
     tree = from_json(archive.text("model.json", MOST_JSON_BYTES))
     if not isinstance(tree, dict) or type(tree.get("format")) is not int:

@@ -1,7 +1,7 @@
 """A fitted model as a list of objects, and back.
 
 Each object has its class, its parameters and its fitted attributes. Objects that another one
-holds stand before it, and one that is held twice is written once. The model is the last.
+holds come before it, and an object that is held twice is written once. The model is the last.
 """
 
 import inspect
@@ -16,8 +16,8 @@ from skdxa.persistence._classes import FUNCTIONS, KINDS
 from skdxa.persistence._codec import Decoder, Encoder, held_objects
 
 _MOST_OBJECTS = 2000
-# How deep objects hold each other, and how many there are if one is counted wherever it is held:
-# a file of a few lines could otherwise describe a model that takes years to predict.
+# Limits on nesting depth and on the number of objects, where an object that occurs twice counts
+# twice: a file of a few lines could otherwise describe a model that takes years to predict.
 _MOST_LEVELS = 30
 _MOST_HELD = 10_000
 _KEYS = {"class", "params", "fitted", "output", "left_out"}
@@ -44,7 +44,7 @@ def write_objects(model):
 
 def parts_of(model):
     """Return the objects that a fitted model consists of, itself the last."""
-    return _written(model).things
+    return _written(model).instances
 
 
 def _written(model):
@@ -62,34 +62,34 @@ def _written(model):
 class _Writer:
     def __init__(self):
         self.objects = []
-        # Held, so that no other object gets the number of one of them.
-        self.things = []
+        # Keep references, so that their ids are not reused.
+        self.instances = []
         self.left_out = []
         self.encoder = Encoder(self.refer, FUNCTIONS)
         self._numbers = {}
         self._level = 0
 
-    def refer(self, thing):
+    def refer(self, instance):
         """Return the number of an object; write it first if that is not done."""
-        if id(thing) in self._numbers:
-            return self._numbers[id(thing)]
-        kind = KINDS.get(type(thing).__name__)
-        if kind is None or kind.cls is not type(thing):
-            raise _refused(thing)
+        if id(instance) in self._numbers:
+            return self._numbers[id(instance)]
+        kind = KINDS.get(type(instance).__name__)
+        if kind is None or kind.cls is not type(instance):
+            raise _refused(instance)
         if self._level == _MOST_LEVELS:
             raise _too_deep()
         self._level += 1
-        written = self._write(thing, kind)
+        written = self._write(instance, kind)
         self._level -= 1
         self.objects.append(written)
-        self.things.append(thing)
-        self._numbers[id(thing)] = len(self.objects) - 1
-        return self._numbers[id(thing)]
+        self.instances.append(instance)
+        self._numbers[id(instance)] = len(self.objects) - 1
+        return self._numbers[id(instance)]
 
-    def _write(self, thing, kind):
-        name = type(thing).__name__
-        params, left_out = self._params(thing, kind)
-        fitted = self._fitted(thing, kind)
+    def _write(self, instance, kind):
+        name = type(instance).__name__
+        params, left_out = self._params(instance, kind)
+        fitted = self._fitted(instance, kind)
         written = {
             "class": name,
             "params": {key: self.encoder.encode(value) for key, value in params.items()},
@@ -97,10 +97,10 @@ class _Writer:
             if fitted is None
             else {key: self.encoder.encode(value) for key, value in fitted.items()},
         }
-        if kind.has_output and output_container(thing) != "default":
-            if output_container(thing) != "pandas":
+        if kind.has_output and output_container(instance) != "default":
+            if output_container(instance) != "pandas":
                 raise ModelFileError(
-                    f"{name} returns {output_container(thing)} tables, which cannot be stored. "
+                    f"{name} returns {output_container(instance)} tables, which cannot be stored. "
                     "Call set_output(transform='default') or 'pandas' before the fit."
                 )
             written["output"] = "pandas"
@@ -109,16 +109,16 @@ class _Writer:
             self.left_out += [f"{name}.{key}" for key in left_out]
         return written
 
-    def _params(self, thing, kind):
-        name = type(thing).__name__
+    def _params(self, instance, kind):
+        name = type(instance).__name__
         kept, left_out = {}, []
         for key, parameter in kind.params.items():
-            if not parameter.needed and not hasattr(thing, key):
+            if not parameter.needed and not hasattr(instance, key):
                 continue
             try:
-                kept[key] = parameter.check(getattr(thing, key))
+                kept[key] = parameter.check(getattr(instance, key))
                 if not parameter.needed and not isinstance(kept[key], _PLAIN):
-                    # An augmenter or a splitter: written on trial, since it may be left out.
+                    # Write an augmenter or a splitter as a test, since it may be left out.
                     _Writer().refer(kept[key])
             except (Unfit, ModelFileError) as error:
                 kept.pop(key, None)
@@ -130,28 +130,28 @@ class _Writer:
                 left_out.append(key)
         for key, setting in inspect.signature(kind.cls).parameters.items():
             known = key in kind.params or key in kind.machine
-            if not known and getattr(thing, key, setting.default) is not setting.default:
+            if not known and getattr(instance, key, setting.default) is not setting.default:
                 raise ModelFileError(
                     f"{name} has the parameter {key}, which this version of skdxa does not know. "
                     "Leave it at its default, or update skdxa."
                 )
         return kept, left_out
 
-    def _fitted(self, thing, kind):
-        name = type(thing).__name__
+    def _fitted(self, instance, kind):
+        name = type(instance).__name__
         checks = {**kind.required, **kind.optional}
         if kind.read is not None:
-            found = kind.read(thing)
+            attributes = kind.read(instance)
         else:
-            found = {key: getattr(thing, key, _MISSING) for key in checks}
-            found = {key: value for key, value in found.items() if value is not _MISSING}
-        missing = kind.required.keys() - found.keys()
+            attributes = {key: getattr(instance, key, _MISSING) for key in checks}
+            attributes = {key: value for key, value in attributes.items() if value is not _MISSING}
+        missing = kind.required.keys() - attributes.keys()
         if missing == kind.required.keys() and kind.required:
             return None
         if missing:
             raise ModelFileError(f"{name} is not completely fitted: it has no {min(missing)}.")
         kept = {}
-        for key, value in found.items():
+        for key, value in attributes.items():
             try:
                 kept[key] = checks[key](value)
             except Unfit as unfit:
@@ -273,15 +273,15 @@ def _too_deep():
     )
 
 
-def _refused(thing):
-    cls = type(thing)
+def _refused(instance):
+    cls = type(instance)
     name = cls.__name__
-    if hasattr(thing, "best_estimator_"):
+    if hasattr(instance, "best_estimator_"):
         remedy = "Save its best_estimator_."
     elif cls.__module__.partition(".")[0] in ("keras", "scikeras") or name == "KerasClassifier":
         remedy = "Save its network as a .keras file, by keras.Model.save."
     elif any(issubclass(cls, kind.cls) for kind in KINDS.values()):
-        remedy = "Subclasses are code of one's own; save an object of the class itself."
+        remedy = "Subclasses contain custom code; save an object of the class itself."
     else:
         remedy = f"A model file may hold {', '.join(sorted(KINDS))}."
     return ModelFileError(f"{name} cannot be stored. {remedy}")

@@ -1,10 +1,10 @@
 """Fitted objects of scikit-learn, rebuilt through its own public `fit`.
 
 A `StackingClassifier`, a `CalibratedClassifierCV` or a `TunedThresholdClassifierCV` keeps private
-attributes beside the public ones, and other versions keep others. A file holds the public ones
-alone. Here the installed version fits a new object to classifiers that stand in for the real
-ones, on a few numbers, which sets the private attributes that this version needs; the
-real parts then take the place of the stand-ins.
+attributes in addition to the public ones, and other versions keep different ones. A file holds
+only the public ones. Here the installed version fits a new object to classifiers that stand in
+for the real ones, on a few numbers, which sets the private attributes that this version needs;
+the real parts then replace the stand-ins.
 """
 
 import inspect
@@ -29,7 +29,7 @@ _ROWS = np.arange(len(_X))
 
 
 class _Decides(ClassifierMixin, BaseEstimator):
-    """Stands in for a classifier with a decision function."""
+    """Replaces a classifier with a decision function."""
 
     def fit(self, X, y):
         """Note the labels."""
@@ -42,7 +42,7 @@ class _Decides(ClassifierMixin, BaseEstimator):
 
 
 class _Estimates(_Decides):
-    """Stands in for a classifier with probabilities."""
+    """Replaces a classifier with probabilities."""
 
     def predict_proba(self, X):
         """Return the one column of `X` as a probability."""
@@ -50,7 +50,7 @@ class _Estimates(_Decides):
 
 
 class _Predicts(ClassifierMixin, BaseEstimator):
-    """Stands in for a classifier that only predicts labels."""
+    """Replaces a classifier that only predicts labels."""
 
     def fit(self, X, y):
         """Note the labels."""
@@ -127,16 +127,16 @@ def read_calibrated(model):
         # Two classes have one calibrator; that there are two is checked next.
         calibrator = pair.calibrators[0]
         if model.method == "isotonic":
-            found = {
+            parameters = {
                 "increasing": bool(calibrator.increasing_),
                 "x": np.asarray(calibrator.X_thresholds_),
                 "y": np.asarray(calibrator.y_thresholds_),
             }
         elif model.method == "temperature":
-            found = {"inverse_temperature": float(calibrator.beta_)}
+            parameters = {"inverse_temperature": float(calibrator.beta_)}
         else:
-            found = {"slope": float(calibrator.a_), "intercept": float(calibrator.b_)}
-        pairs.append((pair.estimator, found))
+            parameters = {"slope": float(calibrator.a_), "intercept": float(calibrator.b_)}
+        pairs.append((pair.estimator, parameters))
     fitted = {"classes_": model.classes_, "pairs": pairs}
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(model, name):
@@ -206,7 +206,7 @@ def _fit(model, y):
     # The user's settings for all of scikit-learn are not meant for the stand-ins.
     settings = {"enable_metadata_routing": False, "transform_output": "default"}
     with warnings.catch_warnings(), config_context(**settings):
-        # A metric may be undefined on the few numbers; the result is thrown away.
+        # A metric may be undefined on the few numbers; the result is discarded.
         warnings.simplefilter("ignore")
         try:
             model.fit(_X, y)

@@ -51,7 +51,7 @@ class ScanTransformer(
 
     _parameter_constraints: ClassVar[dict] = {"column": [str]}
     _dtype = np.float32
-    # Whether the result means something else for scans of another spacing or unit.
+    # Whether the meaning of the result depends on the spacing or unit of the scans.
     _depends_on_dtype = True
 
     @fit_context(prefer_skip_nested_validation=True)

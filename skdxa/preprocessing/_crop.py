@@ -277,6 +277,6 @@ def tissue_level(scan):
 
 
 def _overlap(start, length, size):
-    """Slices of the scan, and of the crop, where a crop from `start` lies on the scan."""
+    """Return the slices of the scan and of a crop from `start` in which they overlap."""
     first, last = max(start, 0), min(start + length, size)
     return slice(first, last), slice(first - start, last - start)

@@ -43,7 +43,7 @@ class HorizontalFlip(SameKindTransformer):
             [5., 4., 3.]]], dtype=float32)
     """
 
-    # A mirrored scan is one of any spacing and unit.
+    # Scans of any spacing and unit can be mirrored.
     _depends_on_dtype = False
 
     def __init__(self, *, column="scan"):

@@ -72,7 +72,7 @@ class IntensityScaler(SameKindTransformer):
         if self.method == "standard":
             self.mean_, self.scale_ = _mean_and_scale(scans)
         else:
-            # A refit with another method must not leave the old numbers behind.
+            # A refit with another method must not keep the old values.
             for name in ("mean_", "scale_"):
                 vars(self).pop(name, None)
 
@@ -82,7 +82,7 @@ class IntensityScaler(SameKindTransformer):
         return [_standardise(scan, *_mean_and_scale([scan])) for scan in scans]
 
     def __sklearn_is_fitted__(self):
-        # Asked only where the tags below require a fit.
+        # Used only if the tags below require a fit.
         return hasattr(self, "scale_")
 
     def __sklearn_tags__(self):
@@ -92,12 +92,12 @@ class IntensityScaler(SameKindTransformer):
 
 
 def _mean_and_scale(scans):
-    """Mean and standard deviation over all scanned pixels, in double precision."""
+    """Compute the mean and standard deviation of all scanned pixels in double precision."""
     n_pixels = sum(np.count_nonzero(~np.isnan(scan)) for scan in scans)
     mean = sum(np.nansum(scan, dtype=float) for scan in scans) / n_pixels
     variance = sum(np.nansum((scan - mean) ** 2, dtype=float) for scan in scans) / n_pixels
     scale = float(np.sqrt(variance))
-    # What is left of a constant scan is rounding; dividing by it would show noise.
+    # What remains of a constant scan is rounding error; dividing by it would amplify noise.
     return float(mean), scale if scale > 1e-6 * abs(mean) else 1.0
 
 

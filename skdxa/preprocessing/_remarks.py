@@ -1,4 +1,4 @@
-"""What is unusual about a scan, which should then be looked at before a network is used."""
+"""Unusual features of a scan, which should be examined before a network is used."""
 
 import numpy as np
 
@@ -40,9 +40,9 @@ def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
         - `low`, `median` and `high`: the 1st, 50th and 99th percentile of the others, in the
           unit of the scan;
         - `saturated`: share of the scanned pixels that have the largest value;
-        - `quality` of the spine line (see `find_spine_line`), 0 where all pixels are alike;
+        - `quality` of the spine line (see `find_spine_line`), 0 if all pixels are equal;
         - `inverted_quality`: where `quality` is below 0.8, that of a line in the scan with
-          bright and dark exchanged, and otherwise 0;
+          bright and dark reversed, and otherwise 0;
         - `spine_mm`: distance of the spine line's mean from the nearer side, in mm.
 
     Raises
@@ -52,7 +52,7 @@ def scan_features(scan, *, spacing_mm=(1.05, 0.60)):
 
     See Also
     --------
-    scan_remarks : What is odd about such numbers.
+    scan_remarks : Unusual values of these numbers, in words.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def _describe(scan, spacing_mm):
 def scan_remarks(
     scan, *, spacing_mm=(1.05, 0.60), unit=None, width_mm=90.0, return_features=False
 ):
-    """Return what is odd about a scan, in a few words each.
+    """Return the unusual features of a scan, in a few words each.
 
     Parameters
     ----------
@@ -113,13 +113,13 @@ def scan_remarks(
     Returns
     -------
     remarks : list of str
-        Empty where nothing is odd. A scan is remarked on if all its pixels are alike, half of
+        Empty if nothing is unusual. A scan is remarked on if all its pixels are equal, half of
         it was not scanned, more than a twentieth has the largest value, bone is dark, it does
         not look like a lumbar spine (see `looks_like_spine`), the crop would reach beyond its
         side by 10 mm or more, it is narrower than 80 or wider than 320 mm, its densities
-        are unlike those of bone, or more than 6 cm2 are denser than 2.5 g/cm2. Of simulated scans
-        the last is true of all with rods and of fewer than one in a hundred without metal;
-        buttons, clips and cement are mostly smaller than that.
+        are unlike those of bone, or more than 6 cm2 are denser than 2.5 g/cm2. Among simulated
+        scans the last is true of all with rods and of fewer than one in a hundred without metal;
+        buttons, clips and cement are mostly smaller.
     features : dict of str to float
         As `scan_features` returns them. Only returned if `return_features` is true.
 
@@ -149,9 +149,9 @@ def scan_remarks(
 
 
 def _remarks(scan, spacing_mm, unit, width_mm, features, found):
-    """Return what is odd about a scan with these features and this spine line."""
+    """Return the unusual features of a scan with these features and this spine line."""
     if features["high"] <= features["low"]:
-        return ["empty: all pixels are alike"]
+        return ["empty: all pixels are equal"]
     remarks = []
     if not _NARROWEST_MM <= features["width_mm"] <= _WIDEST_MM:
         remarks.append(f"{features['width_mm']:.0f} mm wide")

@@ -8,7 +8,7 @@ from scipy import sparse
 from skdxa.exceptions import ScanError
 from skdxa.validation import check_scan, check_spacing
 
-# Many times a whole-body scan; more is a spacing that is not in mm.
+# Many times the size of a whole-body scan; a larger result means that a spacing is not in mm.
 _MAX_PIXELS = 64_000_000
 # Pixels that are in memory in double precision.
 _MOST_AT_ONCE = 4_000_000
@@ -99,7 +99,7 @@ def resample_to_shape(scan, shape, *, least_share=0.5):
         return _apply(rows, columns, scan)
     share = _apply(rows, columns, ~unscanned)
     total = _apply(rows, columns, np.where(unscanned, 0, scan))
-    # Rounding must not cost a pixel that was scanned to exactly the least share.
+    # Rounding must not exclude a pixel of which exactly the minimum share was scanned.
     kept = (share > 0) & (share >= least_share - 1e-6)
     return np.divide(total, share, out=np.full_like(total, np.nan), where=kept)
 

@@ -1,4 +1,4 @@
-"""Tell anteroposterior scans of the lumbar spine from other scans."""
+"""Distinguish anteroposterior scans of the lumbar spine from other scans."""
 
 import numpy as np
 from scipy import ndimage
@@ -7,9 +7,9 @@ from skdxa.preprocessing._resample import resample
 from skdxa.preprocessing._spine_line import LOW_QUALITY, find_spine_line
 from skdxa.validation import check_scan, check_spacing
 
-# All is measured on pixels of one size, in mm.
+# All features are measured on pixels of one size, in mm.
 _ROW_MM, _COLUMN_MM = 1.05, 0.60
-# L1 to L4 are some 13 cm high; scans of half or all of the body are far higher than that.
+# L1 to L4 are about 13 cm high; scans of half or all of the body are far higher than that.
 _LOWEST_MM, _HIGHEST_MM = 100.0, 350.0
 # Degrees. A femur in a scan of the hip leans by about 25; the whole of a spine with a Cobb
 # angle of 45 by less than 10.
@@ -33,7 +33,7 @@ _FIELD_MM, _MIDDLE_MM, _FIFTHS, _MOST_NARROWING_MM = 60.0, 12.0, 2, 3.0
 
 
 def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
-    """Tell whether a scan looks like an anteroposterior scan of the lumbar spine.
+    """Check whether a scan looks like an anteroposterior scan of the lumbar spine.
 
     Parameters
     ----------
@@ -73,8 +73,8 @@ def looks_like_spine(scan, *, spacing_mm=(1.05, 0.60), return_reasons=False):
     - the straight line nearest to the spine line leans by at most 15 degrees; in a scan of
       the hip the line follows the femur;
     - the mean profile across the line, within 25 mm of it, is symmetric rather than
-      antisymmetric: at most 50 % of its variance is odd. In lateral scans, bodies and arches
-      lie side by side;
+      antisymmetric: at most 50 % of its variance is antisymmetric. In lateral scans, bodies
+      and arches lie side by side;
     - it widens downwards: the bone about the line is at most 3 mm narrower in the lower two fifths
       of the scan than in the upper ones, unlike that of a scan that is upside down;
     - along the line the image repeats itself every 24 to 48 mm, as vertebrae and discs do
@@ -131,7 +131,7 @@ def reasons_against(scan, spacing_mm, found=None):
         found = find_spine_line(scan, spacing_mm=(_ROW_MM, _COLUMN_MM), return_quality=True)
     line, quality = found
     if quality < LOW_QUALITY:
-        # What the image shows beside such a line means nothing.
+        # The image on either side of such a line is not meaningful.
         reasons.append(f"no spine stands out (the line has a quality of {quality:.2f})")
     else:
         reasons += _unlike_a_spine(scan, line)
@@ -150,7 +150,8 @@ def _unlike_a_spine(scan, line):
     asymmetry = _asymmetry(_within(strip, _VERTEBRA_MM))
     if asymmetry > _MOST_ASYMMETRY:
         reasons.append(
-            f"left and right of the line differ ({100 * asymmetry:.0f} % of the profile is odd)"
+            f"left and right of the line differ ({100 * asymmetry:.0f} % of the profile is "
+            "antisymmetric)"
         )
     narrowing_mm = _narrowing_mm(strip)
     if narrowing_mm > _MOST_NARROWING_MM:
@@ -167,7 +168,7 @@ def _straighten(scan, line):
     """Sample the image within `_FIELD_MM` of the line: (n_rows, odd number of columns)."""
     filled = np.where(np.isnan(scan), np.nanmedian(scan), scan).astype(float)
     half, last = round(_FIELD_MM / _COLUMN_MM), scan.shape[1] - 1
-    # Beyond its sides the scan goes on as at the side.
+    # Beyond its sides the scan continues with the values at the side.
     columns = np.clip(line[:, np.newaxis] + np.arange(-half, half + 1), 0, last)
     left = columns.astype(int)
     share = columns - left
@@ -183,7 +184,7 @@ def _within(strip, half_mm):
 
 
 def _asymmetry(strip):
-    """Compute the share of the variance of the mean profile that is odd."""
+    """Compute the share of the variance of the mean profile that is antisymmetric."""
     profile = strip.mean(axis=0)
     profile -= profile.mean()
     variance = (profile**2).sum()
@@ -203,7 +204,7 @@ def _narrowing_mm(strip):
 
 
 def _repetition(strip):
-    """Correlate the strip with itself a vertebra further down, at the best height of one."""
+    """Correlate the strip with itself shifted down by one vertebra, at the best height of one."""
     detail = ndimage.gaussian_filter(
         strip, (_DETAIL_MM / _ROW_MM, _DETAIL_ACROSS_MM / _COLUMN_MM), mode="nearest"
     )

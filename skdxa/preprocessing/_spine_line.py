@@ -10,7 +10,7 @@ from scipy.special import expit
 from skdxa.preprocessing._resample import resample_to_shape
 from skdxa.validation import check_scan, check_spacing
 
-# Lines of a lower quality are not to be trusted: see `find_spine_line`.
+# Lines of a lower quality should not be trusted: see `find_spine_line`.
 LOW_QUALITY = 0.5
 
 # The search runs on a coarse grid, whose cells are 2.4 mm wide in a usual scan. Scans that are
@@ -29,7 +29,7 @@ _MOST_OF_SCAN = 0.5
 # Widths that are tried, in vertebrae: patients, magnification and tilt differ.
 _WIDTHS = (0.6, 0.8, 1.04, 1.32)
 
-# What is bright and narrower than this part of a vertebra is no bone but a rod or a screw.
+# Bright structures narrower than this part of a vertebra are not bone but a rod or a screw.
 _ROD = 0.26
 # After clipping, metal weighs hardly more than bone, and gas no less than soft tissue.
 _CLIP_QUANTILES = (0.02, 0.97)
@@ -42,14 +42,14 @@ _FLANK, _EDGE = 0.5, 0.125
 
 # Cells that the line may move sideways in a row of cells, and what moving costs.
 _STEEPEST, _SLOPE_COST = 2, 0.1
-# Decides where no structure is visible; too weak to matter elsewhere.
+# Keeps the line central where no structure is visible; negligible elsewhere.
 _OFF_CENTRE_COST = 0.02
-# Smooths away what is shorter than about one and a half vertebrae.
+# Removes variation shorter than about one and a half vertebrae.
 _STIFFNESS = 50.0
 
 # Copies of the path that compete with it lie at least this far aside, in vertebrae.
 _WELL_AWAY = 0.75
-# Of the widths that are tried, the place of the one nearest to a vertebra.
+# Index of the tried width that is nearest to a vertebra.
 _USUAL_WIDTH = min(range(len(_WIDTHS)), key=lambda place: abs(_WIDTHS[place] - 1))
 # Difference of brightness between path and flank that counts, as a part of the scan's range.
 _BRIGHTER = 0.05
@@ -123,7 +123,7 @@ def find_spine_line(scan, *, spacing_mm=None, return_quality=False):
     that are shifted sideways by at least three quarters of a vertebra: it is low along
     anything faint, and where several paths are alike. :math:`b` is by how much the path
     is brighter than its flanks, before soft tissue is removed: the mean of a band about as
-    wide as a vertebra less that of the brighter flank, half as wide, in units of the range
+    wide as a vertebra minus that of the brighter flank, half as wide, in units of the range
     of the clipped scan. It is negative along the edge of something wide, such as the
     patient's side. The quality does not distinguish a spine from another straight bone: for that
     see `looks_like_spine`.
@@ -303,7 +303,7 @@ def _templates(n, vertebra):
 def _means(n, start, stop):
     """Return the matrix (n, n) of means from `start` to `stop` cells beside each of n cells.
 
-    The outermost cells stand for all beyond them.
+    The values of the outermost cells are also used for all beyond them.
     """
     centres = np.arange(n) + 0.5
     lower, upper = np.arange(n, dtype=float)[:, None], np.arange(1.0, n + 1)[:, None]
@@ -335,7 +335,7 @@ def _best_path(score):
 
 
 def _refine(path, score):
-    """Find the vertex of the parabola through the score at and beside the path.
+    """Find the vertex of the parabola through the scores at and next to the path.
 
     Returns it for every row, and the score on the path.
     """
@@ -349,7 +349,7 @@ def _refine(path, score):
 
 
 def _smooth(line, weights):
-    """Smooth by penalised least squares: near `line` where `weights` are high, and not bent."""
+    """Smooth by least squares: near `line` where `weights` are high, penalising curvature."""
     weights = weights / weights.mean()
     return np.linalg.solve(_penalty(len(line)) + np.diag(weights), weights * line)
 
@@ -358,7 +358,7 @@ def _smooth(line, weights):
 def _penalty(n):
     """Return the matrix (n, n) of the penalty on bends of a line of n points."""
     bend = np.diff(np.eye(n), n=2, axis=0)
-    # A trace of a penalty on slope settles it where a single row has any weight.
+    # A small penalty on slope makes the solution unique where a single row has any weight.
     tilt = np.diff(np.eye(n), n=1, axis=0)
     return _STIFFNESS * bend.T @ bend + 1e-4 * tilt.T @ tilt
 

@@ -16,7 +16,7 @@ def find_spine_region(scan, *, width_mm=30.0, spacing_mm=(1.05, 0.60)):
     scan : array-like of shape (n_rows, n_columns)
         Anteroposterior scan, head up, bone bright; NaN where the scanner did not scan.
     width_mm : float, default=30.0
-        Width of the region. A lumbar vertebra is some 45 mm wide: the default leaves its
+        Width of the region. A lumbar vertebra is about 45 mm wide: the default leaves its
         rims out, whose edges would show in a texture.
     spacing_mm : tuple of float, default=(1.05, 0.60)
         Height and width of a pixel, in mm.
@@ -41,7 +41,7 @@ def find_spine_region(scan, *, width_mm=30.0, spacing_mm=(1.05, 0.60)):
 
     Notes
     -----
-    Discs and arches lie within the band as well as bodies; vertebrae are not told apart.
+    Discs and arches lie within the band as well as bodies; vertebrae are not separated.
 
     Examples
     --------

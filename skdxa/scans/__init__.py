@@ -1,4 +1,4 @@
-"""Files and tables in: single scans and whole cohorts."""
+"""Read single scans and whole cohorts from files and tables."""
 
 from skdxa.scans._cohort import load_cohort
 from skdxa.scans._columns import given_spacing

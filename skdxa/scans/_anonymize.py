@@ -1,4 +1,4 @@
-"""Salted hashes in place of patients and paths."""
+"""Replace patients and paths by salted hashes."""
 
 import hashlib
 import hmac
@@ -53,7 +53,7 @@ class Pseudonyms:
         if self._salt is None:
             return text
         suffix = os.path.splitext(text)[1]
-        # Only a plain suffix is certain to name no patient.
+        # Only a plain suffix certainly does not name a patient.
         return self._hash("scan", text) + (suffix if suffix[1:].isalpha() else "")
 
     def _hash(self, kind, text):

@@ -22,16 +22,16 @@ from skdxa.scans._file import file_hash
 from skdxa.scans._read import read_scan
 from skdxa.validation import check_spacing, printable
 
-# What `read_scan` advises, and what can be done in a table instead.
+# The remedies of `read_scan`, and their equivalents for a table.
 _REMEDIES = (
     ("Give spacing_mm,", "State the pixels' size in columns 'row_mm' and 'column_mm',"),
     (
-        "Name the scan's frame with frame=, counted from 0, or export it as a file of its own.",
-        "Export the scan as a file of its own.",
+        "Name the scan's frame with frame=, counted from 0, or export it as a separate file.",
+        "Export the scan as a separate file.",
     ),
     (", or raise max_pixels if the file is what it should be", ""),
 )
-# Libraries that a copy of a process which has loaded them may wait for without end.
+# Libraries that can deadlock in a forked process.
 _THREADED = {"tensorflow", "jax", "torch"}
 
 
@@ -83,24 +83,24 @@ def _read_by_copies(read, jobs, n_workers, show):
     initial = {"initializer": _end_with_parent, "initargs": (os.getpid(),)}
     with ProcessPoolExecutor(n_workers, context, **initial) as workers:
         with warnings.catch_warnings():
-            # Python 3.12 warns of threads, which here are those of linear algebra.
+            # Python 3.12 warns of threads, which here belong to linear algebra.
             warnings.filterwarnings("ignore", ".* is multi-threaded", DeprecationWarning)
             done = workers.map(read, jobs, chunksize=min(8, -(-len(jobs) // n_workers)))
         try:
             return list(show(done))
         except BrokenProcessPool:
             raise CohortError(
-                "a process that reads scans has ended, perhaps for want of memory. Read with "
-                "n_jobs=1."
+                "a process that reads scans has ended, possibly because memory ran out. Read "
+                "with n_jobs=1."
             ) from None
         except BaseException:
-            # On Ctrl-C, what has not begun is not waited for.
+            # On Ctrl-C, cancel tasks that have not started.
             workers.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 def _end_with_parent(parent):
-    """Let a worker end if its parent is killed, which it would not notice while it waits."""
+    """End a worker if its parent is killed, which the worker would not notice while waiting."""
 
     def watch():
         while os.getppid() == parent:
@@ -123,7 +123,7 @@ def _can_fork():
 
 
 def settle_unstated(read, spacing_mm):
-    """Decide about scans of unknown spacing; return how many are taken to be at the cohort's.
+    """Handle scans of unknown spacing; return how many are assumed to have the cohort's.
 
     A folder of plain arrays is taken to be at the cohort's spacing; a single one among scans
     that state theirs is more likely a mistake.
@@ -162,7 +162,7 @@ def _read_one(job, *, spacing_mm, variable, unit, min_columns):
             "sha256": file_hash(job.path),
         }
         read.pixels = scan.pixels
-        # At once, since the scan as read is often many times as large.
+        # Resample at once, since the scan as read is often many times as large.
         if native_mm:
             read.pixels = resample(scan.pixels, native_mm, spacing_mm)
     except MemoryError:
@@ -170,7 +170,7 @@ def _read_one(job, *, spacing_mm, variable, unit, min_columns):
             "the scan needs more memory to be resampled than there is.", "too large"
         )
     except ScanError as error:
-        # Other errors are of the spacing that the table or the file states.
+        # Other errors concern the spacing that the table or the file states.
         kind = getattr(error, "reason", "pixel spacing unusable")
         message = str(error).removeprefix(f"{printable(job.path)}: ")
         for of_a_file, of_a_table in _REMEDIES:

@@ -50,18 +50,18 @@ def load_cohort(
     scans : str or path-like, default="."
         Folder that the paths in `scan_column` are relative to.
     scan_column : str, default="scan"
-        Column of the scans' paths. Absolute paths are taken as they are.
+        Column of the scans' paths. Absolute paths are used as they are.
     target_columns : str, list of str or None, default=None
         Columns of labels: 0, 1, or empty where unknown. None loads scans without labels, to
         predict on.
     group_column : str, default=None
         Column of patients: scans with the same value are of one patient. Numbers and texts are
         read as by `skdxa.validation.as_patients`: ``1000``, ``1000.0`` and ``" 1000"`` are one
-        patient, ``007`` and ``7`` are two. None: each scan is a patient of its own.
+        patient, ``007`` and ``7`` are two. None: each scan is a separate patient.
     labels : dict, default=None
         What the words in the target columns mean, such as ``{"Yes": 1, "No": 0, "unclear":
-        None}``, where None is unknown. Letters' case does not count. Unless a key is a
-        number, 0 and 1 keep their meaning.
+        None}``, where None is unknown. Case is ignored. Unless a key is a number, 0 and 1
+        keep their meaning.
     variable : str, default=None
         Name of the scan in MATLAB files and NumPy archives, as in `read_scan`.
     unit : {"g/cm2", "grey level"}, default=None
@@ -71,8 +71,8 @@ def load_cohort(
         default is that of a GE Lunar Prodigy spine scan.
     default_spacing_mm : tuple of float, default=None
         Height and width of a pixel, in mm, of scans for which neither the table nor the file
-        states it. None: where no scan states a spacing and none is DICOM, all are taken to
-        be at `spacing_mm` already, and ``DESCR`` says so; otherwise those scans cannot be
+        states it. None: where no scan states a spacing and none is DICOM, all are assumed
+        to be at `spacing_mm` already, and ``DESCR`` says so; otherwise those scans cannot be
         used.
     min_columns : int, default=None
         Fewest columns that a scan must have after resampling, such as the width of
@@ -90,8 +90,8 @@ def load_cohort(
     n_jobs : int, default=None
         Processes that read, as in joblib; None is one. On Linux they are copies of this
         process unless a backend of joblib has been chosen or TensorFlow, JAX or PyTorch has
-        been imported, with which copies may wait without end. Other processes take a second or
-        two to start, in which one reads some 100 files.
+        been imported, which can deadlock in copies. Other processes take a second or
+        two to start, in which one reads about 100 files.
     progress : bool, default=True
         Whether to show a progress bar where the standard error is a terminal.
 
@@ -102,7 +102,7 @@ def load_cohort(
 
         data : DataFrame of n_scans rows
             The table without the targets, numbered from 0. The column ``scan``
-            holds the resampled arrays, in place of `scan_column`; its type states their
+            holds the resampled arrays and replaces `scan_column`; its type states their
             spacing, and their unit if it is the same for all. Later errors about a scan
             name its row and path.
         target : DataFrame of shape (n_scans, n_targets)
@@ -123,7 +123,7 @@ def load_cohort(
             (``scan``), the ``reason``, its ``kind`` in a few words, for a flow chart, and
             its patient (``group``) if `group_column` is given.
         DESCR : str
-            What the cohort holds, in figures.
+            Summary of the cohort in figures.
 
     Raises
     ------
@@ -149,9 +149,9 @@ def load_cohort(
     Notes
     -----
     Nothing but the pixels and their spacing is taken from the scans' files, so a
-    cohort holds of a patient what the table states and nothing else.
+    cohort contains only what the table states about a patient.
 
-    Scans in g/cm2 and scans in grey levels can stand in one cohort, though a
+    Scans in g/cm2 and scans in grey levels can be combined in one cohort, though a
     network may then learn the scanner instead of the disease.
 
     Examples
@@ -207,7 +207,7 @@ def load_cohort(
             path,
             given_spacing(table, row),
             default_spacing_mm,
-            # With its folder, so that a message says where the file was looked for.
+            # With its folder, so that a message states where the file was searched for.
             shown[row] if anonymize else printable(path),
         )
         for row, path in paths.items()

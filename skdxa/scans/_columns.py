@@ -72,7 +72,7 @@ def given_spacing(table, row):
     """
     if not set(_SPACING_COLUMNS) <= set(table.columns):
         return None
-    # As objects, the numbers are Python's, which read well in a message.
+    # Convert to Python numbers, whose repr is short in messages.
     spacing_mm = tuple(table[name].astype(object).at[row] for name in _SPACING_COLUMNS)
     return None if all(map(pd.isna, spacing_mm)) else spacing_mm
 
@@ -100,8 +100,8 @@ def _check_columns(table, scan_column, targets, group_column, problems):
             problems.append(f"column '{name}' has two roles. Name each target column once.")
     if scan_column != "scan" and "scan" in table.columns and "scan" not in targets:
         problems.append(
-            f"the table has a column 'scan' beside '{scan_column}', which becomes 'scan' in the "
-            "cohort. Rename or drop it."
+            f"the table has a column 'scan' in addition to '{scan_column}', which becomes 'scan' "
+            "in the cohort. Rename or drop it."
         )
     without = [name for name in _SPACING_COLUMNS if name not in table.columns]
     if len(without) == 1:
@@ -168,4 +168,4 @@ def _real_path(path):
     try:
         return os.path.realpath(in_stored_form(path))
     except (OSError, ValueError):
-        return path  # No file can be there; reading it says why.
+        return path  # No file can have this path; the error of reading states why.

@@ -100,7 +100,7 @@ def two_axes(shape):
 
 
 def read_numbers(read, dtype, shape, *, by_columns):
-    """Return numbers in single precision, of which little is in memory as they are stored.
+    """Return numbers in single precision, converted in small parts to save memory.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def read_numbers(read, dtype, shape, *, by_columns):
     pixels = np.empty((n_rows, n_columns), dtype=np.float32)
     lines = pixels.T if by_columns else pixels
     n_lines, length = lines.shape
-    # Whole lines at a time, of columns many, since these are scattered in the result.
+    # Whole lines at a time; many columns at once, since these are scattered in the result.
     n_whole = max(1, (16 * _PIECE if by_columns else _PIECE) // (length * dtype.itemsize))
     with np.errstate(over="ignore"):
         for first in range(0, n_lines, n_whole):

@@ -11,14 +11,14 @@ _IMAGE = ("SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns")
 _STORED = ("BitsAllocated", "BitsStored", "PixelRepresentation")
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
-# Others are not printed, as they may hold any text.
+# Other values are not printed, since they may contain any text.
 _COLOURS = (
     *("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_PARTIAL_422"),
     *("YBR_ICT", "YBR_RCT", "HSV", "ARGB", "CMYK", "XYB"),
 )
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-# What stores no image, by the beginning of its SOP class.
+# Files without an image, by the beginning of their SOP class.
 _DOCUMENTS = {
     "1.2.840.10008.5.1.4.1.1.88.": "a structured report",
     "1.2.840.10008.5.1.4.1.1.104.": "a document, such as a PDF report",
@@ -116,7 +116,7 @@ def _check_no_report(elements):
     if is_capture and elements.text("Modality") == "OT" and burned_in != "NO":
         raise ScanReadError(
             "the DICOM file is a secondary capture of no modality (OT), as report screens are, "
-            "and does not say that it is free of text. Export the scan itself, or set "
+            "and does not state that it contains no text. Export the scan itself, or set "
             "BurnedInAnnotation to NO if you have looked at it.",
             reason="unsupported image",
         )

@@ -68,16 +68,16 @@ _PIXEL_TAGS = {
 _UNDEFINED = 0xFFFFFFFF
 
 # A header of a thousand elements needs three thousand reads. Each costs up to 50
-# microseconds, and what pydicom keeps of it a kilobyte.
+# microseconds and takes about a kilobyte in pydicom.
 _MOST_READS = 30_000
 # Longer elements are left in the file. A table of 65,536 real-world values takes 512 KiB.
 _LONGEST_ELEMENT = 640 * 2**10
-# Texts and numbers in text, of which each costs microseconds.
+# Texts and numbers in text, each of which costs microseconds.
 _LONGEST_TEXT = 8 * 2**10
 # pydicom reads this element always, in a time that grows with its square.
 _CHARACTER_SET = (b"\x08\x00\x05\x00", b"\x00\x08\x00\x05")
 _LONGEST_CHARACTER_SET = 1024
-# Of a compressed file, as much is inflated to find the size of the image.
+# Bytes of a compressed file that are inflated to find the size of the image.
 _LONGEST_HEADER = 16 * 2**20
 _PIECE = 2**20
 
@@ -202,7 +202,7 @@ class Elements:
         if isinstance(sequence, bytes):
             sequence = self._parsed(keyword, raw)
         elif raw.VR != "SQ":
-            raise unusable(keyword, "is no sequence")
+            raise unusable(keyword, "is not a sequence")
         return [Elements(item, self._reads) for item in sequence]
 
     def item(self, keyword):
@@ -211,8 +211,8 @@ class Elements:
 
     def _parsed(self, keyword, raw):
         if raw.VR not in (None, "SQ", "UN"):
-            raise unusable(keyword, "is no sequence")
-        # What is of unknown type is implicit, as the standard has it.
+            raise unusable(keyword, "is not a sequence")
+        # Elements of unknown type (UN) are encoded with implicit VR, as the standard specifies.
         is_implicit = raw.is_implicit_VR or raw.VR == "UN"
         is_little = raw.is_little_endian or raw.VR == "UN"
         file = _Metered(BytesIO(raw.value), self._reads)
@@ -244,7 +244,7 @@ class Elements:
             raise unusable(keyword, "is too long")
         try:
             value = self._dataset[tag_for_keyword(keyword)].value
-        # Each type has errors of its own.
+        # Each type raises different errors.
         except Exception:
             raise unusable(keyword, "holds a value that cannot be read") from None
         if value is None or (isinstance(value, str) and not value.strip(" \0")):
@@ -385,7 +385,7 @@ class _Reads:
 
 
 class _Metered:
-    """A file that is read no farther than to its end, and only so often."""
+    """A file with a limit on the number of reads, and none beyond its end."""
 
     def __init__(self, file, reads):
         self.file = file
@@ -404,7 +404,7 @@ class _Metered:
             raise unusable("SpecificCharacterSet", "is too long")
         content = self.file.read(size)
         if size == 8:
-            # The head of an element, most often.
+            # Usually the head of an element.
             self._element = content[:4]
         return content
 
@@ -419,7 +419,7 @@ class _Inflated(BytesIO):
         self.seek(0)
 
     def inflate(self, limit):
-        """Inflate up to a position, if there is as much."""
+        """Inflate up to a position or to the end of the data."""
         size = self.seek(0, 2)
         while size < limit and not self._inflating.eof:
             part = self._inflating.decompress(self._compressed, min(limit - size, _PIECE))
@@ -432,7 +432,7 @@ class _Inflated(BytesIO):
 def _number(value, keyword, *, finite):
     written = getattr(value, "original_string", None) or value
     if isinstance(written, str) and not _DECIMAL.fullmatch(written.strip("\0")):
-        raise unusable(keyword, "holds text that is no number")
+        raise unusable(keyword, "holds text that is not a number")
     if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
         raise unusable(keyword, "holds no number")
     number = float(value)

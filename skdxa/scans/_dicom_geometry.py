@@ -3,7 +3,7 @@
 from skdxa.exceptions import ScanReadError
 from skdxa.scans._dicom_groups import find_item
 
-# No bone densitometer resolves so finely: the area was not given in millimetres.
+# No bone densitometer has such a resolution: the area was not given in millimetres.
 _FINEST_MM = 0.05
 
 
@@ -47,7 +47,7 @@ def find_spacing(elements, frame):
 
 
 def _positive_pair(elements, keyword):
-    """Return two positive numbers, or None: zeros stand for an unknown size."""
+    """Return two positive numbers, or None: zeros mean an unknown size."""
     numbers = elements.numbers(keyword)
     return tuple(numbers) if len(numbers) == 2 and min(numbers) > 0 else None
 

@@ -7,13 +7,13 @@ from skdxa.scans._dicom_elements import unusable
 from skdxa.scans._dicom_groups import find_item
 from skdxa.scans._margins import unscanned_margins
 
-# UCUM's ways to write it, and what is found in RescaleType.
+# The spellings of g/cm2 in UCUM, and those found in RescaleType.
 _DENSITY = ("G/CM2", "G.CM-2")
 # A RescaleType that states no physical unit. Optical density says how dark a film looks, so
 # that bone is bright where it is low, as with grey levels.
 _GREY_TYPES = (None, "US", "OD", "NONE", "UNSPECIFIED", "NORMALIZED")
 _LARGEST_TABLE = 2**16
-# Computed at a time, so that double precision takes little memory.
+# Rows computed at a time, so that double precision takes little memory.
 _ROWS = 64
 
 
@@ -97,7 +97,7 @@ def _by_rows(function, stored):
 
 
 def _is_inverse(elements):
-    # Images that have both elements state the same twice, so one inversion it is.
+    # Images with both elements state the same inversion twice, so invert once.
     photometric = elements.text("PhotometricInterpretation")
     return photometric == "MONOCHROME1" or elements.text("PresentationLUTShape") == "INVERSE"
 
@@ -215,7 +215,7 @@ def _mapped_range(mapping, stored):
 
 
 def _padding(stored, elements, *, is_float):
-    """Mask of the pixels that the header itself declares to be no part of the scan."""
+    """Return a mask of the pixels that the header marks as outside the scan (padding)."""
     prefix = "" if not is_float else "Float" if stored.dtype.itemsize == 4 else "DoubleFloat"
     ends = []
     for keyword in (f"{prefix}PixelPaddingValue", f"{prefix}PixelPaddingRangeLimit"):

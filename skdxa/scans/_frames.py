@@ -27,7 +27,7 @@ def choose_frame(n_frames, frame, *, what):
     if frame is None and n_frames != 1:
         raise ScanReadError(
             f"{what} holds {n_frames} frames. Name the scan's frame with frame=, counted from 0, "
-            "or export it as a file of its own.",
+            "or export it as a separate file.",
             reason="unsupported image",
         )
     if frame is not None and not 0 <= frame < n_frames:

@@ -67,7 +67,7 @@ _MOST_BYTES = 256 << 20
 
 
 class Hdf5:
-    """An HDF5 file, of which nothing but the file itself is read.
+    """An HDF5 file; links to other files are not followed.
 
     Parameters
     ----------
@@ -187,12 +187,12 @@ class Hdf5:
                 if code == CONTINUATION:
                     where, length = struct.unpack_from("<QQ", data)
                     if prefix == 4:
-                        # Between a signature and a checksum.
+                        # The content between a signature and a checksum.
                         if self._read(where, 4) != b"OCHK" or length < 8:
                             raise Damaged("a header is not continued")
                         where, length = where + 4, length - 8
                     blocks.append((where, length))
-                # A message shared with other objects stands elsewhere.
+                # A message shared with other objects is stored elsewhere.
                 elif flags & 2 and code in (SPACE, TYPE, LAYOUT, FILTERS):
                     raise Unsupported("shares headers between arrays")
                 elif not flags & 2:
@@ -409,7 +409,7 @@ class Hdf5:
             if any(place >= size for place, size in zip(start, shape, strict=True)):
                 continue
             seen.add(start)
-            # Compression makes a chunk longer by a few bytes at the most.
+            # Compression makes a chunk longer by a few bytes at most.
             if stored > n_bytes + n_bytes // 8 + 64:
                 raise Damaged("a chunk is longer than it can be")
             content = unfiltered(

@@ -1,4 +1,4 @@
-"""What the messages in the headers of an HDF5 file say, each from its bytes alone."""
+"""Decode the messages in the headers of an HDF5 file, each from its bytes alone."""
 
 import struct
 import zlib
@@ -29,7 +29,7 @@ _PIECE = 1 << 20
 
 
 class Damaged(Exception):
-    """The file states something that cannot be; the text says what."""
+    """The file is inconsistent; the message states how."""
 
 
 class Unsupported(Exception):
@@ -53,7 +53,7 @@ class Type:
     size: int
     dtype: np.dtype | None = None
     kind: str = "other"
-    # Text of any length stands elsewhere in the file.
+    # Text of variable length is stored elsewhere in the file.
     elsewhere: bool = False
 
 
@@ -188,7 +188,7 @@ def parse_type(data):
             return Type(size, np.dtype(f"{order}{'i' if flags & 8 else 'u'}{size}"), "number")
     elif code == _FLOAT:
         form = (size, flags >> 8, *struct.unpack_from("<HHBBBBI", data, 8))
-        # 2 in these bits is a mantissa whose first digit is left out; 64 is a VAX's order.
+        # 2 in these bits is a mantissa whose first digit is left out; 64 marks VAX byte order.
         if form in _FLOATS and flags & 0x30 == 0x20 and not flags & 0x40:
             return Type(size, np.dtype(f"{order}f{size}"), "number")
     elif code == _STRING:
@@ -209,7 +209,7 @@ def parse_type(data):
 
 
 def filled(node, dtype, result):
-    """Return an array of which nothing has been written, column after column.
+    """Return an array without written content, column after column.
 
     `dtype` is the type of the numbers in the file, `result` that of the array.
     """

@@ -12,7 +12,7 @@ _MOST_WORDS = 8
 
 
 def check_meanings(labels):
-    """Return what each word means, by the way it is compared.
+    """Return the label of each word, by the form in which words are compared.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def check_meanings(labels):
         before = meanings.setdefault(_word(word), meaning)
         if not np.array_equal(before, meaning, equal_nan=True):
             raise CohortError(
-                f"labels gives {word!r} two meanings; letters' case and spaces at the ends do "
-                "not count."
+                f"labels maps {word!r} to two values; case and surrounding spaces are ignored. "
+                "Give each word once."
             )
     return meanings
 
@@ -95,7 +95,7 @@ def read_labels(values, meanings):
 
 
 def _word(value):
-    """Return a label as it is compared: whole numbers in one way, letters' case ignored."""
+    """Return a label as it is compared: whole numbers in one form, case ignored."""
     if isinstance(value, Real) and value == value and value % 1 == 0:
         return str(int(value))
     text = " ".join(str(value).split()).casefold()

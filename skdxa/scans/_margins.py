@@ -10,7 +10,7 @@ _LEAST_STEPPED_SHARE = 0.75
 
 
 def unscanned_margins(pixels):
-    """Mask of the stair-step margins at the left and right edge.
+    """Return a mask of the stair-step margins at the left and right edge.
 
     Parameters
     ----------
@@ -27,14 +27,14 @@ def unscanned_margins(pixels):
     In each row the run of pixels that equal the image's maximum is followed from
     the edge inwards. Rows with such a run that follow each other form a band. A
     band is a margin if at least three quarters of its rows belong to steps: runs
-    of rows of the very same width, at least 5 % of the image's rows high (two
-    rows at the least), that meet another such run or an end of the band. Rows
+    of rows of exactly the same width, at least 5 % of the image's rows high (at
+    least two rows), that meet another such run or an end of the band. Rows
     between steps count up to the width of the wider neighbouring step, so that
     saturated bone that touches a margin stays.
 
     Saturated pixels away from the edges, and saturated pixels at an edge with an
     outline that is not a staircase, are never unscanned. An image that would be
-    unscanned throughout is taken as it is.
+    unscanned throughout is left as it is.
     """
     white = pixels == pixels.max()
     if white.all():
@@ -55,7 +55,7 @@ def _from_left(white):
 
 
 def _stepped(widths, shortest):
-    """Return the width of the margin in each row of a band, 0 throughout if it is none."""
+    """Return the width of the margin in each row of a band, or 0 if the band is not a margin."""
     high = _runs(widths, shortest)
     stops = [0, *(run.stop for run in high)]
     starts = [*(run.start for run in high), len(widths)]
@@ -77,7 +77,7 @@ def _stepped(widths, shortest):
 
 
 def _runs(values, shortest):
-    """Slices of the longest stretches of equal neighbours that are not too short."""
+    """Return the slices of the longest runs of equal neighbours above the minimum length."""
     starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
     stops = np.r_[starts[1:], len(values)]
     long = stops - starts >= shortest

@@ -15,7 +15,7 @@ from skdxa.scans._variables import choose_variable
 NUMERIC = frozenset(
     ["double", "single"] + [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 )
-# Other classes can bear any name, which is not quoted.
+# Other classes can have any name, which is not quoted.
 _KNOWN_OBJECTS = frozenset(
     ["string", "table", "timetable", "datetime", "duration", "calendarDuration", "categorical"]
 )
@@ -26,8 +26,8 @@ MOST_VARIABLES = 10_000
 MOST_CHILDREN = 500_000
 MOST_FIELDS = 10_000
 
-# How much is looked at for the list in an error message: values, each of which takes as long
-# as some names of fields.
+# Limits on what is inspected for the list in an error message: values, each of which takes as
+# long as some names of fields.
 _MOST_NAMES = 20_000
 _NAMES_PER_VALUE = 10
 _DEEPEST = 12
@@ -38,7 +38,7 @@ _STEP = re.compile(r"\{([\d, ]{1,40})\}|(?:\(([\d, ]{1,40})\))?\.([^.(){}]+)")
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """One value in a MATLAB file, of which only the description has been read.
+    """One value in a MATLAB file; only its description has been read.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Item:
 
 
 class Damaged(ScanReadError):
-    """A MATLAB file states something that cannot be."""
+    """A MATLAB file is inconsistent."""
 
     def __init__(self, detail):
         super().__init__(
@@ -82,7 +82,7 @@ def object_kind(name):
 
 
 def add_item(top, name, item):
-    """Add a variable to those of a file, in which a name must stand for one variable."""
+    """Add a variable to those of a file, in which each name must occur once."""
     if name in top:
 
         def ambiguous():
@@ -132,7 +132,7 @@ def read_chosen(top, options, source):
 
 
 def _resolve(top, variable):
-    """Return what a name such as ``s(2).cells{3}`` stands for, or None."""
+    """Return the value that a name such as ``s(2).cells{3}`` denotes, or None."""
     root = re.match(r"[^.(){}]*", variable)[0]
     item, rest = top.get(root), variable[len(root) :]
     while rest and item is not None:
@@ -184,7 +184,7 @@ def _numeric_beneath(top):
     found = {}
     allowance = _Allowance(_MOST_NAMES)
     for name, item in top.items():
-        # What cannot be opened is no candidate, and no reason to hide the others.
+        # A variable that cannot be opened is not a candidate, and must not hide the others.
         try:
             _collect(item, name, found, allowance, _DEEPEST)
         except ScanReadError:
@@ -216,7 +216,7 @@ def _collect(item, name, found, allowance, depth):
 
 
 class _Allowance:
-    """How much more may be looked at."""
+    """Remaining number of values to inspect."""
 
     def __init__(self, left):
         self._left = left

@@ -3,9 +3,9 @@
 SciPy's `loadmat` (1.17) ends the whole process, instead of raising an error, on a file with one
 wrong bit in the type of an array's numbers, and on 20,000 cells in each other. A crash cannot
 be caught, and a process for each file would take many times longer than the file. This
-reader parses in Python, takes no size from the file that the file could not hold, and passes
-over all that is no array of numbers, so that a table or a string is no hindrance to the scan
-beside it. It takes no longer than SciPy.
+reader parses in Python, takes no size from the file that the file could not hold, and skips
+everything that is not an array of numbers, so that a table or a string does not prevent reading
+the scan next to it. It takes no longer than SciPy.
 
 Format: MathWorks, "MAT-File Format".
 """
@@ -76,13 +76,13 @@ _OPAQUE = 17
 _LOGICAL, _COMPLEX = 0x200, 0x800
 _MOST_AXES = 32
 
-# Of the start of a variable, which holds its size and name but not its content.
+# Bytes of the start of a variable, which holds its size and name but not its content.
 _HEAD = 1024
 # More at a time takes longer.
 _PIECE = 1 << 16
-# More than this times its length, compressed content cannot become.
+# Compressed content cannot expand to more than this times its length.
 _MOST_INFLATED = 1032
-# Of what is inflated to look into structs and cells, whatever the largest array may be.
+# Bytes inflated to inspect structs and cells, whatever the largest array may be.
 _LEAST_INFLATED, _MOST_INFLATED_IN_ALL = 64 << 20, 256 << 20
 
 
@@ -113,7 +113,7 @@ def read_matlab_5(file, options):
         if at + 8 + length > size:
             raise Damaged("a variable is longer than the file")
         name, item = _variable(file, at, length, kind == _COMPRESSED, order, allowance)
-        # Without a name: what describes the objects.
+        # A variable without a name describes the objects.
         if name:
             add_item(top, name, item)
         at += 8 + length
@@ -121,7 +121,7 @@ def read_matlab_5(file, options):
 
 
 class _Allowance:
-    """How many bytes may still be taken into memory to look into structs and cells."""
+    """Remaining number of bytes that may be read to inspect structs and cells."""
 
     def __init__(self, n_bytes):
         self.n_bytes = n_bytes
@@ -129,15 +129,15 @@ class _Allowance:
     def take(self, n_bytes):
         if n_bytes > self.n_bytes:
             raise ScanReadError(
-                "the structs and cells of the MATLAB file are larger than what is looked "
-                "through for a scan. Save the array alone, as a variable of its own.",
+                "the structs and cells of the MATLAB file are larger than what is "
+                "searched for a scan. Save the array alone, as a separate variable.",
                 reason="too large",
             )
         self.n_bytes -= n_bytes
 
 
 def _variable(file, at, length, compressed, order, allowance):
-    """Return the name of a variable and its `Item`, of which little is read."""
+    """Return the name of a variable and its `Item`, reading little of it."""
     if compressed:
         try:
             head = zlib.decompressobj().decompress(file.read(min(length, _HEAD)), _HEAD)
@@ -253,7 +253,7 @@ class _Inflating:
 
 
 class _Header:
-    """What stands before an array's content: class, flags, size and name."""
+    """The header of an array: class, flags, size and name."""
 
     def __init__(self, data, start, end, order):
         self.name, self.shape, self.kind = "", (0, 0), "double"
@@ -303,7 +303,7 @@ def _text(data, at, size, encoding):
     try:
         return printable(bytes(data[at : at + size]).split(b"\0")[0].decode(encoding))
     except UnicodeDecodeError:
-        raise Damaged("a name is no text") from None
+        raise Damaged("a name is not text") from None
 
 
 def _tag(data, at, end, order):
@@ -311,7 +311,7 @@ def _tag(data, at, end, order):
     if at + 8 > min(end, len(data)):
         raise Damaged("a variable ends within its header")
     kind, size = struct.unpack_from(order + "II", data, at)
-    # A short element's content and its size stand in the tag itself.
+    # The content of a short element and its size are in the tag itself.
     if kind >> 16:
         kind, size = kind & 0xFFFF, kind >> 16
         if size > 4:
@@ -352,7 +352,7 @@ def _read(header, content, end, order):
             f"an array of {format_shape(header.shape)} numbers has {size} bytes of "
             f"{dtype.itemsize} each"
         )
-    # A short element's content stands in the tag.
+    # The content of a short element is in the tag.
     read = stored.read if at == 8 else BytesIO(tag[at:]).read
     pixels = read_numbers(read, dtype, header.shape, by_columns=True)
     stored.close()
@@ -360,7 +360,7 @@ def _read(header, content, end, order):
 
 
 def _can_store(stored, kind):
-    """Return whether numbers of a class are stored so, whole ones as smaller integers."""
+    """Return whether numbers of a class are stored in a type, whole ones as smaller integers."""
     if kind.kind != "f":
         return np.can_cast(stored, kind)
     return stored.itemsize <= (kind.itemsize if stored.kind == "f" else 4)
@@ -377,7 +377,7 @@ def _open(header, content, end, order):
     if n_values > MOST_CHILDREN:
         raise ScanReadError(
             f"a {header.kind} of the MATLAB file has more than {MOST_CHILDREN:,} elements. Save "
-            "the array alone, as a variable of its own.",
+            "the array alone, as a separate variable.",
             reason="too large",
         )
     return fields, _values(data, at, end, order, n_values)
@@ -395,7 +395,7 @@ def _fields(data, at, end, order):
     if size > MOST_FIELDS * longest:
         raise ScanReadError(
             f"a struct of the MATLAB file has more than {MOST_FIELDS:,} fields. Save the array "
-            "alone, as a variable of its own.",
+            "alone, as a separate variable.",
             reason="too large",
         )
     names = [

@@ -43,7 +43,7 @@ def read_matlab_73(file, options):
 
 @contextmanager
 def _reported(what):
-    """Turn what is wrong with HDF5 into an error for the user."""
+    """Convert faults of an HDF5 file to an error for the user."""
     try:
         yield
     except _hdf5_messages.Unsupported as error:
@@ -53,7 +53,7 @@ def _reported(what):
         ) from None
     except _hdf5_messages.Damaged as error:
         raise Damaged(str(error)) from None
-    # Where a number of the file has led to a place that holds less than it should.
+    # Raised if an address in the file leads to less content than it should.
     except (struct.error, IndexError):
         raise Damaged("a part of it is too short") from None
 
@@ -63,7 +63,7 @@ class _Archive:
 
     def __init__(self, hdf5, is_mat):
         self._hdf5 = hdf5
-        # Where nothing else says so, MATLAB's header or the file's name say who wrote it.
+        # If nothing else states it, MATLAB's header or the name of the file shows who wrote it.
         self._by_matlab = is_mat or hdf5.base > 0
 
     def top(self):
@@ -72,7 +72,7 @@ class _Archive:
         if not root.is_group:
             raise _hdf5_messages.Damaged("it holds no variables")
         for name, address in self._hdf5.links(root).items():
-            # MATLAB's own: what cells and objects hold.
+            # MATLAB's internal group, which holds the content of cells and objects.
             if not name.startswith("#"):
                 yield printable(name), self._item(address)
 
@@ -179,7 +179,7 @@ class _Archive:
         if not (self._by_matlab or "MATLAB_class" in node.attributes):
             raise ScanReadError(
                 "the file is HDF5, but nothing says that MATLAB wrote it, so rows and columns "
-                "cannot be told apart. Save the scan as .npy.",
+                "cannot be distinguished. Save the scan as .npy.",
                 reason="unknown format",
             )
         two_axes(node.shape[::-1])

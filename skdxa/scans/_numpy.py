@@ -16,7 +16,7 @@ _MAGIC = b"\x93NUMPY"
 _NAMED_COLUMNS = (3, 0)
 # Parsed as Python text; a plain array needs less than a hundred characters.
 _LONGEST_HEADER = 4096
-# What lists the files of an archive takes some 60 bytes for each.
+# The directory of an archive takes about 60 bytes per file.
 _LONGEST_DIRECTORY = 2**18
 # A record of 22 bytes with a comment, behind the 20 bytes that point to a longer record.
 _LONGEST_END = 20 + 22 + 2**16
@@ -83,7 +83,7 @@ def read_npz(file, options):
 
 
 def _check_directory(file):
-    """Raise a `ScanReadError` if an archive lists more files than are looked through."""
+    """Raise a `ScanReadError` if an archive lists more files than are searched."""
     size = file.seek(0, 2)
     file.seek(max(0, size - _LONGEST_END))
     end = file.read()
@@ -93,7 +93,7 @@ def _check_directory(file):
         at >= 0 and int.from_bytes(end[at + 12 : at + 16], "little") > _LONGEST_DIRECTORY
     ):
         raise ScanReadError(
-            "the NumPy archive holds more than is looked through for a scan. Save the scan as "
+            "the NumPy archive holds more than is searched for a scan. Save the scan as "
             "a .npy file.",
             reason="too large",
         )
@@ -114,12 +114,12 @@ class _Header(NamedTuple):
     shape: tuple
     by_columns: bool
     dtype: np.dtype
-    # In bytes.
+    # Length in bytes.
     length: int
 
 
 def _header(file):
-    """Return what is stated before an array's numbers."""
+    """Return the header of an array."""
     version = np.lib.format.read_magic(file)
     if version == _NAMED_COLUMNS:
         raise ScanReadError(

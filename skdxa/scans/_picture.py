@@ -23,7 +23,7 @@ _FORMATS = {
 _WHITE_IS_ZERO = 0
 # Where the header of a PNG file states bits per value, and whether it holds grey values alone.
 _PNG_BITS, _PNG_COLOUR = 24, 25
-# Of a picture in colour, looked at together.
+# Pixels of a colour picture that are compared at a time.
 _PIXELS = 2**20
 
 
@@ -54,7 +54,7 @@ def read_picture(file, options):
         check_size(image.size[::-1], options.max_pixels, what="the picture")
         _check_depth(image, kind, head)
         white_is_zero = _is_white_zero(image)
-        # What a camera or a viewer turns for display is turned here as well.
+        # Apply the rotation that a camera or a viewer applies for display.
         if kind == "PNG":
             check_directories(BytesIO(_exif(image)), 1)
         ImageOps.exif_transpose(image, in_place=True)
@@ -94,7 +94,7 @@ def _exif(image):
     image.load()
     exif = image.info.get("exif")
     if exif is None:
-        # As older programs write them.
+        # As written by older programs.
         lines = image.info.get("Raw profile type exif", "").split("\n")
         exif = bytes.fromhex("".join(lines[3:]))
     return exif.removeprefix(b"Exif\0\0")
@@ -129,7 +129,7 @@ def _grey(image):
         if any(ImageChops.difference(red, other).getbbox() for other in (green, blue)):
             raise _colour(image.mode)
         grey[top:bottom] = red
-        # What is transparent was not scanned.
+        # Transparent pixels were not scanned.
         unscanned[top:bottom] = np.asarray(opacity) == 0
     if unscanned.any():
         grey = grey.astype(np.float32)

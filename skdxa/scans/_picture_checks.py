@@ -1,4 +1,4 @@
-"""What Pillow does not check.
+"""Checks that Pillow does not make.
 
 Pictures of a few kilobytes can take it minutes or gigabytes, and a PNG picture may hold fewer
 pixels than it says.
@@ -12,7 +12,7 @@ import numpy as np
 
 from skdxa.exceptions import ScanReadError
 
-# Of a PNG picture; each takes some 10 microseconds.
+# Chunks of a PNG picture; each takes about 10 microseconds.
 _MOST_CHUNKS = 50_000
 # Samples of a pixel by the type of colour; first column and row, and steps, of interlaced passes.
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -20,9 +20,9 @@ _PASSES = (
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
     *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
 )
-# Inflated at a time.
+# Bytes inflated at a time.
 _PIECE = 2**16
-# Of a JPEG picture, before its pixels.
+# Segments of a JPEG picture before its pixels.
 _MOST_SEGMENTS = 2_000
 _MOST_FILL_BYTES = 1_000
 # Each scan of a JPEG picture goes over all of its pixels; there are 10 in most that have several.
@@ -30,8 +30,8 @@ _MOST_SCANNED = 640_000_000
 _START_OF_SCAN = b"\xff\xda"
 _FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _BARE_MARKERS = {0x01, *range(0xD0, 0xDA)}
-# Of a TIFF picture: directories, of which each page has one, their entries, and the pieces that
-# a page is stored in.
+# Limits of a TIFF picture: directories (one per page), their entries, and the pieces in which a
+# page is stored.
 _MOST_DIRECTORIES = 1_000
 _MOST_ENTRIES = 50_000
 _MOST_STRIPS = 30_000
@@ -232,7 +232,7 @@ def _check_pieces(entries, order, width, max_pixels):
         if not len(found):
             return 0
         number = int(found["value"][-1])
-        # A short number stands at the start of the field.
+        # A short number is at the start of the field.
         return number >> 8 * (width - 2) if order == ">" and found["type"][-1] == 3 else number
 
     pieces = entries["count"][np.isin(entries["tag"], (_STRIP_OFFSETS, _TILE_OFFSETS))]

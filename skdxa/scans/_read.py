@@ -1,4 +1,4 @@
-"""One file to one scan."""
+"""Read one scan from one file."""
 
 import logging
 import os
@@ -46,7 +46,7 @@ _LUNAR = (
     "a Microsoft Access database, as GE Lunar software keeps its patients in",
     "Export the scans from enCORE as DICOM.",
 )
-# What people try, and what helps.
+# Formats often tried by mistake, with the remedy.
 _REFUSED = (
     (b"%PDF", "a PDF document", "Export the scan's image from the densitometer's software."),
     _LUNAR,
@@ -135,7 +135,7 @@ def read_scan(
 
     The format is detected from the content: DICOM, MATLAB (version 4 to 7.3), NumPy
     (``.npy``, ``.npz``) or a greyscale picture (PNG, TIFF, BMP, JPEG). Values are never
-    rescaled to some range.
+    rescaled to a fixed range.
 
     Parameters
     ----------
@@ -193,22 +193,22 @@ def read_scan(
       before they are rescaled. They do not change a density, values of a modality table, or
       values that ``RescaleType`` gives another unit than ``US`` (unspecified) or ``OD``
       (optical density). An image whose bone is dark although its header says
-      ``MONOCHROME2`` cannot be told safely from one with dark surroundings and is left as it
-      is: invert it before use.
+      ``MONOCHROME2`` cannot be distinguished reliably from one with dark surroundings and is
+      left as it is: invert it before use.
     - *Unit.* A grey level unless ``RescaleType``, ``ModalityLUTType`` or a real-world value
       mapping says g/cm2.
     - *Frames.* One of several is read if `frame` names it, also where the header does not
       declare them. Fewer bytes than stated are refused, more are refused unless they are
       zeros that fill a block.
     - *Orientation.* Where the header gives a ``PatientOrientation`` with the head at the
-      bottom, the rows are reversed; one lying on its side is refused. Left and right stay.
+      bottom, the rows are reversed; a scan lying on its side is refused. Left and right are kept.
     - *Unscanned* pixels are those that the header declares as padding, and
       stair-step margins of the image's maximum at the left and right edge: runs of
       the maximum from the edge inwards whose width stays the same over steps of
-      at least 5 % of the rows (two rows at the least), these making up at least
-      three quarters of a band. Saturated bone away from the edges is kept, and so
+      at least 5 % of the rows (at least two rows), which make up at least three
+      quarters of a band. Saturated bone away from the edges is kept, and so
       is saturated bone at an edge whose outline is not a staircase. Margins drawn
-      in black cannot be told from soft tissue and stay.
+      in black cannot be distinguished from soft tissue and remain.
     - *Spacing* is ``PixelSpacing``, else ``ImagerPixelSpacing`` (at the detector), else
       ``NominalScannedPixelSpacing`` (of a digitized film), else ``ExposedArea``, width and
       height in mm, divided by columns and rows. A ``PixelSpacing`` that repeats the
@@ -224,12 +224,12 @@ def read_scan(
       the modality ``OT`` (other) that do not state the contrary. Not every such file says so:
       look at your exports.
 
-    **MATLAB and NumPy.** The array is taken as it is, MATLAB's as MATLAB shows it:
+    **MATLAB and NumPy.** The array is used as it is, MATLAB's as MATLAB shows it:
     row 0 must be at the head and bone bright, and NaN marks what was not scanned.
-    An HDF5 file is taken as MATLAB's, which turns the axes round, if it has MATLAB's
+    An HDF5 file is read as MATLAB's, which reverses the axes, if it has MATLAB's
     header or array class or, without either, the suffix ``.mat``; others are refused.
-    These formats state no unit. Floating-point pixels of at most 10 are taken to
-    be areal density in g/cm2, all others to be grey levels. The spacing is unknown
+    These formats state no unit. Floating-point pixels of at most 10 are
+    interpreted as areal density in g/cm2, all others as grey levels. The spacing is unknown
     unless given. Pickled objects are refused.
 
     Examples
@@ -263,7 +263,7 @@ def read_scan(
         # Without the cause, whose text may quote the header, and with it the patient.
         raise ScanReadError(f"{printable(path)}: {error}", reason=error.reason) from None
     except (MemoryError, OSError) as error:
-        # Beyond the decoders, which have errors of their own: of the conversion, or of a disk.
+        # Errors outside the decoders: of the conversion, or of a disk.
         what = "cannot be read to its end" if isinstance(error, OSError) else "needs more memory"
         raise ScanReadError(
             f"{printable(path)}: the file {what}. Copy it again, or export the scan alone.",
@@ -287,7 +287,7 @@ def _check_options(unit, frame, max_pixels):
         raise ScanError(f"max_pixels must be a whole number from 1; got {max_pixels!r}.")
 
 
-# Of decoders. Pillow's prints the texts of a TIFF picture, at the level of debugging.
+# Loggers of decoders. Pillow's prints the texts of a TIFF picture at the debug level.
 _LOGGERS = ("pydicom", "PIL", "pylibjpeg", "libjpeg", "openjpeg")
 
 
@@ -379,7 +379,7 @@ def _check_pixels(array):
             reason="no scan",
         )
     array = array.reshape(two_axes(array.shape))
-    # Beyond float32, a number becomes infinite and is reported as such.
+    # Beyond float32, a number becomes infinite and is reported as infinite.
     with np.errstate(over="ignore"):
         pixels = np.ascontiguousarray(array, dtype=np.float32)
     if np.isinf(pixels).any():

@@ -18,7 +18,7 @@ class ScanReader(SameKindTransformer, auto_wrap_output_keys=None):
     """Read scans from files and bring all to one pixel spacing.
 
     As the first step of a pipeline, it lets the pipeline predict on paths, on `Scan` objects,
-    on cohorts and on plain arrays alike.
+    on cohorts and on plain arrays.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class ScanReader(SameKindTransformer, auto_wrap_output_keys=None):
         Height and width of a pixel, in mm, that all scans are resampled to.
     array_spacing_mm : tuple of float, default=None
         Height and width of a pixel, in mm, of plain arrays, and of files that do not state
-        it. None: plain arrays are taken to be at `spacing_mm` already, and such files are
+        it. None: plain arrays are assumed to be at `spacing_mm` already, and such files are
         refused.
     unit : {"g/cm2", "grey level"}, default=None
         What the pixels of files are, as in `read_scan`.
@@ -51,8 +51,8 @@ class ScanReader(SameKindTransformer, auto_wrap_output_keys=None):
     Notes
     -----
     A DataFrame keeps its other columns. Any other collection of files or `Scan` objects
-    becomes a Series. Scans that state their spacing and unit go on doing so, so that later
-    steps refuse scans of another unit than those seen in `fit`. Plain arrays stay plain.
+    becomes a Series. Scans that state their spacing and unit continue to do so, so that later
+    steps refuse scans of another unit than those seen in `fit`. Plain arrays remain plain arrays.
 
     Nothing is learned in `fit`, and `transform` works without it.
 
@@ -129,7 +129,7 @@ class ScanReader(SameKindTransformer, auto_wrap_output_keys=None):
         -------
         scans : DataFrame, Series, list or ndarray
             A DataFrame with its column of scans read; a Series where files or `Scan` objects
-            were given; plain arrays in the kind of collection that they came in.
+            were given; plain arrays in the type of collection in which they were given.
 
         Raises
         ------

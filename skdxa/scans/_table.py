@@ -202,7 +202,7 @@ def _decode(content, source):
         text = content.decode(encoding)
     except UnicodeDecodeError:
         if encoding != "utf-8-sig":
-            raise CohortError(f"{source} is no text. Save it as CSV or .xlsx.") from None
+            raise CohortError(f"{source} is not a text file. Save it as CSV or .xlsx.") from None
         text = content.decode("cp1252", errors="replace")
         if "\x00" not in text:
             warnings.warn(
@@ -212,7 +212,7 @@ def _decode(content, source):
                 stacklevel=6,
             )
     if "\x00" in text:
-        raise CohortError(f"{source} is no text. Save it as CSV or .xlsx.")
+        raise CohortError(f"{source} is not a text file. Save it as CSV or .xlsx.")
     return text
 
 
@@ -289,7 +289,7 @@ def _typed(rows, decimal, source, text_columns, words):
 
 
 def _decimal_points(cells, name, source, decimal):
-    """Return a column with decimal points, where commas stand in their place."""
+    """Return a column with decimal points in place of decimal commas."""
     comma = cells.str.fullmatch(_COMMA_NUMBER)
     numeric = comma | (cells == "") | cells.str.fullmatch(_WHOLE_NUMBER)
     point = cells.str.fullmatch(_POINT_NUMBER)

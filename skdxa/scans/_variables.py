@@ -1,4 +1,4 @@
-"""Which of the arrays in a file is the scan."""
+"""Find which of the arrays in a file is the scan."""
 
 import difflib
 
@@ -76,7 +76,7 @@ def _is_picture(shape):
 
 
 def _listing(held):
-    # What can be the scan comes first, lest a long list leave it out.
+    # Candidates for the scan come first, so that a long list does not leave them out.
     ordered = sorted(held.items(), key=lambda pair: not (pair[1][2] and _is_picture(pair[1][0])))
     listed = [
         f"'{name}' ({kind})" if shape is None else f"'{name}' ({format_shape(shape)} {kind})"

@@ -1,4 +1,4 @@
-"""Whether predicted risks match the observed outcomes."""
+"""Measure whether predicted risks match the observed outcomes."""
 
 from dataclasses import dataclass
 

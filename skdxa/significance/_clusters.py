@@ -40,8 +40,8 @@ def warn_of_dominance(sizes, what):
     if equal < min(_FEWEST, n_patients / 2):
         warn(
             f"{sizes.max()} of {sizes.sum()} {what} are of one of {n_patients} patients, as if "
-            f"there were {equal:.1f} patients: the interval is too narrow. Take as many scans of "
-            "each patient, such as the first."
+            f"there were {equal:.1f} patients: the interval is too narrow. Use the same "
+            "number of scans of each patient, such as the first."
         )
 
 

@@ -36,7 +36,7 @@ def logistic_table(y, X, *, groups=None, level=0.95, interval="wald"):
         Wald's interval, symmetric about the coefficient, as most programs print it; or
         the interval of the profile likelihood, which is more accurate with few events
         and needs several fits per coefficient. R's ``confint`` approximates the latter
-        by interpolation. The profile likelihood takes scans as independent and is not
+        by interpolation. The profile likelihood assumes independent scans and is not
         available with `groups`.
 
     Returns
@@ -94,7 +94,7 @@ def logistic_table(y, X, *, groups=None, level=0.95, interval="wald"):
     patient = check_groups(groups, y, "y")
     if groups is not None and interval == "profile":
         raise ValueError(
-            "interval='profile' takes scans as independent: use interval='wald' with groups."
+            "interval='profile' assumes independent scans: use interval='wald' with groups."
         )
     y = check_both_classes(y)
     names, columns = named_columns(X, "X")
@@ -211,7 +211,7 @@ def likelihood_ratio_test(y, X_small, X_large, *, groups=None):
         effects = _design_effects(y, small_columns, columns, df, patient)
         total, squares = effects.sum(), np.sum(effects**2)
         statistic, df = float(statistic * total / squares), total**2 / squares
-        # Of one variable by the ratio alone, so that df stays whole.
+        # For one variable only the ratio is scaled, so that df remains whole.
         df, method = int(df) if effects.size == 1 else float(df), f"clustered {method}"
     return HypothesisTest(
         statistic, statistic, float(stats.chi2.sf(statistic, df)), None, method, df
@@ -219,10 +219,10 @@ def likelihood_ratio_test(y, X_small, X_large, *, groups=None):
 
 
 def _design_effects(y, small, large, n_additional, patient):
-    """Return by how much a patient's several rows inflate the variances of what is added.
+    """Return by how much several rows per patient inflate the variances of the additional part.
 
-    The additional part of the large model is what remains of its columns beside the small
-    model's, whose columns may be combined ones; `n_additional` of these are independent.
+    The additional part of the large model is what the columns of the small model do not explain
+    of its columns, which may be combinations of them; `n_additional` of these are independent.
     """
     design = np.column_stack([np.ones(y.size), small])
     scaled = (large - large.mean(axis=0)) / large.std(axis=0)
@@ -305,7 +305,7 @@ def fit_logistic(y, columns, names, patient=None):
 
     With the number of each row's patient, the covariance is the sandwich clustered by patient.
     """
-    # Half a second to import, which the other functions need not wait for.
+    # Imported here because it takes half a second.
     from statsmodels.discrete.discrete_model import Logit
     from statsmodels.tools.sm_exceptions import ModelWarning
 
@@ -347,7 +347,7 @@ def _llf_null(y):
 
 
 def _check_independent(standardised, names):
-    """Raise, naming the first column that depends linearly on the columns before it."""
+    """Raise an error that names the first column that depends linearly on those before it."""
     triangle = np.linalg.qr(standardised / np.sqrt(len(standardised)), mode="r")
     dependent = np.flatnonzero(np.abs(np.diag(triangle)) < 1e-7)
     if not dependent.size:
@@ -362,7 +362,7 @@ def _check_independent(standardised, names):
 
 
 def _check_separation(y, design, names):
-    """Raise, naming the columns, if a linear combination of them separates the classes.
+    """Raise an error that names the columns if a linear combination separates the classes.
 
     A combination separates the classes if all positives lie on one side of a hyperplane and
     all negatives on the other or on the hyperplane (Albert and Anderson 1984), which a linear
@@ -376,9 +376,9 @@ def _check_separation(y, design, names):
         if positives.min() >= negatives.max() or negatives.min() >= positives.max():
             raise ValueError(f"column {name!r} separates the classes of y: {remedy}")
     signed = design * (2 * y - 1)[:, None]
-    found = linprog(-signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(y.size), bounds=(-1, 1))
-    if -found.fun > 1e-6:
-        involved = [names[at] for at in np.flatnonzero(np.abs(found.x[1:]) > 1e-6)]
+    solution = linprog(-signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(y.size), bounds=(-1, 1))
+    if -solution.fun > 1e-6:
+        involved = [names[at] for at in np.flatnonzero(np.abs(solution.x[1:]) > 1e-6)]
         raise ValueError(
             f"columns {', '.join(map(repr, involved))} together separate the classes of y: "
             f"{remedy}"

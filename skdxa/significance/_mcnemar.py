@@ -9,7 +9,7 @@ from skdxa.validation import check_aligned
 
 
 def mcnemar(right_a, right_b, *, groups=None, method="exact"):
-    """Test whether two models are right equally often on the same scans, after McNemar.
+    """Test whether two models are correct equally often on the same scans, after McNemar.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def mcnemar(right_a, right_b, *, groups=None, method="exact"):
     patient = check_groups(groups, right_a, "right_a")
     if groups is not None and method == "corrected":
         raise ValueError(
-            "method='corrected' takes scans as independent: use 'exact', 'mid-p' or 'plain' "
+            "method='corrected' assumes independent scans: use 'exact', 'mid-p' or 'plain' "
             "with groups."
         )
     difference = (a - b).astype(int)

@@ -38,7 +38,7 @@ def adjust_pvalues(pvalues, method="holm"):
     >>> adjust_pvalues([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
     """
-    # Half a second to import, which the other functions need not wait for.
+    # Imported here because it takes half a second.
     from statsmodels.stats.multitest import multipletests
 
     check_option(method, "method", ("holm", "bonferroni", "hommel", "fdr_bh", "fdr_by"))

@@ -1,4 +1,4 @@
-"""Whether an area under the ROC curve is at most a margin worse than another."""
+"""Test whether an area under the ROC curve is at most a margin worse than another."""
 
 import numpy as np
 from scipy import stats

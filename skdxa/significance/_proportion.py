@@ -103,7 +103,7 @@ def proportion_interval(n_hits, n_total, *, groups=None, level=0.95, method="wil
 
 def _clustered_interval(n_hits, n_total, groups, level, method, name):
     """Return the interval of the effective sample size of patients with several scans."""
-    # Half a second to import, which the other functions need not wait for.
+    # Imported here because it takes half a second.
     from statsmodels.stats.proportion import proportion_confint
 
     name = f"clustered {name}"

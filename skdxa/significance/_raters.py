@@ -190,7 +190,7 @@ def cohen_kappa(first, second, *, weights=None, categories=None, level=0.95):
     if a.min() == a.max() and b.min() == b.max():
         warn(f"{method}: each rater gave every scan the same rating, so kappa is undefined.")
         return _undefined(level, method)
-    # Half a second to import, which the other functions need not wait for.
+    # Imported here because it takes half a second.
     from statsmodels.stats.inter_rater import cohens_kappa
 
     table = np.bincount(k * a + b, minlength=k * k).reshape(k, k)

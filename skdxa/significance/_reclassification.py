@@ -1,4 +1,4 @@
-"""How much the risks of a new model improve on those of an old one."""
+"""Measure how much the risks of a new model improve on those of an old one."""
 
 from dataclasses import dataclass
 

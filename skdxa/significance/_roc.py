@@ -119,7 +119,7 @@ def delong_interval(y, score, *, groups=None, level=0.95, scale="logit"):
     if variance == 0:
         warn(
             f"the DeLong variance is zero (area {area:g}), so the interval has no width: perfect "
-            "separation or a constant score does not make the area certain."
+            "separation or a constant score does not mean that the area is known exactly."
         )
         ends = area, area
     else:

@@ -1,4 +1,4 @@
-"""How many patients a prediction model needs, to be developed and to be validated."""
+"""Sample sizes for the development and the validation of a prediction model."""
 
 from dataclasses import dataclass
 
@@ -100,7 +100,7 @@ def sample_size_development(
 
     See Also
     --------
-    sample_size_validation : To test a model that exists.
+    sample_size_validation : Sample size for testing an existing model.
 
     Notes
     -----
@@ -208,9 +208,9 @@ def sample_size_validation(
     c_statistic : float
         AUC expected in the validation, above 0.5.
     o_e_width : float, default=0.2
-        Width of the interval of observed over expected events, whose value is taken as 1.
+        Width of the interval of observed over expected events, whose value is assumed to be 1.
     slope_width : float, default=0.2
-        Width of the interval of the calibration slope, whose value is taken as 1.
+        Width of the interval of the calibration slope, whose value is assumed to be 1.
     c_statistic_width : float, default=0.1
         Width of the interval of the AUC.
     threshold : float, optional
@@ -237,11 +237,11 @@ def sample_size_validation(
 
     See Also
     --------
-    sample_size_development : To make a model.
+    sample_size_development : Sample size for developing a model.
 
     Notes
     -----
-    The criteria of Riley et al. [1]_ for a model whose risks are right, with prevalence
+    The criteria of Riley et al. [1]_ for a model whose risks are correct, with prevalence
     :math:`\phi`:
 
     - observed over expected events, on the logarithmic scale:
@@ -342,7 +342,7 @@ def _null_likelihood(prevalence):
 
 
 def _r2_of(prevalence, c_statistic):
-    """Return Cox and Snell's R2 of risks that are right and have this AUC."""
+    """Return Cox and Snell's R2 of correct risks with this AUC."""
     _, weights, risks = _risks(prevalence, c_statistic, None)
     likelihood = np.sum(weights * (xlogy(risks, risks) + xlogy(1 - risks, 1 - risks)))
     return float(-np.expm1(2 * (_null_likelihood(prevalence) - likelihood)))
@@ -352,7 +352,7 @@ def _risks(prevalence, c_statistic, log_odds):
     """Return log odds, the share of the patients at each, and the risks.
 
     If the log odds of patients with and without the outcome are normal with the variance s^2 and
-    means s^2 apart, the risk that they stand for is right; their AUC is Phi(s / sqrt(2)).
+    means s^2 apart, the risk that they imply is correct; their AUC is Phi(s / sqrt(2)).
     """
     if log_odds is not None:
         middle, spread = log_odds
@@ -387,17 +387,19 @@ def _size_of_area(prevalence, area, error):
 def _table(sizes, prevalence):
     """Return the patients by each criterion, rounded up."""
     n = pd.array(
-        [max(_up(size), 1) if size == size else pd.NA for size in sizes.values()], "Int64"
+        [max(_round_up(size), 1) if size == size else pd.NA for size in sizes.values()], "Int64"
     )
-    events = pd.array([pd.NA if pd.isna(size) else _up(size * prevalence) for size in n], "Int64")
+    events = pd.array(
+        [pd.NA if pd.isna(size) else _round_up(size * prevalence) for size in n], "Int64"
+    )
     return pd.DataFrame({"n": n, "events": events}, index=pd.Index([*sizes], name="criterion"))
 
 
-def _up(number):
-    """Round up, except for what rounding has added."""
+def _round_up(number):
+    """Round up, ignoring rounding errors."""
     return int(np.ceil(number - 1e-9))
 
 
 def _sample_size(table, prevalence, r2_cox_snell, largest):
     n = int(table["n"].max())
-    return SampleSize(n, _up(n * prevalence), table, float(r2_cox_snell), largest)
+    return SampleSize(n, _round_up(n * prevalence), table, float(r2_cox_snell), largest)

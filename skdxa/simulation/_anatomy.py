@@ -37,7 +37,7 @@ _COUNTER_BEND = (0.0, 0.6)
 # Tilt of single vertebrae off the smooth curve, as a share of the Cobb angle.
 _TILT_SCATTER = 0.05
 # Axial rotation at the apex per degree of Cobb angle; a curve of 30 degrees usually shows a
-# rotation of grade I to II (Nash and Moe 1969), which is some 10 degrees.
+# rotation of grade I to II (Nash and Moe 1969), which is about 10 degrees.
 _ROTATION_PER_DEGREE, _ROTATION_SD = 0.35, 1.0
 # Distance from the axis of rotation, in the body, back to the pedicles and to the tip of the
 # spinous process.

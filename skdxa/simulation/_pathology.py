@@ -13,7 +13,7 @@ from ._anatomy import LEVELS, LUMBAR
 
 AFFECTED_GRADE = 1.0
 DEGENERATIVE = ("osteophytes", "sclerosis", "disc_narrowing", "facet_arthrosis")
-# Names of the findings in masks; bit k of `lesion_kinds` stands for the k-th.
+# Names of the findings in masks; bit k of `lesion_kinds` is the k-th.
 LESION_KINDS = (
     *DEGENERATIVE,
     "fracture",
@@ -28,7 +28,7 @@ LESION_KINDS = (
     "motion",
 )
 # Degeneration raises the BMD of a vertebra by a tenth or more (Rand et al. 1997: osteophytes
-# and sclerosis of the endplates, up to 14 %). Narrowed discs as such add nothing.
+# and sclerosis of the endplates, up to 14 %). Disc narrowing alone adds no mineral.
 _BMD_PER_GRADE = {"osteophytes": 0.012, "sclerosis": 0.02, "facet_arthrosis": 0.02}
 # A collapsed body keeps most of its mineral on a smaller area.
 _FRACTURE_KEEPS = 0.6
@@ -37,7 +37,7 @@ _FRACTURE_KEEPS = 0.6
 CEMENT_GAIN, ROD_GAIN, BUTTON_GAIN, ZIP_GAIN, CONTRAST_GAIN = 0.22, 0.9, 0.06, 0.12, 0.10
 # Share of the body's BMD that comes from the laminae and the spinous process projected on it.
 LAMINECTOMY_LOSS = 0.16
-# Findings other than fractures that no reader misses.
+# Findings other than fractures, which every reader detects.
 OBVIOUS = ("cement", "rods", "laminectomy", "button", "zip", "contrast")
 
 
@@ -91,7 +91,7 @@ def affected(pathology):
 
 
 def structural(pathology):
-    """Return which levels have a finding that no reader misses: bool (..., n_levels)."""
+    """Return which levels have a finding that every reader detects: bool (..., n_levels)."""
     found = pathology.collapse > 0
     for name in OBVIOUS:
         found = found | getattr(pathology, name)

@@ -35,7 +35,7 @@ SCANNERS = {
     "hospital": Scanner(photons=5500.0, blur_mm=0.70, gain=1.02),
 }
 
-# Unscanned margins: a sweep of the arm covers some 20 to 36 mm, and each has its own
+# Unscanned margins: a sweep of the arm covers about 20 to 36 mm, and each has its own
 # margins; 0 to 11 mm are missing on a GE Lunar scan.
 _SWEEP_MM = (20.0, 36.0)
 _LARGEST_MARGIN_MM = 11.0

@@ -40,9 +40,9 @@ _POPULATION = (
 
 # Three raters of the hospital, who read twice. From agreement A and kappa, chance agreement is
 # (A - kappa) / (1 - kappa), and with it each rater's share of positives: 38, 17 and 18 % for
-# scoliosis. So the first rater calls curves from about 5 degrees, and does so consistently:
-# 93 % agreement between the readings implies a fresh error of 0.7 degrees, as such angles are
-# common.
+# scoliosis. The first rater therefore reports curves from about 5 degrees, and does so
+# consistently: 93 % agreement between the readings implies a new error of 0.7 degrees in each,
+# since such angles are common.
 _HOSPITAL = (
     Rater(4.57, 1.38, 0.72, 0.20, 0.36, 0.30),
     Rater(-0.67, 1.77, 2.00, 0.20, 0.36, 0.40),

@@ -125,8 +125,8 @@ def tabulate_tests(added):
 def tabulate_calibration(outcome, risk, level, groups=None):
     """Return the calibration of the risks, one row per experiment.
 
-    With `groups`, which patients have several scans, there is no Hosmer-Lemeshow test, since it
-    takes scans as independent.
+    With `groups`, for patients with several scans, there is no Hosmer-Lemeshow test, since it
+    assumes independent scans.
     """
     rows = {}
     for name, values in risk.items():

@@ -1,4 +1,4 @@
-"""What could make a study's numbers too good, looked for in what was run."""
+"""Checks of a study for causes of optimistic results."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _FEW_EVENTS = 10
 
 @dataclass(frozen=True)
 class AuditItem:
-    """One question that the report puts to its own study.
+    """One question that the audit asks about a study.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class AuditItem:
 
 
 def audit_shuffled(result):
-    """Judge the AUC that was reached with shuffled labels.
+    """Assess the AUC that was reached with shuffled labels.
 
     The chance range is that of as many independent scans as there are patients of each class,
     since the scans of a patient have similar scores and the same label.
@@ -69,16 +69,16 @@ def audit_shuffled(result):
 
 
 def audit_epoch(on_scored_fold, within_training):
-    """Report how much choosing the epoch on the scored fold flatters, from AUCs by fold."""
+    """Report how optimistic choosing the epoch on the scored fold is, from AUCs by fold."""
     optimism = float(np.mean(on_scored_fold) - np.mean(within_training))
     return AuditItem(
         "Choice of the epoch",
-        "How much would choosing the epoch on the scored fold flatter?",
+        "How optimistic is choosing the epoch on the scored fold?",
         FINE,
         f"The epoch was chosen within the training folds: mean AUC {np.mean(within_training):.3f} "
         f"over the {len(within_training)} folds of the first repeat. Chosen on the fold that is "
         f"then scored, as in the paper, it was {np.mean(on_scored_fold):.3f}: an optimism of "
-        f"{optimism:+.3f}, which is not in the numbers of this report.",
+        f"{optimism:+.3f}, which is not part of the results of this report.",
     )
 
 
@@ -92,12 +92,12 @@ def audit_raters(title, agreement, accuracy):
     above = accuracy > pair["agreement"]
     if above:
         finding += (
-            " An accuracy above the raters' agreement is no superiority over raters: their "
+            " An accuracy above the raters' agreement is not superiority over raters: their "
             "consensus is easier to match than any one of them."
         )
     return AuditItem(
         f"Ceiling: {title}",
-        "Is the network better than the labels allow?",
+        "Is the network more accurate than the labels allow?",
         LOOK if above else FINE,
         finding,
     )
@@ -137,7 +137,7 @@ def audit_events(tasks, outcomes, n_variables):
 
 
 def audit_missing(cohort, columns, gaps, unfillable=()):
-    """Tell what is missing in clinical columns and labels, and by what rule it was handled.
+    """Report what is missing in clinical columns and labels, and how it was handled.
 
     Parameters
     ----------
@@ -176,14 +176,14 @@ def audit_missing(cohort, columns, gaps, unfillable=()):
         finding += f" {len(excluded)} scans could not be used."
     return AuditItem(
         "Missing data",
-        "What is missing, and what became of it?",
+        "What is missing, and how was it handled?",
         LOOK if n_gaps > 0.1 * len(cohort.data) else FINE,
         finding,
     )
 
 
 def audit_geometry(cohort):
-    """Tell which spacings and units the files had, and what states them."""
+    """Report the spacings and units of the files, and where they are stated."""
     question = "Do files differ in spacing or unit?"
     sources = cohort.get("sources")
     if sources is None:
@@ -191,7 +191,7 @@ def audit_geometry(cohort):
         finding = (
             "Simulated scans: all are in g/cm2 at one spacing."
             if simulated
-            else "The cohort does not tell where its scans come from."
+            else "The cohort does not state where its scans come from."
         )
         return AuditItem("Spacing and unit", question, FINE if simulated else OPEN, finding)
     spacings = sources.groupby(["row_mm", "column_mm"], dropna=False).size()

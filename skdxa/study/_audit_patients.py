@@ -1,4 +1,4 @@
-"""Whether a patient was trained on and scored: in another fold, or in another hospital."""
+"""Check whether a patient was both trained on and scored, in another fold or another hospital."""
 
 import numpy as np
 
@@ -62,10 +62,10 @@ def audit_patients(cohort, folds):
             question,
             FAULT,
             f"{_number(crossing, 'pair')} of scans listed for different patients show bones as "
-            f"alike as those of one patient, and lie in different folds ({', '.join(titles)}): "
-            f"rows {listed}{' and more' if len(crossing) > 5 else ''}. The most alike, {row[one]} "
-            f"and {row[other]}, correlate by {alike:.2f}. Look at them; if they are twins, give "
-            "both one patient.",
+            f"similar as those of one patient, and lie in different folds ({', '.join(titles)}): "
+            f"rows {listed}{' and more' if len(crossing) > 5 else ''}. The most similar, "
+            f"{row[one]} and {row[other]}, correlate by {alike:.2f}. Look at them; if "
+            "they are twins, give both one patient.",
         )
     several = "some have several scans" if has_repeated_patients(groups) else "one scan each"
     return AuditItem(
@@ -129,8 +129,8 @@ def audit_external(cohort, external, labels):
             question,
             FAULT,
             f"{_number(used, 'pair')} of a scan of a patient that models were trained on and a "
-            "scan of the external hospital show bones as alike as those of one patient: "
-            f"{'; '.join(listed[:5])}{'; and more' if len(used) > 5 else ''}. The most alike, "
+            "scan of the external hospital show bones as similar as those of one patient: "
+            f"{'; '.join(listed[:5])}{'; and more' if len(used) > 5 else ''}. The most similar, "
             f"{listed[0]}, correlate by {used[0][2]:.2f}. Look at them; if they are of one "
             f"patient, leave the patient out of one of the two cohorts.{names}",
         )
@@ -164,10 +164,10 @@ def _labelled_patients(cohort, targets):
 
 
 def _shared_names(groups, others):
-    """Tell how many patients of two cohorts have the same name; nothing where they have none."""
+    """Report how many patients of two cohorts have the same name; empty if none."""
     names = [np.unique(np.asarray(of)) for of in (groups, others)]
     for of in names:
-        # Numbers in sequence are counted, for want of names.
+        # Consecutive numbers were assigned because there were no names.
         if of.dtype.kind in "iu" and of[0] in (0, 1) and of[-1] - of[0] == len(of) - 1:
             return ""
     shared = np.intersect1d(*(of.astype(str) for of in names))
@@ -175,7 +175,7 @@ def _shared_names(groups, others):
         return ""
     return (
         f" {_number(shared, 'patient has', 'patients have')} the same name in both, the first "
-        f"being {shared[0]}, which means nothing where each hospital has numbers of its own."
+        f"being {shared[0]}, which is meaningless if each hospital has its own numbering."
     )
 
 

@@ -1,4 +1,7 @@
-"""Whether a label is told by what it should not be told by: brightness, margins, the machine."""
+"""Check whether a label can be predicted from irrelevant image properties.
+
+These are brightness, margins, and the scanner.
+"""
 
 import warnings
 
@@ -19,9 +22,9 @@ from skdxa.study._known_columns import SCANNER_NAMES, YEAR_NAMES
 
 # Pixels: the strip at each side of a scan, and the segments that it is divided into.
 _STRIP, _SEGMENTS = 12, 4
-# A label is told by something it should not be told by from this AUC on, if the lower end of the
-# interval agrees.
-_TOLD, _SURELY = 0.7, 0.6
+# From this AUC on, a label can be predicted from a property that should be irrelevant to it, if
+# the lower end of the interval reaches the second limit.
+_PREDICTS, _PREDICTS_AT_LEAST = 0.7, 0.6
 
 
 def brightness_features(scans, spacing_mm):
@@ -32,7 +35,7 @@ def brightness_features(scans, spacing_mm):
 
 
 def margin_features(scans, spacing_mm, width_mm):
-    """Return numbers on what lies beside the spine and at the edges of scans, one row each.
+    """Return features of the region beside the spine and at the edges of scans, one row each.
 
     Only pixels outside the crop about the spine count. Along each of the four sides, a strip of
     12 pixels is divided into four segments; beside the crop, each side into four heights. Of each
@@ -48,7 +51,7 @@ def _margins(scan, spacing_mm, width_mm):
     columns = np.arange(scan.shape[1])
     left = columns < line[:, np.newaxis] - half
     right = columns > line[:, np.newaxis] + half
-    # The spine itself may tell the label.
+    # The spine itself may predict the label.
     scan = np.where(left | right, scan, np.nan)
     if not np.isnan(scan).all():
         low, middle, high = np.nanquantile(scan, (0.25, 0.5, 0.75))
@@ -58,9 +61,9 @@ def _margins(scan, spacing_mm, width_mm):
         parts += np.array_split(strip, _SEGMENTS, axis=1)
     for strip in (scan[:, :_STRIP], scan[:, -_STRIP:]):
         parts += np.array_split(strip, _SEGMENTS, axis=0)
-    for beside in (left, right):
+    for side in (left, right):
         heights = np.array_split(np.arange(len(scan)), _SEGMENTS)
-        parts += [scan[rows][beside[rows]] for rows in heights]
+        parts += [scan[rows][side[rows]] for rows in heights]
     numbers = []
     for part in parts:
         scanned = part[~np.isnan(part)]
@@ -97,7 +100,7 @@ def out_of_fold_logistic(features, y, fold, groups=None):
 
 
 def audit_shortcut(name, question, found, network_auc, *, what, remedy):
-    """Judge how well a label is told by something that it should not be told by.
+    """Assess how well a property that should be irrelevant to a label predicts it.
 
     Parameters
     ----------
@@ -118,11 +121,11 @@ def audit_shortcut(name, question, found, network_auc, *, what, remedy):
         f"{found.high:.2f}); the network reaches {network_auc:.2f} (pooled scores, median of the "
         "repeats)."
     )
-    told = found.estimate >= _TOLD and found.low >= _SURELY
+    predicts = found.estimate >= _PREDICTS and found.low >= _PREDICTS_AT_LEAST
     as_good = found.low > 0.55 and found.estimate >= network_auc - 0.02
-    if told and as_good:
+    if predicts and as_good:
         return AuditItem(name, question, FAULT, f"{finding} {remedy}")
-    if told or as_good:
+    if predicts or as_good:
         return AuditItem(name, question, LOOK, f"{finding} {remedy}")
     return AuditItem(name, question, FINE, finding)
 
@@ -139,7 +142,7 @@ def machine_features(scans, spacing_mm):
 
 
 def machine_columns(cohort):
-    """Return how scans were made, by the name of a column of the data or of the sources.
+    """Return the columns of data and sources that describe how scans were made, by name.
 
     Each column is an array of texts, with a missing value where the table has none.
     """
@@ -184,7 +187,7 @@ def _years(column):
 
 
 def _unread_years(data):
-    """Return the first column of years of which most values are no years and no dates."""
+    """Return the first column of years most of whose values are neither years nor dates."""
     for name in data.columns:
         if str(name).lower() in YEAR_NAMES and data[name].notna().any():
             unread = _years(data[name]).isna() & data[name].notna()
@@ -207,7 +210,7 @@ def audit_machines(cohort, y, features):
     Returns
     -------
     list of AuditItem
-        One per column that tells how scans were made.
+        One per column that describes how scans were made.
     """
     question = "Can it be predicted from the image, and the label from it?"
     columns = machine_columns(cohort)
@@ -230,8 +233,8 @@ def audit_machines(cohort, y, features):
                 f"Predictable from the {name}",
                 question,
                 OPEN,
-                f"The column {name!r} holds {value!r} and other values that are no years and no "
-                "dates, so that it was not looked at.",
+                f"The column {name!r} holds {value!r} and other values that are neither years "
+                "nor dates, so that it was not examined.",
             )
         )
     for name, of_all in columns.items():
@@ -245,8 +248,8 @@ def audit_machines(cohort, y, features):
         of_patients = pd.crosstab(kinds[first], labels[first])
         pvalue = float(chi2_contingency(of_patients)[1]) if of_patients.shape[1] == 2 else 1.0
         share = counts[True] / counts.sum(axis=1)
-        told = roc_auc_score(labels, pd.Series(kinds).map(share))
-        image = _told_by_image(features[known], kinds, patients)
+        auc = roc_auc_score(labels, pd.Series(kinds).map(share))
+        image = _source_auc_from_image(features[known], kinds, patients)
         shares = ", ".join(f"{kind}: {100 * value:.0f} %" for kind, value in share.items())
         from_image = (
             "too few patients of a kind to predict it from the image"
@@ -256,19 +259,19 @@ def audit_machines(cohort, y, features):
         finding = (
             f"{name}: {from_image}; positive scans by {name}: {shares} (chi-square test of one "
             f"scan per patient, p = {pvalue:.2g}); alone it predicts the label with an AUC of "
-            f"{told:.2f}."
+            f"{auc:.2f}."
         )
         if not known.all():
             finding += f" {(~known).sum()} scans have no value and were left out."
-        tells_label = pvalue < 0.01 and told >= 0.6
-        tells_image = image >= _TOLD
-        if tells_label and tells_image:
+        predicts_label = pvalue < 0.01 and auc >= 0.6
+        visible_in_image = image >= _PREDICTS
+        if predicts_label and visible_in_image:
             verdict = FAULT
             finding += (
-                " A network can learn it in place of the disease: balance the labels within each, "
-                "or score within each."
+                " A network can learn it instead of the disease: balance the labels within each "
+                "group, or score within each group."
             )
-        elif tells_label:
+        elif predicts_label:
             verdict = LOOK
         else:
             verdict = FINE
@@ -276,7 +279,7 @@ def audit_machines(cohort, y, features):
     return items
 
 
-def _told_by_image(features, kinds, patients):
+def _source_auc_from_image(features, kinds, patients):
     """Return the mean AUC, one kind against the others, of a logistic model of image features.
 
     Kinds of fewer than ten patients are left out.

@@ -166,9 +166,9 @@ def _answers(state, versions):
             + (f", scored by {task.scored_on}" if task.is_prediction else "")
             for task in trained
         )
-        + ". How labels were made is the authors' to state.",
+        + ". The authors must state how the labels were made.",
         "raters": _of_raters(state),
-        "predictors": "The scan; beside it T-scores, age and texture, as far as the cohort has "
+        "predictors": "The scan, T-scores, age and texture, as far as the cohort has "
         "them, fixed before the run."
         if state.clinical
         else "The scan alone.",
@@ -215,8 +215,8 @@ def _answers(state, versions):
         else None,
         "performance": "Table 1" + (" and Table 2." if "table2" in state.tables else "."),
         "limitations": _limitations(state),
-        "poor_input": "skdxa predict remarks on odd scans; this run has not measured how they are "
-        "scored.",
+        "poor_input": "skdxa predict remarks on unusual scans; this run has not measured how they "
+        "are scored.",
         "identity": "Only pixels and spacing are read from files; identifiers in the table are "
         "the authors' to remove.",
         "acquisition": None,
@@ -263,5 +263,5 @@ def _of_raters(state):
 def _limitations(state):
     found = [item.finding for item in state.audit if item.verdict in ("fault", "look at this")]
     if state.simulated:
-        found.insert(0, "The patients are simulated: nothing here tells of a clinic.")
+        found.insert(0, "The patients are simulated: the results are not clinical evidence.")
     return " ".join(found) or None

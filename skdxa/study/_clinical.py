@@ -1,4 +1,4 @@
-"""The network beside T-scores, texture and age, for any task of a study."""
+"""The network in addition to T-scores, texture and age, for any task of a study."""
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,9 @@ from skdxa.study._protocol import REFERENCES
 from skdxa.study._steps import LeftOut
 from skdxa.study._tasks import known_rows
 
-# Years, beyond which an age is taken for a mistake.
+# Ages above this limit, in years, are regarded as errors.
 _OLDEST = 120
-# Where no scan scored is osteoporotic, there is no sensitivity of the T-score to match.
+# Used if none of the scored scans is osteoporotic: the T-score then has no sensitivity to match.
 _SENSITIVITY = 0.6
 
 
@@ -32,7 +32,7 @@ def check_clinical(protocol, cohort, targets):
     protocol : Protocol
     cohort : Bunch
     targets : list of str
-        Rows without a label of any of these are not looked at.
+        Rows without a label of any of these are not checked.
     """
     used = cohort.target[targets].notna().any(axis=1).to_numpy()
     data = cohort.data.set_axis(pd.Index(table_rows(cohort)), axis=0)[used]

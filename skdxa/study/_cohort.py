@@ -39,5 +39,5 @@ def check_target(protocol, cohort, target):
         if n_patients < needed:
             raise CohortError(
                 f"{target}: {n_patients} patients have the label {label}, but {protocol.n_splits} "
-                f"folds need at least {needed}. Take fewer folds, or a larger cohort."
+                f"folds need at least {needed}. Use fewer folds, or a larger cohort."
             )

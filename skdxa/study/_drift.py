@@ -1,4 +1,4 @@
-"""Whether new scans are like those that a model was trained on."""
+"""Compare new scans with those that a model was trained on."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""How long a study takes here, measured on a few steps before anything long begins."""
+"""Estimate how long a study takes, from a few steps measured beforehand."""
 
 import sys
 import time
@@ -18,13 +18,13 @@ from skdxa.study._steps import duration
 # Scans that are measured, and how often they are repeated to fill some batches.
 _N_SCANS, _COPIES = 16, 8
 _EPOCHS = (1, 3)
-# Of a simulated scan at the paper's spacing, in MiB; of a saved model; of a report; of a score in
-# a checkpoint, compressed, in bytes.
+# Sizes in MiB of a simulated scan at the paper's spacing, of a saved model and of a report, and in
+# bytes of a compressed score in a checkpoint.
 _SCAN_MIB, _MODEL_MIB, _REPORT_MIB, _SCORE_BYTES = 164 * 300 * 4 / 2**20, 1.6, 12, 14
 _WORKERS = (1, 10, 100)
-# What is not training, per task: clinical comparison, figures, audit.
+# Steps other than training, per task: clinical comparison, figures, audit.
 _FIXED_SECONDS = 45
-# Of a processor, for the audit's comparison of a scan with another: measured with 10,000.
+# Processor time for comparing one scan with another in the audit, measured with 10,000 scans.
 _PAIR_SECONDS = 3e-6
 
 
@@ -48,7 +48,7 @@ class StudyEstimate:
         Cores of this machine.
     seconds_on : dict of int to float
         Of the whole study by the number of workers that train, each with cores like these. Fits
-        of one step run side by side; steps, and what is not training, one after the other.
+        of one step run in parallel; steps, and work other than training, run one after the other.
 
     Examples
     --------
@@ -86,9 +86,9 @@ def estimate_study(protocol, *, targets=None, n_scans=None, model=None):
     protocol : Protocol
         The choices of the study.
     targets : sequence of str or None, default=None
-        Those that the cohort has; None takes all of the protocol.
+        Those that the cohort has; None uses all of the protocol.
     n_scans : int or None, default=None
-        Scans of the cohort; None takes the number of patients to simulate.
+        Scans of the cohort; None uses the number of patients to simulate.
     model : classifier or None, default=None
         As in `run_study`; None measures the paper's network.
 
@@ -99,9 +99,9 @@ def estimate_study(protocol, *, targets=None, n_scans=None, model=None):
     Notes
     -----
     The model is fitted on a few simulated scans, a network with one epoch and with three, so that
-    the cost of an epoch is known apart from that of the start. Other programs that run meanwhile,
-    and a processor that slows down when it is hot, make the study take longer. With several
-    workers, a step of ten folds keeps no more than ten of them busy.
+    the cost of an epoch is known apart from that of the start. Other programs running
+    at the same time, and a processor that slows down when it is hot, make the study take longer.
+    With several workers, a step of ten folds keeps no more than ten of them busy.
 
     Examples
     --------

@@ -9,7 +9,7 @@ from skdxa.inspection import grad_cam
 from skdxa.study._output import file_names, naming
 from skdxa.study._predict import ModelParts, predict_scans, spacings_of
 
-# Letters of the title that fit on a line.
+# Characters of the title that fit on a line.
 _LETTERS = 58
 
 
@@ -83,7 +83,7 @@ def explain_scans(
         lines = [*wrap(title, _LETTERS), *wrap(row["remarks"], _LETTERS)]
         images = parts.prepare(parts.read(scan, spacing_mm, own_spacing))
         maps = [grad_cam(cnn, images) for cnn in parts.networks]
-        # First, since the pictures take the room that is left.
+        # First, since the pictures use the remaining space.
         figure.suptitle("\n".join(lines), fontsize="small")
         ExplanationDisplay(
             images,

@@ -69,10 +69,12 @@ def flow(state):
 
 
 def _write_title(state, ax, title):
-    """Title axes, in several lines where they are narrow, and say what is simulated."""
+    """Set the title of axes, in several lines if they are narrow, and state if simulated."""
     title = f"{title} (simulated)" if state.simulated else title
-    letters = int(ax.get_position(original=True).width * ax.figure.bbox.width / ax.figure.dpi * 13)
-    ax.set_title(textwrap.fill(title, letters), fontsize="medium")
+    n_characters = int(
+        ax.get_position(original=True).width * ax.figure.bbox.width / ax.figure.dpi * 13
+    )
+    ax.set_title(textwrap.fill(title, n_characters), fontsize="medium")
 
 
 def _labels_of(task):
@@ -142,8 +144,8 @@ def prediction(state):
         tasks,
         "figure_5_fractures",
         "Figure 5. Fractures",
-        "The network beside T-score, texture and age, in the repeat with the median AUC. The "
-        "cross marks the threshold of the confusion matrix.",
+        "The network compared with T-score, texture and age, in the repeat with the median AUC. "
+        "The cross marks the threshold of the confusion matrix.",
     )
 
 
@@ -156,14 +158,14 @@ def _curves(state, tasks, stem, title, caption):
         figure.subplots(len(tasks), 2, squeeze=False), tasks, strict=True
     ):
         clinical = state.clinical.get(task.target)
-        beside_network = is_fracture(task) and clinical is not None
-        if beside_network:
+        with_benchmarks = is_fracture(task) and clinical is not None
+        if with_benchmarks:
             result, labels = clinical.results[NETWORK_ROW], clinical.labels
         else:
             result, labels = state.results[task.target], scored_labels(state, task)
         threshold = network_threshold(state, task)[0]
         benchmarks = {}
-        if beside_network:
+        if with_benchmarks:
             texture = (
                 "TBS (avg L1-L4)" if state.protocol.texture == "tbs" else state.protocol.texture
             )
@@ -199,12 +201,12 @@ def _curves(state, tasks, stem, title, caption):
 
 
 def explanations(state):
-    """Draw what the network of the fold with the median AUC looks at: Figure 6."""
+    """Draw explanations of the network of the fold with the median AUC: Figure 6."""
     from skdxa.displays import ExplanationDisplay, paper_figure
 
     tasks = [task for task in _trained(state) if _is_network(state, task)]
     if not tasks:
-        raise LeftOut("The model is no network of skdxa, whose layers could be shown.")
+        raise LeftOut("The model is not a network of skdxa, whose layers could be shown.")
     figure = paper_figure(_PAGE, 2.5 * len(tasks))
     described = []
     parts = figure.subfigures(len(tasks)) if len(tasks) > 1 else [figure]
@@ -233,7 +235,7 @@ def explanations(state):
         state,
         figure,
         "figure_6_explanations",
-        title="Figure 6. What the networks look at",
+        title="Figure 6. Explanations of the networks",
         caption="For each task, the positive scan with the highest probability in the fold with "
         "the median AUC: input, Grad-CAM, gradients, feature maps, and patterns that maximise the "
         "activation of the same kernels. Such maps can look plausible and still mislead.",
@@ -290,17 +292,17 @@ def learning_curves(state):
 
 
 def calibration(state):
-    """Draw how well the networks' probabilities match what was observed."""
+    """Draw how well the networks' probabilities match the observed frequencies."""
     from skdxa.displays import CalibrationDisplay, paper_figure
 
-    found = {task: risk_of(state, task) for task in _trained(state)}
-    found = {task: risk for task, risk in found.items() if risk is not None}
-    if not found:
+    risk_by_task = {task: risk_of(state, task) for task in _trained(state)}
+    risk_by_task = {task: risk for task, risk in risk_by_task.items() if risk is not None}
+    if not risk_by_task:
         raise LeftOut("No model gives probabilities.")
     figure = paper_figure(_PAGE, 3.6)
-    axes = figure.subplots(1, len(found), squeeze=False)[0]
-    for ax, (task, of_task), letter in zip(axes, found.items(), _LETTERS, strict=False):
-        labels, risk, patients = of_task
+    axes = figure.subplots(1, len(risk_by_task), squeeze=False)[0]
+    panels = zip(axes, risk_by_task.items(), _LETTERS, strict=False)
+    for ax, (task, (labels, risk, patients)), letter in panels:
         try:
             CalibrationDisplay.from_predictions(labels, risk, groups=patients, ax=ax)
         except ValueError as error:
@@ -312,8 +314,10 @@ def calibration(state):
         "calibration",
         title="Calibration",
         caption="Observed share of positive scans against the network's probability, smoothed, "
-        "with 95 % bands. On the diagonal, probabilities are right.",
-        alternative="Calibration curves of " + ", ".join(task.in_text for task in found) + ".",
+        "with 95 % bands. On the diagonal, the probabilities are correct.",
+        alternative="Calibration curves of "
+        + ", ".join(task.in_text for task in risk_by_task)
+        + ".",
     )
 
 
@@ -321,7 +325,7 @@ def decision_curves(state):
     """Draw the net benefit of acting on predicted risks."""
     from skdxa.displays import DecisionCurveDisplay, paper_figure
 
-    found = {}
+    risk_by_task = {}
     for task in _trained(state):
         clinical = state.clinical.get(task.target)
         if clinical is not None and is_fracture(task):
@@ -331,16 +335,17 @@ def decision_curves(state):
                 for name in wanted
                 if name in clinical.risks
             }
-            found[task] = clinical.labels, risks
+            risk_by_task[task] = clinical.labels, risks
         elif risk_of(state, task) is not None:
             labels, risk, _ = risk_of(state, task)
-            found[task] = labels, {"network": risk}
-    if not found:
+            risk_by_task[task] = labels, {"network": risk}
+    if not risk_by_task:
         raise LeftOut("No model gives probabilities.")
-    # One below the other, since a legend needs the width.
-    figure = paper_figure(5, 2.9 * len(found))
-    axes = figure.subplots(len(found), 1, squeeze=False)[:, 0]
-    for ax, (task, (labels, risks)), letter in zip(axes, found.items(), _LETTERS, strict=False):
+    # Arranged in one column, since a legend needs the width.
+    figure = paper_figure(5, 2.9 * len(risk_by_task))
+    axes = figure.subplots(len(risk_by_task), 1, squeeze=False)[:, 0]
+    panels = zip(axes, risk_by_task.items(), _LETTERS, strict=False)
+    for ax, (task, (labels, risks)), letter in panels:
         DecisionCurveDisplay.from_predictions(labels, risks, ax=ax)
         _write_title(state, ax, f"({letter}) {task.title}")
     save_picture(
@@ -349,8 +354,8 @@ def decision_curves(state):
         "net_benefit",
         title="Net benefit",
         caption="Net benefit of acting on a risk, against the risk from which one would act. A "
-        "model is of use where its curve lies above both acting on all and on none.",
-        alternative="Decision curves of " + ", ".join(task.in_text for task in found) + ".",
+        "model is useful where its curve lies above both acting on all and on none.",
+        alternative=f"Decision curves of {', '.join(task.in_text for task in risk_by_task)}.",
     )
 
 

@@ -23,12 +23,16 @@ class KnownColumn:
 
 
 _LABEL = "0 or 1"
-_SPINE = "T-scores of the spine and the minimum T-score, beside the network; the stack; subgroups"
-_HIP_USES = "T-scores of the hip and the minimum T-score, beside the network; the stack; subgroups"
+_SPINE = (
+    "T-scores of the spine and the minimum T-score, added to the network; the stack; subgroups"
+)
+_HIP_USES = (
+    "T-scores of the hip and the minimum T-score, added to the network; the stack; subgroups"
+)
 
 KNOWN_COLUMNS = (
     KnownColumn(
-        "scan", "path", "File of the scan; --scan-column takes another column", "reading", "file"
+        "scan", "path", "File of the scan; --scan-column names another column", "reading", "file"
     ),
     KnownColumn(
         "row_mm", "mm", "Height of a pixel; overrides what the file states", "reading", "file"
@@ -37,32 +41,30 @@ KNOWN_COLUMNS = (
         "column_mm", "mm", "Width of a pixel; overrides what the file states", "reading", "file"
     ),
     KnownColumn("scoliosis", _LABEL, "The spine is curved sideways", "a task", "label"),
-    KnownColumn(
-        "unreliable", _LABEL, "The BMD of the scan is not to be relied on", "a task", "label"
-    ),
+    KnownColumn("unreliable", _LABEL, "The BMD of the scan is not reliable", "a task", "label"),
     KnownColumn(
         "fracture_ever",
         _LABEL,
         "A fracture at any time of the follow-up",
-        "a task: what networks are trained on",
+        "a task: the label that networks are trained on",
         "label",
     ),
     KnownColumn(
         "fracture_5y",
         _LABEL,
         "A fracture within 5 years of the scan",
-        "the task fracture_ever: what its networks are scored by",
+        "the task fracture_ever: the label that its networks are scored by",
         "label",
     ),
     KnownColumn(
         "scoliosis_r1, scoliosis_r2, ...",
         _LABEL,
-        "What each reader said; likewise for another label, as in unreliable_r1",
+        "Rating of each reader; likewise for another label, as in unreliable_r1",
         "agreement between readers, from two of them on; the ceiling in the audit",
         "rating",
     ),
     KnownColumn(
-        "age", "years", "Age at the scan", "a predictor beside the network; the stack; subgroups"
+        "age", "years", "Age at the scan", "a predictor added to the network; the stack; subgroups"
     ),
     *(KnownColumn(name, "g/cm2", f"BMD of vertebra {name[-2:]}", _SPINE) for name in VERTEBRAE),
     KnownColumn("bmd_neck", "g/cm2", "BMD of the femoral neck", _HIP_USES),
@@ -70,20 +72,25 @@ KNOWN_COLUMNS = (
     KnownColumn(
         "tbs",
         "",
-        "Trabecular bone score, mean of L1 to L4; the protocol's texture takes another column",
-        "a predictor beside the network",
+        "Trabecular bone score, mean of L1 to L4; the protocol's texture names another column",
+        "a predictor added to the network",
     ),
     KnownColumn("sex", "any", "Such as F and M", "the description of the patients; subgroups"),
     KnownColumn(
         "scanner",
         "any",
-        "What made the scan, or where",
+        "Scanner or site of the scan",
         "the audit: whether the image predicts it, and whether it predicts the label; subgroups",
         "audit",
         SCANNER_NAMES[1:],
     ),
     KnownColumn(
-        "year", "year", "When the scan was made", "the audit, likewise", "audit", YEAR_NAMES[1:]
+        "year",
+        "year",
+        "When the scan was made",
+        "the audit, as for scanner",
+        "audit",
+        YEAR_NAMES[1:],
     ),
 )
 
@@ -91,17 +98,17 @@ KNOWN_COLUMNS = (
 def known_columns():
     """Return the columns of a table that skdxa knows by name.
 
-    A table need not have any of them but that of the scans, and what needs a column that it
-    lacks is left out of a study. Where a table has another name for a column, `Protocol` takes it
-    in `columns`, and the command in ``--column``. There is no predefined name for the patient
+    A table needs only the column of the scans; steps that need a column that the table lacks
+    are left out of a study. If a table has another name for a column, give it in the `columns`
+    of `Protocol`, or in the command's ``--column``. There is no predefined name for the patient
     column: give your table's name for it as `group_column`.
 
     Returns
     -------
     columns : DataFrame
         One row per column: `name`; `unit`; `meaning`; `used_for`, the steps that use it; `kind`,
-        "file", "label", "rating", "clinical" or "audit"; `other_names`, which are recognised
-        likewise, in any case of letters.
+        "file", "label", "rating", "clinical" or "audit"; `other_names`, which are also
+        recognised, in upper or lower case.
 
     See Also
     --------

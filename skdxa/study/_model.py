@@ -35,7 +35,7 @@ def fit_model(
     progress=True,
     report=None,
 ):
-    """Fit a model for new scans on a cohort, with the data by which its predictions are judged.
+    """Fit a model for new scans on a cohort, with the data needed to assess its predictions.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def fit_model(
         Whether to cross-validate first. Without it the model has neither out-of-fold scores
         nor, for a new scan, conformal p-values and a distance to the training scans.
     final : {"folds", "refit"}, default="folds"
-        What predicts on new scans: the mean of the networks of the folds, of the repeat with
+        The model for new scans: the mean of the networks of the folds, of the repeat with
         the median AUC, or one network fitted to all scans, as without `evaluate`. See the
         Notes.
     checkpoint : str, path-like or None, default=None
@@ -79,14 +79,14 @@ def fit_model(
         data : dict of str to ndarray
             What `predict_scans` needs: out-of-fold scores, labels and patients; mean,
             precision and out-of-fold distances of the network's features; features of the
-            training scans. Save it beside the model.
+            training scans. Save it with the model.
         result : CrossValidationResult or None
             The cross-validation.
         threshold : float
             Positive is ``probability >= threshold``.
         thresholds : ndarray of shape (n_choices,)
-            Those of which `threshold` is the median: of each mean over repeats or, with
-            `final="refit"`, of each repeat; of the rule "fixed" `threshold` alone.
+            The thresholds of which `threshold` is the median: those of each mean over repeats or,
+            with `final="refit"`, of each repeat; with the rule "fixed", `threshold` alone.
 
     Raises
     ------
@@ -101,20 +101,20 @@ def fit_model(
     The out-of-fold scores set the p-values and the threshold. With `final="folds"` a new scan is
     scored by all networks of the folds, and its score from each is compared with the out-of-fold
     scores of the same network, so that the p-values hold for these networks. A network that is
-    fitted again differs in the level of its scores, by which sensitivity and error rate change.
-    It takes a training more, but a file and a prediction only a fraction of the memory and the
-    time.
+    fitted again differs in the level of its scores, by which sensitivity and error rate change. It
+    needs one more training, but the file and a prediction need only a fraction of the memory and
+    the time.
 
     The mean over several networks varies less than the score of one. With `final="folds"` the
     threshold is therefore chosen on out-of-fold scores that are averaged over as many repeats
     as there are folds, or over all repeats if these are fewer. With a single repeat it is chosen
     on the scores of single networks. If these differ by their seeds, a threshold for a high
     sensitivity then has a higher sensitivity and a lower specificity than stated, and one for
-    a sensitivity below about one half a lower sensitivity: take several repeats.
+    a sensitivity below about one half a lower sensitivity: use several repeats.
 
-    The distance of a scan's features to those of the training scans is Mahalanobis's, with a
-    shrunk covariance [1]_. What is far is judged by the distances of scans that were not
-    trained on: each fold's to the training scans of its own network.
+    The distance of a scan's features to those of the training scans is the Mahalanobis distance,
+    with a shrunk covariance [1]_. The limit is set from the distances of scans that were not
+    trained on: those of each fold to the training scans of its network.
 
     References
     ----------
@@ -150,7 +150,7 @@ def fit_model(
     X, y, groups = data[known], labels.loc[known, target].to_numpy().astype(int), groups[known]
     thresholds, result = np.array([protocol.threshold]), None
     if rule == "guaranteed":
-        # Raised before a network is trained where the patients are too few.
+        # Raised before a network is trained if there are too few patients.
         threshold_at_sensitivity(
             y, y, sensitivity, rule=rule, confidence=confidence, groups=groups
         )
@@ -172,9 +172,13 @@ def fit_model(
         )
         scores = _scores(result)
         if rule != "fixed":
-            judged = _averaged(result) if final == "folds" else result
-            thresholds = _thresholds(judged, rule, sensitivity, confidence)
-            say(_told(thresholds, "means over repeats" if final == "folds" else "repeats"))
+            scored = _averaged(result) if final == "folds" else result
+            thresholds = _thresholds(scored, rule, sensitivity, confidence)
+            say(
+                _threshold_sentence(
+                    thresholds, "means over repeats" if final == "folds" else "repeats"
+                )
+            )
         held |= {
             "oof_score": scores,
             "oof_label": y.astype(float),
@@ -217,7 +221,7 @@ def _scores(result):
 def _averaged(result):
     """Return a result whose scores are means, each over as many repeats as there are folds.
 
-    They vary as much as the mean of the networks of the folds, of which each has seen other
+    They vary as much as the mean of the networks of the folds, each of which has seen other
     scans and another seed.
     """
     n_means = max(1, result.n_repeats // result.n_folds)
@@ -226,8 +230,8 @@ def _averaged(result):
     return folds.with_scores(means, response_method=result.response_method)
 
 
-def _told(thresholds, choices):
-    """Say in words which threshold was chosen, and how much it varied."""
+def _threshold_sentence(thresholds, choices):
+    """Describe which threshold was chosen, and how much it varied."""
     median = f"Threshold {np.median(thresholds):.3f}"
     if len(thresholds) == 1:
         return f"{median}, chosen on the out-of-fold scores."
@@ -296,7 +300,7 @@ def _of_folds(result):
 
 
 def _novelty(result, pipeline, X, final):
-    """Return what tells how far a scan is from the training scans, to each network.
+    """Return the data that measure how far a scan is from each network's training scans.
 
     That is the mean and precision of the network's features of its training scans, and the
     distance of each scan to the training scans of the network that left it out.

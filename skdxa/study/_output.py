@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sklearn.utils import Bunch
 
-# A spreadsheet runs a cell that begins so as a formula.
+# A spreadsheet runs a cell that begins with one of these as a formula.
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 # The hidden folder of a report: the report's own name, and how tempfile ends a name.
 _HIDDEN = re.compile(r"\.(?P<out>[^/\\]+)-[a-z0-9_]{8}")
@@ -85,8 +85,8 @@ def file_names(names):
     Returns
     -------
     files : dict of str to str
-        Letters, digits, ``_`` and ``-``; names that become the same, also where letters'
-        case does not count, are numbered.
+        Letters, digits, ``_`` and ``-``; names that become the same, regardless of case, are
+        numbered.
     """
     files, taken = {}, set()
     for name in names:
@@ -132,7 +132,7 @@ def excluded_records(excluded):
         scan = str(record.get("scan", ""))
         name = base_names([scan])[0]
         reason = str(record.get("reason", ""))
-        # The path stands in front, with the folder that the table's path is relative to.
+        # The path comes first, with the folder that the table's path is relative to.
         found, rest = f"{scan}: " in reason, reason.rpartition(f"{scan}: ")[2]
         record["scan"] = name
         record["reason"] = f"{name}: {rest}" if found else reason
@@ -141,15 +141,15 @@ def excluded_records(excluded):
 
 @contextmanager
 def new_folder(out, *, overwrite, check):
-    """Yield a folder beside `out` that becomes `out` if all goes well, and is removed if not.
+    """Yield a folder next to `out` that becomes `out` on success and is removed otherwise.
 
     Parameters
     ----------
     out : Path
         The folder to make.
     overwrite : bool
-        Whether to replace it if it exists. If it does and must not be replaced, because
-        another program made it meanwhile, a number is added to the name.
+        Whether to replace it if it exists. If it must not be replaced, because another
+        program has created it in the meantime, a number is added to the name.
     check : callable
         Called before an existing folder is replaced, to raise an error if it must not be.
 
@@ -177,7 +177,7 @@ def new_folder(out, *, overwrite, check):
 
 
 def _settle(path, former, out):
-    """Remove what a run has left, and put back the report that its own has not replaced.
+    """Remove the folders of a run, and restore the former report if it was not replaced.
 
     Parameters
     ----------
@@ -186,8 +186,8 @@ def _settle(path, former, out):
     former : Path
         The hidden folder of the report that was to be replaced; it may be missing.
     out : Path
-        What `former` was called. If another program has made that meanwhile, a number is
-        added.
+        The original name of `former`. If another program has created a folder of that name in
+        the meantime, a number is added.
     """
     is_replaced = not path.exists() and out.exists()
     shutil.rmtree(path, ignore_errors=True)
@@ -207,7 +207,7 @@ def _free_name(out):
 
 
 def remove_abandoned(out, own, name=None):
-    """Remove the hidden folders that killed runs have left beside `out`.
+    """Remove the hidden folders that killed runs have left next to `out`.
 
     Parameters
     ----------
@@ -216,17 +216,17 @@ def remove_abandoned(out, own, name=None):
     own : Path
         The hidden folder of this run, which stays.
     name : str or None, default=None
-        Of a folder that is known to be of a run that has ended, and is removed with what it
-        holds; the report that this run was about to replace comes back under its own name,
-        which differs from that of `out` where the run was to make another folder. None
-        removes the empty folders, of which that is not known.
+        Name of a folder that is known to belong to a run that has ended, which is removed with
+        its content; the report that this run was about to replace is restored under its own
+        name, which differs from that of `out` if the run was to make another folder. None
+        removes the empty folders, for which this is not known.
     """
     if name is None:
         for path in out.parent.iterdir():
             hidden = _HIDDEN.fullmatch(path.name)
             if path != own and hidden and hidden["out"] == out.name:
                 with suppress(OSError):
-                    # Only an empty one can be removed.
+                    # Only an empty folder can be removed.
                     path.rmdir()
         return
     hidden = _HIDDEN.fullmatch(name)
@@ -271,7 +271,7 @@ def check_out(out, *, overwrite, files, what):
         for path in out.rglob("*")
         if not path.is_dir() and not files.fullmatch(name := path.relative_to(out).as_posix())
     ]
-    # A folder of other name, even if it is empty, is not a report's.
+    # A folder with another name, even if it is empty, is not a report.
     known = {"tables", "figures", "scores", "models"}
     others += [path.name for path in out.iterdir() if path.is_dir() and path.name not in known]
     if others:

@@ -1,4 +1,4 @@
-"""What a study consists of."""
+"""The steps of a study."""
 
 from functools import partial
 
@@ -37,7 +37,7 @@ def study_steps(protocol, tasks, external):
         steps += [
             Step(trained, partial(cross_validate, task), trainings=protocol.n_trainings),
             Step(
-                f"Clinical predictors beside {task.title}",
+                f"Clinical predictors and {task.title}",
                 partial(beside_clinical, task),
                 (trained,),
             ),

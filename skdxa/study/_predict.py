@@ -23,7 +23,7 @@ from skdxa.study._model import distance
 from skdxa.study._protocol import Protocol
 from skdxa.validation import check_scan, check_spacing, printable
 
-# Of the training scans, fewer than this share may lie so far away.
+# Fewer than this share of the training scans may lie so far away.
 _FAR = 0.005
 # Beyond the range of the training scans by this share of it.
 _OUTSIDE = 0.25
@@ -66,10 +66,10 @@ def predict_scans(
         As `fit_model` returns it; None leaves out p-values, calls and comparisons with the
         training scans.
     names : list of str or None, default=None
-        How to name the scans; None takes paths, and numbers for other scans.
+        Names of the scans; None uses paths, and numbers for other scans.
     spacing_mm : tuple of float or None, default=None
         Height and width of a pixel, in mm, of arrays and of files that do not state it. None:
-        arrays are taken to be of the spacing and unit of the training scans, and such files
+        arrays are assumed to have the spacing and unit of the training scans, and such files
         cannot be used.
     scan_spacings_mm : list or None, default=None
         For each scan, the height and width of a pixel, in mm, that override what its file
@@ -108,7 +108,7 @@ def predict_scans(
     >>> predict_scans(model, ["a.dcm", "b.dcm"])  # doctest: +SKIP
     """
     parts = ModelParts(model)
-    # Without data, or without a usable scan, nothing below would look at the error rate.
+    # Without data, or without a usable scan, nothing below would check the error rate.
     conformal_calls(pd.DataFrame({"negative": [], "positive": []}), error_rate=error_rate)
     names = [_name(scan, n) for n, scan in enumerate(scans)] if names is None else list(names)
     if len(names) != len(scans):
@@ -195,7 +195,7 @@ class ModelParts:
     networks : list of SpineCNNClassifier
         Its network or networks.
     is_calibrated : bool
-        Whether the probabilities are others than the mean over the networks.
+        Whether the probabilities differ from the mean over the networks.
     reader : ScanReader
         Its first step.
     width : int
@@ -230,7 +230,7 @@ class ModelParts:
         self.is_calibrated |= getattr(inner[-1], "weights", None) is not None
         croppers = [step for _, step in inner.steps if isinstance(step, SpineCropper)]
         self.width = croppers[0].width if croppers else Protocol.width
-        # The outermost decides.
+        # The outermost threshold is used.
         self.threshold = [*thresholds, 0.5][0]
 
     def prepare(self, column):
@@ -275,7 +275,7 @@ class ModelParts:
             else:
                 spacing_mm = check_spacing(own_spacing)
         if not isinstance(scan, str | os.PathLike | Scan):
-            # As the scans trained on, unless told otherwise.
+            # As the training scans, unless given.
             unit = None if trained is None else trained.unit
             scan = Scan(check_scan(scan), spacing_mm or self.reader.spacing_mm, unit, "array")
         reader = clone(self.reader)
@@ -298,14 +298,14 @@ def _threshold_of(model):
 
 
 def _refused(model, inner):
-    """Return the error for a model that is none of those that can be taken apart."""
+    """Return the error for a model that cannot be decomposed."""
     if isinstance(inner, TunedThresholdClassifierCV):
         return TypeError(
             "the threshold of a TunedThresholdClassifierCV is not taken over. Give "
             "FixedThresholdClassifier(FrozenEstimator(tuned.estimator_), "
             "threshold=tuned.best_threshold_) in its place, fitted."
         )
-    hint = " Take its best_estimator_." if hasattr(inner, "best_estimator_") else ""
+    hint = " Use its best_estimator_." if hasattr(inner, "best_estimator_") else ""
     what = f"it is a {type(model).__name__}"
     if inner is not model:
         what += f" and holds a {type(inner).__name__}"

@@ -71,11 +71,11 @@ class Protocol:
         The user's name of a column, by the name that skdxa has for it, such as
         ``{"bmd_L1": "L1 BMD"}``. Further names are "scanner" and "year", which the audit uses.
     gaps : {"leave_out", "impute"}, default="leave_out"
-        What becomes of patients with a gap in a clinical column: they are left out of the
+        Handling of patients with a gap in a clinical column: they are left out of the
         comparison with clinical predictors, or the gap is filled by the median of the
         training folds.
     texture : str, default="tbs"
-        Clinical column of the texture, of which lower is worse.
+        Clinical column of the texture; lower values are worse.
     reference : {"finnish_women", "nhanes_iii_women", "nhanes_2005_women"}, \
 default="finnish_women"
         Reference population of the T-scores.
@@ -87,14 +87,14 @@ default="finnish_women"
         adds anything to the clinical columns: ``n_splits`` trainings for each draw, 99 draws for
         p-values down to 0.01. 0 leaves the test out.
     audit : bool, default=True
-        Whether the audit trains networks of its own: with shuffled labels, and with the epoch
+        Whether the audit trains additional networks: with shuffled labels, and with the epoch
         chosen on the scored fold, one repeat of each for the first task. The other checks
         are always made.
     random_state : int, default=0
         Seeds the simulation, the splits and the networks.
     n_threads : int or None, default=None
-        Threads that TensorFlow uses for one fit, on which the scores depend; None leaves it
-        TensorFlow's own number. The manifest of a report states the number used.
+        Threads that TensorFlow uses for one fit, on which the scores depend; None uses
+        TensorFlow's default. The manifest of a report states the number used.
 
     Raises
     ------
@@ -194,13 +194,13 @@ default="finnish_women"
         Parameters
         ----------
         **changes : choices of the protocol
-            In place of those of the quick one.
+            Choices that replace those of the quick protocol.
 
         Returns
         -------
         protocol : Protocol
             500 simulated patients, 3 folds, 1 repeat and 20 epochs, and a stack with two inner
-            folds. Its numbers show that everything works; for a paper they are too uncertain.
+            folds. Its results show that everything works; they are too uncertain for a paper.
 
         Examples
         --------
@@ -224,12 +224,12 @@ default="finnish_women"
         Parameters
         ----------
         **changes : choices of the protocol
-            In place of the paper's.
+            Choices that replace those of the paper.
 
         Returns
         -------
         protocol : Protocol
-            As published, but for two choices: the epoch is chosen within the training folds,
+            As published, except for two choices: the epoch is chosen within the training folds,
             and intervals take account of overlapping training folds.
 
         Examples
@@ -261,7 +261,7 @@ default="finnish_women"
             The file: the choices by name, and `protocol`, "quick" or "paper", on which they
             are based.
         **changes : choices of the protocol
-            In place of those of the file.
+            Choices that replace those of the file.
 
         Returns
         -------
@@ -270,7 +270,7 @@ default="finnish_women"
         Raises
         ------
         ValueError
-            If the file is no TOML, holds an unknown choice or one that is out of range; the
+            If the file is not TOML, or holds an unknown choice or one that is out of range; the
             message names the file.
 
         Examples
@@ -305,13 +305,13 @@ default="finnish_women"
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise ValueError(
-                    f"{path}: there is no choice {name!r} in a protocol; there are "
+                    f"{path}: a protocol has no choice {name!r}; there are "
                     f"{', '.join(known)}.{hint}"
                 )
         try:
             return bases[base](**{**choices, **changes})
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise ValueError(f"{path}: {str(error).rstrip('.')}.") from error
 
     def with_changes(self, **changes):
         """Return the protocol with other choices.

@@ -41,7 +41,7 @@ def write_report(path, state, manifest, checklists):
     Parameters
     ----------
     path : Path
-        The HTML file; figures are read from the folder ``figures`` beside it.
+        The HTML file; figures are read from the folder ``figures`` next to it.
     state : StudyState
         After all steps.
     manifest : dict
@@ -106,13 +106,11 @@ def _small(protocol):
     short = []
     if protocol.epochs < PAPER_EPOCHS:
         plural = "s" * (protocol.epochs > 1)
-        short.append(f"{protocol.epochs} epoch{plural} in place of {PAPER_EPOCHS}")
+        short.append(f"{protocol.epochs} epoch{plural} instead of {PAPER_EPOCHS}")
     if protocol.n_splits < 10:
-        short.append(f"{protocol.n_splits} folds in place of 10")
+        short.append(f"{protocol.n_splits} folds instead of 10")
     if protocol.n_repeats < 100:
-        short.append(
-            f"{protocol.n_repeats} repeat{'s' * (protocol.n_repeats > 1)} in place of 100"
-        )
+        short.append(f"{protocol.n_repeats} repeat{'s' * (protocol.n_repeats > 1)} instead of 100")
     return f"Compared with the paper: {', '.join(short)}." if short else None
 
 
@@ -158,7 +156,7 @@ def _heading(name):
 
 def _figure(folder, picture):
     content = (folder / f"{picture.stem}.png").read_bytes()
-    # The size of a PNG stands in its header.
+    # The size of a PNG is stored in its header.
     width, height = struct.unpack(">II", content[16:24])
     return {
         "stem": picture.stem,

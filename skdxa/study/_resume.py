@@ -1,4 +1,4 @@
-"""The folder in which a study keeps what is finished, and how a killed study goes on from it."""
+"""The folder of the finished parts of a study, from which a killed study resumes."""
 
 import errno
 import json
@@ -16,16 +16,16 @@ from skdxa.validation import remedy_for, replacing
 _IDENTITY = "study.json"
 # Holds the name of the hidden folder in which a report is being made.
 _UNFINISHED = "report_folder"
-# As `replacing` names files that are not yet complete.
+# Names that `replacing` gives to incomplete files.
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
 
 
 def remove_former(work, out, own):
-    """Remove what killed runs of this study have left beside `out`."""
+    """Remove what killed runs of this study have left next to `out`."""
     remove_abandoned(out, own)
     noted = work / _UNFINISHED
     if noted.exists():
-        # The work folder is held, so that the run that noted this name has ended.
+        # The work folder is locked, so that the run that noted this name has ended.
         remove_abandoned(out, own, name=os.fsdecode(noted.read_bytes()))
     with replacing(noted) as file:
         file.write(os.fsencode(own.name))
@@ -33,8 +33,8 @@ def remove_former(work, out, own):
 
 @contextmanager
 def telling_what_is_kept(work):
-    """Name the folder of what is finished where a run ends early."""
-    kept = f"What is finished is kept in {work}"
+    """Name the folder with the finished parts if a run ends early."""
+    kept = f"Finished parts are kept in {work}"
     try:
         yield
     except (FileExistsError, CheckpointError):
@@ -44,14 +44,14 @@ def telling_what_is_kept(work):
         if remedy is None:
             error.add_note(f"{kept}.")
             raise
-        # Permission is refused to those who read as to those who write.
+        # Permission can be denied when reading as well as when writing.
         refused = error.errno in (errno.EACCES, errno.EPERM)
         raise OSError(
             f"{error.filename or 'A file'} cannot be {'read or ' * refused}written "
             f"({error.strerror or error}). {remedy}, and give the same command again. {kept}."
         ) from error
     except (KeyboardInterrupt, SystemExit) as end:
-        end.add_note(f"{kept}: give the same command again to go on.")
+        end.add_note(f"{kept}: give the same command again to resume.")
         raise
     except Exception as error:
         if str(work) not in str(error):
@@ -59,8 +59,11 @@ def telling_what_is_kept(work):
         raise
 
 
-def is_begun(work, protocol, cohort, external, tasks):
-    """Bind a folder to a study, refuse that of another one, and return whether it was bound."""
+def bind_folder(work, protocol, cohort, external, tasks):
+    """Bind a folder to a study, and return whether it was already bound to this study.
+
+    A `CheckpointError` is raised if the folder belongs to another study.
+    """
     identity = {
         "protocol": protocol.as_dict(),
         "labels": joblib.hash(
@@ -80,7 +83,7 @@ def is_begun(work, protocol, cohort, external, tasks):
         if others:
             raise CheckpointError(
                 f"the checkpoint folder {work} holds {sorted(others)[0]} but no {_IDENTITY}, so "
-                "that the study that it belongs to is unknown. Take another folder."
+                "that the study that it belongs to is unknown. Use another folder."
             )
         with replacing(path) as file:
             file.write(json.dumps(identity, indent=1).encode())
@@ -99,14 +102,14 @@ def is_begun(work, protocol, cohort, external, tasks):
     if differences:
         raise CheckpointError(
             f"the folder {work} belongs to another study: {'; '.join(differences[:5])}. Undo the "
-            "change to go on with it, delete it, or take another folder."
+            "change to resume it, delete it, or use another folder."
         )
     _remove_temporaries(work)
     return True
 
 
 def _remove_temporaries(work):
-    """Remove the files that killed runs were writing, in a folder that is held and one's own."""
+    """Remove the files that killed runs were writing, in the locked folder of this run."""
     for path in work.rglob(".*.tmp"):
         if _TEMPORARY.fullmatch(path.name):
             path.unlink(missing_ok=True)

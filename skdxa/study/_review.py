@@ -1,4 +1,4 @@
-"""Look over a cohort before a study: what would be read, what is odd, what is missing."""
+"""Check a cohort before a study: what would be read, what is unusual, what is missing."""
 
 import hashlib
 import re
@@ -29,7 +29,7 @@ _MOST_SHEETS = 10
 
 
 def review_cohort(cohort, protocol=None, *, out=None, overwrite=False):
-    """Look over a cohort before a study: every scan, and whether the study could start.
+    """Check a cohort before a study: every scan, and whether the study could start.
 
     Parameters
     ----------
@@ -37,12 +37,12 @@ def review_cohort(cohort, protocol=None, *, out=None, overwrite=False):
         From `skdxa.scans.load_cohort`, with ``on_error="exclude"`` so that the scans that
         cannot be used are listed too.
     protocol : Protocol or None, default=None
-        The choices of the study, of which targets, names of columns, folds and the size of
-        the crop count here; None looks at the scans alone.
+        The choices of the study; targets, names of columns, folds and the size of the crop are
+        used here. None checks only the scans.
     out : str, path-like or None, default=None
-        Folder to make, with ``scans.csv`` (the table `scans`), ``flow.png`` (the flow chart)
-        and ``contact_sheet_1.png`` and so on (every scan, those with a remark first; 480 at
-        the most).
+        Folder to create, with ``scans.csv`` (the table `scans`), ``flow.png`` (the flow chart)
+        and ``contact_sheet_1.png`` and so on (every scan, those with a remark first; at most
+        480).
     overwrite : bool, default=False
         Whether `out` may exist and be replaced, if it holds nothing but a review.
 
@@ -163,7 +163,7 @@ def _scans(cohort, width):
 
 
 def _without_folders(scans):
-    """Return the table as it is written: folders can name patients, and the row tells scans."""
+    """Return the table as it is written, without folders, whose names can identify patients."""
     left_out = excluded_records(scans.loc[~scans["usable"], ["scan", "reason"]])
     written = scans.assign(scan=base_names(scans["scan"]))
     written.loc[~scans["usable"], "reason"] = [record["reason"] for record in left_out]

@@ -32,7 +32,7 @@ from skdxa.study._output import (
 )
 from skdxa.study._plan import study_steps
 from skdxa.study._report import write_report
-from skdxa.study._resume import is_begun, remove_former, telling_what_is_kept
+from skdxa.study._resume import bind_folder, remove_former, telling_what_is_kept
 from skdxa.study._step_models import file_of
 from skdxa.study._steps import StudyState, run_steps
 from skdxa.study._tasks import find_tasks, known_rows, positions, rename_columns
@@ -81,15 +81,15 @@ def run_study(
     external : Bunch or None, default=None
         A cohort of another hospital, on which the models of the median repeat are tested.
     out : str or path-like
-        Folder to make. It appears when everything in it is complete.
+        Folder to create. It appears when everything in it is complete.
     model : classifier, dict of str to classifier or None, default=None
-        What is trained in place of the paper's network, on `cohort.data` as it is; a dict
-        holds one by target. Steps that need a network are then left out.
+        Classifier to train instead of the paper's network, on `cohort.data` as it is; a dict
+        has one classifier per target. Steps that need a network are then left out.
     overwrite : bool, default=False
         Whether `out` may exist and be replaced, if it holds nothing but a report.
     checkpoint : str, path-like or None, default=None
-        Folder that keeps what is finished, so that a killed study resumes where it was. None
-        takes a folder beside `out`, with ``.unfinished`` after the name, which is removed
+        Folder that keeps finished parts, so that a killed study resumes where it stopped. None
+        uses a folder next to `out`, with ``.unfinished`` after the name, which is removed
         when the report is complete.
     n_jobs : int or None, default=None
         Processes that train, as in joblib.
@@ -138,7 +138,7 @@ def run_study(
         to, or holds damaged files.
     OSError
         If a file of the report or of `checkpoint` cannot be read or written; the message names
-        the file, what to do, and where what is finished is kept.
+        the file, what to do, and where finished parts are kept.
     ValueError
         If `checkpoint` lies within `out`, or the protocol's primary comparison names an
         unknown experiment.
@@ -172,7 +172,7 @@ def run_study(
     say = report or (lambda line: None)
     start = time.perf_counter()
     if cohort is None:
-        # So that an unknown target is found before minutes of simulation.
+        # Find an unknown target before minutes of simulation.
         find_columns(protocol, make_spine_cohort(1, random_state=0))
         say(f"Simulating {protocol.n_subjects} patients ...")
         cohort = make_spine_cohort(protocol.n_subjects, random_state=protocol.random_state)
@@ -193,7 +193,7 @@ def run_study(
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CheckpointError(
-            f"the checkpoint folder {work} cannot be made ({error.strerror}). Take another folder."
+            f"the checkpoint folder {work} cannot be made ({error.strerror}). Use another folder."
         ) from error
     with (
         telling_what_is_kept(work),
@@ -204,11 +204,11 @@ def run_study(
     ):
         remove_former(work, out, folder.path)
         models = {task.target: _model_of(model, task.target, protocol) for task in tasks}
-        if is_begun(work, protocol, cohort, external, tasks):
-            say(f"Going on with what is finished in {work}.")
+        if bind_folder(work, protocol, cohort, external, tasks):
+            say(f"Resuming from the finished parts in {work}.")
         else:
             say(
-                f"What is finished is kept in {work}: if the run ends early, give the same "
+                f"Finished parts are kept in {work}: if the run ends early, give the same "
                 "command again."
             )
         state = StudyState(
@@ -317,7 +317,7 @@ def _write(state, manifest):
     for table in state.tables.values():
         indexed = table.numbers.index.name is not None
         write_csv(table.numbers, folder / "tables" / f"{table.name}.csv", index=indexed)
-    # Under this name since the first version.
+    # The name has not changed since the first version.
     write_csv(state.tables["table1"].numbers, folder / "table1.csv")
     found = pd.DataFrame([vars(item) for item in state.audit])
     write_csv(found, folder / "tables" / "audit.csv", index=False)

@@ -7,12 +7,12 @@ from scipy import ndimage
 
 from skdxa.preprocessing import SpineCropper
 
-# The crop that is compared, in pixels of 1.05 x 0.60 mm. The more bone, the better are scans of
-# one patient told from others: nearly all of a scan's height.
+# The crop that is compared, in pixels of 1.05 x 0.60 mm. The more bone, the better scans of
+# one patient are distinguished from others: nearly the whole height of a scan.
 _HEIGHT, _WIDTH = 150, 100
 # Pixels at each edge of the crop that are left out once it has been filtered.
 _EDGE_ROWS, _EDGE_COLUMNS = 5, 15
-# Standard deviations of Gaussians in pixels, between which detail tells bones apart.
+# Standard deviations of Gaussians in pixels; detail between these scales distinguishes bones.
 _FINE, _COARSE = (1.5, 2.0), (10.0, 14.0)
 # Rows by which two scans of one patient may be placed differently.
 _SHIFT, _STEP = 24, 1
@@ -38,7 +38,7 @@ def similar_pairs(scans, groups, *, limit=ALIKE):
     Returns
     -------
     pairs : list of (int, int, float)
-        Positions of both scans and their correlation, the most alike first.
+        Positions of both scans and their correlation, the most similar first.
 
     Notes
     -----
@@ -73,7 +73,7 @@ def similar_across(scans, others, *, limit=ALIKE):
     Returns
     -------
     pairs : list of (int, int, float)
-        Position in `scans`, position in `others` and their correlation, the most alike first.
+        Position in `scans`, position in `others` and their correlation, the most similar first.
 
     Notes
     -----
@@ -103,7 +103,7 @@ def _alike(still, moved, limit):
 
 
 def _sorted(found):
-    """Return each pair once with its largest correlation, the most alike first."""
+    """Return each pair once with its largest correlation, the most similar first."""
     alike = {}
     for one, other, value in found:
         alike[one, other] = max(alike.get((one, other), -1.0), value)

@@ -1,4 +1,4 @@
-"""Steps of a study that look for what could make its numbers too good."""
+"""Steps of a study that look for causes of optimistic results."""
 
 import json
 
@@ -20,7 +20,7 @@ from skdxa.validation import has_repeated_patients, replacing
 
 
 def audit_data(state):
-    """Look for what could make the numbers too good, without training networks."""
+    """Look for causes of optimistic results, without training networks."""
     protocol = state.protocol
     trained = [task for task in state.tasks if task.target in state.results]
     if not trained:
@@ -50,19 +50,19 @@ def audit_data(state):
         items.append(
             audit_shortcuts.audit_shortcut(
                 f"Brightness and size: {title}",
-                "Do a scan's size and brightness alone tell the label?",
+                "Do the size and brightness of a scan alone predict the label?",
                 audit_shortcuts.out_of_fold_logistic(features[:, :n_brightness], y, fold, groups),
                 network,
                 what="Size and brightness",
-                remedy="Look whether positive scans were made or exported in another way; the "
-                "network may have learned no more.",
+                remedy="Check whether positive scans were made or exported in another way; the "
+                "network may have learned nothing else.",
             )
         )
         margins = audit_shortcuts.margin_features(scans, spacing, protocol.width * spacing[1])
         items.append(
             audit_shortcuts.audit_shortcut(
                 f"Margins: {title}",
-                "Does what lies beside the spine and at the edges tell the label?",
+                "Does the region beside the spine and at the edges predict the label?",
                 audit_shortcuts.out_of_fold_logistic(margins, y, fold, groups),
                 network,
                 what="Margins and edges",

@@ -1,4 +1,4 @@
-"""Steps of a study that train models, and what is done beside them."""
+"""Steps of a study that train models, and the analyses of these models."""
 
 import json
 import re
@@ -95,7 +95,7 @@ def _strata(state, task, known, y):
     if sizes.min() < state.protocol.n_splits:
         state.notes.append(
             f"{task.title}: too few patients have a combination of {task.target} and "
-            f"{task.scored_on} to be in every fold, so that the folds keep the shares of "
+            f"{task.scored_on} to be in every fold, so that the folds preserve only the shares of "
             f"{task.target} alone."
         )
         return None
@@ -145,7 +145,7 @@ def _save_models(state, task, result):
         name = f"{file_of(state, task)}_fold_{fold}.skdxa"
         try:
             with warnings.catch_warnings():
-                # Of what only a fit needs.
+                # The warning about parts that only a fit needs.
                 warnings.simplefilter("ignore", UserWarning)
                 card = model_card(
                     model,
@@ -155,7 +155,7 @@ def _save_models(state, task, result):
                 save_model(model, folder / name, card=card)
         except ModelFileError as error:
             if isinstance(error.__cause__, OSError):
-                # A full disk, and no class that cannot be saved.
+                # A full disk, not a class that cannot be saved.
                 error.__cause__.filename = str(folder / name)
                 raise error.__cause__ from None
             state.notes.append(f"The models of {task.title} were not saved: {error}")
@@ -181,7 +181,7 @@ def beside_clinical(task, state):
         f"coefficients_{stem}",
         f"{title}: logistic models",
         found.coefficients,
-        caption=f"Per standard deviation towards the worse, T-scores by {found.reference}; "
+        caption=f"Per standard deviation towards higher risk, T-scores by {found.reference}; "
         f"{np.isfinite(found.labels).sum()} scans with a known label. {of_all}",
     )
     state.add_table(
@@ -189,7 +189,7 @@ def beside_clinical(task, state):
         f"{title}: what the network adds",
         found.added,
         caption="To each experiment: likelihood ratio test, gain in AUC (DeLong), continuous NRI "
-        "and IDI. p-values take the network's scores as given.",
+        "and IDI. The p-values regard the network's scores as given.",
     )
     state.add_table(
         f"calibration_clinical_{stem}",
@@ -197,7 +197,7 @@ def beside_clinical(task, state):
         found.calibration,
         caption="Of each experiment, the risks that logistic models of its variables predict, "
         "fitted to the other folds. That of deep learning has the network's score as its only "
-        "variable: these risks are not the network's own, which another table judges.",
+        "variable: these risks are not the network's probabilities, which another table assesses.",
     )
     state.add_table(f"net_benefit_{stem}", f"{title}: net benefit", found.net_benefit)
     gained = found.added.query("test == 'DeLong'").set_index("experiment")
@@ -246,7 +246,7 @@ def stack(task, state):
     columns = [name for name in turned if name in predictors and predictors[name].nunique() > 1]
     if not columns:
         raise LeftOut("The cohort has no clinical column to stack with the network.")
-    # As columns of the table, in which lower is worse again.
+    # As columns of the table, in which lower again is worse.
     table = data[["scan"]].copy()
     for name in columns:
         table[name] = (-predictors[name] if turned[name] else predictors[name]).to_numpy()
@@ -274,7 +274,7 @@ def stack(task, state):
         random_state=protocol.random_state,
     )
     if protocol.gaps == "impute":
-        # Of a fold's training scans, as all steps of a pipeline.
+        # Fitted to the training scans of a fold, as all steps of a pipeline.
         filled = make_column_transformer(
             (SimpleImputer(strategy="median"), columns),
             remainder="passthrough",

@@ -31,7 +31,7 @@ _CALIBRATED = [f"{name}{end}" for name in ("o_e", "slope") for end in ("", "_low
 
 
 def describe_patients(state):
-    """Tabulate who was studied: the clinical columns, and the labels."""
+    """Tabulate the patients: the clinical columns and the labels."""
     rows = []
     cohorts = {"Cohort": state.cohort}
     if state.external is not None:
@@ -152,7 +152,7 @@ def tabulate_performance(state):
         table,
         shown=texts.reset_index(drop=True),
         caption=f"{numbers_in_words(state.protocol)}. A star marks a variable whose p-value in "
-        "the logistic model is below 0.05, unadjusted. Predictors are turned so that higher is "
+        "the logistic model is below 0.05, unadjusted. Predictors are oriented so that higher is "
         "worse for fractures; an AUC below 0.5 means the opposite direction.",
     )
 
@@ -233,7 +233,7 @@ def tabulate_raters(state):
 
 
 def tabulate_thresholds(state):
-    """Tabulate what the network does at the threshold used and at those of chosen sensitivity."""
+    """Tabulate the network's performance at the threshold used and at chosen sensitivities."""
     rows = []
     for task in state.tasks:
         if task.target not in state.results:
@@ -285,7 +285,7 @@ def _share(values, among):
 
 
 def tabulate_calibration(state):
-    """Tabulate how well the networks' probabilities match what was observed."""
+    """Tabulate how well the networks' probabilities match the observed frequencies."""
     rows = {}
     for task in state.tasks:
         found = risk_of(state, task)
@@ -325,8 +325,9 @@ def tabulate_calibration(state):
         "calibration",
         "Calibration of the networks",
         pd.DataFrame.from_dict(rows, orient="index").rename_axis("task"),
-        caption="Perfect are a calibration in the large of 0 and a slope of 1. Where another "
-        "label is scored than trained on, risks were put on its scale within the training folds.",
+        caption="A calibration in the large of 0 and a slope of 1 are perfect. If another "
+        "label is scored than trained on, risks were recalibrated to it within the training "
+        "folds.",
     )
 
 
@@ -358,7 +359,7 @@ def tabulate_subgroups(state):
                 f"trained on ({task.target})."
             )
     if not tables:
-        raise LeftOut("The cohort tells neither age, sex, T-score nor site.")
+        raise LeftOut("The cohort has neither age, sex, T-score nor site.")
     table = pd.concat(tables, names=["task", None]).reset_index("task").reset_index(drop=True)
     several = table[table["group"] != "all"].groupby("task")["interaction_p_holm"].min()
     for task in state.tasks:
@@ -373,7 +374,7 @@ def tabulate_subgroups(state):
         "Performance in subgroups",
         table,
         caption="Of the networks, with 95 % intervals; subgroups with fewer than ten patients of "
-        "a class are not judged. interaction_p tests whether the AUC differs between the "
+        "a class are not evaluated. interaction_p tests whether the AUC differs between the "
         f"subgroups of a variable. Models were trained on patients of all subgroups.{others}",
     )
 

@@ -26,7 +26,8 @@ def compare_primary(state):
     for name in (model, against):
         if name not in (None, NETWORK_ROW, *names):
             raise LeftOut(
-                f"{name!r} is no experiment of {task.title}; there are {[*names] or NETWORK_ROW}."
+                f"{name!r} is not an experiment of {task.title}; there are "
+                f"{[*names] or NETWORK_ROW}."
             )
     if clinical is None or (against is None and model == NETWORK_ROW):
         # Of all scans, also those with gaps in clinical columns.
@@ -151,7 +152,7 @@ def test_externally(state):
         table,
         shown=texts.reset_index(),
         caption="Mean, minimum and maximum of the models of the median repeat. Minimum and "
-        "maximum tell how the models differ, not how certain the mean is."
+        "maximum show how the models differ, not how certain the mean is."
         + "".join(
             f" {titles[target]} is scored by {label}."
             for target, label in state.external_labels.items()

@@ -1,4 +1,4 @@
-"""Steps of a study: what each needs, and what becomes of those that cannot be run."""
+"""Steps of a study: their requirements, and the handling of those that cannot be run."""
 
 import time
 import warnings
@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of the report: its file's stem, and what stands beneath it and in its place."""
+    """A figure of the report: the stem of its file, its caption and its alternative text."""
 
     stem: str
     title: str
@@ -52,7 +52,7 @@ class Picture:
 class ReportTable:
     """A table of the report.
 
-    `shown` is what the report prints, in place of the numbers that the CSV file holds.
+    `shown` is printed in the report instead of the numbers that the CSV file holds.
     """
 
     name: str
@@ -64,7 +64,7 @@ class ReportTable:
 
 @dataclass
 class StudyState:
-    """All that the steps of a study share."""
+    """The state that the steps of a study share."""
 
     protocol: Protocol
     cohort: Bunch
@@ -100,7 +100,7 @@ class StudyState:
 
     @property
     def who(self):
-        """What figures call the patients."""
+        """Name of the patients in figures."""
         return "simulated patients" if self.simulated else "patients"
 
     def add_table(self, name, title, numbers, *, caption="", shown=None):

@@ -1,4 +1,4 @@
-"""The tasks of a study: what is trained on, what is scored, and what they are called."""
+"""The tasks of a study: the labels for training and scoring, and their names."""
 
 import difflib
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ class Task:
 
     @property
     def title(self):
-        """What tables and figures call the task."""
+        """Name of the task in tables and figures."""
         return title_of(self.target)
 
     @property
     def in_text(self):
-        """What a sentence calls the task."""
+        """Name of the task in a sentence."""
         return self.title[:1].lower() + self.title[1:]
 
     @property
@@ -42,7 +42,7 @@ class Task:
 
 
 def title_of(target):
-    """Return what tables and figures call a label."""
+    """Return the name of a label in tables and figures."""
     return _TITLES.get(target, target.replace("_", " ").capitalize())
 
 
@@ -132,8 +132,8 @@ def rename_columns(cohort, columns, *, may_lack=False):
             )
         if ours in present and ours != theirs:
             raise CohortError(
-                f"The cohort has a column {ours!r} beside {theirs!r}, which the protocol's "
-                "columns name for it. Rename or drop one of them."
+                f"The cohort has a column {ours!r} in addition to {theirs!r}, which the "
+                "protocol's columns name for it. Rename or drop one of them."
             )
     names = {theirs: ours for ours, theirs in columns.items()}
     return Bunch(

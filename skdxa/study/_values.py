@@ -1,4 +1,4 @@
-"""What several steps of a study look up: labels, thresholds, risks and ratings of a task."""
+"""Values that several steps of a study need: labels, thresholds, risks and ratings of a task."""
 
 import re
 
@@ -28,7 +28,7 @@ def network_threshold(state, task):
 def scored_labels(state, task):
     """Return the labels that a task is scored by, of the scans that were cross-validated."""
     if not task.is_prediction:
-        # As trained on, so that shuffled labels are judged by themselves.
+        # As trained on, so that models of shuffled labels are evaluated on the shuffled labels.
         result = state.results[task.target]
         return (result.y == result.classes[1]).astype(float)
     known = known_rows(state.cohort, task.target)
@@ -86,7 +86,7 @@ def risk_of(state, task):
         return None
     patients = result.groups if has_repeated_patients(result.groups) else None
     if task.is_prediction and clinical is not None:
-        # On the scale of the label that is scored.
+        # Recalibrated to the label that is scored.
         risk = clinical.risks[NETWORK_ROW].to_numpy()
         return clinical.labels, risk, None if patients is None else patients[clinical.kept]
     if result.response_method != "predict_proba":

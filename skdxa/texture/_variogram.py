@@ -26,7 +26,7 @@ class Variogram:
     n_pairs : ndarray of int, shape (n_lags,)
         Pairs of scanned pixels, each counted once.
     axis : str
-        The directions that were looked at.
+        The directions that were used.
     """
 
     lag_mm: np.ndarray
@@ -36,7 +36,7 @@ class Variogram:
 
 
 def variogram(field, *, spacing_mm, axis="both", max_lag_mm=None):
-    """Empirical variogram of a scan at exact distances.
+    """Compute the empirical variogram of a scan at exact distances.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def variogram(field, *, spacing_mm, axis="both", max_lag_mm=None):
             f"{min(spacing):g} mm."
         )
     squares, n_pairs = lags.sums(field)
-    # Displacements that do not fit into the scan are no lags of it.
+    # Displacements that do not fit into the scan are not lags of it.
     fits = lags.fit_into(field.shape)
     return Variogram(lags.mm[fits], halve(squares, n_pairs)[fits], n_pairs[fits], axis)
 
@@ -134,7 +134,7 @@ class Lags:
         self.mm, self.group = np.unique([length for _, length in kept], return_inverse=True)
 
     def sums(self, field):
-        """Sum of squared differences and number of pairs at every length."""
+        """Return the sum of squared differences and the number of pairs at each distance."""
         squares = np.zeros(self.mm.size)
         n_pairs = np.zeros(self.mm.size, dtype=int)
         holes = np.isnan(field).any()
@@ -147,7 +147,7 @@ class Lags:
         return squares, n_pairs
 
     def fit_into(self, shape):
-        """Tell the lengths of which at least one displacement fits into a scan."""
+        """Return which distances have at least one displacement that fits into a scan."""
         fits = np.zeros(self.mm.size, dtype=bool)
         for (row, column), group in zip(self.steps, self.group, strict=True):
             fits[group] |= row < shape[0] and abs(column) < shape[1]
@@ -155,7 +155,7 @@ class Lags:
 
 
 def _shifted(field, row, column):
-    """View of the pixels that have a partner at a displacement of (row, column) before them."""
+    """Return a view of the pixels whose partner at (-row, -column) from them is in the field."""
     rows = slice(row, None) if row >= 0 else slice(None, row)
     columns = slice(column, None) if column >= 0 else slice(None, column)
     return field[rows, columns]

@@ -292,7 +292,7 @@ def _check_box(name, box):
 
 
 def _cut_out(scan, mask):
-    """Smallest part of a scan that holds the mask, NaN outside of it."""
+    """Return the scan within the bounding box of the mask, with NaN outside the mask."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
         return np.full((1, 1), np.nan)
@@ -301,7 +301,7 @@ def _cut_out(scan, mask):
 
 
 def _mean_slope(field, parts):
-    """Mean of the log-log slopes of one region; NaN where one is undefined."""
+    """Return the mean of the log-log slopes of one region; NaN where one is undefined."""
     slopes = []
     for lags in parts:
         gamma = halve(*lags.sums(field))

@@ -1,4 +1,4 @@
-"""What a scan, a spacing, a label, a patient, an aligned row and a file to open are.
+"""Checks of scans, spacings, labels, patients, aligned rows and files.
 
 Every package checks its input here, so that the same fault gives the same error
 everywhere. Masked arrays are turned into arrays with NaN here as well, since NumPy drops

@@ -79,8 +79,8 @@ def printable(path):
 def in_stored_form(path):
     """Return a path as the disk writes it, where that differs in the form of Unicode alone.
 
-    An accented letter is one character or a letter and an accent. A table made with one program
-    may hold the first form, and a folder copied from macOS the second.
+    An accented character is one code point or a letter with a combining accent. A table made with
+    one program may hold the first form, and a folder copied from macOS the second.
 
     Parameters
     ----------
@@ -113,8 +113,8 @@ def open_regular(path, error):
     """Open a file for reading; refuse anything but a regular file.
 
     The kind of the file is looked up before it is opened, since opening a named pipe or a
-    device can wait for ever, and once more on the open file. Links are followed, and accented
-    letters may be written in either form of Unicode.
+    device can wait forever, and once more on the open file. Links are followed, and accented
+    characters may be written in either form of Unicode.
 
     Parameters
     ----------
@@ -144,13 +144,13 @@ def open_regular(path, error):
     try:
         path = in_stored_form(path)
         kind = irregular_kind(os.stat(path).st_mode)
-        # Without this flag, a pipe put in the file's place meanwhile would block.
+        # Without this flag, a pipe that has replaced the file in the meantime would block.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _O_BINARY
         descriptor = None if kind else os.open(path, flags)
     except FileNotFoundError:
         raise error("there is no such file.", reason="missing file") from None
     except (OSError, ValueError) as fault:
-        # A ValueError is of a path that no system call takes, such as one with a NUL.
+        # A ValueError is raised for a path that no system call accepts, such as one with a NUL.
         why = getattr(fault, "strerror", None) or "the path holds a character that no path can"
         raise error(f"the file cannot be opened ({why}).", reason="file not opened") from None
     if descriptor is not None:
@@ -177,8 +177,8 @@ def replacing(path):
     Yields
     ------
     file : binary file object
-        A new file beside `path`. Without an error it is written to the disk and renamed; with
-        one it is removed, and what was at `path` stays.
+        A new file next to `path`. Without an error it is written to the disk and renamed; with
+        one it is removed, and what was at `path` remains.
 
     Raises
     ------

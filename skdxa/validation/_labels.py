@@ -1,4 +1,4 @@
-"""What labels of two classes are, what the rows of two collections share, and levels."""
+"""Checks of labels of two classes, of the common rows of two collections, and of levels."""
 
 from itertools import combinations
 from numbers import Integral
@@ -264,7 +264,8 @@ def as_seed(random_state):
     Parameters
     ----------
     random_state : int, RandomState instance or None
-        An integer stands for itself; a generator, or NumPy's own for None, is drawn from.
+        An integer is returned as it is; otherwise the seed is drawn from the generator, or from
+        NumPy's global one if None.
 
     Returns
     -------

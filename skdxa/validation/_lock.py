@@ -15,20 +15,20 @@ except ImportError:  # pragma: no cover - Windows
     import msvcrt
 
 _LOCK = ".lock"
-# What the operating systems report where another process holds the lock.
+# Errors that operating systems report if another process holds the lock.
 _TAKEN = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}
 
 
 @contextmanager
 def holding(folder, error):
-    """Hold a folder, so that no other run uses it meanwhile.
+    """Lock a folder for the duration of a block, so that no other run uses it.
 
     Parameters
     ----------
     folder : path-like
-        The folder, which exists.
+        An existing folder.
     error : callable
-        Called with the message where another run holds the folder; it returns the exception
+        Called with the message if another run holds the folder; it returns the exception
         that is raised.
 
     Yields
@@ -43,8 +43,8 @@ def holding(folder, error):
 
     Notes
     -----
-    The operating system locks the file ``.lock`` for the process, and frees it when the
-    process ends, in whatever way: a lock never outlives its run. The file names the process,
+    The operating system locks the file ``.lock`` for the process, and releases the lock when the
+    process ends, however it ends: a lock never outlives its run. The file names the process,
     for the message of a second run, and is removed at the end.
 
     Examples
@@ -56,14 +56,14 @@ def holding(folder, error):
     ...     pass
     Traceback (most recent call last):
     ...
-    ValueError: ... is in use by process ... Wait until it has ended, or take another folder.
+    ValueError: ... is in use by process ... Wait until it has ended, or use another folder.
     """
     path = Path(folder) / _LOCK
     file = _locked(path)
     if file is None:
         raise error(
             f"the folder {Path(folder).resolve()} is in use by {_holder(path)}. Wait until it has "
-            "ended, or take another folder."
+            "ended, or use another folder."
         )
     try:
         started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -79,7 +79,7 @@ def holding(folder, error):
         try:
             yield
         finally:
-            # While it is locked, so that no other run can have taken the same file.
+            # While the file is locked, so that no other run can have locked it.
             path.unlink(missing_ok=True)
     finally:
         # On a full disk, it tries once more to write.

@@ -1,4 +1,4 @@
-"""Which scans are of one patient, however the patient is written."""
+"""Identify the scans of one patient, however the patient is written."""
 
 import contextlib
 import hashlib
@@ -16,7 +16,7 @@ from skdxa.validation._masked import fill_masked
 # Characters of no width: controls, joiners, direction marks, byte order marks.
 _INVISIBLE = {"Cc", "Cf"}
 _WHOLE_NUMBER = re.compile(r"(-?[0-9]+)\.0*")
-# The largest whole number up to which all whole numbers have a float64 of their own.
+# The largest whole number up to which all whole numbers are distinct in float64.
 _LARGEST_EXACT = 2**53
 _LONGEST_IDENTITY = 128
 _MOST_LISTED = 5
@@ -29,7 +29,7 @@ def as_patients(groups, n_rows, *, name="groups"):
     score of a cross-validation too high. Whole numbers are one patient however they are
     written (``1000``, ``1000.0``, ``"1000"``, ``"1000.0"``). Texts are brought to Unicode
     normalization form C, without invisible characters and without spaces at the ends.
-    ``"007"`` and ``"7"`` stay two patients.
+    ``"007"`` and ``"7"`` remain two patients.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def as_patients(groups, n_rows, *, name="groups"):
     Warns
     -----
     UserWarning
-        If patients differ only in letters' case, in spaces or in leading zeros, naming the
-        first of them; or if floating-point numbers are too large to tell patients apart.
+        If patients differ only in case, in spaces or in leading zeros, naming the first of
+        them; or if floating-point numbers are too large to distinguish patients.
 
     Examples
     --------
@@ -135,8 +135,8 @@ def _warn_of_lookalikes(patients, name):
     if several:
         more = len(several) - _MOST_LISTED
         warnings.warn(
-            f"{name} holds patients that differ only in letters' case, in spaces or in leading "
-            f"zeros, and that count as different patients: {'; '.join(several[:_MOST_LISTED])}"
+            f"{name} holds patients that differ only in case, in spaces or in leading zeros, "
+            f"and that count as different patients: {'; '.join(several[:_MOST_LISTED])}"
             + (f"; and {more} more" if more > 0 else "")
             + ". Write each patient in one way if they are the same.",
             UserWarning,

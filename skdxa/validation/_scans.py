@@ -1,4 +1,4 @@
-"""What a scan, an image, a spacing and a collection of scans are."""
+"""Checks of scans, images, spacings and collections of scans."""
 
 from numbers import Real
 
@@ -371,7 +371,7 @@ def like_input(scans, X, *, column="scan", unit=...):
     -------
     collection : DataFrame, Series, list or ndarray
         A DataFrame keeps its other columns; a stack stays a stack; a column that states its
-        spacing goes on doing so.
+        spacing continues to do so.
 
     Examples
     --------

@@ -155,12 +155,12 @@ def doubled(image_shape):
 def test_a_network_that_returns_no_probabilities_is_refused(stack):
     with pytest.raises(ValueError, match=r"last layer of network, .* has no activation"):
         small(network=without_activation).fit(*stack)
-    with pytest.raises(ValueError, match=r"returned .* for scan 0, which is no probability"):
+    with pytest.raises(ValueError, match=r"returned .* for scan 0, which is not a probability"):
         small(network=doubled).fit(*stack)
     X, y = stack
     cnn = small(network=build_network, epochs=1).fit(X, y)
     cnn.network = doubled
-    with pytest.raises(ValueError, match="which is no probability"):
+    with pytest.raises(ValueError, match="which is not a probability"):
         cnn.predict_proba(X)
 
 
@@ -264,7 +264,7 @@ def test_a_network_of_ones_own(stack):
     np.testing.assert_array_equal(
         clone(cnn).fit(X, y).predict_proba(X), pickle.loads(pickle.dumps(cnn)).predict_proba(X)
     )
-    with pytest.raises(ValueError, match=r"sequential keras\.Model from images .* gave a str"):
+    with pytest.raises(ValueError, match=r"sequential keras\.Model from images .* returned a str"):
         small(network=lambda shape: "nothing").fit(X, y)
 
     def two_outputs(image_shape):
@@ -273,7 +273,7 @@ def test_a_network_of_ones_own(stack):
         inputs = keras.Input((*image_shape, 1))
         return keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(inputs)))
 
-    with pytest.raises(ValueError, match=r"one probability \(None, 1\); it gave a model from"):
+    with pytest.raises(ValueError, match=r"one probability \(None, 1\); it returned a model from"):
         small(network=two_outputs).fit(X, y)
 
 
@@ -347,7 +347,7 @@ def test_a_builder_that_builds_another_model_is_refused(stack, monkeypatch):
 
     cnn = small(network=build, epochs=1).fit(X, y)
     monkeypatch.setattr(sys.modules[__name__], "WIDTH", 3)
-    with pytest.raises(ValueError, match="network built another model than at its first call"):
+    with pytest.raises(ValueError, match="network built a different model from that of its first"):
         cnn.fit(X, y)
 
 

@@ -49,11 +49,11 @@ def test_a_terminated_job_leaves_nothing_but_what_is_finished(
         main()
     assert ended.value.code == 143
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
-    # What is finished is kept, for when the command is given again.
+    # Finished parts are kept, for when the command is given again.
     assert [path.name for path in tmp_path.iterdir()] == ["out.unfinished"]
     assert capsys.readouterr().err.endswith(
-        f"Interrupted. What is finished is kept in {tmp_path / 'out.unfinished'}: give the same "
-        "command again to go on.\n"
+        f"Interrupted. Finished parts are kept in {tmp_path / 'out.unfinished'}: give the same "
+        "command again to resume.\n"
     )
 
 

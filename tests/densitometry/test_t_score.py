@@ -190,5 +190,5 @@ def test_a_population_of_ones_own():
     with pytest.raises(ValueError, match=r'sex must be "F" or "M"; got \'women\''):
         ReferencePopulation("mine", "women", {}, "", "")
     for figures in (1.2, (0.12, 1.20), (1200, 120), (1.2, 0), ("a", "b")):
-        with pytest.raises(ValueError, match="mine, spine: give the mean and the standard dev"):
+        with pytest.raises(ValueError, match=r"mine, spine: must be \(mean, standard deviation"):
             ReferencePopulation("mine", "F", {"spine": figures}, "", "")

@@ -473,7 +473,7 @@ def test_a_function_that_cannot_be_described_is_refused_before_the_first_fit(tmp
     model = make_pipeline(FunctionTransformer(columns), LogisticRegression())
     with pytest.raises(
         CheckpointError,
-        match=r"the estimator parameter is still the same: a _thread\.lock \(cannot pickle "
+        match=r"the estimator parameter has changed: a _thread\.lock \(cannot pickle "
         r".* in the variable lock of .*columns cannot be described\. Use only .* without a check",
     ):
         repeated_cross_validate(model, *data, checkpoint=tmp_path / "new", **SHORT)
@@ -486,7 +486,7 @@ def test_a_checkpoint_of_an_earlier_version_is_named(finished):
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest["format"]
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(CheckpointError, match=r"begun by another version of skdxa"):
+    with pytest.raises(CheckpointError, match=r"created by another version of skdxa"):
         go_on()
 
 
@@ -543,7 +543,7 @@ def test_a_run_on_the_folds_of_a_splitter_resumes(tmp_path, cv):
 
 @pytest.fixture
 def finished(tmp_path, data):
-    """Return the folder of a run whose splits are all finished, and how to go on with it."""
+    """Return the folder of a run whose splits are all finished, and how to resume it."""
     folder = tmp_path / "finished"
 
     def go_on():
@@ -573,7 +573,7 @@ def test_flipped_bits_are_one_clear_error(finished):
     assert len(messages) > 40
     for message in messages:
         assert message.startswith(f"{path} is damaged")
-        assert message.endswith("Delete it, and the split is run again.")
+        assert message.endswith("Delete it to run the split again.")
 
 
 def _message_of(function):
@@ -596,7 +596,7 @@ def test_splits_that_hold_something_else_are_refused(finished, change):
     else:
         about = ["no", "dict"]
     write_arrays(path, arrays, about)
-    with pytest.raises(CheckpointError, match=r"is damaged.*Delete it, and the split is run ag"):
+    with pytest.raises(CheckpointError, match=r"is damaged.*Delete it to run the split again"):
         go_on()
     path.unlink()
     go_on()
@@ -615,7 +615,7 @@ def test_a_full_disk_names_the_checkpoint_and_keeps_what_is_finished(tmp_path, d
     run = SHORT | {"random_state": 0, "checkpoint": folder}
     monkeypatch.setattr("skdxa.evaluation._checkpoint.write_arrays", write)
     message = (
-        r"full cannot be written to \(No space left on device\)\. Free some space, or take "
+        r"full cannot be written to \(No space left on device\)\. Free some space, or use "
         "another folder; splits that are finished are kept"
     )
     with pytest.raises(CheckpointError, match=message):
@@ -633,16 +633,14 @@ def test_what_to_do_about_a_refused_permission_is_told(tmp_path, data, monkeypat
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr("skdxa.evaluation._checkpoint.write_arrays", write)
-    message = (
-        r"\(Permission denied\)\. Change its permissions or those of its folder, or take anot"
-    )
+    message = r"\(Permission denied\)\. Change its permissions or those of its folder, or use anot"
     with pytest.raises(CheckpointError, match=message):
         repeated_cross_validate(numbers_of(), *data, **SHORT, checkpoint=tmp_path / "held")
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, data):
     (tmp_path / "file").write_text("")
-    message = r"file/here cannot be written to \(Not a directory\)\. Take another folder"
+    message = r"file/here cannot be written to \(Not a directory\)\. Use another folder"
     with pytest.raises(CheckpointError, match=message):
         repeated_cross_validate(
             numbers_of(), *data, **SHORT, checkpoint=tmp_path / "file" / "here"

@@ -68,7 +68,7 @@ def test_the_error_rate_is_kept_for_any_scores(error_rate):
     [
         (Y[:-1], SCORE, [0.5], "score"),
         ([2, *Y[1:]], SCORE, [0.5], "y must hold 0 and 1"),
-        ([0] * 7, SCORE, [0.5], "y holds no label 1"),
+        ([0] * 7, SCORE, [0.5], "y has no scan with label 1"),
         (Y, [np.nan, *SCORE[1:]], [0.5], "must hold finite numbers"),
         (Y, SCORE, [np.inf], "must hold finite numbers"),
         (Y, SCORE, 0.5, r"one number for each new scan, got shape \(\)"),

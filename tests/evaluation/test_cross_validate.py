@@ -440,7 +440,7 @@ def test_a_training_part_of_one_class_is_refused():
     # Stratified by another label, all positives may lie in one fold.
     y = np.r_[np.ones(3), np.zeros(9)]
     kwargs = {"n_splits": 3, "n_repeats": 30, "random_state": 0, "progress": False}
-    with pytest.raises(ValueError, match=r"has a training part of one class: take fewer folds"):
+    with pytest.raises(ValueError, match=r"has a training part of one class: use fewer folds"):
         repeated_cross_validate(
             LogisticRegression(), np.zeros((12, 1)), y, stratify=np.tile([0, 1], 6), **kwargs
         )

@@ -206,7 +206,10 @@ def test_folds_keep_their_patients_as_a_splitter(y):
         ),
         (TimeSeriesSplit(4), "in neither part of split 0"),
         (PredefinedSplit([-1, *[0] * 40, *[1] * 44]), "never tests position 0 .* in repeat 0"),
-        ([(np.arange(85), np.arange(40))], "position 0 is in both parts of split 0 .40 such"),
+        (
+            [(np.arange(85), np.arange(40))],
+            "position 0 is in both parts of split 0 .40 positions in all",
+        ),
         ([(np.arange(85), [])], "split 0 has no scan to test"),
         ([], "never tests position 0"),
         ([(np.arange(50), np.arange(50, 86))], "split 0 does not fit the 85 rows of y: index 85"),

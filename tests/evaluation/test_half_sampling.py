@@ -199,9 +199,9 @@ def test_errors(data):
         LogisticRegression(), X, y, n_splits=3, n_repeats=1, random_state=0, progress=False
     )
     other = dataclasses.replace(result, groups=np.arange(93))
-    with pytest.raises(ValueError, match="result has other patients"):
+    with pytest.raises(ValueError, match="result has patients that differ"):
         half_sampling_interval(LogisticRegression(), X, y, result=other, **SHORT)
-    with pytest.raises(ValueError, match="result has other labels"):
+    with pytest.raises(ValueError, match="result has labels that differ"):
         half_sampling_interval(LogisticRegression(), X, 1 - y, result=result, **SHORT)
     with pytest.raises(ValueError, match="'n_draws' parameter"):
         half_sampling_interval(LogisticRegression(), X, y, n_draws=1)

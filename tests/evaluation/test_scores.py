@@ -43,7 +43,7 @@ def test_scores_must_be_finite():
 
 
 def test_an_estimator_without_scores_has_no_method():
-    with pytest.raises(ValueError, match=r"object has neither .* a label alone is no score\.$"):
+    with pytest.raises(ValueError, match=r"object has neither .* a label alone is not a score\.$"):
         response_method_of(object())
 
 

@@ -77,7 +77,7 @@ def test_the_same_kernels_are_drawn_for_maps_and_pictures(cnn, X):
 def test_a_kernel_that_nothing_excites_is_reported(X, tiny, with_random_weights):
     dead = with_random_weights(tiny().fit(X, [0, 1, 0, 1, 0]), 1)
     dead.weights_[3][1] = -100
-    with pytest.warns(RuntimeWarning, match=r"excites the kernels \[1\] of conv2: their"):
+    with pytest.warns(RuntimeWarning, match=r"activated the kernels \[1\] of conv2; their"):
         maximize_activation(dead, units=[0, 1], n_steps=3, random_state=0)
 
 

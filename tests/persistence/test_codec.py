@@ -74,7 +74,7 @@ def test_arrays_come_back(array):
 @pytest.mark.parametrize(
     ("node", "message"),
     [
-        ({"dict": [[[], 1]]}, "a key that is no label"),
+        ({"dict": [[[], 1]]}, "a key that is not a label"),
         ({"dict": [["a", 1], ["a", 2]]}, "the key 'a' twice"),
         ({"dict": [["a"]]}, "in place of a list"),
         ({"tuple": {}}, "in place of a list"),

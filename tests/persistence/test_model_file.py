@@ -261,7 +261,7 @@ def test_estimators_that_are_not_in_the_list_are_refused(cohort, tmp_path):
     refused = {
         "KNeighborsClassifier cannot be stored. A model file may hold Cal": neighbors,
         "GridSearchCV cannot be stored. Save its best_estimator_": search,
-        "OwnCropper cannot be stored. Subclasses are code": OwnCropper(7, 9).fit(X),
+        "OwnCropper cannot be stored. Subclasses contain custom": OwnCropper(7, 9).fit(X),
         "TunedThresholdClassifierCV.scoring must be a name.*FixedThresholdClassifier": tuned,
         "holds itself": itself,
         "within each other more than 30 deep": deep,

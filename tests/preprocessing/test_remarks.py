@@ -36,7 +36,7 @@ def test_features_are_in_mm_and_in_the_unit_of_the_scan():
 @pytest.mark.parametrize(
     ("change", "remark"),
     [
-        (lambda scan: np.full_like(scan, 0.3), "empty: all pixels are alike"),
+        (lambda scan: np.full_like(scan, 0.3), "empty: all pixels are equal"),
         (lambda scan: 1.5 - scan, "bone dark: perhaps inverted"),
         (
             lambda scan: np.random.default_rng(0).normal(size=scan.shape),

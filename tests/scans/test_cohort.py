@@ -290,7 +290,7 @@ def test_bad_spacing_of_one_scan(folder, table, sides):
             {"target_columns": "unreliable", "group_column": "unreliable"},
             "column 'unreliable' has two roles",
         ),
-        ({}, {"scan_column": "patient"}, "has a column 'scan' beside 'patient'"),
+        ({}, {"scan_column": "patient"}, "has a column 'scan' in addition to 'patient'"),
         ({"row_mm": None}, {}, "has no column 'row_mm'. Both 'row_mm' and 'column_mm' are needed"),
         (
             {"scan": ["a.npy", None, "", "d.npy"]},
@@ -348,8 +348,8 @@ def test_no_folder_of_scans(folder, table):
         (b"scan,scoliosis\na.npy,1,2\n", "has no name for column 3 in its header, but a cell"),
         (b"scan,scoliosis\na.npy,1\nb.npy\n", "fewer cells in row 3: 1 in row 3."),
         (b'scan,scoliosis\n"a.npy,1\nb.npy,1\n', "quotation mark may be missing"),
-        (b"scan,scoliosis\na.npy,\x001\n", "is no text"),
-        (b"\xff\xfes\x00c\x00\x00", "is no text"),
+        (b"scan,scoliosis\na.npy,\x001\n", "is not a text file"),
+        (b"\xff\xfes\x00c\x00\x00", "is not a text file"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1...", "is an old Excel file"),
         (b"PK\x03\x04...", "no Excel file that can be read"),
         (b"PAR1...", "is a damaged Parquet file"),
@@ -531,7 +531,7 @@ def test_words_for_labels(folder, table):
     ("labels", "reason"),
     [
         ({"Yes": 2}, "labels maps 'Yes' to 2; it must be 0, 1 or None."),
-        ({"Yes": 1, "yes ": 0}, "labels gives 'yes ' two meanings"),
+        ({"Yes": 1, "yes ": 0}, "labels maps 'yes ' to two values"),
         (["Yes"], "labels must map words to 0, 1 or None"),
     ],
 )
@@ -663,7 +663,7 @@ def test_advice_fits_a_table(tmp_path):
     (tmp_path / "a.dcm").write_bytes(content.replace(b"0.525\\0.6", b"0.5x5\\0.6"))
     table = pd.DataFrame({"scan": ["a.dcm", "b.dcm"]})
     message = refusal(table, tmp_path, target_columns=None)
-    assert "PixelSpacing holds text that is no number. State the pixels' size in col" in message
+    assert "PixelSpacing holds text that is not a number. State the pixels' size in col" in message
     assert "spacing_mm" not in message
     table = table.assign(row_mm=[1.05, None], column_mm=[0.6, None])
     cohort = load_cohort(table, scans=tmp_path)

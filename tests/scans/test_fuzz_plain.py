@@ -432,7 +432,7 @@ REFUSALS = {
     "npz short": "an array's size is not what its header says",
     "npz long": "an array's size is not what its header says",
     "npz many": "more than one array that could be the scan",
-    "npz thousands": "holds more than is looked through",
+    "npz thousands": "holds more than is searched",
     "npz twice": "two arrays of one name",
     "npz pickle": "'scan' (1 x 2 object)",
     "npz bzip2": "compressed by a method that NumPy does not use",

@@ -346,7 +346,7 @@ def test_every_class_and_type_of_storage(file, order, pack, code, name):
 
 
 def test_short_elements(file):
-    # Up to four bytes stand in the tag itself.
+    # Up to four bytes are in the tag itself.
     tag = struct.pack("<I4B", 4 << 16 | 2, 1, 2, 3, 4)
     name = struct.pack("<I", 1 << 16 | 1) + b"a\0\0\0"
     head = element(6, struct.pack("<II", 9, 0)) + element(5, struct.pack("<2i", 2, 2))
@@ -642,7 +642,7 @@ def test_large_cells_are_not_looked_through(file):
     write_elements(file, compressed(zeros), numbers(DENSITY, name=b"bmd"))
     small = {"max_pixels": 1000}
     np.testing.assert_array_equal(read_scan(file, **small).pixels, DENSITY.astype(np.float32))
-    assert "larger than what is looked through" in refusal(file, variable="c{1}", **small)
+    assert "larger than what is searched" in refusal(file, variable="c{1}", **small)
     assert "'c' (1 x 1 cell)" in refusal(file, variable="other", **small)
 
 

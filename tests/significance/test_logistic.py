@@ -239,7 +239,7 @@ def test_patients_with_one_scan_and_copies():
         ({"groups": list("abcdefg")}, "y and groups must have the same rows, got 8 and 7"),
         ({"groups": [*"abcdefg", None]}, "groups is missing for 1 of 8 scans"),
         ({"groups": list("aabbccaa")}, "3 patients are too few for 2 variables"),
-        ({"groups": range(8), "interval": "profile"}, "'profile' takes scans as independent"),
+        ({"groups": range(8), "interval": "profile"}, "'profile' assumes independent scans"),
     ],
 )
 def test_bad_patients(options, message):

@@ -130,7 +130,7 @@ def test_patients_without_a_difference():
     [
         ({"groups": PATIENTS[1:]}, "right_a and groups must have the same rows, got 12 and 11"),
         ({"groups": np.where(PATIENTS == 6, np.nan, PATIENTS)}, "groups is missing for 1 of 12"),
-        ({"groups": PATIENTS, "method": "corrected"}, "'corrected' takes scans as independent"),
+        ({"groups": PATIENTS, "method": "corrected"}, "'corrected' assumes independent scans"),
     ],
 )
 def test_bad_patients(options, message):

@@ -63,7 +63,7 @@ def test_what_else_is_told():
     agreement = rater_agreement(ratings)
     assert audit.audit_raters("Scoliosis", agreement, 0.8).verdict == "nothing found"
     above = audit.audit_raters("Scoliosis", agreement, 0.9)
-    assert (above.verdict, "no superiority" in above.finding) == ("look at this", True)
+    assert (above.verdict, "not superiority" in above.finding) == ("look at this", True)
 
     scans = np.arange(90)
     events = audit.audit_events([TASK], {"scoliosis": (scans < 60, scans)}, 3)

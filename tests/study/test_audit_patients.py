@@ -38,7 +38,7 @@ def test_twins_under_other_names_are_found_and_other_patients_are_not():
     drawn = np.random.RandomState(0).randint(0, 3, (1, n_scans))
     found = audit_patients.audit_patients(cohort, {"scoliosis": drawn})
     assert found.verdict == "fault"
-    assert "pairs of scans listed for different patients show bones as alike" in found.finding
+    assert "pairs of scans listed for different patients show bones as similar" in found.finding
     # All in one fold: no twin is trained on while the other is scored.
     found = audit_patients.audit_patients(cohort, {"scoliosis": np.zeros((1, n_scans), int)})
     assert found.verdict == "nothing found"
@@ -92,7 +92,7 @@ def test_patients_of_an_external_hospital_who_were_trained_on_are_found(hospital
     assert f"{len(pairs)} pairs of a scan of a patient that models were trained" in found.finding
     assert f": row {one} and row {other} there; row" in found.finding
     assert "; and more" in found.finding
-    assert f"The most alike, row {one} and row {other} there, correlate by {alike:.2f}." in (
+    assert f"The most similar, row {one} and row {other} there, correlate by {alike:.2f}." in (
         found.finding
     )
 
@@ -150,7 +150,7 @@ def test_a_patient_is_trained_on_whose_other_scan_has_a_label():
     one.groups = np.array(["A", "B", "C", "C"])
     found = audit_patients.audit_external(one, other, SCOLIOSIS)
     assert found.verdict == "fault"
-    assert ": row 8 and row 0 there. The most alike" in found.finding
+    assert ": row 8 and row 0 there. The most similar" in found.finding
 
 
 @pytest.mark.parametrize("spacing_mm", [np.array([1.05, 0.6]), [1.0500001, 0.6], None])
@@ -225,11 +225,13 @@ def test_copies_of_scans_are_found_and_patients_in_two_folds_are_named():
     found = audit_patients.audit_patients(cohort, folds)
     assert found.verdict == "fault"
     assert "1 pair of scans listed for different patients" in found.finding
-    assert f"rows 0 and {other}. The most alike, 0 and {other}, correlate by 1.00" in found.finding
+    assert (
+        f"rows 0 and {other}. The most similar, 0 and {other}, correlate by 1.00" in found.finding
+    )
     # With a table, scans are named by their rows there.
     cohort.sources = pd.DataFrame({"row": np.arange(len(fold_of[0])) + 2})
     found = audit_patients.audit_patients(cohort, folds)
-    assert f"rows 2 and {other + 2}. The most alike, 2 and {other + 2}, corr" in found.finding
+    assert f"rows 2 and {other + 2}. The most similar, 2 and {other + 2}, corr" in found.finding
     cohort.groups[other] = cohort.groups[0]
     found = audit_patients.audit_patients(cohort, folds)
     assert found.verdict == "fault"

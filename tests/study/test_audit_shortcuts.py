@@ -138,7 +138,7 @@ def test_a_column_of_years_without_years_is_told():
     features = np.random.default_rng(0).normal(size=(90, 2))
     (item,) = audit_shortcuts.audit_machines(cohort, y, features)
     assert (item.name, item.verdict) == ("Predictable from the year", "open")
-    assert item.finding.startswith("The column 'year' holds 'before' and other values that are no")
+    assert item.finding.startswith("The column 'year' holds 'before' and other values that are")
 
 
 def test_scans_of_a_patient_are_no_independent_evidence_of_a_scanner():

@@ -61,8 +61,8 @@ def test_a_toml_file_holds_a_protocol(tmp_path):
     ("text", "message"),
     [
         ("epochs = ", r"study\.toml is not a TOML file: Invalid value"),
-        ("epoch = 3", r"no choice 'epoch' in a protocol; .* Did you mean 'epochs'\?"),
-        ("x = 3", r"no choice 'x' in a protocol; there are targets, .*n_threads\.$"),
+        ("epoch = 3", r"a protocol has no choice 'epoch'; .* Did you mean 'epochs'\?"),
+        ("x = 3", r"a protocol has no choice 'x'; there are targets, .*n_threads\.$"),
         ("epochs = 0", r"study\.toml: .*'epochs' .* Got 0"),
         ('protocol = "long"', r"study\.toml: protocol must be 'quick' or 'paper'; got 'long'"),
     ],

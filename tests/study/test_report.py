@@ -160,7 +160,7 @@ def test_the_page_needs_nothing_else(report):
     assert "Figure &lt;6&gt;" in page
     assert "The audit found 1 fault:" in page
     assert "1 reported, 1 open" in page
-    assert "Compared with the paper: 30 epochs in place of 100, 5 folds in place of 10" in page
+    assert "Compared with the paper: 30 epochs instead of 100, 5 folds instead of 10" in page
     assert "finished 2030-01-02 03:04:05 UTC" in page
     assert '<th scope="col" class="number"><button type="button">SD</button>' in page
     assert '<button type="button">AUC low</button>' in page

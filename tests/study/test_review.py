@@ -57,7 +57,7 @@ def test_every_scan_is_listed_with_its_remarks(cohort, tmp_path):
     assert scans["usable"].tolist() == [True] * 7 + [False]
     remarks = scans["remarks"].tolist()
     assert remarks[0] == remarks[1] == remarks[6] == ""
-    assert remarks[2] == "empty: all pixels are alike"
+    assert remarks[2] == "empty: all pixels are equal"
     assert remarks[3] == "bone dark: perhaps inverted"
     assert remarks[4].startswith("unlike a lumbar spine: no spine stands out")
     assert remarks[5].startswith("saturated: ")

@@ -204,7 +204,7 @@ def test_the_audit_compares_scans_without_a_label_of_the_first_task(tmp_path, mo
     study = run(protocol, cohort, tmp_path / "out")
     found = study.audit.set_index("name").loc["Patients apart"]
     assert found["verdict"] == "fault"
-    assert "different folds (unreliable BMD): rows 3 and 80. The most alike" in found["finding"]
+    assert "different folds (unreliable BMD): rows 3 and 80. The most similar" in found["finding"]
 
 
 def test_a_task_without_columns_is_left_out_and_a_named_one_is_an_error(short, tmp_path):
@@ -241,7 +241,7 @@ def test_columns_have_the_names_that_the_protocol_gives(short, tmp_path):
     assert study.table.index.tolist() == ["scoliosis"]
     with pytest.raises(CohortError, match=r"no column 'Age \(year\)', .* Did you mean 'Age \(ye"):
         run(ONE.with_changes(columns={"age": "Age (year)"}), cohort, tmp_path / "b")
-    with pytest.raises(CohortError, match="has a column 'tbs' beside 'age'"):
+    with pytest.raises(CohortError, match="has a column 'tbs' in addition to 'age'"):
         run(ONE.with_changes(columns={"tbs": "age"}), small_cohort(), tmp_path / "c")
 
 
@@ -402,7 +402,7 @@ def test_too_few_scans_without_gaps_leave_out_what_needs_them(with_stack, tmp_pa
     study = run(protocol, cohort, tmp_path / "out")
     assert set(study.left_out) == {
         "Fracture: scoring by fracture_5y",
-        "Clinical predictors beside Fracture",
+        "Clinical predictors and Fracture",
         "Stack for Fracture",
         "Added value for Fracture, with retrained models",
     }
@@ -702,7 +702,8 @@ def test_a_file_that_must_not_be_read_is_not_called_unwritable(tmp_path, code, n
         pytest.raises(
             OSError,
             match=rf"^{named} cannot be read or written \({os.strerror(code)}\)\. Change its "
-            rf"permissions or those of its folder, .* again\. What .* kept in {tmp_path}\.$",
+            rf"permissions or those of its folder, .* again\. Finished parts are kept in "
+            rf"{tmp_path}\.$",
         ),
         telling_what_is_kept(tmp_path),
     ):
@@ -730,9 +731,9 @@ def test_a_run_that_ends_early_names_what_is_kept(short, tmp_path, monkeypatch, 
     with pytest.raises(kind) as ended:
         run(ONE, small_cohort(), tmp_path / "out", report=lines.append)
     work = tmp_path / "out.unfinished"
-    again = "" if kind is RuntimeError else ": give the same command again to go on"
-    assert ended.value.__notes__ == [f"What is finished is kept in {work}{again}."]
-    assert f"What is finished is kept in {work}: if the run ends early, give the same " in lines[0]
+    again = "" if kind is RuntimeError else ": give the same command again to resume"
+    assert ended.value.__notes__ == [f"Finished parts are kept in {work}{again}."]
+    assert f"Finished parts are kept in {work}: if the run ends early, give the same " in lines[0]
     monkeypatch.undo()
     # What a killed run was writing.
     for name in (f".study.json.{'0' * 32}.tmp", f"models/.a.skdxa.{'f' * 32}.tmp", ".mine.tmp"):
@@ -742,7 +743,7 @@ def test_a_run_that_ends_early_names_what_is_kept(short, tmp_path, monkeypatch, 
         patch.setattr("skdxa.study._run.study_steps", lambda *arguments: [])
         with pytest.raises(KeyError):
             run(ONE, small_cohort(), tmp_path / "out", report=lines.append)
-    assert lines[-1] == f"Going on with what is finished in {work}."
+    assert lines[-1] == f"Resuming from the finished parts in {work}."
     assert [path.name for path in work.rglob("*.tmp")] == [".mine.tmp"]
 
 
