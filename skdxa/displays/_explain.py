@@ -13,7 +13,7 @@ from skdxa.displays._pictures import check_masks
 def find_patterns(classifier, layer, units, n_steps, random_state):
     """Return the pattern of each kernel, all zero where none was found that excites it."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Nothing that was tried", RuntimeWarning)
+        warnings.filterwarnings("ignore", "No starting image activated", RuntimeWarning)
         patterns = inspection.maximize_activation(
             classifier, layer=layer, units=units, n_steps=n_steps, random_state=random_state
         )
