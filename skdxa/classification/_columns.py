@@ -65,5 +65,5 @@ def patient_column(X, column):
 
 
 def _label(X, positions):
-    """Index label of the first of some rows, as a plain Python value."""
+    """Return the index label of the first of some rows, as a plain Python value."""
     return X.index[positions[:1]].tolist()[0]

@@ -38,7 +38,7 @@ class PrecisionError:
 
 
 def precision_error(repeated):
-    """Precision error of repeated measurements, as the ISCD calculates it.
+    """Compute the precision error of repeated measurements as defined by the ISCD.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def precision_error(repeated):
 
 
 def least_significant_change(precision_sd, *, level=0.95):
-    """Smallest change between two measurements that is more than measurement error.
+    """Compute the smallest change between two measurements that exceeds measurement error.
 
     Parameters
     ----------

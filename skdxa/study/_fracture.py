@@ -66,7 +66,7 @@ def fracture_benchmarks(
         scheme in which no network has seen the patients that it scores.
     trained_on, scored_on : str, default="fracture_ever", "fracture_5y"
         Columns of `target`: the label that models are trained on, known for every scan,
-        and the one that scores are judged by. Scans with NaN in the second are used for
+        and the one that scores are evaluated by. Scans with NaN in the second are used for
         training alone.
     texture : str, default="tbs"
         Column of the texture, of which lower is worse.
@@ -157,11 +157,11 @@ def fracture_benchmarks(
     *Predictors.* T-scores are the lowest of single vertebrae and of neck and total hip, for
     research only; at -2.5 they are compared by the rule of `is_osteoporotic`. Combined rows
     are logistic regressions without penalty, trained on nine folds in ten. Folds keep the
-    shares of both labels jointly, and patients together. Single predictors are judged on
+    shares of both labels jointly, and patients together. Single predictors are evaluated on
     the same folds without training, so that the folds affect their intervals alone.
 
     *Thresholds* other than a T-score's are set on the scores of all repeats that they are
-    then judged by, as published, which is slightly optimistic. The sensitivity matched is
+    then evaluated by, as published, which is slightly optimistic. The sensitivity matched is
     that of all scans; the table's, a mean over folds, differs in the last digit.
 
     *The network as a predictor.* The model of a fold sees, of the same repeat, the scores

@@ -24,11 +24,6 @@ CLASSES = ["double", "single"]
 CLASSES += [f"{sign}int{bits}" for bits in (8, 16, 32, 64) for sign in ("", "u")]
 
 
-@pytest.fixture
-def file(tmp_path):
-    return tmp_path / "one"
-
-
 def read(path, variable=None):
     return read_scan(path, variable=variable).pixels
 

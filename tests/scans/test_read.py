@@ -20,11 +20,6 @@ def cut(path, share):
     return path
 
 
-@pytest.fixture
-def file(tmp_path):
-    return tmp_path / "one"
-
-
 # NumPy
 
 
