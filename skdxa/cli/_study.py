@@ -28,7 +28,7 @@ from skdxa.cli._options import (
 )
 from skdxa.exceptions import CohortError
 
-# Number of trainings from which the command prints an estimate of the time before it starts.
+# With more trainings the command prints an estimate of the time before it starts.
 _MANY_TRAININGS = 50
 # The value of an option that is not given comes from the protocol.
 _PROTOCOLS = "the protocol's"

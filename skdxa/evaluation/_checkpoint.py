@@ -27,7 +27,7 @@ _WITHOUT_EFFECT = {"memory", "n_jobs", "verbose"}
 _KEPT_BY_CLONES = {"set_output": "_sklearn_output_config", "requests": "_metadata_request"}
 _HASH = "sha256:"
 # Format of the manifest, increased when the same run is described differently.
-_FORMAT = "2"
+_FORMAT = "3"
 # The version of Python, on which the digests of functions depend.
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _READABLE = (type(None), bool, int, float, str)
@@ -106,7 +106,8 @@ class Checkpoint:
             arrays, about = read_arrays(path)
             _check_split(path, arrays, about, (repeat, fold), test)
         except ValueError as error:
-            raise CheckpointError(f"{error}. Delete it to run the split again.") from error
+            message = str(error).removesuffix(".")
+            raise CheckpointError(f"{message}. Delete it to run the split again.") from error
         return {**about, "arrays": arrays}
 
 

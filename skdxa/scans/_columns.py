@@ -55,6 +55,11 @@ def given_spacing(table, row):
         them is NaN where the table gives the other alone; None without both columns, or where
         both cells are empty.
 
+    Raises
+    ------
+    CohortError
+        If the table has one of the two columns alone.
+
     See Also
     --------
     load_cohort : Read a table with its scans.
@@ -70,7 +75,7 @@ def given_spacing(table, row):
     >>> given_spacing(table, 1) is None
     True
     """
-    if not set(_SPACING_COLUMNS) <= set(table.columns):
+    if not _has_spacing(table):
         return None
     # Convert to Python numbers, whose repr is short in messages.
     spacing_mm = tuple(table[name].astype(object).at[row] for name in _SPACING_COLUMNS)
@@ -103,13 +108,20 @@ def _check_columns(table, scan_column, targets, group_column, problems):
             f"the table has a column 'scan' in addition to '{scan_column}', which becomes 'scan' "
             "in the cohort. Rename or drop it."
         )
+    with _collected(problems):
+        _has_spacing(table)
+    return missing
+
+
+def _has_spacing(table):
+    """Return whether a table states spacings; raise an error if it states one side alone."""
     without = [name for name in _SPACING_COLUMNS if name not in table.columns]
     if len(without) == 1:
-        problems.append(
+        raise CohortError(
             f"the table gives one side of the pixels but has no column '{without[0]}'. "
             "Both 'row_mm' and 'column_mm' are needed, or neither."
         )
-    return missing
+    return not without
 
 
 def _unknown_column(role, name, columns):

@@ -221,8 +221,9 @@ def likelihood_ratio_test(y, X_small, X_large, *, groups=None):
 def _design_effects(y, small, large, n_additional, patient):
     """Return by how much several rows per patient inflate the variances of the additional part.
 
-    The additional part of the large model is what the columns of the small model do not explain
-    of its columns, which may be combinations of them; `n_additional` of these are independent.
+    The additional part of the large model is what the small model's columns do not explain of
+    the large model's columns. The small model's columns may be combinations of the large
+    model's, of which `n_additional` more are independent.
     """
     design = np.column_stack([np.ones(y.size), small])
     scaled = (large - large.mean(axis=0)) / large.std(axis=0)

@@ -241,6 +241,15 @@ def audit_machines(cohort, y, features):
         known = pd.notna(of_all)
         kinds, labels, patients = of_all[known].astype(str), y[known], cohort.groups[known]
         if labels.all() or not labels.any():
+            items.append(
+                AuditItem(
+                    f"Predictable from the {name}",
+                    question,
+                    LOOK,
+                    f"{name} is known for scans of one label alone, so that whether it predicts "
+                    "the label cannot be tested. Complete the column.",
+                )
+            )
             continue
         counts = pd.crosstab(kinds, labels)
         # Scans of a patient do not count as independent.

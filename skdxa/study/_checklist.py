@@ -168,8 +168,8 @@ def _answers(state, versions):
         )
         + ". The authors must state how the labels were made.",
         "raters": _of_raters(state),
-        "predictors": "The scan, T-scores, age and texture, as far as the cohort has "
-        "them, fixed before the run."
+        "predictors": "The scan; for comparison, T-scores, age and texture, as far as the cohort "
+        "has them, fixed before the run."
         if state.clinical
         else "The scan alone.",
         "measurement": f"T-scores by {next(iter(state.clinical.values())).reference}."

@@ -1,4 +1,4 @@
-"""The network in addition to T-scores, texture and age, for any task of a study."""
+"""The network compared with T-scores, texture and age, for any task of a study."""
 
 import numpy as np
 import pandas as pd
@@ -7,6 +7,7 @@ from skdxa.evaluation import Folds
 from skdxa.exceptions import CohortError
 from skdxa.study._cohort import table_rows
 from skdxa.study._fracture_comparison import compare_predictors
+from skdxa.study._fracture_models import can_be_scaled
 from skdxa.study._fracture_predictors import read_predictors, unfillable_columns
 from skdxa.study._known_columns import HIP, VERTEBRAE
 from skdxa.study._protocol import REFERENCES
@@ -115,6 +116,11 @@ def compare_clinical(protocol, cohort, task, result):
             f"Without the {gaps.sum()} scans with gaps in clinical columns, a fold is empty: "
             f"{error}"
         ) from error
+    if not can_be_scaled(folds.fold_of, labels):
+        raise LeftOut(
+            f"Of the scans without gaps in clinical columns, all with one of the values of "
+            f"{task.scored_on!r} are in one fold, so that no model can learn it there."
+        )
     scores = np.stack([result.repeat_scores(repeat)[kept] for repeat in range(result.n_repeats)])
     network = folds.with_scores(scores, response_method=result.response_method)
     follows_the_paper = task.is_prediction or task.target.startswith("fracture")

@@ -78,6 +78,27 @@ def predict_out_of_fold(table, y, fold, scored_y=None):
     return predicted
 
 
+def can_be_scaled(fold_of, scored_y):
+    """Return whether the scans outside of each fold hold both values of the label scored on.
+
+    Parameters
+    ----------
+    fold_of : ndarray of int of shape (n_repeats, n_scans)
+    scored_y : ndarray of shape (n_scans,)
+        NaN where unknown.
+
+    Returns
+    -------
+    bool
+    """
+    known = ~np.isnan(scored_y)
+    return all(
+        len(np.unique(scored_y[known & (fold != number)])) == 2
+        for fold in fold_of
+        for number in np.unique(fold)
+    )
+
+
 def finite_odds(risk):
     """Return risks of which none is so close to 0 or 1 that its log odds outweigh all others.
 

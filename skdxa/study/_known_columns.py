@@ -23,12 +23,8 @@ class KnownColumn:
 
 
 _LABEL = "0 or 1"
-_SPINE = (
-    "T-scores of the spine and the minimum T-score, added to the network; the stack; subgroups"
-)
-_HIP_USES = (
-    "T-scores of the hip and the minimum T-score, added to the network; the stack; subgroups"
-)
+_SPINE = "T-scores of the spine and the minimum, compared with the network; the stack; subgroups"
+_HIP_USES = "T-scores of the hip and the minimum, compared with the network; the stack; subgroups"
 
 KNOWN_COLUMNS = (
     KnownColumn(
@@ -64,7 +60,10 @@ KNOWN_COLUMNS = (
         "rating",
     ),
     KnownColumn(
-        "age", "years", "Age at the scan", "a predictor added to the network; the stack; subgroups"
+        "age",
+        "years",
+        "Age at the scan",
+        "a predictor compared with the network; the stack; subgroups",
     ),
     *(KnownColumn(name, "g/cm2", f"BMD of vertebra {name[-2:]}", _SPINE) for name in VERTEBRAE),
     KnownColumn("bmd_neck", "g/cm2", "BMD of the femoral neck", _HIP_USES),
@@ -73,7 +72,7 @@ KNOWN_COLUMNS = (
         "tbs",
         "",
         "Trabecular bone score, mean of L1 to L4; the protocol's texture names another column",
-        "a predictor added to the network",
+        "a predictor compared with the network",
     ),
     KnownColumn("sex", "any", "Such as F and M", "the description of the patients; subgroups"),
     KnownColumn(

@@ -267,13 +267,14 @@ class ModelParts:
         """
         trained = self.reader.scan_dtype_
         if own_spacing is not None:
+            own_spacing = check_spacing(own_spacing, name="(row_mm, column_mm)")
             if isinstance(scan, str | os.PathLike):
                 settings = {"unit": self.reader.unit, "variable": self.reader.variable}
                 scan = read_scan(scan, spacing_mm=own_spacing, **settings)
             elif isinstance(scan, Scan):
-                scan = replace(scan, spacing=check_spacing(own_spacing))
+                scan = replace(scan, spacing=own_spacing)
             else:
-                spacing_mm = check_spacing(own_spacing)
+                spacing_mm = own_spacing
         if not isinstance(scan, str | os.PathLike | Scan):
             # As the training scans, unless given.
             unit = None if trained is None else trained.unit

@@ -211,8 +211,8 @@ def tabulate_raters(state):
             tables[f"{name}: {task.title}"] = agreement
     if not tables:
         raise LeftOut(
-            "The cohort holds no ratings of several raters, in columns such as scoliosis_r1 and "
-            "scoliosis_r2."
+            "The cohort holds no scans that several raters have rated, in columns such as "
+            "scoliosis_r1 and scoliosis_r2."
         )
     table = pd.concat(tables, names=["labels", "raters"]).reset_index()
     state.add_table(

@@ -10,6 +10,9 @@ from skdxa.study._tasks import positions
 from skdxa.study._values import NETWORK_ROW, network_threshold, scored_labels
 from skdxa.validation import has_repeated_patients
 
+# Scans of each value that a label must have at the external hospital to be scored there.
+_FEWEST = 10
+
 
 def compare_primary(state):
     """Test the comparison that the protocol states before the data are seen."""
@@ -120,7 +123,7 @@ def test_externally(state):
         )
         auc = tests[task.target].loc["auc"]
         state.external_labels[task.target] = scored_on
-        by_label = f", scored by {scored_on}" if scored_on != task.target else ""
+        by_label = f", scored by {scored_on}" if task.is_prediction else ""
         state.say_of(
             task.title,
             f"On {known.sum()} scans of the external hospital{by_label}, the {len(models)} models "
@@ -154,9 +157,9 @@ def test_externally(state):
         caption="Mean, minimum and maximum of the models of the median repeat. Minimum and "
         "maximum show how the models differ, not how certain the mean is."
         + "".join(
-            f" {titles[target]} is scored by {label}."
-            for target, label in state.external_labels.items()
-            if label != target
+            f" {task.title} is scored by {state.external_labels[task.target]}."
+            for task in state.tasks
+            if task.is_prediction and task.target in state.external_labels
         ),
     )
 
@@ -164,10 +167,12 @@ def test_externally(state):
 def _external_label(external, task):
     """Return the label by which a task is scored at the external hospital, or None.
 
-    It is that of the cross-validation where the hospital has both values of it, and otherwise
-    the label trained on.
+    It is that of the cross-validation if the hospital has enough scans of both of its values, and
+    otherwise the label trained on.
     """
     target = external.target
-    if task.scored_on in target and target[task.scored_on].nunique() == 2:
-        return task.scored_on
+    if task.scored_on in target:
+        counts = target[task.scored_on].value_counts()
+        if len(counts) == 2 and counts.min() >= _FEWEST:
+            return task.scored_on
     return task.target if task.target in target else None

@@ -2,9 +2,10 @@
 
 import re
 
+import numpy as np
 import pandas as pd
 
-from skdxa.study._fracture_models import finite_odds, predict_out_of_fold
+from skdxa.study._fracture_models import can_be_scaled, finite_odds, predict_out_of_fold
 from skdxa.study._tasks import known_rows
 from skdxa.validation import has_repeated_patients
 
@@ -53,7 +54,7 @@ def ratings_of(cohort, target):
     """Return the ratings of the scans that all raters have rated, or None.
 
     One column per rater, in the order of the raters' numbers, since the rows of an agreement are
-    named by the columns' positions.
+    named by the columns' positions. A rater who has rated nothing is left out.
     """
     for table in (cohort.get("ratings"), cohort.data):
         if table is None:
@@ -63,8 +64,9 @@ def ratings_of(cohort, target):
             for name in table.columns
             if re.fullmatch(rf"{re.escape(target)}_r[0-9]+", str(name))
         }
-        if len(numbers) > 1:
-            return table[sorted(numbers, key=numbers.get)].dropna()
+        ratings = table[sorted(numbers, key=numbers.get)].dropna(axis="columns", how="all")
+        if ratings.shape[1] > 1:
+            return ratings.dropna()
     return None
 
 
@@ -95,7 +97,9 @@ def risk_of(state, task):
     repeat = result.median_repeat(labels)
     risk = result.repeat_scores(repeat)
     if task.is_prediction:
-        table = pd.DataFrame({NETWORK_ROW: risk})
         fold = result.fold_assignment.fold_of[repeat]
+        if not can_be_scaled(fold[np.newaxis], labels):
+            return None
+        table = pd.DataFrame({NETWORK_ROW: risk})
         risk = predict_out_of_fold(table, result.y, fold, labels)
     return labels, finite_odds(risk), patients

@@ -75,3 +75,10 @@ def test_the_spacings_of_a_table_are_those_of_its_scans(files, model_file, tmp_p
     ran = run_command("explain", model_file, tmp_path / "table.csv", "--out", tmp_path / "maps",
                       "--spacing", 1.05, 0.6)  # fmt: skip
     assert ran.exit_code == 0, ran.output
+    table.assign(row_mm=[0.525, -1], column_mm=[0.3, 0.3]).to_csv(scans[0], index=False)
+    ran = run_command("predict", model_file, *scans, *arguments)
+    assert ran.exit_code == 3
+    assert "(row_mm, column_mm) must be two positive numbers" in ran.stderr
+    table.drop(columns="column_mm").to_csv(scans[0], index=False)
+    ran = run_command("predict", model_file, *scans, *arguments)
+    assert "one side of the pixels but has no column 'column_mm'" in str(ran.exception)

@@ -180,3 +180,14 @@ def test_a_table_that_names_no_scanner_for_some_scans_is_looked_at_without_them(
     for item in found:
         assert "10 scans have no value and were left out." in item.finding
     assert "A: 100 %, B: 0 %" in found[0].finding
+
+
+def test_a_scanner_that_is_known_for_one_label_alone_is_told():
+    cohort = small_cohort()
+    y = cohort.target["scoliosis"].to_numpy() == 1
+    scanner = pd.Series(np.where(np.arange(90) % 2, "A", "B"), dtype=object)
+    cohort.data["scanner"] = scanner.where(y, None)
+    features = np.random.default_rng(0).normal(size=(90, 2))
+    (item,) = audit_shortcuts.audit_machines(cohort, y, features)
+    assert item.verdict == "look at this"
+    assert item.finding.startswith("scanner is known for scans of one label alone")

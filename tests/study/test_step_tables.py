@@ -13,6 +13,7 @@ from study_cohorts import cheap_model, small_cohort
 
 from skdxa.study import Protocol, run_study
 from skdxa.study._step_tables import subgroups_of
+from skdxa.study._values import ratings_of
 
 N_PATIENTS = 60
 
@@ -206,3 +207,58 @@ def test_the_name_of_an_age_group_is_true_of_its_members():
     cohort = Bunch(data=pd.DataFrame({"age": ages}))
     groups = subgroups_of(cohort, Protocol())["age"]
     assert groups.tolist() == ["below 66.5"] * 3 + ["66.5 and above"] * 3
+
+
+def rare_outcome(cohort):
+    """Return the cohort with a single patient who has a fracture in the years after the scan."""
+    target = cohort.target.copy()
+    target["fracture_5y"] = (cohort.groups == 3).astype(float)
+    target.loc[cohort.groups == 3, "fracture_ever"] = 1.0
+    return Bunch(**{**cohort, "target": target})
+
+
+@pytest.mark.parametrize("columns", [["scan"], ["scan", "age"]])
+def test_an_outcome_within_one_fold_leaves_out_what_needs_it(cohort, tmp_path, columns):
+    rare = rare_outcome(cohort)
+    study = run_study(
+        Protocol.quick(targets=("fracture_ever",), added_value_draws=0, stack_folds=0),
+        Bunch(**{**rare, "data": rare.data[columns]}),
+        model=cheap_model(),
+        out=tmp_path / "report",
+        progress=False,
+    )
+    assert "table1" in study.tables
+    left_out = " ".join(study.left_out.values())
+    if columns == ["scan"]:
+        assert "No model gives probabilities" in left_out
+    else:
+        assert "'fracture_5y' are in one fold, so that no model can learn it there" in left_out
+
+
+def test_a_label_of_few_scans_at_the_other_hospital_is_not_scored_there(cohort, tmp_path):
+    external = messy_cohort(seed=1)
+    known = np.flatnonzero(external.target["fracture_5y"] == 1)[:3]
+    rare = external.target["fracture_5y"].where(np.arange(2 * N_PATIENTS) > 110)
+    rare.iloc[known] = 1.0
+    external.target["fracture_5y"] = rare
+    study = run_study(
+        Protocol.quick(targets=("fracture_ever",), added_value_draws=0, stack_folds=0),
+        Bunch(**{**cohort, "data": cohort.data[["scan"]]}),
+        model=cheap_model(),
+        external=external,
+        out=tmp_path / "report",
+        progress=False,
+    )
+    assert study.tables["table2"]["scored_on"].tolist() == ["fracture_ever"]
+    sentence = " ".join(study.sentences["Fracture"])
+    assert f"On {2 * N_PATIENTS} scans of the external hospital, scored by fracture_ever," in (
+        sentence
+    )
+
+
+def test_a_rater_without_ratings_does_not_hide_the_others(cohort):
+    ratings = cohort.ratings.assign(scoliosis_r4=np.nan)
+    found = ratings_of(Bunch(ratings=ratings, data=cohort.data), "scoliosis")
+    pd.testing.assert_frame_equal(found, ratings_of(cohort, "scoliosis"))
+    alone = ratings[["scoliosis_r3", "scoliosis_r4"]]
+    assert ratings_of(Bunch(ratings=alone, data=cohort.data), "scoliosis") is None
