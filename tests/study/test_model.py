@@ -236,7 +236,7 @@ def test_the_spacing_of_a_scan_overrides_that_of_its_file(fitted, tmp_path):
             again["probability"].astype(float), one["probability"].astype(float), rtol=1e-5
         )
     found = predict_scans(fitted.model, paths, scan_spacings_mm=[(0.525, np.nan)] * 3)
-    assert found["error"].str.contains("spacing").all()
+    assert found["error"].str.startswith("(row_mm, column_mm) must be two positive").all()
     with pytest.raises(ValueError, match="scan_spacings_mm has 1 spacings for 3 scans"):
         predict_scans(fitted.model, paths, scan_spacings_mm=[None])
 
