@@ -291,3 +291,12 @@ def test_clustered_likelihood_ratio_holds_its_level():
     claimed = np.array(pvalues) < 0.05
     assert claimed[::2].mean() < 0.11
     assert claimed[1::2].mean() > 0.15
+
+
+@pytest.mark.parametrize(
+    "column", [pd.date_range("2020", periods=30), pd.timedelta_range(0, periods=30)]
+)
+def test_dates_are_no_numbers(column):
+    table = pd.DataFrame({"scanned": column})
+    with pytest.raises(ValueError, match="column 'scanned' holds dates or times"):
+        logistic_table(np.tile([0, 1, 1], 10), table)
