@@ -21,14 +21,15 @@ def find_new_scans(given, scan_column, folder=None):
     """
     from skdxa.scans import given_spacing, read_table
 
-    paths, spacings = [], {}
+    found = []
     for path in given:
         if path.is_dir():
-            paths += sorted(
+            files = sorted(
                 file
                 for file in path.rglob("*")
                 if file.is_file() and not _is_hidden(file.relative_to(path))
             )
+            found += [(file, None) for file in files]
         elif path.suffix.lower() in _TABLES:
             table = read_table(path, text_columns={scan_column})
             if scan_column not in table:
@@ -39,14 +40,14 @@ def find_new_scans(given, scan_column, folder=None):
             if folder is not None and not folder.is_dir():
                 raise ValueError(f"the folder of scans {folder} does not exist.")
             parent = path.parent if folder is None else folder
-            for row, scan in table[scan_column].dropna().items():
-                spacings[len(paths)] = given_spacing(table, row)
-                paths.append(parent / scan)
+            named = table[scan_column].dropna()
+            found += [(parent / scan, given_spacing(table, row)) for row, scan in named.items()]
         else:
-            paths.append(path)
-    if not paths:
+            found.append((path, None))
+    if not found:
         raise ValueError("There is no scan in the files and folders given.")
-    return paths, [spacings.get(number) for number in range(len(paths))]
+    paths, spacings = zip(*found, strict=True)
+    return list(paths), list(spacings)
 
 
 def _is_hidden(path):

@@ -17,6 +17,7 @@ from skdxa.study._values import (
     is_fracture,
     network_threshold,
     numbers_in_words,
+    raters_in_words,
     ratings_of,
     risk_of,
     scored_labels,
@@ -367,8 +368,11 @@ def raters(state):
     if not rated:
         raise LeftOut("The cohort itself has no ratings.")
     figure = paper_figure(_PAGE / 2 * max(len(rated), 1), 1.9)
+    names = []
     for ax, task in zip(figure.subplots(1, len(rated), squeeze=False)[0], rated, strict=True):
-        RaterAgreementDisplay.from_ratings(ratings_of(state.cohort, task.target), ax=ax)
+        ratings = ratings_of(state.cohort, task.target)
+        RaterAgreementDisplay.from_ratings(ratings, ax=ax)
+        names.append(raters_in_words(ratings))
         _write_title(state, ax, task.title)
     described = "; ".join(
         f"{task.title}: kappa {state.raters[task.target].loc['all', 'kappa']:.2f}"
@@ -379,7 +383,8 @@ def raters(state):
         figure,
         "raters",
         title="Agreement of raters",
-        caption="Scans by the ratings of each pair of raters, and kappa with its interval.",
+        caption="Scans by the ratings of each pair of raters, and kappa with its interval."
+        + "".join(dict.fromkeys(names)),
         alternative=f"Tables of ratings by pairs of raters. {described}.",
     )
 

@@ -171,18 +171,17 @@ def beside_clinical(task, state):
     state.clinical[task.target] = found
     _note_unfillable(state, task, found.unfillable, "the comparison with clinical predictors")
     stem, title = file_of(state, task), task.title
-    rule = {
+    # These models are fitted to all scans, those of the other tables to the training folds.
+    gaps = {
         "leave_out": f"{found.n_gaps} scans with gaps in clinical columns were left out.",
-        "impute": f"Gaps in {found.n_gaps} scans were filled by medians of the training folds.",
+        "impute": f"Gaps in {found.n_gaps} scans were filled by the medians of all scans.",
     }[state.protocol.gaps]
-    # The models of all scans; those of the other tables are fitted by fold.
-    of_all = rule.replace("medians of the training folds", "the medians of all scans")
     state.add_table(
         f"coefficients_{stem}",
         f"{title}: logistic models",
         found.coefficients,
         caption=f"Per standard deviation towards higher risk, T-scores by {found.reference}; "
-        f"{np.isfinite(found.labels).sum()} scans with a known label. {of_all}",
+        f"{np.isfinite(found.labels).sum()} scans with a known label. {gaps}",
     )
     state.add_table(
         f"added_{stem}",

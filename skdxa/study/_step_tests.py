@@ -85,9 +85,9 @@ def test_externally(state):
         raise LeftOut("No external cohort was given.")
     tests, scores = {}, []
     for task in state.tasks:
-        if task.target not in state.fitted or _external_label(external, task) is None:
-            continue
         scored_on = _external_label(external, task)
+        if task.target not in state.fitted or scored_on is None:
+            continue
         labels = external.target[scored_on]
         known = labels.notna().to_numpy()
         if labels[known].nunique() < 2:

@@ -66,6 +66,23 @@ def test_sixteen_bits_are_not_cut_to_eight(tmp_path, colour, n_channels):
     np.testing.assert_array_equal(read_scan(tmp_path / "grey").pixels, DEEP)
 
 
+def test_sixteen_bits_of_a_colour_tiff_are_not_cut_to_eight(tmp_path):
+    values = np.repeat(DEEP[:, :, np.newaxis], 3, axis=2).tobytes()
+    # Columns, rows, bits of three values (stored below), no compression, RGB, place of the pixels,
+    # values per pixel, rows per strip, bytes.
+    tags = [(256, 4, 1, 9), (257, 4, 1, 7), (258, 3, 3, 8), (259, 4, 1, 1), (262, 4, 1, 2),
+            (273, 4, 1, 14), (277, 4, 1, 3), (278, 4, 1, 7), (279, 4, 1, len(values))]  # fmt: skip
+    (tmp_path / "scan").write_bytes(
+        struct.pack("<2sHI", b"II", 42, 14 + len(values))
+        + struct.pack("<3H", 16, 16, 16)
+        + values
+        + struct.pack("<H", len(tags))
+        + b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        + bytes(4)
+    )
+    assert "16 bits per value with transparency or colours" in refusal(tmp_path / "scan")
+
+
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits"])
 def test_tiff_of_densities(tmp_path, compression):
     density = np.linspace(0, 1.5, 63, dtype=np.float32).reshape(7, 9)
