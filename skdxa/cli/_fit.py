@@ -18,6 +18,7 @@ from skdxa.cli._options import (
     check_writable,
     intervals_in_words,
     read_protocol,
+    training_jobs,
 )
 
 
@@ -76,7 +77,7 @@ def fit(
         evaluate=evaluation,
         final=final,
         checkpoint=checkpoint,
-        n_jobs=jobs,
+        n_jobs=training_jobs(jobs, protocol),
         report=typer.echo,
     )
     if fitted.result is not None:

@@ -110,7 +110,12 @@ SeedOption = Annotated[
 CheckpointOption = Annotated[
     Path | None, typer.Option(help="Folder of finished splits, to resume after a crash.")
 ]
-JobsOption = Annotated[int | None, typer.Option(help="Processes that read and train.")]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Processes that read and train; by default one reads, and one per processor trains."
+    ),
+]
 SchedulerOption = Annotated[
     str | None,
     typer.Option(
@@ -290,6 +295,30 @@ def check_writable(out):
         raise ValueError(
             f"{out} cannot be written, since its folder does not permit it. Choose another folder."
         )
+
+
+def training_jobs(jobs, protocol, scheduler=None):
+    """Return how many processes train.
+
+    Parameters
+    ----------
+    jobs : int or None
+        As the user has given them; None is as many as the processors have threads for, and
+        not more than the fits of a cross-validation.
+    protocol : Protocol
+    scheduler : str or None, default=None
+        A dask cluster, which uses all of its workers.
+
+    Returns
+    -------
+    n_jobs : int or None
+    """
+    if jobs is not None or scheduler is not None:
+        return jobs
+    from joblib import cpu_count
+
+    n_threads = protocol.n_threads or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 1)
+    return max(min(cpu_count() // n_threads, protocol.n_trainings), 1)
 
 
 @contextmanager

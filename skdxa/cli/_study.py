@@ -24,6 +24,7 @@ from skdxa.cli._options import (
     ending_told,
     intervals_in_words,
     on_cluster,
+    training_jobs,
     with_columns,
 )
 from skdxa.exceptions import CohortError
@@ -146,6 +147,7 @@ def study(
     if patients is not None:
         given = {name: chosen.columns.get(name, name) for name in targets}
         targets = [name for name, column in given.items() if column in patients.target]
+    n_jobs = training_jobs(jobs, chosen, scheduler)
     n_trainings = count_trainings(chosen, targets)
     if estimate or n_trainings > _MANY_TRAININGS:
         if not targets:
@@ -154,7 +156,7 @@ def study(
                 "column by --target or --column."
             )
         n_scans = None if patients is None else len(patients.data)
-        found = estimate_study(chosen, targets=targets, n_scans=n_scans)
+        found = estimate_study(chosen, targets=targets, n_scans=n_scans, n_jobs=n_jobs)
         typer.echo(found.text())
         if estimate:
             return
@@ -166,7 +168,7 @@ def study(
             out=out,
             overwrite=overwrite,
             checkpoint=checkpoint,
-            n_jobs=jobs,
+            n_jobs=n_jobs,
             report=typer.echo,
         )
     _print(done, chosen, simulated=patients is None)

@@ -3,25 +3,30 @@
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from math import ceil
 
 import numpy as np
-from joblib import cpu_count
+from joblib import Parallel, cpu_count, delayed, effective_n_jobs
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from skdxa.classification import SpineCNNClassifier
+from skdxa.classification import SpineCNNClassifier, set_threads
 from skdxa.simulation import make_spine_cohort
 from skdxa.study._protocol import PAPER_TARGETS
 from skdxa.study._steps import duration
 
 # Scans that are measured, and how often they are repeated to fill some batches.
 _N_SCANS, _COPIES = 16, 8
-_EPOCHS = (1, 3)
+_EPOCHS = (1, 5)
+# The fastest of so many rounds counts, since other programs only make a round slower.
+_ROUNDS = 3
 # Sizes in MiB of a simulated scan at the paper's spacing, of a saved model and of a report, and in
 # bytes of a compressed score in a checkpoint.
 _SCAN_MIB, _MODEL_MIB, _REPORT_MIB, _SCORE_BYTES = 164 * 300 * 4 / 2**20, 1.6, 12, 14
 _WORKERS = (1, 10, 100)
+# Processes that are started to measure a training; further ones would take about as long.
+_MOST_PROCESSES = 4
 # Steps other than training, per task: clinical comparison, figures, audit.
 _FIXED_SECONDS = 45
 # Processor time for comparing one scan with another in the audit, measured with 10,000 scans.
@@ -78,7 +83,7 @@ class StudyEstimate:
         )
 
 
-def estimate_study(protocol, *, targets=None, n_scans=None, model=None):
+def estimate_study(protocol, *, targets=None, n_scans=None, model=None, n_jobs=None):
     """Measure a few steps, and estimate time, memory and disk of a study.
 
     Parameters
@@ -91,6 +96,9 @@ def estimate_study(protocol, *, targets=None, n_scans=None, model=None):
         Scans of the cohort; None uses the number of patients to simulate.
     model : classifier or None, default=None
         As in `run_study`; None measures the paper's network.
+    n_jobs : int or None, default=None
+        Processes that train at the same time, as in `run_study`. A network is measured in as
+        many processes, but at most four.
 
     Returns
     -------
@@ -98,7 +106,7 @@ def estimate_study(protocol, *, targets=None, n_scans=None, model=None):
 
     Notes
     -----
-    The model is fitted on a few simulated scans, a network with one epoch and with three, so that
+    The model is fitted on a few simulated scans, a network with one epoch and with five, so that
     the cost of an epoch is known apart from that of the start. Other programs running
     at the same time, and a processor that slows down when it is hot, make the study take longer.
     With several workers, a step of ten folds keeps no more than ten of them busy.
@@ -117,11 +125,15 @@ def estimate_study(protocol, *, targets=None, n_scans=None, model=None):
     pipeline = protocol.pipeline() if model is None else model
     n_train = n_simulated * (1 - 1 / protocol.n_splits)
     if isinstance(pipeline, Pipeline) and isinstance(pipeline[-1], SpineCNNClassifier):
-        per_training = _time_network(pipeline, cohort, y, n_simulated, n_train)
+        n_processes = effective_n_jobs(n_jobs)
+        n_threads = protocol.n_threads or max(cpu_count() // n_processes, 1)
+        timed = _time_network(pipeline, cohort.data, y, n_processes, n_threads)
+        one_training = timed.of_training(n_simulated, n_train)
     else:
+        n_processes = 1
         start = time.perf_counter()
         clone(pipeline).fit(cohort.data, y)
-        per_training = (time.perf_counter() - start) * n_train / _N_SCANS
+        one_training = (time.perf_counter() - start) * n_train / _N_SCANS
     parts = _trainings_of_steps(protocol, targets)
     simulation = 0.0
     if n_scans is None:
@@ -132,12 +144,13 @@ def estimate_study(protocol, *, targets=None, n_scans=None, model=None):
     pairs = _PAIR_SECONDS * n_simulated**2 / cpu_count()
     rest = simulation + _FIXED_SECONDS * len(targets) + pairs
     seconds_on = {
-        workers: rest + per_training * sum(ceil(fits / workers) * each for fits, each in parts)
+        workers: rest
+        + one_training * sum(ceil(fits / (workers * n_processes)) * each for fits, each in parts)
         for workers in _WORKERS
     }
     return StudyEstimate(
         n_trainings=sum(fits * each for fits, each in parts),
-        seconds_per_training=per_training,
+        seconds_per_training=one_training / n_processes,
         seconds=seconds_on[1],
         memory_mib=_memory_mib() + 3 * _SCAN_MIB * n_simulated,
         disk_mib=_REPORT_MIB
@@ -190,27 +203,69 @@ def _trainings_of_steps(protocol, targets):
     return parts
 
 
-def _time_network(pipeline, cohort, y, n_scans, n_train):
-    """Return the seconds of a training, from fits of one and of three epochs."""
+@dataclass(frozen=True)
+class _Timed:
+    """Seconds of the parts of a training.
+
+    Attributes
+    ----------
+    crop : float
+        Of one scan.
+    start : float
+        Of a fit, beside its epochs.
+    image : float
+        Of one image in one epoch.
+    epochs : int
+        That are planned.
+    """
+
+    crop: float
+    start: float
+    image: float
+    epochs: int
+
+    def of_training(self, n_scans, n_train):
+        """Return the seconds of a training; the fold that is scored is cropped too."""
+        return self.start + self.image * n_train * self.epochs + self.crop * n_scans
+
+
+def _time_network(pipeline, scans, y, n_processes, n_threads):
+    """Return how long the parts of a training take where so many run at the same time."""
+    if n_processes == 1:
+        return _time_fits(pipeline, scans, y)
+    n_started = min(n_processes, _MOST_PROCESSES)
+    workers = Parallel(
+        n_jobs=n_started,
+        initializer=partial(set_threads, fits_at_once=1),
+        initargs=(n_threads,),
+    )
+    timed = workers(delayed(_time_fits)(pipeline, scans, y) for _ in range(n_started))
+    means = {
+        name: float(np.mean([getattr(one, name) for one in timed]))
+        for name in ("crop", "start", "image")
+    }
+    return _Timed(**means, epochs=timed[0].epochs)
+
+
+def _time_fits(pipeline, scans, y):
+    """Time fits of one and of five epochs; the fastest of several rounds counts."""
     pipeline = clone(pipeline)
     start = time.perf_counter()
-    images = pipeline[:-1].fit_transform(cohort.data)
+    images = pipeline[:-1].fit_transform(scans)
     crop = (time.perf_counter() - start) / _N_SCANS
     images, y = np.tile(np.asarray(images), (_COPIES, 1, 1)), np.tile(y, _COPIES)
     planned = pipeline[-1].epochs
     cnn = pipeline[-1].set_params(random_state=0)
     # The first fit compiles the network.
     cnn.set_params(epochs=1).fit(images, y)
-    took = []
-    for epochs in _EPOCHS:
+    rounds = np.empty((_ROUNDS, len(_EPOCHS)))
+    for place in np.ndindex(rounds.shape):
         start = time.perf_counter()
-        cnn.set_params(epochs=epochs).fit(images, y)
-        took.append(time.perf_counter() - start)
-    per_epoch = max(took[1] - took[0], 0) / (_EPOCHS[1] - _EPOCHS[0])
-    overhead = max(took[0] - per_epoch, 0)
-    of_all = per_epoch * n_train / len(images) * planned
-    # The fold that is scored is cropped too.
-    return overhead + of_all + crop * n_scans
+        cnn.set_params(epochs=_EPOCHS[place[1]]).fit(images, y)
+        rounds[place] = time.perf_counter() - start
+    one, several = map(float, rounds.min(axis=0))
+    per_epoch = max(several - one, 0) / (_EPOCHS[1] - _EPOCHS[0])
+    return _Timed(crop, max(one - per_epoch, 0), per_epoch / len(images), planned)
 
 
 def _memory_mib():

@@ -37,6 +37,12 @@ def files(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _one_processor(monkeypatch):
+    """Train in this process, since workers take seconds to start."""
+    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
+
+
 @pytest.fixture
 def as_it_was(monkeypatch):
     """Undo what the command changes in its process."""

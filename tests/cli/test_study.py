@@ -6,6 +6,7 @@ import pytest
 from commands import run_command
 from sklearn.utils import Bunch
 
+from skdxa.cli._options import training_jobs
 from skdxa.study import Protocol
 from skdxa.study._steps import LeftOut
 
@@ -192,3 +193,44 @@ def test_an_estimate_is_of_the_targets_that_the_table_has(files, monkeypatch, tm
     assert "The table has none of the targets of the protocol: scoliosis, unreliable" in (
         str(ran.exception)
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "n_jobs"),
+    [
+        ({}, 8),
+        ({"jobs": 3}, 3),
+        # Not more than the fits of a cross-validation.
+        ({"n_splits": 2, "n_repeats": 2}, 4),
+        ({"n_threads": 3}, 2),
+        ({"n_threads": 16}, 1),
+        ({"environment": "4"}, 2),
+        ({"scheduler": "tcp://node1:8786"}, None),
+    ],
+)
+def test_processes_that_train(monkeypatch, given, n_jobs):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    if "environment" in given:
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", given.pop("environment"))
+    jobs, scheduler = given.pop("jobs", None), given.pop("scheduler", None)
+    protocol = Protocol(**{"n_splits": 10, "n_repeats": 3, **given})
+    assert training_jobs(jobs, protocol, scheduler) == n_jobs
+
+
+@pytest.mark.parametrize("command", ["study", "fit"])
+def test_commands_train_on_all_processors(files, tmp_path, monkeypatch, command):
+    seen = []
+
+    def run(*args, n_jobs, **kwargs):
+        seen.append(n_jobs)
+        raise ValueError("seen")
+
+    monkeypatch.setattr("joblib.cpu_count", lambda: 4)
+    function = {"study": "run_study", "fit": "fit_model"}[command]
+    monkeypatch.setattr(f"skdxa.study.{function}", run)
+    run_command(
+        command, files / "table.csv", "--target", "scoliosis", "--out", tmp_path / "out",
+        "--group-column", "patient", "--spacing", 1.05, 0.6, "--splits", 3,
+    )  # fmt: skip
+    assert seen == [3]

@@ -49,6 +49,18 @@ def test_the_time_of_a_network_is_that_of_its_epochs(monkeypatch):
     assert estimate.seconds > 4 * estimate.seconds_per_training
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_network_is_measured_in_as_many_processes_as_train(n_jobs):
+    protocol = Protocol(epochs=40, height=32, width=24, n_splits=3, audit=False)
+    estimate = estimate_study(protocol, targets=["scoliosis"], n_scans=400, n_jobs=n_jobs)
+    assert estimate.seconds_per_training > 0
+    # Three fits take three rounds in one process, and two in two.
+    rest = estimate.seconds - {1: 3, 2: 2}[n_jobs] * n_jobs * estimate.seconds_per_training
+    # On ten workers all fits run at the same time.
+    on_ten = estimate.seconds_on[10] - n_jobs * estimate.seconds_per_training
+    assert on_ten == pytest.approx(rest)
+
+
 def test_in_words():
     estimate = StudyEstimate(3110, 480.0, 1_500_000.0, 2048.0, 512.0, 2)
     text = estimate.text()
